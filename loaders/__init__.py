@@ -1,0 +1,1 @@
+"""Everything that moves data in or out: landing files, the warehouse, Bigtable."""

@@ -1,0 +1,312 @@
+"""Landing contracts: what a row of each source table must look like.
+
+A contract is a pydantic model. Field types decide the BigQuery types, ``Literal`` the enumerations, ``Field``
+constraints the ranges, ``| None`` the nullability; class variables say which columns are the key and which
+rules span columns. Definitions follow the domain's list of source tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
+"""No subscription service of this kind is older; an earlier event time is a broken clock (1970)."""
+
+MILLISECONDS_PER_DAY = 86_400_000
+
+Identifier = Annotated[str, Field(min_length=1, max_length=128)]
+Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
+Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=15, decimal_places=2)]
+EventTime = Annotated[AwareDatetime, Field(ge=EARLIEST_EVENT)]
+
+Interval = Literal["week", "month", "year"]
+PlanKind = Literal["free", "individual", "duo", "family", "student", "basic"]
+Provider = Literal["google_play", "app_store", "stripe", "periods"]
+EventType = Literal[
+    "trial_started",
+    "trial_converted",
+    "started",
+    "renewed",
+    "plan_changed",
+    "auto_renew_off",
+    "auto_renew_on",
+    "billing_retry_started",
+    "grace_started",
+    "recovered",
+    "paused",
+    "resumed",
+    "refunded",
+    "revoked",
+    "expired",
+    "reactivated",
+]
+
+
+@dataclass(frozen=True)
+class NotBefore:
+    """``column`` must not lie before ``other`` (rows where either is null pass)."""
+
+    column: str
+    other: str
+
+
+@dataclass(frozen=True)
+class NotAfterArrival:
+    """``column`` may lie at most ``tolerance_hours`` after ``ingested_at``: clocks skew, the future does not arrive."""
+
+    column: str
+    tolerance_hours: int = 24
+
+
+Rule = NotBefore | NotAfterArrival
+
+
+class LandingRow(BaseModel):
+    """Base of all contracts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: ClassVar[str]
+    key: ClassVar[tuple[str, ...]]
+    event_time: ClassVar[str | None] = None
+    """Column with the event's own time (TIMESTAMP or DATE); late rows restate its day."""
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    may_be_absent: ClassVar[bool] = False
+    """Whether a day without any file is an empty day instead of an error."""
+
+    ingested_at: EventTime
+
+
+class Account(LandingRow):
+    table = "accounts"
+    key = ("account_id",)
+    may_be_absent = True
+
+    account_id: Identifier
+    created_at: EventTime
+    market: Market
+    locale: str
+    birth_year_band: str | None = None
+    is_test: bool
+    is_employee: bool
+    merged_into: Identifier | None = None
+    deleted_at: EventTime | None = None
+
+
+class Plan(LandingRow):
+    table = "plans"
+    key = ("plan_id",)
+    may_be_absent = True
+
+    plan_id: Identifier
+    kind: PlanKind
+    interval: Interval
+    trial_days: Annotated[int, Field(ge=0, le=365)]
+    seats: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class PlanPrice(LandingRow):
+    table = "plan_prices"
+    key = ("plan_id", "market", "currency", "valid_from")
+    may_be_absent = True
+
+    plan_id: Identifier
+    market: Market
+    currency: Currency
+    valid_from: date
+    price_amount: Amount
+    tax_inclusive: bool
+
+
+class FxRate(LandingRow):
+    table = "fx_rates"
+    key = ("day", "currency")
+    event_time = "day"
+
+    day: date
+    currency: Currency
+    usd_rate: Annotated[Decimal, Field(gt=0, le=1_000, max_digits=15, decimal_places=6)]
+
+
+class SubscriptionEvent(LandingRow):
+    table = "subscription_events"
+    key = ("provider", "provider_event_id")
+    event_time = "occurred_at"
+    rules = (NotBefore("period_end_at", "period_start_at"), NotAfterArrival("occurred_at"))
+
+    provider: Provider
+    provider_event_id: Identifier
+    subscription_id: Identifier
+    account_id: Identifier
+    event_type: EventType
+    plan_id: Identifier | None = None
+    price_amount: Amount | None = None
+    currency: Currency | None = None
+    interval: Interval | None = None
+    trial_ends_at: EventTime | None = None
+    period_start_at: EventTime | None = None
+    period_end_at: EventTime | None = None
+    auto_renew: bool | None = None
+    reason: str | None = None
+    offer_id: Identifier | None = None
+    occurred_at: EventTime
+
+
+class PlanMember(LandingRow):
+    table = "plan_members"
+    key = ("subscription_id", "account_id", "joined_at")
+    event_time = "joined_at"
+    rules = (NotBefore("left_at", "joined_at"),)
+    may_be_absent = True
+
+    subscription_id: Identifier
+    account_id: Identifier
+    role: Literal["payer", "member"]
+    joined_at: EventTime
+    left_at: EventTime | None = None
+
+
+class Payment(LandingRow):
+    table = "payments"
+    key = ("payment_id",)
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+
+    payment_id: Identifier
+    subscription_id: Identifier
+    kind: Literal["charge", "refund", "dispute"]
+    amount: Amount
+    currency: Currency
+    status: Literal["succeeded", "failed", "pending"]
+    attempt: Annotated[int, Field(ge=1, le=100)]
+    decline_code: str | None = None
+    refunded_payment_id: Identifier | None = None
+    occurred_at: EventTime
+
+
+class OfferImpression(LandingRow):
+    table = "offer_impressions"
+    key = ("impression_id",)
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+
+    impression_id: Identifier
+    account_id: Identifier
+    offer_id: Identifier
+    surface: Identifier
+    market: Market
+    decision_id: Identifier | None = None
+    generation: Annotated[int, Field(ge=0)] | None = None
+    content_version: Annotated[int, Field(ge=0)] | None = None
+    occurred_at: EventTime
+
+
+class OfferClick(LandingRow):
+    table = "offer_clicks"
+    key = ("click_id",)
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+
+    click_id: Identifier
+    impression_id: Identifier
+    account_id: Identifier
+    offer_id: Identifier
+    surface: Identifier
+    market: Market
+    occurred_at: EventTime
+
+
+class Checkout(LandingRow):
+    table = "checkouts"
+    key = ("checkout_id",)
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+
+    checkout_id: Identifier
+    click_id: Identifier
+    account_id: Identifier
+    offer_id: Identifier
+    surface: Identifier
+    market: Market
+    result: Literal["completed", "abandoned", "failed"]
+    subscription_id: Identifier | None = None
+    occurred_at: EventTime
+
+
+class ExperimentAssignment(LandingRow):
+    table = "experiment_assignments"
+    key = ("experiment_id", "account_id")
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+    may_be_absent = True
+
+    experiment_id: Identifier
+    account_id: Identifier
+    variant: Identifier
+    salt_version: Annotated[int, Field(ge=1)]
+    occurred_at: EventTime
+
+
+class EngagementDay(LandingRow):
+    table = "engagement_daily"
+    key = ("account_id", "day")
+    event_time = "day"
+
+    account_id: Identifier
+    day: Annotated[date, Field(ge=EARLIEST_EVENT.date())]
+    streams: Annotated[int, Field(ge=0, le=100_000)]
+    ms_played: Annotated[int, Field(ge=0, le=MILLISECONDS_PER_DAY)]
+    ad_ms: Annotated[int, Field(ge=0, le=MILLISECONDS_PER_DAY)]
+    skips_blocked: Annotated[int, Field(ge=0)] | None = None
+
+
+class Consent(LandingRow):
+    table = "consents"
+    key = ("account_id", "purpose", "occurred_at")
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+    may_be_absent = True
+
+    account_id: Identifier
+    purpose: Literal["marketing", "personalisation"]
+    granted: bool
+    occurred_at: EventTime
+
+
+class DeletionRequest(LandingRow):
+    table = "deletion_requests"
+    key = ("request_id",)
+    event_time = "requested_at"
+    rules = (NotAfterArrival("requested_at"),)
+    may_be_absent = True
+
+    request_id: Identifier
+    account_id: Identifier
+    requested_at: EventTime
+
+
+CONTRACTS: dict[str, type[LandingRow]] = {
+    contract.table: contract
+    for contract in (
+        Account,
+        Plan,
+        PlanPrice,
+        FxRate,
+        SubscriptionEvent,
+        PlanMember,
+        Payment,
+        OfferImpression,
+        OfferClick,
+        Checkout,
+        ExperimentAssignment,
+        EngagementDay,
+        Consent,
+        DeletionRequest,
+    )
+}

@@ -1,0 +1,1 @@
+"""Embedded defaults for one machine: emulators, PostgreSQL, Airflow, a generated company."""

@@ -1,0 +1,1 @@
+"""Segue: daily subscriber marts in BigQuery and offer segments in Bigtable."""

@@ -1,0 +1,1 @@
+"""The read side: wire contract, row keys and the lookup client."""
