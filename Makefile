@@ -1,1 +1,50 @@
-.PHONY: help
+# Everything runs in environments that these targets create; nothing has to be installed by hand.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ACCOUNTS ?= 10000
+HISTORY ?= 60
+DAYS ?= 3
+STATE ?= .segue
+
+# uv comes from PyPI into a folder of the project's own when the machine has none.
+UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
+RUN := $(UV) run --locked
+
+.PHONY: help setup browser demo test up down lint format bench
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.segue/uv/bin/uv:
+	python3 -m venv .segue/uv && .segue/uv/bin/pip install --quiet uv
+
+setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
+	@$(UV) sync --locked --quiet
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/bqemulator-env $(UV) sync --locked --quiet --project local/bigquery_emulator
+
+browser:
+	@command -v chromium >/dev/null || bash local/install_debian.sh chromium
+
+demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
+	@$(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
+
+test: setup browser lint ## Lint, type-check and run every test
+	@$(RUN) pytest -q
+
+up: setup ## Start the embedded platform
+	@$(RUN) segue local up
+
+down: ## Stop everything that was started
+	@$(RUN) segue local down
+
+lint: setup ## ruff, mypy and sqlfmt, without changing anything
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@$(RUN) sqlfmt --check --quiet dbt
+
+format: setup ## Let ruff and sqlfmt rewrite the sources
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+	@$(RUN) sqlfmt --quiet dbt

@@ -75,6 +75,17 @@ class Settings(BaseSettings):
     dbt_project_dir: Path = PROJECT_ROOT / "dbt"
     dbt_threads: int = 4
 
+    @property
+    def dbt_target(self) -> str:
+        """The profile's target: it decides endpoint and credentials, nothing else."""
+        return "embedded" if self.bigquery_endpoint else "cloud"
+
+    # Airflow
+    task_retries: int = Field(default=3, description="Retries of a task before its run fails.")
+    task_retry_delay_seconds: float = Field(
+        default=60, description="Wait before the first retry; doubles with each."
+    )
+
     # Bigtable
     bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
     bigtable_instance: str = "segue"

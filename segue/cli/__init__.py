@@ -1,9 +1,20 @@
-"""The ``segue`` command line: one thin module per room, heavy imports inside the commands."""
+"""The ``segue`` command line: one thin module per room; heavy imports sit inside the commands."""
 
 from __future__ import annotations
 
-import importlib
-
 import typer
 
-app = typer.Typer(name="segue", no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode="rich")
+from segue.cli import company, generations, land, local, lookup, run
+
+app = typer.Typer(
+    name="segue",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable.",
+)
+app.add_typer(local.app, name="local")
+app.command("company")(company.company)
+app.add_typer(land.app, name="land")
+app.command("run")(run.run)
+app.command("lookup")(lookup.lookup)
+app.add_typer(generations.app, name="generations")

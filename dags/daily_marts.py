@@ -1,0 +1,161 @@
+"""The day's marts: land, build in audit, validate, publish all together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, get_current_context, task
+from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, LoadMode, TestBehavior
+
+from segue.settings import get_settings
+
+if TYPE_CHECKING:
+    from cosmos.dbt.graph import DbtNode
+
+SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
+
+DOC = """
+### What it does
+Builds one UTC day, from the files that arrived by its end: `land` → `build` → `validate` → `publish`.
+Days that late events reach are rebuilt and published with it. Publishing emits the asset
+`offer_segments`, which starts the DAG of the same name. Running a day again, in any order, is safe.
+
+### When a task fails
+| task | usual cause | what to do |
+|---|---|---|
+| `land` | a file is missing, truncated, or its columns changed: the log names file, column and reason | have the file delivered again, then clear the task; raw still holds what it held |
+| `build.*` | a model or a data test: the log of `dbt_producer_watcher` names it | fix the model, clear the task group; the audit dataset `audit_<day>` keeps what was built |
+| `validate` | a critical expectation: the log names model, column, number of rows and sample keys | look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source, clear from `land` |
+| `publish` | another run published the same days at that moment | it retries by itself; clear it if it gave up |
+
+Nothing is published unless every task succeeds: yesterday's marts and the online generation stay.
+
+### Backfill
+`airflow backfill create --dag-id daily_marts --from-date A --to-date B` builds day by day, in any order. To rebuild
+a long range as one, trigger the DAG with `start_date` and `end_date`: one landing, one dbt run, one publication.
+"""
+
+
+def _window(key: str) -> str:
+    """Template of one value of the window that ``land`` decided."""
+    return f"{{{{ ti.xcom_pull(task_ids='land')['{key}'] }}}}"
+
+
+def _only_tables(node: DbtNode, **kwargs: Any) -> Any:
+    """A task for every table; staging views cost nothing to build and would only crowd the graph."""
+    from cosmos.airflow.graph import create_airflow_task, create_task_metadata
+
+    if node.config.get("materialized") == "view":
+        return None
+    metadata = create_task_metadata(
+        node=node,
+        execution_mode=kwargs["execution_mode"],
+        args=kwargs["task_args"],
+        dbt_dag_task_group_identifier="",
+        test_behavior=kwargs["test_behavior"],
+    )
+    return create_airflow_task(metadata, kwargs["dag"], kwargs["task_group"])
+
+
+settings = get_settings()
+
+with DAG(
+    dag_id="daily_marts",
+    description="Land, build, validate and publish one UTC day of the subscriber and conversion marts.",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=2,
+    doc_md=DOC,
+    tags=["subscriptions", "marts", "daily"],
+    params={
+        "start_date": Param(None, type=["null", "string"], format="date", description="First day of a range."),
+        "end_date": Param(None, type=["null", "string"], format="date", description="Last day of a range."),
+    },
+    default_args={
+        "owner": "subscriptions-data",
+        "retries": settings.task_retries,
+        "retry_delay": timedelta(seconds=settings.task_retry_delay_seconds),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=30),
+        "execution_timeout": timedelta(hours=2),
+    },
+) as dag:
+
+    @task(doc_md="Lands the arrival day (and earlier ones that are missing) and decides which days to build.")
+    def land() -> dict[str, str]:
+        from datetime import date
+
+        from segue import run
+
+        context = get_current_context()
+        params = context["params"]
+        if params["start_date"] and params["end_date"]:
+            first, last = date.fromisoformat(params["start_date"]), date.fromisoformat(params["end_date"])
+        else:
+            first = last = context["data_interval_start"].date()
+        window = run.land(get_settings(), first, last)
+        return window.to_dict() | {"audit_dataset": get_settings().audit_dataset(window.end_date)}
+
+    build = DbtTaskGroup(
+        group_id="build",
+        project_config=ProjectConfig(
+            dbt_project_path=settings.dbt_project_dir,
+            manifest_path=settings.dbt_target_dir / "manifest.json",
+            install_dbt_deps=False,
+        ),
+        profile_config=ProfileConfig(
+            profile_name="segue",
+            target_name=settings.dbt_target,
+            profiles_yml_filepath=settings.dbt_project_dir / "profiles.yml",
+        ),
+        execution_config=ExecutionConfig(
+            execution_mode=ExecutionMode.WATCHER, invocation_mode=InvocationMode.DBT_RUNNER
+        ),
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            test_behavior=TestBehavior.BUILD,
+            emit_datasets=False,
+            node_converters={DbtResourceType.MODEL: _only_tables},
+        ),
+        operator_args={
+            "poke_interval": 2,
+            "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
+            "vars": {
+                key: _window(key) for key in ("start_date", "end_date", "as_of_date", "audit_dataset")
+            }
+            | {"history_start_date": str(settings.history_start_date), "raw_dataset": settings.raw_dataset},
+        },
+    )
+
+    @task(doc_md="Great Expectations over the partitions in audit; a critical failure ends the run here.")
+    def validate(window: dict[str, str]) -> dict[str, int]:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        from expectations.gate import ValidationFailedError
+        from expectations.gate import validate as run_gate
+        from segue.run import RunWindow
+
+        days = RunWindow.from_dict(window)
+        try:
+            result = run_gate(get_settings(), days.start_date, days.end_date, days.as_of_date)
+        except ValidationFailedError as error:
+            raise AirflowFailException(str(error)) from error
+        return {"expectations": len(result.outcomes), "warnings": len(result.warnings)}
+
+    @task(outlets=[SEGMENTS], doc_md="Moves all marts' partitions from audit to the published dataset at once.")
+    def publish(window: dict[str, str]) -> str:
+        from loaders.warehouse.publish import drop_audit
+        from loaders.warehouse.publish import publish as publish_marts
+        from segue.run import RunWindow
+
+        days = RunWindow.from_dict(window)
+        publication = publish_marts(get_settings(), days.start_date, days.end_date, days.as_of_date)
+        drop_audit(get_settings(), days.end_date)
+        get_current_context()["outlet_events"][SEGMENTS].extra = {"segment_date": window["end_date"]}
+        return publication.summary()
+
+    landed = land()
+    landed >> build >> validate(landed) >> publish(landed)

@@ -1,0 +1,54 @@
+"""Great Expectations' context: everything in memory, but validation results and data docs on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+from great_expectations.data_context.types.base import DataContextConfig, ProgressBarsConfig
+
+from segue.settings import Settings
+
+
+def data_docs_dir(settings: Settings) -> Path:
+    """Folder of the data docs site; its front page is ``index.html``."""
+    return settings.state_dir / "data_docs"
+
+
+def gx_context(settings: Settings) -> Any:
+    """A context of its own for one run of the gate; suites are code, so only results are kept."""
+    memory = {"class_name": "InMemoryStoreBackend"}
+
+    def folder(path: Path) -> dict[str, str]:
+        return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(path)}
+
+    config = DataContextConfig(
+        config_version=4.0,
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False),
+        stores={
+            "expectations": {"class_name": "ExpectationsStore", "store_backend": memory},
+            "validation_results": {
+                "class_name": "ValidationResultsStore",
+                "store_backend": folder(settings.state_dir / "validation_results"),
+            },
+            "checkpoints": {"class_name": "CheckpointStore", "store_backend": memory},
+            "validation_definitions": {
+                "class_name": "ValidationDefinitionStore",
+                "store_backend": memory,
+            },
+        },
+        expectations_store_name="expectations",
+        validation_results_store_name="validation_results",
+        checkpoint_store_name="checkpoints",
+        data_docs_sites={
+            "local": {
+                "class_name": "SiteBuilder",
+                "show_how_to_buttons": False,
+                "store_backend": folder(data_docs_dir(settings)),
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            }
+        },
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)

@@ -1,0 +1,238 @@
+"""The gate between audit and publication: Great Expectations over a run's partitions.
+
+Critical failures raise, so the run stops before anything is published; warnings are recorded. Every result
+goes to ``ops.validation_results`` and to the data docs. Great Expectations takes over ten seconds to import:
+import this module inside a task, never in a DAG file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import great_expectations as gx
+import structlog
+from filelock import FileLock
+from google.cloud import bigquery
+from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.core.run_identifier import RunIdentifier
+
+from expectations.data_docs import data_docs_dir, gx_context
+from expectations.drift import row_count_expectation
+from expectations.suites import MartSuite, all_suites
+from expectations.window import AuditWindow
+from loaders.warehouse.client import bigquery_client
+from loaders.warehouse.ops import append_validation_results
+from segue.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SAMPLE_SIZE = 5
+"""How many offending keys a result keeps: enough to find the rows, not enough to copy them."""
+
+
+@dataclass(frozen=True)
+class ExpectationOutcome:
+    """One expectation on one model in one run."""
+
+    model: str
+    expectation: str
+    column: str | None
+    severity: str
+    success: bool
+    unexpected_count: int | None
+    observed_value: str | None
+    sample: str
+
+    def describe(self) -> str:
+        """One line for a log: what failed, where, how often, for example."""
+        subject = f"{self.model}.{self.column}" if self.column else self.model
+        count = f", {self.unexpected_count} rows" if self.unexpected_count else ""
+        observed = f", observed {self.observed_value}" if self.observed_value else ""
+        sample = f", e.g. {self.sample}" if self.sample != "[]" else ""
+        return f"[{self.severity}] {subject}: {self.expectation}{count}{observed}{sample}"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate saw; ``warnings`` and ``failures`` are the outcomes that did not hold."""
+
+    outcomes: tuple[ExpectationOutcome, ...]
+    data_docs: Path
+
+    @property
+    def failures(self) -> list[ExpectationOutcome]:
+        """Critical expectations that did not hold."""
+        return [o for o in self.outcomes if not o.success and o.severity == "critical"]
+
+    @property
+    def warnings(self) -> list[ExpectationOutcome]:
+        """Other expectations that did not hold."""
+        return [o for o in self.outcomes if not o.success and o.severity != "critical"]
+
+
+class ValidationFailedError(RuntimeError):
+    """A critical expectation failed; nothing of this run may be published."""
+
+
+def validate(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> GateResult:
+    """Validate the partitions [start_date, end_date] in the run's audit dataset.
+
+    Raises:
+        ValidationFailedError: a critical expectation failed; the message names model, column, count and
+            sample keys of each.
+    """
+    result = run_suites(settings, start_date, end_date, as_of_date)
+    for warning in result.warnings:
+        log.warning("expectation_not_met", detail=warning.describe())
+    if result.failures:
+        lines = "\n".join(failure.describe() for failure in result.failures)
+        raise ValidationFailedError(
+            f"{len(result.failures)} critical expectation(s) failed for {start_date}..{end_date}; "
+            f"nothing was published. Data docs: {result.data_docs}\n{lines}"
+        )
+    log.info("validated", start=str(start_date), end=str(end_date), expectations=len(result.outcomes))
+    return result
+
+
+def run_suites(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> GateResult:
+    """Run every suite and record its results, without judging them."""
+    window = AuditWindow(
+        project=settings.project_id,
+        audit_dataset=settings.audit_dataset(end_date),
+        marts_dataset=settings.marts_dataset,
+        start_date=start_date,
+        end_date=end_date,
+    )
+    client = bigquery_client(settings)
+    docs = data_docs_dir(settings)
+    docs.mkdir(parents=True, exist_ok=True)
+    # The data docs are one site of files that every run rewrites in part.
+    with FileLock(docs.with_suffix(".lock")):
+        outcomes = tuple(_run_checkpoint(settings, client, window))
+    _record(settings, client, outcomes, start_date, end_date, as_of_date)
+    return GateResult(outcomes=outcomes, data_docs=docs / "index.html")
+
+
+def _run_checkpoint(
+    settings: Settings, client: bigquery.Client, window: AuditWindow
+) -> list[ExpectationOutcome]:
+    """All suites in one checkpoint: concurrent checkpoints in one process share state in GX 1.x."""
+    context = gx_context(settings)
+    source = context.data_sources.add_bigquery(
+        "audit",
+        connection_string=f"bigquery://{window.project}/{window.audit_dataset}?user_supplied_client=true",
+        kwargs={"connect_args": {"client": client}},
+    )
+    definitions: list[gx.ValidationDefinition] = []
+    keys: dict[str, tuple[str, ...]] = {}
+    for suite in all_suites(window):
+        expectations = list(suite.expectations)
+        if suite.watch_row_count:
+            drift = row_count_expectation(client, settings, suite, window.end_date)
+            if drift is not None:
+                definitions.append(_day_definition(context, source, suite, window, [drift]))
+        definitions.append(_definition(context, source, suite, window, expectations))
+        keys[suite.model] = suite.key
+    outcomes: list[ExpectationOutcome] = []
+    for definition in definitions:
+        model = definition.name.split(":")[0]
+        checkpoint = context.checkpoints.add(
+            gx.Checkpoint(
+                name=definition.name,
+                validation_definitions=[definition],
+                actions=[UpdateDataDocsAction(name="data_docs", site_names=["local"])],
+                result_format={
+                    "result_format": "SUMMARY",
+                    "partial_unexpected_count": SAMPLE_SIZE,
+                    "unexpected_index_column_names": list(keys[model]),
+                },
+            )
+        )
+        run = checkpoint.run(run_id=RunIdentifier(run_name=f"{window.start_date}..{window.end_date}"))
+        for validation in run.run_results.values():
+            outcomes += [_outcome(model, result) for result in validation.results]
+    return outcomes
+
+
+def _definition(
+    context: Any, source: Any, suite: MartSuite, window: AuditWindow, expectations: list[Any]
+) -> gx.ValidationDefinition:
+    """The suite over all partitions of the run."""
+    days = window.days(suite.day_column, suite.restates_days)
+    query = f"select * from {window.table(suite.model)} where {days}"
+    return _bind(context, source, suite.model, query, expectations)
+
+
+def _day_definition(
+    context: Any, source: Any, suite: MartSuite, window: AuditWindow, expectations: list[Any]
+) -> gx.ValidationDefinition:
+    """The row count of the run's last day, which is compared with the days before it."""
+    query = (
+        f"select * from {window.table(suite.model)} where {suite.day_column} = date '{window.end_date}'"
+    )
+    return _bind(context, source, f"{suite.model}:row_count", query, expectations)
+
+
+def _bind(
+    context: Any, source: Any, name: str, query: str, expectations: list[Any]
+) -> gx.ValidationDefinition:
+    batch = source.add_query_asset(name, query=query).add_batch_definition_whole_table("run")
+    suite = context.suites.add(gx.ExpectationSuite(name, expectations=expectations))
+    return context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
+
+
+def _outcome(model: str, result: Any) -> ExpectationOutcome:
+    config = result.expectation_config
+    detail = result.result or {}
+    arguments = config.kwargs
+    rows = detail.get("details", {}).get("unexpected_rows") if isinstance(detail.get("details"), dict) else None
+    sample = detail.get("partial_unexpected_index_list") or rows or detail.get("partial_unexpected_list") or []
+    count = detail.get("unexpected_count")
+    if config.type == "unexpected_rows_expectation":
+        count = detail.get("observed_value")
+    observed = detail.get("observed_value") if count is None else None
+    raised = (result.exception_info or {}).get("exception_message")
+    return ExpectationOutcome(
+        model=model,
+        expectation=getattr(config, "description", None) or config.type,
+        column=arguments.get("column"),
+        severity=_severity(config),
+        success=bool(result.success),
+        unexpected_count=int(count) if count is not None else None,
+        observed_value=str(raised or observed) if (raised or observed) is not None else None,
+        sample=json.dumps(list(sample)[:SAMPLE_SIZE], default=str),
+    )
+
+
+def _severity(config: Any) -> str:
+    severity = getattr(config, "severity", None) or "critical"
+    return str(getattr(severity, "value", severity))
+
+
+def _record(
+    settings: Settings,
+    client: bigquery.Client,
+    outcomes: tuple[ExpectationOutcome, ...],
+    start_date: date,
+    end_date: date,
+    as_of_date: date,
+) -> None:
+    """Keep every outcome in ops.validation_results, whether the run goes on or not."""
+    common = {
+        "validation_id": str(uuid.uuid4()),
+        "run_date": end_date,
+        "start_date": start_date,
+        "end_date": end_date,
+        "as_of_date": as_of_date,
+        "validated_at": datetime.now(UTC),
+    }
+    append_validation_results(client, settings, [common | asdict(outcome) for outcome in outcomes])
+

@@ -1,0 +1,16 @@
+"""One module per family of marts; ``all_suites`` lists what the gate runs, in this order."""
+
+from __future__ import annotations
+
+from expectations.suites.conversions import conversion_suites
+from expectations.suites.segments import segment_suites
+from expectations.suites.subscribers import subscriber_suites
+from expectations.suites.suite import MartSuite
+from expectations.window import AuditWindow
+
+__all__ = ["MartSuite", "all_suites"]
+
+
+def all_suites(window: AuditWindow) -> list[MartSuite]:
+    """The suites of every validated model, for the partitions of ``window``."""
+    return [*subscriber_suites(window), *conversion_suites(window), *segment_suites(window)]

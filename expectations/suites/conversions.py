@@ -1,0 +1,60 @@
+"""Expectations on the offer journey and the conversion marts."""
+
+from __future__ import annotations
+
+from expectations.suites.suite import WARNING, MartSuite, at_least, no_rows, not_null, unique_key
+from expectations.window import AuditWindow
+
+CONVERSION_RESTATES_DAYS = 45
+"""Journeys are credited for 45 days after their first impression, so that many days are rebuilt."""
+
+
+def conversion_suites(window: AuditWindow) -> list[MartSuite]:
+    """Suites of ``fct_offer_journey`` and ``agg_conversions_daily``."""
+    return [_journeys(), _conversions(window)]
+
+
+def _journeys() -> MartSuite:
+    return MartSuite(
+        model="fct_offer_journey",
+        key=("journey_date", "account_id", "offer_id"),
+        day_column="journey_date",
+        restates_days=CONVERSION_RESTATES_DAYS,
+        expectations=(
+            unique_key("account_id", "offer_id"),
+            *not_null("journey_date", "account_id", "offer_id", "opened_at", "is_mature"),
+            at_least("impressions", 1),
+            at_least("clicks", 0),
+            at_least("checkouts", 0),
+            no_rows(
+                "select account_id, offer_id, opened_at, converted_at from {batch} "
+                "where converted_at < opened_at "
+                "or converted_at > timestamp_add(opened_at, interval 45 day)",
+                "a journey converts after its first impression and within its horizon",
+            ),
+            no_rows(
+                "select account_id, offer_id from {batch} where checkouts > 0 and clicks = 0",
+                "a checkout follows a click",
+                severity=WARNING,
+            ),
+        ),
+    )
+
+
+def _conversions(window: AuditWindow) -> MartSuite:
+    return MartSuite(
+        model="agg_conversions_daily",
+        key=("journey_date", "offer_id", "surface", "market", "variant"),
+        day_column="journey_date",
+        restates_days=CONVERSION_RESTATES_DAYS,
+        expectations=(
+            unique_key("journey_date", "offer_id", "surface", "market", "variant"),
+            *not_null("offer_id", "surface", "market", "impressions", "reach"),
+            at_least("impressions", 1),
+            no_rows(
+                "select journey_date, offer_id, surface, impressions, reach from {batch} "
+                "where reach > impressions or mature_impressions > impressions",
+                "reach and mature impressions are parts of the impressions",
+            ),
+        ),
+    )

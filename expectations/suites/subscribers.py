@@ -1,0 +1,150 @@
+"""Expectations on subscription history and the subscriber marts."""
+
+from __future__ import annotations
+
+from expectations.suites.suite import MartSuite, at_least, between, no_rows, not_null, one_of, unique_key
+from expectations.window import AuditWindow
+
+PROVIDERS = ("google_play", "app_store", "stripe", "periods")
+PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
+INTERVALS = ("week", "month", "year")
+ENTITLED_STATES = ("trial", "active", "grace")
+
+
+def subscriber_suites(window: AuditWindow) -> list[MartSuite]:
+    """Suites of ``int_subscription_periods`` and of the published subscriber marts."""
+    return [_periods(window), _subscription_daily(), _subscriber_daily(window), _subscribers_daily(window)]
+
+
+def _periods(window: AuditWindow) -> MartSuite:
+    return MartSuite(
+        model="int_subscription_periods",
+        key=("subscription_id", "valid_from_at"),
+        day_column="date(valid_from_at)",
+        watch_row_count=False,
+        expectations=(
+            *not_null("subscription_id", "account_id", "state", "valid_from_at"),
+            no_rows(
+                "select subscription_id, event_type, valid_from_at from {batch} where is_conflicting_opening",
+                "a subscription period is not opened twice (duplicated subscription period)",
+            ),
+            no_rows(
+                f"""select period.subscription_id, period.valid_from_at, follower.valid_from_at as overlaps_at
+                from {window.table("int_subscription_periods")} as period
+                inner join {window.table("int_subscription_periods")} as follower
+                    on period.subscription_id = follower.subscription_id
+                    and follower.valid_from_at > period.valid_from_at
+                    and follower.valid_from_at < period.valid_to_at
+                where {window.days("date(period.valid_from_at)")}""",
+                "periods of one subscription do not overlap",
+            ),
+        ),
+    )
+
+
+def _subscription_daily() -> MartSuite:
+    return MartSuite(
+        model="fct_subscription_daily",
+        key=("snapshot_date", "subscription_id"),
+        day_column="snapshot_date",
+        expectations=(
+            unique_key("snapshot_date", "subscription_id"),
+            *not_null(
+                "account_id", "provider", "market", "plan_id", "plan_kind", "state", "currency",
+                "mrr_amount", "mrr_usd_amount", "was_active_at_day_start", "was_active_at_day_end",
+            ),
+            one_of("provider", PROVIDERS),
+            one_of("plan_kind", PLAN_KINDS),
+            one_of("billing_interval", INTERVALS),
+            one_of("state", ENTITLED_STATES),
+            between("mrr_amount", 0, 1_000_000),
+            between("mrr_usd_amount", 0, 100_000),
+            at_least("tenure_days", 0),
+            no_rows(
+                "select subscription_id, state, mrr_amount from {batch} "
+                "where mrr_amount <> 0 and (is_trial or not was_active_at_day_end)",
+                "MRR is 0 in trial and when the subscription is not entitled at the end of the day",
+            ),
+            no_rows(
+                "select subscription_id, state, is_trial, is_paid from {batch} where is_trial = is_paid",
+                "an entitled subscription is either paid or in trial",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _subscriber_daily(window: AuditWindow) -> MartSuite:
+    return MartSuite(
+        model="fct_subscriber_daily",
+        key=("snapshot_date", "account_id"),
+        day_column="snapshot_date",
+        expectations=(
+            unique_key("snapshot_date", "account_id"),
+            *not_null("is_payer", "is_member", "mrr_usd_amount", "subscription_count"),
+            at_least("mrr_usd_amount", 0),
+            at_least("subscription_count", 0),
+            no_rows(
+                "select snapshot_date, account_id from {batch} where not is_payer and not is_member",
+                "a subscriber is a payer or a plan member",
+            ),
+            no_rows(
+                _mrr_differences(window, "fct_subscriber_daily", "mrr_usd_amount"),
+                "MRR identity: the accounts' MRR is the subscriptions' MRR, to the cent, every day",
+            ),
+        ),
+    )
+
+
+def _subscribers_daily(window: AuditWindow) -> MartSuite:
+    return MartSuite(
+        model="agg_subscribers_daily",
+        key=("snapshot_date", "market", "plan_kind", "provider", "currency"),
+        day_column="snapshot_date",
+        expectations=(
+            unique_key("snapshot_date", "market", "plan_kind", "provider", "currency"),
+            *not_null("active_subscriptions", "mrr_amount", "mrr_usd_amount"),
+            at_least("active_subscriptions", 0),
+            at_least("mrr_usd_amount", 0),
+            no_rows(
+                _mrr_differences(window, "agg_subscribers_daily", "mrr_usd_amount"),
+                "MRR identity: the aggregate's MRR is the subscriptions' MRR, to the cent, every day",
+            ),
+            no_rows(
+                f"""with detail as (
+                    select snapshot_date, countif(was_active_at_day_end) as active_subscriptions
+                    from {window.table("fct_subscription_daily")}
+                    where {window.days("snapshot_date")}
+                    group by snapshot_date
+                ), aggregate as (
+                    select snapshot_date, sum(active_subscriptions) as active_subscriptions
+                    from {window.table("agg_subscribers_daily")}
+                    where {window.days("snapshot_date")}
+                    group by snapshot_date
+                )
+                select snapshot_date, detail.active_subscriptions as detail_rows,
+                    aggregate.active_subscriptions as aggregate_rows
+                from detail full outer join aggregate using (snapshot_date)
+                where coalesce(detail.active_subscriptions, 0)
+                    <> coalesce(aggregate.active_subscriptions, 0)""",
+                "active subscriptions of the aggregate and of the detail agree every day",
+            ),
+        ),
+    )
+
+
+def _mrr_differences(window: AuditWindow, model: str, column: str) -> str:
+    """Days on which ``model`` does not carry the MRR of fct_subscription_daily."""
+    return f"""with detail as (
+        select snapshot_date, sum(mrr_usd_amount) as mrr
+        from {window.table("fct_subscription_daily")}
+        where {window.days("snapshot_date")}
+        group by snapshot_date
+    ), other as (
+        select snapshot_date, sum({column}) as mrr
+        from {window.table(model)}
+        where {window.days("snapshot_date")}
+        group by snapshot_date
+    )
+    select snapshot_date, detail.mrr as subscriptions_mrr, other.mrr as {model}_mrr
+    from detail full outer join other using (snapshot_date)
+    where coalesce(detail.mrr, 0) <> coalesce(other.mrr, 0)"""

@@ -1,0 +1,72 @@
+"""The shape of a suite, and the few expectation patterns that every mart shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import great_expectations.expectations as gxe
+
+CRITICAL = "critical"
+"""A failure stops the run before anything is published."""
+WARNING = "warning"
+"""A failure is recorded and shown; the run goes on."""
+
+
+@dataclass(frozen=True)
+class MartSuite:
+    """Expectations on one model.
+
+    ``key`` are the columns that find an offending row again; they are reported with every failure.
+    ``day_column`` is the partition column, ``restates_days`` how far before the run's first day it reaches.
+    """
+
+    model: str
+    key: tuple[str, ...]
+    day_column: str
+    expectations: tuple[gxe.Expectation, ...]
+    restates_days: int = 0
+    watch_row_count: bool = True
+
+
+def unique_key(*columns: str) -> gxe.Expectation:
+    """No two rows share these columns."""
+    if len(columns) == 1:
+        return gxe.ExpectColumnValuesToBeUnique(column=columns[0], severity=CRITICAL)
+    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), severity=CRITICAL)
+
+
+def not_null(*columns: str) -> Iterable[gxe.Expectation]:
+    """Each of these columns has a value in every row."""
+    return [gxe.ExpectColumnValuesToNotBeNull(column=column, severity=CRITICAL) for column in columns]
+
+
+def one_of(column: str, values: Sequence[str], severity: str = CRITICAL) -> gxe.Expectation:
+    """The column holds only the enumerated values."""
+    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), severity=severity)
+
+
+def at_least(column: str, minimum: float, severity: str = CRITICAL) -> gxe.Expectation:
+    """The column is never below ``minimum``."""
+    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=minimum, severity=severity)
+
+
+def between(column: str, low: float, high: float, severity: str = CRITICAL) -> gxe.Expectation:
+    """The column lies in [low, high]."""
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column, min_value=low, max_value=high, severity=severity
+    )
+
+
+def no_rows(query: str, description: str, severity: str = CRITICAL) -> gxe.Expectation:
+    """The query, which selects offending rows, returns none; ``{batch}`` stands for the validated rows."""
+    return gxe.UnexpectedRowsExpectation(
+        unexpected_rows_query=query, description=description, severity=severity
+    )
+
+
+def row_count_between(low: int, high: int) -> gxe.Expectation:
+    """A warning when the number of rows leaves [low, high]."""
+    arguments: dict[str, Any] = {"min_value": low, "max_value": high, "severity": WARNING}
+    return gxe.ExpectTableRowCountToBeBetween(**arguments)

@@ -1,0 +1,30 @@
+"""What a validation looks at: the partitions that one run is about to publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+@dataclass(frozen=True)
+class AuditWindow:
+    """Partitions [start_date − a mart's restated days, end_date] in a run's audit dataset."""
+
+    project: str
+    audit_dataset: str
+    marts_dataset: str
+    start_date: date
+    end_date: date
+
+    def table(self, model: str) -> str:
+        """The quoted name of a model as this run built it."""
+        return f"`{self.project}.{self.audit_dataset}.{model}`"
+
+    def published(self, mart: str) -> str:
+        """The quoted name of a mart as analysts see it."""
+        return f"`{self.project}.{self.marts_dataset}.{mart}`"
+
+    def days(self, column: str, restates_days: int = 0) -> str:
+        """The constant partition filter of the window."""
+        first = self.start_date - timedelta(days=restates_days)
+        return f"{column} between date '{first}' and date '{self.end_date}'"

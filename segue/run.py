@@ -1,0 +1,84 @@
+"""One run of the platform: land, build, validate, publish a range of days, then load the last one online.
+
+A day and a range are the same code; Airflow calls the steps one by one, ``segue run`` all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from segue.settings import Settings
+
+StepReport = Callable[[str, str], None]
+"""Called with a step's name and one line of what it did."""
+
+
+@dataclass(frozen=True)
+class RunWindow:
+    """The UTC days a run builds, both inclusive, and the last arrival day it may read."""
+
+    start_date: date
+    end_date: date
+    as_of_date: date
+
+    def to_dict(self) -> dict[str, str]:
+        """ISO strings, for XCom and JSON."""
+        return {
+            "start_date": self.start_date.isoformat(),
+            "end_date": self.end_date.isoformat(),
+            "as_of_date": self.as_of_date.isoformat(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, str]) -> RunWindow:
+        """The reverse of ``to_dict``; other keys are ignored."""
+        return cls(
+            start_date=date.fromisoformat(values["start_date"]),
+            end_date=date.fromisoformat(values["end_date"]),
+            as_of_date=date.fromisoformat(values["as_of_date"]),
+        )
+
+
+def land(settings: Settings, start_date: date, end_date: date) -> RunWindow:
+    """Land the arrival days of a run and say which days it must build.
+
+    A single day reaches back to the earliest day that its late events belong to (at most
+    ``settings.restatement_days``); a longer range is built as asked. Earlier arrival days that never landed
+    are landed first, so that runs may come in any order.
+
+    Raises:
+        LandingError: a file is missing, unreadable or breaks its contract as a whole.
+    """
+    from loaders.landing import days
+
+    days.land_through(settings, start_date, end_date)
+    as_of = days.contiguous_landed_day(settings, end_date)
+    first = days.reach(settings, end_date) if start_date == end_date else start_date
+    return RunWindow(start_date=first, end_date=end_date, as_of_date=as_of)
+
+
+def run(settings: Settings, start_date: date, end_date: date, report: StepReport) -> RunWindow:
+    """Every step for [start_date, end_date]; running it again gives the same tables.
+
+    Raises:
+        LandingError, BuildError, ValidationFailedError, PublishError, LoadError: the step of that name
+            failed; what was published before stays as it is.
+    """
+    from loaders.warehouse.build import build
+    from loaders.warehouse.publish import drop_audit, publish
+
+    window = land(settings, start_date, end_date)
+    report("land", f"arrival days to {end_date}, known as of {window.as_of_date}")
+    build(settings, window.start_date, window.end_date, window.as_of_date)
+    report("build", f"{window.start_date}..{window.end_date}")
+    # Imported here because Great Expectations takes ten seconds, which a failing build need not wait for.
+    from expectations.gate import validate
+
+    result = validate(settings, window.start_date, window.end_date, window.as_of_date)
+    report("validate", f"{len(result.outcomes)} expectations, {len(result.warnings)} warnings")
+    publication = publish(settings, window.start_date, window.end_date, window.as_of_date)
+    drop_audit(settings, end_date)
+    report("publish", publication.summary())
+    return window
