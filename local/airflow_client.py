@@ -1,0 +1,126 @@
+"""A small client of the embedded Airflow's REST API: what the demo and the tests need to follow runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+FINISHED = frozenset({"success", "failed"})
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One run of a DAG; ``day`` is the first day of its data interval, None when asset-triggered."""
+
+    run_id: str
+    run_type: str
+    state: str
+    day: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    """One try-counting task of a run; ``state`` is None before it is scheduled."""
+
+    task_id: str
+    state: str | None
+    try_number: int
+
+
+class AirflowClient:
+    """Calls ``/api/v2`` with the token that the embedded Airflow gives to everyone on this machine."""
+
+    def __init__(self, base_url: str) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=30)
+        token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return self._http.get(f"/api/v2{path}", params=params).raise_for_status().json()
+
+    def dag_ids(self) -> set[str]:
+        """DAGs that the dag processor has read so far."""
+        return {dag["dag_id"] for dag in self._get("/dags", limit=100)["dags"]}
+
+    def import_errors(self) -> list[str]:
+        """Stack traces of DAG files that do not import."""
+        return [error["stack_trace"] for error in self._get("/importErrors")["import_errors"]]
+
+    def wait_for_dags(self, dag_ids: set[str], timeout_seconds: float) -> None:
+        """Wait until all ``dag_ids`` are known.
+
+        Raises:
+            TimeoutError: they are not; the message carries the import errors.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while not dag_ids <= self.dag_ids():
+            if time.monotonic() > deadline:
+                missing = sorted(dag_ids - self.dag_ids())
+                raise TimeoutError(f"DAGs {missing} did not appear; import errors: {self.import_errors()}")
+            time.sleep(0.5)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler start the DAG's runs."""
+        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def runs(self, dag_id: str) -> list[DagRun]:
+        """The DAG's runs, oldest data interval first."""
+        runs = self._get(f"/dags/{dag_id}/dagRuns", limit=100, order_by="run_after")["dag_runs"]
+        return [
+            DagRun(
+                run_id=run["dag_run_id"],
+                run_type=run["run_type"],
+                state=run["state"],
+                day=run["data_interval_start"][:10] if run["data_interval_start"] else None,
+                seconds=run["duration"],
+            )
+            for run in runs
+        ]
+
+    def tasks(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        """The run's task instances."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        return [
+            TaskInstance(task_id=task["task_id"], state=task["state"], try_number=task["try_number"])
+            for task in self._get(path, limit=200)["task_instances"]
+        ]
+
+    def log(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
+        """The log of a task's last try, as plain text."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
+        content = self._get(path, full_content="true")["content"]
+        return "\n".join(str(line) for line in content)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+        """Start a manual run with these parameters; returns its run id."""
+        body = {"logical_date": None, "conf": conf}
+        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()
+        return str(answer["dag_run_id"])
+
+    def wait_for_runs(
+        self,
+        dag_id: str,
+        expected: Callable[[DagRun], bool],
+        count: int,
+        timeout_seconds: float,
+        on_poll: Callable[[list[DagRun]], None] = lambda _: None,
+    ) -> list[DagRun]:
+        """Wait until ``count`` runs that are ``expected`` have finished, well or not.
+
+        Raises:
+            TimeoutError: they have not; the message lists the runs seen.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            runs = [run for run in self.runs(dag_id) if expected(run)]
+            on_poll(runs)
+            if len(runs) >= count and all(run.state in FINISHED for run in runs):
+                return runs
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{dag_id} did not finish in {timeout_seconds:.0f} s: {runs}")
+            time.sleep(1)
