@@ -1,0 +1,18 @@
+"""Bulk loads a day's offer segments into Bigtable as a generation that is invisible until it is verified."""
+
+from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.bigtable.generations import list_generations, republish, rollback, verify
+from loaders.bigtable.load import load_segments
+from loaders.bigtable.result import LoadOutcome, LoadResult
+
+__all__ = [
+    "LoadCode",
+    "LoadError",
+    "LoadOutcome",
+    "LoadResult",
+    "list_generations",
+    "load_segments",
+    "republish",
+    "rollback",
+    "verify",
+]

@@ -1,0 +1,139 @@
+"""What an operator does with generations: list, verify, go back, load again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from google.api_core.exceptions import GoogleAPIError
+
+from loaders.bigtable import manifest as manifests
+from loaders.bigtable import pointer
+from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.bigtable.load import compare, load_segments
+from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.result import LoadOutcome, LoadResult
+from loaders.bigtable.source import latest_segment_date
+from loaders.bigtable.table import ensure_table
+from segue.settings import Settings
+from serving.connection import open_table
+from serving.pointer import Pointer, read_pointer
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """A generation, whether it is what readers see, and whether ``rollback`` would go to it."""
+
+    manifest: GenerationManifest
+    is_published: bool
+    is_retained: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return self.manifest.model_dump(mode="json") | {
+            "is_published": self.is_published,
+            "is_retained": self.is_retained,
+        }
+
+
+def list_generations(settings: Settings) -> list[GenerationRow]:
+    """All generations that were ever begun, newest first.
+
+    Raises:
+        LoadError: ``NO_TABLE``: the table is missing or Bigtable does not answer.
+    """
+    try:
+        with open_table(settings) as table:
+            current = read_pointer(table)
+            known = manifests.read_manifests(table)
+    except GoogleAPIError as error:
+        raise LoadError(LoadCode.NO_TABLE, f"cannot read the generations: {error}") from error
+    can_serve = {each.generation_ms for each in manifests.retained(known)} if current else set()
+    return [
+        GenerationRow(
+            each,
+            is_published=current is not None and each.generation_ms == current.generation_ms,
+            is_retained=each.generation_ms in can_serve,
+        )
+        for each in reversed(known)
+    ]
+
+
+def verify(settings: Settings, generation: int) -> GenerationManifest:
+    """Reads a retained generation (milliseconds) back and compares counts and checksum with its manifest.
+
+    Raises:
+        LoadError: ``NOT_RETAINED``, or ``NOT_VERIFIED`` with what differs, or ``NO_TABLE``.
+    """
+    try:
+        with open_table(settings) as table:
+            known = _retained(manifests.read_manifests(table), generation)
+            compare(table, generation, known.rows_out, known.checksum or "")
+    except GoogleAPIError as error:
+        raise LoadError(LoadCode.NO_TABLE, f"cannot read generation {generation}: {error}") from error
+    return known
+
+
+def rollback(settings: Settings, generation: int) -> Pointer:
+    """Makes an earlier, retained generation (milliseconds) what readers see, with one conditional write.
+
+    Readers follow within their refresh interval. Also the way forward again, until the next load, which
+    removes what is above the pointer. A load that is running loses its right to publish.
+
+    Returns:
+        The pointer as it is now; unchanged when it was there already.
+
+    Raises:
+        LoadError: ``NOT_RETAINED``, ``MOVED`` or ``NO_TABLE``; the pointer was not moved.
+    """
+    try:
+        with open_table(settings) as table:
+            current = read_pointer(table)
+            known = manifests.read_manifests(table)
+            _retained(known, generation)
+            if current is None:
+                raise LoadError(LoadCode.NOT_RETAINED, "no generation is published")
+            if current.generation_ms == generation:
+                return current
+            for each in known:
+                # its writer died after publishing it: say that readers have seen it, before they no longer do
+                if each.generation_ms == current.generation_ms and each.state is GenerationState.VERIFIED:
+                    manifests.write_manifest(table, each.in_state(GenerationState.PUBLISHED))
+            if not pointer.go_back(table, current.generation_ms, generation):
+                raise LoadError(LoadCode.MOVED, "another load or rollback moved the pointer")
+            moved = read_pointer(table)
+    except GoogleAPIError as error:
+        raise LoadError(LoadCode.NO_TABLE, f"cannot move the pointer: {error}") from error
+    if moved is None:
+        raise LoadError(LoadCode.MOVED, "the pointer row was removed")
+    return moved
+
+
+def republish(settings: Settings) -> LoadResult | None:
+    """Loads the newest published day unless it is loaded already; ``None`` when no day is published.
+
+    For an emulator, which forgets everything when it stops.
+
+    Raises:
+        LoadError: as ``load_segments``.
+    """
+    started = time.monotonic()
+    newest = latest_segment_date(settings)
+    if newest is None:
+        return None
+    ensure_table(settings)
+    with open_table(settings) as table:
+        current = read_pointer(table)
+    if current is not None and current.segment_date >= newest:
+        return LoadResult(
+            LoadOutcome.CURRENT, newest, current.generation_ms, seconds=time.monotonic() - started
+        )
+    return load_segments(settings, newest)
+
+
+def _retained(known: list[GenerationManifest], generation: int) -> GenerationManifest:
+    for each in manifests.retained(known):
+        if each.generation_ms == generation:
+            return each
+    raise LoadError(LoadCode.NOT_RETAINED, f"generation {generation} is not complete or no longer kept")

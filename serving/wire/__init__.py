@@ -1,0 +1,1 @@
+"""Generated from serving/proto by ``python -m serving.generate_wire``; never edited by hand."""

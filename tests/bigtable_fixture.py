@@ -1,0 +1,199 @@
+"""Google's Bigtable emulator for the test session, and a proxy before it that can misbehave."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pyarrow as pa
+import pytest
+from google.cloud.bigtable_v2.types import bigtable as messages
+
+from segue.settings import Settings
+
+MutateRowsRequest: Any = messages.MutateRowsRequest.meta.pb
+MutateRowsResponse: Any = messages.MutateRowsResponse.meta.pb
+
+FAR_FUTURE = datetime(2200, 1, 1, tzinfo=UTC)
+
+SEGMENTS_SCHEMA = pa.schema(
+    [
+        ("account_id", pa.string()),
+        (
+            "offers",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("offer_id", pa.string()),
+                        ("rule_id", pa.string()),
+                        ("rule_version", pa.int64()),
+                        ("priority", pa.int64()),
+                        ("score", pa.float64()),
+                        ("reason_code", pa.string()),
+                        ("experiment_id", pa.string()),
+                        ("variant", pa.string()),
+                        ("is_control", pa.bool_()),
+                        ("content_id", pa.string()),
+                        ("content_version", pa.int64()),
+                        ("valid_until_at", pa.timestamp("us", tz="UTC")),
+                    ]
+                )
+            ),
+        ),
+        ("suppressed_reason", pa.string()),
+        ("valid_until_at", pa.timestamp("us", tz="UTC")),
+        ("market", pa.string()),
+    ]
+)
+
+
+def _emulator_binary() -> str:
+    candidates = [
+        os.environ.get("SEGUE_CBTEMULATOR_BIN"),
+        "/usr/lib/google-cloud-sdk/platform/bigtable-emulator/cbtemulator",
+        shutil.which("cbtemulator"),
+        *map(str, Path(__file__).parent.parent.glob(".segue/**/cbtemulator")),
+    ]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return candidate
+    pytest.fail("no Bigtable emulator: run `make up` once or set SEGUE_CBTEMULATOR_BIN", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def bigtable_emulator() -> Iterator[str]:
+    """host:port of one emulator for the whole session."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [_emulator_binary(), "-host", "127.0.0.1", "-port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail("the Bigtable emulator did not start", pytrace=False)
+                time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def bigtable_world(bigtable_emulator: str) -> Settings:
+    """Settings of a project that is empty and shared with no other test; it has no BigQuery."""
+    return Settings(
+        _env_file=None,
+        project_id=f"segue-{uuid4().hex[:12]}",
+        bigtable_emulator_host=bigtable_emulator,
+    )
+
+
+def offer(offer_id: str = "offer-1", **changes: Any) -> dict[str, Any]:
+    """An offer of the mart with every value set."""
+    return {
+        "offer_id": offer_id,
+        "rule_id": "winback",
+        "rule_version": 3,
+        "priority": 10,
+        "score": 0.5,
+        "reason_code": "SELECTED",
+        "experiment_id": None,
+        "variant": None,
+        "is_control": False,
+        "content_id": "cms-7",
+        "content_version": 2,
+        "valid_until_at": FAR_FUTURE,
+    } | changes
+
+
+def account(account_id: str, *offers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A row of the mart."""
+    return {
+        "account_id": account_id,
+        "offers": list(offers),
+        "suppressed_reason": None,
+        "valid_until_at": FAR_FUTURE,
+        "market": "DE",
+    } | changes
+
+
+def source(*rows: dict[str, Any], batch_rows: int = 1000) -> Callable[[Settings, date], Iterator[pa.RecordBatch]]:
+    """A source that gives these rows whatever the day, for ``load_segments(read=…)``."""
+
+    def read(_settings: Settings, _day: date) -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(rows), batch_rows):
+            yield pa.RecordBatch.from_pylist(list(rows[start : start + batch_rows]), schema=SEGMENTS_SCHEMA)
+
+    return read
+
+
+class FaultyBigtable(grpc.GenericRpcHandler):
+    """Passes every call on to the emulator, after ``fault`` had its say on MutateRows requests.
+
+    ``fault`` gets the request and returns the response to give (nothing reaches the emulator), raises
+    ``grpc.StatusCode`` through ``abort``, or returns ``None`` to pass the request on. ``lose`` gets the
+    response and may take acknowledgements out of it.
+    """
+
+    def __init__(self, emulator: str) -> None:
+        self._channel = grpc.insecure_channel(emulator)
+        self.fault: Callable[[Any, grpc.ServicerContext], Any] = lambda _request, _context: None
+        self.lose: Callable[[Any], None] = lambda _response: None
+        self.mutations_seen = 0
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        method = handler_call_details.method
+
+        def forward(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            mutating = method.endswith("/MutateRows")
+            if mutating:
+                parsed = MutateRowsRequest.FromString(request)
+                self.mutations_seen += len(parsed.entries)
+                answer = self.fault(parsed, context)
+                if answer is not None:
+                    yield answer.SerializeToString()
+                    return
+            try:
+                for response in self._channel.unary_stream(method)(request, timeout=30):
+                    if mutating:
+                        parsed_response = MutateRowsResponse.FromString(response)
+                        self.lose(parsed_response)
+                        yield parsed_response.SerializeToString()
+                    else:
+                        yield response
+            except grpc.RpcError as error:
+                context.abort(error.code(), error.details())
+
+        return grpc.unary_stream_rpc_method_handler(forward)
+
+
+@pytest.fixture
+def faulty_bigtable(
+    bigtable_emulator: str, bigtable_world: Settings
+) -> Iterator[tuple[FaultyBigtable, Settings]]:
+    """The proxy, and the settings of ``bigtable_world`` that go through it."""
+    proxy = FaultyBigtable(bigtable_emulator)
+    server = grpc.server(ThreadPoolExecutor(16), handlers=(proxy,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield proxy, bigtable_world.model_copy(update={"bigtable_emulator_host": f"127.0.0.1:{port}"})
+    server.stop(0).wait()
