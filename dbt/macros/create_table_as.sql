@@ -1,0 +1,20 @@
+{#
+  A table under contract is created with its columns first and filled second. BigQuery would take both in one
+  `create table (columns) as select`, which not every engine that speaks its dialect does. The audit
+  dataset has no readers: nobody sees the table between the two statements.
+#}
+{% macro bigquery__create_table_as(temporary, relation, compiled_code, language="sql") -%}
+    {%- if not config.get("contract").enforced -%}
+        {{ return(dbt.bigquery__create_table_as(temporary, relation, compiled_code, language)) }}
+    {%- endif -%}
+    {%- do get_assert_columns_equivalent(compiled_code) -%}
+    create or replace table {{ relation }} {{ get_table_columns_and_constraints() }}
+    {{ partition_by(adapter.parse_partition_by(config.get("partition_by", none))) }}
+    {{ cluster_by(config.get("cluster_by", none)) }}
+    {{ bigquery_table_options(config, model, temporary) }}
+    ;
+
+    insert into {{ relation }} ({{ model["columns"].keys() | join(", ") }})
+    {{ get_select_subquery(compiled_code) }}
+    ;
+{%- endmacro %}

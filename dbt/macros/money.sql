@@ -1,0 +1,29 @@
+{#
+  Money is computed in INT64 cents: NUMERIC division is exact to nine places in BigQuery but not in every
+  engine that speaks its dialect, and a tie must not depend on the engine.
+#}
+{# Quotient of two INT64, rounded half to even; n must not be negative, d must be positive. #}
+{% macro half_even_div(n, d) -%}
+    (
+        div({{ n }}, {{ d }}) + case
+            when 2 * mod({{ n }}, {{ d }}) > {{ d }}
+            then 1
+            when 2 * mod({{ n }}, {{ d }}) = {{ d }}
+            then mod(div({{ n }}, {{ d }}), 2)
+            else 0
+        end
+    )
+{%- endmacro %}
+
+{# INT64 cents of an amount, which has at most two decimals by contract. #}
+{% macro to_cents(amount) -%} cast(round({{ amount }} * 100) as int64) {%- endmacro %}
+
+{# The amount of INT64 cents. #}
+{% macro from_cents(cents) -%}
+    cast(cast({{ cents }} as numeric(38, 9)) / 100 as numeric(38, 9))
+{%- endmacro %}
+
+{# Cents in US dollars of cents in another currency; a rate has at most six decimals by contract. #}
+{% macro usd_cents(cents, usd_rate) -%}
+    {{ half_even_div("(" ~ cents ~ " * cast(round(" ~ usd_rate ~ " * 1000000) as int64))", 1000000) }}
+{%- endmacro %}

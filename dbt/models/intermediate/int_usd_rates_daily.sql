@@ -1,0 +1,38 @@
+-- Journeys look 52 days further back than the run and up to the as-of day: their charges need rates as well.
+{{ config(materialized="view") }}
+
+with
+    rates as (
+        select currency, rate_date, usd_rate
+        from {{ ref("stg_billing__fx_rates") }}
+        union all
+        -- A dollar is a dollar, whether or not the feed says so; a rate of the feed comes later and wins.
+        select 'USD', date '0001-01-01', cast(1 as numeric(38, 9))
+    ),
+
+    validity as (
+        select
+            currency,
+            usd_rate,
+            rate_date as valid_from_date,
+            coalesce(
+                lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31'
+            ) as valid_to_date
+        from rates
+    ),
+
+    needed as (
+        select *
+        from validity
+        where valid_from_date <= {{ as_of_day() }} and valid_to_date > {{ start_day(-52) }}
+    )
+
+select rate_date, needed.currency, needed.usd_rate
+from needed
+cross join
+    unnest(
+        generate_date_array(
+            greatest(needed.valid_from_date, {{ start_day(-52) }}),
+            least(date_sub(needed.valid_to_date, interval 1 day), {{ as_of_day() }})
+        )
+    ) as rate_date

@@ -1,0 +1,21 @@
+select
+    provider,
+    provider_event_id,
+    subscription_id,
+    account_id,
+    event_type,
+    plan_id,
+    price_amount,
+    currency,
+    `interval` as billing_interval,
+    trial_ends_at,
+    period_start_at,
+    period_end_at,
+    auto_renew as is_auto_renew,
+    reason,
+    offer_id,
+    occurred_at,
+    ingested_at
+from {{ source("billing", "subscription_events") }}
+where {{ arrived() }}
+qualify {{ first_arrival("provider, provider_event_id") }}

@@ -1,0 +1,14 @@
+select
+    checkout_id,
+    click_id,
+    account_id,
+    offer_id,
+    surface,
+    market,
+    result as checkout_result,
+    subscription_id,
+    occurred_at,
+    ingested_at
+from {{ source("merchandising", "checkouts") }}
+where {{ arrived(since_days=52) }}
+qualify {{ first_arrival("checkout_id") }}

@@ -1,0 +1,4 @@
+select experiment_id, account_id, variant, salt_version, occurred_at, ingested_at
+from {{ source("merchandising", "experiment_assignments") }}
+where {{ arrived() }}
+qualify {{ first_arrival("experiment_id, account_id") }}

@@ -1,0 +1,14 @@
+select
+    impression_id,
+    account_id,
+    offer_id,
+    surface,
+    market,
+    decision_id,
+    generation,
+    content_version,
+    occurred_at,
+    ingested_at
+from {{ source("merchandising", "offer_impressions") }}
+where {{ arrived() }}
+qualify {{ first_arrival("impression_id") }}

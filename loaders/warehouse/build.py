@@ -1,0 +1,144 @@
+"""Build a run's models in its audit dataset: dbt, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from filelock import FileLock
+
+from segue.settings import Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+log = structlog.get_logger(__name__)
+
+
+class BuildError(RuntimeError):
+    """dbt could not build the run; nothing of it may be published."""
+
+
+def dbt_vars(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> dict[str, str]:
+    """The variables of a run of [start_date, end_date], reading rows that arrived by ``as_of_date``."""
+    return {
+        "start_date": start_date.isoformat(),
+        "end_date": end_date.isoformat(),
+        "as_of_date": as_of_date.isoformat(),
+        "history_start_date": settings.history_start_date.isoformat(),
+        "audit_dataset": settings.audit_dataset(end_date),
+        "raw_dataset": settings.raw_dataset,
+    }
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables that ``dbt/profiles.yml`` reads."""
+    return {
+        "SEGUE_PROJECT_ID": settings.project_id,
+        "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
+        "SEGUE_LOCATION": settings.location,
+        "SEGUE_DBT_THREADS": str(settings.dbt_threads),
+        "SEGUE_BIGQUERY_DEADLINE_SECONDS": str(int(settings.bigquery_deadline_seconds)),
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def build(
+    settings: Settings,
+    start_date: date,
+    end_date: date,
+    as_of_date: date,
+    select: Sequence[str] | None = None,
+) -> None:
+    """Build and test every model (or those of ``select``) for [start_date, end_date] in the run's audit dataset.
+
+    Raises:
+        BuildError: a model or a data test failed; the message names each with its reason.
+    """
+    variables = dbt_vars(settings, start_date, end_date, as_of_date)
+    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
+    command = ["build", "--exclude-resource-type", "unit_test"]
+    if select:
+        command += ["--select", *select]
+    _invoke(settings, command, target, variables)
+    log.info("built", start=str(start_date), end=str(end_date), dataset=variables["audit_dataset"])
+
+
+def parse(settings: Settings) -> Path:
+    """Write ``manifest.json`` to ``settings.dbt_target_dir`` without a connection, and return its path.
+
+    Raises:
+        BuildError: the project does not parse.
+    """
+    _invoke(settings, ["parse"], settings.dbt_target_dir, {})
+    return settings.dbt_target_dir / "manifest.json"
+
+
+def unit_test(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> None:
+    """Run dbt's unit tests; the models' inputs have to be built before, for their columns.
+
+    Raises:
+        BuildError: a unit test failed; the message shows actual against expected rows.
+    """
+    variables = dbt_vars(settings, start_date, end_date, as_of_date)
+    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
+    _invoke(settings, ["test", "--select", "test_type:unit"], target, variables)
+
+
+def _invoke(settings: Settings, command: list[str], target: Path, variables: dict[str, str]) -> None:
+    import json
+
+    from dbt.cli.main import dbtRunner
+
+    project = settings.dbt_project_dir
+    target.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        *command,
+        "--project-dir", str(project),
+        "--profiles-dir", str(project),
+        "--target", settings.dbt_target,
+        "--target-path", str(target),
+        "--log-path", str(target / "logs"),
+        "--vars", json.dumps(variables),
+        "--quiet",
+    ]  # fmt: skip
+    # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
+    with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
+        result = dbtRunner().invoke(arguments)
+    if not result.success:
+        raise BuildError(_failure(command[0], result))
+
+
+def _failure(command: str, result: dbtRunnerResult) -> str:
+    if result.exception is not None:
+        return f"dbt {command}: {result.exception}"
+    lines = [
+        f"{node.node.resource_type} {node.node.name}: {node.status}: {_one_line(node.message)}"
+        for node in getattr(result.result, "results", [])
+        if str(node.status) in {"error", "fail", "runtime error"}
+    ]
+    return f"dbt {command}: {len(lines)} node(s) failed\n" + "\n".join(lines)
+
+
+def _one_line(message: str | None) -> str:
+    return " ".join((message or "").split())
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the time of a dbt invocation: profiles know no other parameters."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value

@@ -1,0 +1,180 @@
+"""A warehouse with literal raw rows, built by the real dbt project on the embedded BigQuery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, get_args
+
+import pytest
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from pydantic import AwareDatetime
+
+from loaders.landing.contracts import CONTRACTS
+from loaders.warehouse.build import build
+from segue.settings import Settings
+
+BIGQUERY_TYPES = {
+    str: "STRING", bool: "BOOL", int: "INT64", Decimal: "NUMERIC", datetime: "TIMESTAMP", date: "DATE",
+    AwareDatetime: "TIMESTAMP",
+}  # fmt: skip
+
+Row = dict[str, Any]
+
+
+def at(text: str) -> datetime:
+    """``'2026-03-01 10:00'`` as a UTC time."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def day(text: str) -> date:
+    """An ISO date."""
+    return date.fromisoformat(text)
+
+
+class Warehouse:
+    """Raw tables of one isolated project; ``build`` runs dbt, ``rows`` reads a model."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.client = bigquery.Client(
+            project=settings.project_id,
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
+        )
+        self.client.create_dataset(settings.raw_dataset)
+        for table, contract in CONTRACTS.items():
+            schema = [
+                bigquery.SchemaField(name, _bigquery_type(field.annotation))
+                for name, field in contract.model_fields.items()
+            ]
+            schema += [
+                bigquery.SchemaField("arrival_date", "DATE"),
+                bigquery.SchemaField("landing_file", "STRING"),
+                bigquery.SchemaField("landing_row", "INT64"),
+            ]
+            created = bigquery.Table(f"{settings.project_id}.{settings.raw_dataset}.{table}", schema=schema)
+            created.time_partitioning = bigquery.TimePartitioning(field="arrival_date")
+            self.client.create_table(created)
+
+    def land(self, table: str, rows: Iterable[Row]) -> None:
+        """Insert rows; ``ingested_at`` says on which day they arrived. The contract checks each."""
+        contract = CONTRACTS[table]
+        checked = [
+            contract(**row).model_dump()
+            | {"arrival_date": row["ingested_at"].date(), "landing_file": "literal", "landing_row": number}
+            for number, row in enumerate(rows)
+        ]
+        columns = list(checked[0])
+        values = ",\n".join("(" + ", ".join(_literal(row[c]) for c in columns) + ")" for row in checked)
+        names = ", ".join(f"`{column}`" for column in columns)
+        self.query(f"insert into {self.settings.raw_dataset}.{table} ({names}) values {values}")
+
+    def build(self, start: str, end: str, as_of: str | None = None, select: list[str] | None = None) -> str:
+        """Build [start, end] and return the name of the audit dataset."""
+        build(self.settings, day(start), day(end), day(as_of or end), select)
+        return self.settings.audit_dataset(day(end))
+
+    def rows(self, table: str, columns: str, order_by: str, where: str = "true") -> list[tuple[Any, ...]]:
+        """The rows of ``dataset.table``, as tuples."""
+        found = self.query(f"select {columns} from {table} where {where} order by {order_by}")
+        return [tuple(_plain(value) for value in row.values()) for row in found]
+
+    def fingerprint(self, table: str, where: str) -> str:
+        """All rows of a partition as sorted JSON: equal fingerprints, equal partitions."""
+        found = [dict(row) for row in self.query(f"select * from {table} where {where}")]
+        return "\n".join(sorted(json.dumps(row, default=str, sort_keys=True) for row in found))
+
+    def query(self, sql: str) -> Any:
+        """Run a statement, without the client's ten minutes of retries."""
+        return self.client.query(sql, retry=None, job_retry=None).result(timeout=60, retry=None)
+
+
+def _bigquery_type(annotation: Any) -> str:
+    """BigQuery type of a contract field: the first of an optional or annotated type, or of an enumeration."""
+    if annotation in BIGQUERY_TYPES:
+        return BIGQUERY_TYPES[annotation]
+    first = get_args(annotation)[0]
+    return "STRING" if isinstance(first, str) else _bigquery_type(first)
+
+
+def _literal(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool() | int():
+            return str(value).lower()
+        case Decimal():
+            return f"cast('{value}' as numeric(38, 9))"
+        case datetime():
+            return f"timestamp '{value.isoformat()}'"
+        case date():
+            return f"date '{value.isoformat()}'"
+    return "'" + str(value).replace("'", "\\'") + "'"
+
+
+def _plain(value: Any) -> Any:
+    """Decimals as text with their meaningful digits, times without their zone: short to write in a test."""
+    match value:
+        case Decimal():
+            return f"{value:.2f}"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M")
+        case date():
+            return value.isoformat()
+    return value
+
+
+# Rows with the columns that a test does not care about filled in.
+
+
+def account(account_id: str, market: str = "SE", since: str = "2026-01-01 00:00", **other: Any) -> Row:
+    """An account's version that arrives the moment it is created, unless told otherwise."""
+    row = {
+        "account_id": account_id, "created_at": at(since), "market": market, "locale": "en",
+        "is_test": False, "is_employee": False, "ingested_at": at(since),
+    }  # fmt: skip
+    return row | other
+
+
+def plan(plan_id: str, kind: str, interval: str, since: str = "2026-01-01 00:00") -> Row:
+    """A plan of the catalogue."""
+    return {
+        "plan_id": plan_id, "kind": kind, "interval": interval, "trial_days": 30, "seats": 1,
+        "ingested_at": at(since),
+    }  # fmt: skip
+
+
+def rate(currency: str, usd_rate: str, on: str = "2026-01-01") -> Row:
+    """A day's exchange rate, which arrives on the day."""
+    return {
+        "day": day(on), "currency": currency, "usd_rate": Decimal(usd_rate),
+        "ingested_at": at(f"{on} 06:00"),
+    }  # fmt: skip
+
+
+_numbers = iter(range(1, 1_000_000))
+
+
+def event(subscription_id: str, account_id: str, event_type: str, occurred: str, **other: Any) -> Row:
+    """A Stripe event that arrives an hour later, unless told otherwise."""
+    occurred_at = at(occurred)
+    row = {
+        "provider": "stripe", "provider_event_id": f"evt_{next(_numbers):06d}",
+        "subscription_id": subscription_id, "account_id": account_id, "event_type": event_type,
+        "occurred_at": occurred_at, "ingested_at": occurred_at + timedelta(hours=1),
+    }  # fmt: skip
+    return row | other
+
+
+WarehouseFactory = Callable[[str], Warehouse]
+
+
+@pytest.fixture(scope="module")
+def new_warehouse(world: Callable[..., Settings]) -> WarehouseFactory:
+    """Factory of warehouses with empty raw tables."""
+    return lambda name: Warehouse(world(name, dbt_threads=2))
