@@ -71,7 +71,9 @@ with DAG(
     doc_md=DOC,
     tags=["subscriptions", "marts", "daily"],
     params={
-        "start_date": Param(None, type=["null", "string"], format="date", description="First day of a range."),
+        "start_date": Param(
+            None, type=["null", "string"], format="date", description="First day of a range."
+        ),
         "end_date": Param(None, type=["null", "string"], format="date", description="Last day of a range."),
     },
     default_args={
@@ -123,9 +125,7 @@ with DAG(
         operator_args={
             "poke_interval": 2,
             "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
-            "vars": {
-                key: _window(key) for key in ("start_date", "end_date", "as_of_date", "audit_dataset")
-            }
+            "vars": {key: _window(key) for key in ("start_date", "end_date", "as_of_date", "audit_dataset")}
             | {"history_start_date": str(settings.history_start_date), "raw_dataset": settings.raw_dataset},
         },
     )
@@ -145,7 +145,9 @@ with DAG(
             raise AirflowFailException(str(error)) from error
         return {"expectations": len(result.outcomes), "warnings": len(result.warnings)}
 
-    @task(outlets=[SEGMENTS], doc_md="Moves all marts' partitions from audit to the published dataset at once.")
+    @task(
+        outlets=[SEGMENTS], doc_md="Moves all marts' partitions from audit to the published dataset at once."
+    )
     def publish(window: dict[str, str]) -> str:
         from loaders.warehouse.publish import drop_audit
         from loaders.warehouse.publish import publish as publish_marts

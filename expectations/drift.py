@@ -15,9 +15,7 @@ from segue.settings import Settings
 TRAILING_DAYS = 7
 
 
-def trailing_counts(
-    client: bigquery.Client, settings: Settings, suite: MartSuite, day: date
-) -> list[int]:
+def trailing_counts(client: bigquery.Client, settings: Settings, suite: MartSuite, day: date) -> list[int]:
     """Rows per published day in the week before ``day``; days without a publication are left out."""
     table = f"`{settings.project_id}.{settings.marts_dataset}.{suite.model}`"
     sql = (

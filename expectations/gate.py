@@ -175,9 +175,7 @@ def _day_definition(
     context: Any, source: Any, suite: MartSuite, window: AuditWindow, expectations: list[Any]
 ) -> gx.ValidationDefinition:
     """The row count of the run's last day, which is compared with the days before it."""
-    query = (
-        f"select * from {window.table(suite.model)} where {suite.day_column} = date '{window.end_date}'"
-    )
+    query = f"select * from {window.table(suite.model)} where {suite.day_column} = date '{window.end_date}'"
     return _bind(context, source, f"{suite.model}:row_count", query, expectations)
 
 
@@ -193,8 +191,12 @@ def _outcome(model: str, result: Any) -> ExpectationOutcome:
     config = result.expectation_config
     detail = result.result or {}
     arguments = config.kwargs
-    rows = detail.get("details", {}).get("unexpected_rows") if isinstance(detail.get("details"), dict) else None
-    sample = detail.get("partial_unexpected_index_list") or rows or detail.get("partial_unexpected_list") or []
+    rows = (
+        detail.get("details", {}).get("unexpected_rows") if isinstance(detail.get("details"), dict) else None
+    )
+    sample = (
+        detail.get("partial_unexpected_index_list") or rows or detail.get("partial_unexpected_list") or []
+    )
     count = detail.get("unexpected_count")
     if config.type == "unexpected_rows_expectation":
         count = detail.get("observed_value")
@@ -235,4 +237,3 @@ def _record(
         "validated_at": datetime.now(UTC),
     }
     append_validation_results(client, settings, [common | asdict(outcome) for outcome in outcomes])
-

@@ -54,9 +54,7 @@ def at_least(column: str, minimum: float, severity: str = CRITICAL) -> gxe.Expec
 
 def between(column: str, low: float, high: float, severity: str = CRITICAL) -> gxe.Expectation:
     """The column lies in [low, high]."""
-    return gxe.ExpectColumnValuesToBeBetween(
-        column=column, min_value=low, max_value=high, severity=severity
-    )
+    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, severity=severity)
 
 
 def no_rows(query: str, description: str, severity: str = CRITICAL) -> gxe.Expectation:

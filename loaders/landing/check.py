@@ -1,0 +1,125 @@
+"""Holding rows to their contract, a column at a time in Arrow: no Python per row but for the refused ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.landing.contracts import LandingRow, NotAfterArrival, NotBefore
+from loaders.landing.errors import Refusal
+from loaders.landing.schema import Column, columns_of
+
+Violation = tuple[str, pa.Array, str]
+"""Column, mask of the rows that break the rule, and the reason, in which {value} stands for the cell."""
+
+
+def split(
+    contract: type[LandingRow], rows: pa.Table, arrival_date: date, file: str, first_row: int
+) -> tuple[pa.Table, list[Refusal]]:
+    """Separate the rows that keep the contract from those that break it.
+
+    ``rows`` has the contract's Arrow schema; ``first_row`` is the file's row number (from 1) of its first
+    row. Accepted rows come back with the lineage columns; every other row is one refusal that names its first
+    broken column and all reasons.
+    """
+    rows = rows.combine_chunks()
+    numbers = pa.array(range(first_row, first_row + rows.num_rows), pa.int64())
+    rows = (
+        rows.append_column("arrival_date", pa.repeat(pa.scalar(arrival_date), rows.num_rows))
+        .append_column("landing_file", pa.repeat(pa.scalar(file), rows.num_rows))
+        .append_column("landing_row", numbers)
+    )
+    broken = pa.repeat(pa.scalar(False), rows.num_rows)
+    found: list[Violation] = []
+    for column, mask, reason in _violations(contract, rows, arrival_date):
+        mask = pc.fill_null(mask, False)
+        if pc.any(mask).as_py():
+            found.append((column, mask, reason))
+            broken = pc.or_(broken, mask)
+    if not found:
+        return rows, []
+    return rows.filter(pc.invert(broken)), list(_refusals(rows, broken, found, file))
+
+
+def _refusals(rows: pa.Table, broken: pa.Array, found: list[Violation], file: str) -> Iterator[Refusal]:
+    masks = [(column, mask.filter(broken).to_pylist(), reason) for column, mask, reason in found]
+    for index, row in enumerate(rows.filter(broken).to_pylist()):
+        hits = [(column, reason) for column, mask, reason in masks if mask[index]]
+        number = row.pop("landing_row")
+        del row["landing_file"], row["arrival_date"]
+        yield Refusal(
+            file=file,
+            row=number,
+            column=hits[0][0],
+            reason="; ".join(f"{column} {reason.format(value=row[column])}" for column, reason in hits),
+            payload=json.dumps(row, default=str),
+        )
+
+
+def _violations(contract: type[LandingRow], rows: pa.Table, arrival_date: date) -> Iterator[Violation]:
+    for column in columns_of(contract):
+        yield from _column_violations(column, rows.column(column.name))
+    arrived_on = pc.cast(rows.column("ingested_at"), pa.date32())
+    other_day = pc.not_equal(arrived_on, pa.scalar(arrival_date))
+    yield "ingested_at", other_day, "{value} is not on the arrival day " + str(arrival_date)
+    for rule in contract.rules:
+        if isinstance(rule, NotBefore):
+            mask = pc.less(rows.column(rule.column), rows.column(rule.other))
+            yield rule.column, mask, f"{{value}} is before {rule.other}"
+        elif isinstance(rule, NotAfterArrival):
+            latest = pc.add(
+                rows.column("ingested_at"),
+                pa.scalar(timedelta(hours=rule.tolerance_hours), pa.duration("us")),
+            )
+            mask = pc.greater(rows.column(rule.column), latest)
+            reason = f"{{value}} is more than {rule.tolerance_hours} h after its arrival"
+            yield rule.column, mask, reason
+
+
+def _column_violations(column: Column, values: pa.ChunkedArray) -> Iterator[Violation]:
+    name = column.name
+
+    def scalar(value: Any) -> pa.Scalar:
+        return pa.scalar(value, column.arrow) if not isinstance(value, pa.Scalar) else value
+
+    if not column.nullable:
+        yield name, pc.is_null(values), "is null"
+    if column.allowed:
+        known = pc.is_in(values, value_set=pa.array(column.allowed, pa.string()))
+        mask = pc.and_(pc.invert(known), pc.is_valid(values))
+        yield name, mask, f"'{{value}}' is not one of {', '.join(column.allowed)}"
+    if column.pattern:
+        mask = pc.invert(pc.match_substring_regex(values, column.pattern))
+        yield name, mask, "'{value}' does not match " + column.pattern.replace("{", "{{").replace("}", "}}")
+    if column.min_length is not None:
+        mask = pc.less(pc.utf8_length(values), column.min_length)
+        yield name, mask, f"'{{value}}' is shorter than {column.min_length}"
+    if column.max_length is not None:
+        mask = pc.greater(pc.utf8_length(values), column.max_length)
+        yield name, mask, f"is longer than {column.max_length}"
+    if column.minimum is not None:
+        yield (
+            name,
+            pc.less(values, scalar(_as(column, column.minimum))),
+            f"{{value}} is below {column.minimum}",
+        )
+    if column.above is not None:
+        mask = pc.less_equal(values, scalar(_as(column, column.above)))
+        yield name, mask, f"{{value}} is not above {column.above}"
+    if column.maximum is not None:
+        mask = pc.greater(values, scalar(_as(column, column.maximum)))
+        yield name, mask, f"{{value}} is above {column.maximum}"
+    if column.decimal_places is not None:
+        mask = pc.not_equal(pc.round(values, ndigits=column.decimal_places), values)
+        yield name, mask, f"{{value}} has more than {column.decimal_places} decimal places"
+
+
+def _as(column: Column, bound: Any) -> Any:
+    """A bound in the column's own type: amounts are bounded by integers in the contracts."""
+    return Decimal(bound) if column.kind is Decimal else bound

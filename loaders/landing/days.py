@@ -1,0 +1,79 @@
+"""Which arrival days a run needs, and which days of the marts its late events reach."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from google.cloud import bigquery
+
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.land import TableLanding, land_days
+from loaders.warehouse.client import bigquery_client, get_table
+from loaders.warehouse.ops import ops_table
+from segue.settings import Settings
+
+_DAY = timedelta(days=1)
+
+
+def land_through(settings: Settings, start_date: date, end_date: date) -> list[TableLanding]:
+    """Land [start_date, end_date] and every earlier day, since the first landed one, that is still missing.
+
+    A mart's day needs all arrivals up to it: with the gaps filled, runs may come in any order.
+
+    Raises:
+        LandingError, WarehouseError: as ``land_days``.
+    """
+    asked = [start_date + _DAY * n for n in range((end_date - start_date).days + 1)]
+    missing = [day for day in missing_days(settings, end_date) if day < start_date]
+    return land_days(settings, [*missing, *asked])
+
+
+def missing_days(settings: Settings, through: date) -> list[date]:
+    """Arrival days before and on ``through``, since the first landed one, that never landed."""
+    landed = _landed_days(settings)
+    if not landed:
+        return [through]
+    first = min(landed)
+    span = [first + _DAY * n for n in range((through - first).days + 1)]
+    return [day for day in span if day not in landed]
+
+
+def contiguous_landed_day(settings: Settings, day: date) -> date:
+    """The last day from ``day`` on up to which no arrival day is missing."""
+    landed = _landed_days(settings)
+    while day + _DAY in landed:
+        day += _DAY
+    return day
+
+
+def reach(settings: Settings, day: date) -> date:
+    """The earliest day that rows which arrived on ``day`` belong to, at most ``restatement_days`` back."""
+    parts = [
+        f"select min({_as_date(contract.event_time, contract)}) as day "
+        f"from `{settings.project_id}.{settings.raw_dataset}.{contract.table}` "
+        f"where arrival_date = date '{day}'"
+        for contract in CONTRACTS.values()
+        if contract.event_time
+    ]
+    client = bigquery_client(settings)
+    sql = f"select min(day) as day from ({' union all '.join(parts)})"
+    [row] = client.query_and_wait(sql, retry=None)
+    earliest = day - _DAY * settings.restatement_days
+    return max(earliest, min(day, row.day or day))
+
+
+def _as_date(column: str | None, contract: type) -> str:
+    annotation = contract.model_fields[str(column)].annotation  # type: ignore[attr-defined]
+    return str(column) if annotation is date else f"date({column})"
+
+
+def _landed_days(settings: Settings) -> set[date]:
+    client: bigquery.Client = bigquery_client(settings)
+    if get_table(client, ops_table(settings, "run_ledger")) is None:
+        return set()
+    rows = client.query_and_wait(
+        f"select distinct run_date from `{ops_table(settings, 'run_ledger')}` "
+        f"where step = 'land' and run_date >= date '{settings.history_start_date}'",
+        retry=None,
+    )
+    return {row.run_date for row in rows}

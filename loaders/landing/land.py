@@ -1,0 +1,261 @@
+"""Arrival days into raw: read and check every file first, then replace all tables in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import structlog
+from google.cloud import bigquery
+
+from loaders.landing.check import split
+from loaders.landing.contracts import CONTRACTS, LandingRow
+from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.files import day_files, read_batches
+from loaders.landing.schema import bigquery_schema, raw_arrow_schema
+from loaders.landing.scratch import Scratch
+from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
+from loaders.warehouse.ops import ensure_ops_tables, insert_statement, literal, ops_table
+from segue.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+QUARANTINE_SCHEMA = (
+    bigquery.SchemaField("arrival_date", "DATE", description="Day of the landing folder."),
+    bigquery.SchemaField("landing_file", "STRING", description="File below the landing root."),
+    bigquery.SchemaField("landing_row", "INT64", description="Row in the file, from 1."),
+    bigquery.SchemaField("column_name", "STRING", description="First column that broke its contract."),
+    bigquery.SchemaField("reason", "STRING", description="Every broken rule of the row."),
+    bigquery.SchemaField("payload", "STRING", description="The row as JSON, or the line as it was."),
+)
+_QUARANTINE_ARROW = pa.schema(
+    [
+        ("arrival_date", pa.date32()),
+        ("landing_file", pa.string()),
+        ("landing_row", pa.int64()),
+        ("column_name", pa.string()),
+        ("reason", pa.string()),
+        ("payload", pa.string()),
+    ]
+)
+_LEDGER_COLUMNS = (
+    "run_date",
+    "step",
+    "table_name",
+    "rows_in",
+    "rows_out",
+    "rows_quarantined",
+    "files",
+    "detail",
+    "finished_at",
+)
+_FEW_REFUSALS = 20
+"""Below this many refused rows, their share says nothing about a small table."""
+
+
+@dataclass
+class TableLanding:
+    """What one arrival day of one table brought: in = out + quarantined."""
+
+    table: str
+    day: date
+    files: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_quarantined: int = 0
+    absent_columns: dict[str, list[str]] = field(default_factory=dict)
+
+
+def land_days(
+    settings: Settings, days: Sequence[date], tables: Iterable[str] | None = None
+) -> list[TableLanding]:
+    """Land arrival days; each replaces what raw and quarantine held of it. Landing again gives the same rows.
+
+    Every file of every table is read and checked before anything is replaced.
+
+    Raises:
+        LandingError: a file is missing, unreadable, or breaks its contract as a whole, or too many rows do;
+            raw still holds what it held. Names file, column and reason.
+        WarehouseError: a load job or the transaction failed; nothing was replaced.
+    """
+    client = bigquery_client(settings)
+    contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
+    scratch = Scratch(settings, client)
+    try:
+        landings, too_many = _read_and_check(settings, scratch, contracts, days)
+        _ensure_tables(client, settings, contracts)
+        if too_many:
+            # Refused rows are shown even when the day itself is not accepted.
+            _replace(client, settings, scratch, contracts, days, [], only_quarantine=True)
+            raise LandingError("; ".join(too_many))
+        _replace(client, settings, scratch, contracts, days, landings)
+    finally:
+        scratch.close()
+    log.info(
+        "landed",
+        days=f"{days[0]}..{days[-1]}",
+        rows_in=sum(landing.rows_in for landing in landings),
+        rows_quarantined=sum(landing.rows_quarantined for landing in landings),
+    )
+    return landings
+
+
+def _read_and_check(
+    settings: Settings, scratch: Scratch, contracts: Sequence[type[LandingRow]], days: Sequence[date]
+) -> tuple[list[TableLanding], list[str]]:
+    """Write accepted and refused rows to scratch; returns the counts and the tables' days with too many."""
+    landings, too_many = [], []
+    for contract in contracts:
+        for day in days:
+            landing = _read_day(settings, scratch, contract, day)
+            landings.append(landing)
+            tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
+            if landing.rows_quarantined > tolerated:
+                too_many.append(
+                    f"{landing.table}/{day}: {landing.rows_quarantined} of {landing.rows_in} rows break the "
+                    f"contract, more than {settings.max_quarantined_share:.0%}; "
+                    f"see {settings.quarantine_dataset}.{landing.table}"
+                )
+    return landings, too_many
+
+
+def _read_day(settings: Settings, scratch: Scratch, contract: type[LandingRow], day: date) -> TableLanding:
+    landing = TableLanding(contract.table, day)
+    for file in day_files(settings, contract, day):
+        landing.files += 1
+        for batch in read_batches(contract, file):
+            accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
+            refused = [*batch.unreadable, *refused]
+            landing.rows_in += accepted.num_rows + len(refused)
+            landing.rows_out += accepted.num_rows
+            landing.rows_quarantined += len(refused)
+            if batch.absent_columns:
+                landing.absent_columns[file.name] = list(batch.absent_columns)
+            if accepted.num_rows:
+                scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
+            if refused:
+                scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
+    return landing
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(f.name, f.type) for f in schema])
+
+
+def _quarantine_rows(day: date, refused: Iterable[Refusal]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "arrival_date": day,
+                "landing_file": refusal.file,
+                "landing_row": refusal.row,
+                "column_name": refusal.column,
+                "reason": refusal.reason,
+                "payload": refusal.payload,
+            }
+            for refusal in refused
+        ],
+        schema=_QUARANTINE_ARROW,
+    )
+
+
+def _ensure_tables(
+    client: bigquery.Client, settings: Settings, contracts: Sequence[type[LandingRow]]
+) -> None:
+    ensure_ops_tables(client, settings)
+    for dataset in (settings.raw_dataset, settings.quarantine_dataset):
+        ensure_dataset(client, settings, dataset)
+    for contract in contracts:
+        ensure_table(
+            client,
+            f"{settings.project_id}.{settings.raw_dataset}.{contract.table}",
+            bigquery_schema(contract),
+            partition_field="arrival_date",
+            description=f"Landed rows of {contract.table}, as delivered, by arrival day.",
+        )
+        ensure_table(
+            client,
+            f"{settings.project_id}.{settings.quarantine_dataset}.{contract.table}",
+            QUARANTINE_SCHEMA,
+            partition_field="arrival_date",
+            description=f"Rows of {contract.table} that broke their contract, with the reason.",
+        )
+
+
+def _replace(
+    client: bigquery.Client,
+    settings: Settings,
+    scratch: Scratch,
+    contracts: Sequence[type[LandingRow]],
+    days: Sequence[date],
+    landings: Sequence[TableLanding],
+    *,
+    only_quarantine: bool = False,
+) -> None:
+    """One transaction: quarantine, raw and ledger of the days, with the counts checked inside it."""
+    listed = ", ".join(literal(day) for day in days)
+    statements = ["begin transaction"]
+    for contract in contracts:
+        name = contract.table
+        if not only_quarantine:
+            columns = [f.name for f in bigquery_schema(contract)]
+            statements += _refill(
+                f"{settings.project_id}.{settings.raw_dataset}.{name}",
+                columns,
+                scratch.load(name, bigquery_schema(contract)) if scratch.has(name) else None,
+                listed,
+                sum(landing.rows_out for landing in landings if landing.table == name),
+            )
+        refused = f"refused_{name}"
+        statements += _refill(
+            f"{settings.project_id}.{settings.quarantine_dataset}.{name}",
+            [f.name for f in QUARANTINE_SCHEMA],
+            scratch.load(refused, QUARANTINE_SCHEMA) if scratch.has(refused) else None,
+            listed,
+            None
+            if only_quarantine
+            else sum(landing.rows_quarantined for landing in landings if landing.table == name),
+        )
+    if landings:
+        ledger = ops_table(settings, "run_ledger")
+        names = ", ".join(literal(contract.table) for contract in contracts)
+        statements.append(
+            f"delete from `{ledger}` where step = 'land' and run_date in ({listed}) and table_name in ({names})"
+        )
+        statements.append(insert_statement(ledger, _LEDGER_COLUMNS, map(_ledger_row, landings)))
+    statements.append("commit transaction")
+    run(client, ";\n".join(statements) + ";", settings=settings, labels={"step": "land"})
+
+
+def _refill(
+    table: str, columns: Sequence[str], source: str | None, listed_days: str, rows: int | None
+) -> list[str]:
+    """Replace the days of a table by the scratch rows, and fail the transaction when the count is another."""
+    statements = [f"delete from `{table}` where arrival_date in ({listed_days})"]
+    if source:
+        names = ", ".join(f"`{column}`" for column in columns)
+        statements.append(f"insert into `{table}` ({names}) select {names} from `{source}`")
+    if rows is not None and source:
+        statements.append(
+            f"select if((select count(*) from `{table}` where arrival_date in ({listed_days})) <> {rows}, "
+            f"error('{table}: expected {rows} rows after landing'), 1)"
+        )
+    return statements
+
+
+def _ledger_row(landing: TableLanding) -> dict[str, object]:
+    detail = {"absent_columns": landing.absent_columns} if landing.absent_columns else {}
+    return {
+        "run_date": landing.day,
+        "step": "land",
+        "table_name": landing.table,
+        "rows_in": landing.rows_in,
+        "rows_out": landing.rows_out,
+        "rows_quarantined": landing.rows_quarantined,
+        "files": landing.files,
+        "detail": json.dumps(detail),
+        "finished_at": datetime.now(UTC),
+    }

@@ -1,0 +1,95 @@
+"""Scratch: accepted rows as Parquet beside the landing files, from which BigQuery load jobs read them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import bigquery
+
+from loaders.landing.files import landing_root
+from loaders.warehouse.client import WarehouseError, ensure_dataset, reason
+from segue.settings import Settings
+
+_FOLDER = "_scratch"
+_KEPT = timedelta(days=1)
+
+
+class Scratch:
+    """A folder and a set of tables of one landing; ``close`` removes both, a killed run's are removed later."""
+
+    def __init__(self, settings: Settings, client: bigquery.Client) -> None:
+        self._settings = settings
+        self._client = client
+        self._id = uuid.uuid4().hex
+        self._filesystem, self._root = landing_root(settings)
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._tables: list[str] = []
+        self._dataset = f"{settings.raw_dataset}_scratch"
+        self._remove_leftovers()
+        ensure_dataset(client, settings, self._dataset)
+
+    def write(self, name: str, rows: pa.Table) -> None:
+        """Append rows to the Parquet file of ``name``."""
+        if name not in self._writers:
+            folder = f"{self._root}/{_FOLDER}/{self._id}/{name}"
+            self._filesystem.create_dir(folder)
+            self._writers[name] = pq.ParquetWriter(
+                f"{folder}/rows.parquet", rows.schema, filesystem=self._filesystem
+            )
+        self._writers[name].write_table(rows)
+
+    def load(self, name: str, schema: Sequence[bigquery.SchemaField]) -> str:
+        """Load what was written for ``name`` into a scratch table; returns the table's full name.
+
+        Raises:
+            WarehouseError: the load job failed.
+        """
+        self._writers.pop(name).close()
+        table_id = f"{self._settings.project_id}.{self._dataset}.{name}_{self._id}"
+        table = bigquery.Table(table_id, schema=list(schema))
+        # A run that is killed leaves its table behind: BigQuery itself removes it.
+        table.expires = datetime.now(UTC) + _KEPT
+        self._client.create_table(table, retry=None)
+        self._tables.append(table_id)
+        job = self._client.load_table_from_uri(
+            f"{self._settings.landing_uri}/{_FOLDER}/{self._id}/{name}/*.parquet",
+            table_id,
+            job_config=bigquery.LoadJobConfig(
+                source_format=bigquery.SourceFormat.PARQUET,
+                write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            ),
+        )
+        try:
+            job.result(timeout=self._settings.bigquery_deadline_seconds)
+        except GoogleAPICallError as error:
+            raise WarehouseError(f"load of {name}: {reason(error)}") from error
+        return table_id
+
+    def has(self, name: str) -> bool:
+        """Whether rows were written for ``name`` and not loaded yet."""
+        return name in self._writers
+
+    def close(self) -> None:
+        """Remove the folder and the tables."""
+        for writer in self._writers.values():
+            writer.close()
+        for table in self._tables:
+            with suppress(GoogleAPICallError):
+                self._client.delete_table(table, not_found_ok=True, retry=None)
+        with suppress(OSError):
+            self._filesystem.delete_dir(f"{self._root}/{_FOLDER}/{self._id}")
+
+    def _remove_leftovers(self) -> None:
+        selector = pafs.FileSelector(f"{self._root}/{_FOLDER}", allow_not_found=True, recursive=True)
+        long_ago = datetime.now(UTC) - _KEPT
+        for info in self._filesystem.get_file_info(selector):
+            if info.is_file and info.mtime and info.mtime < long_ago:
+                with suppress(OSError):
+                    self._filesystem.delete_file(info.path)

@@ -1,0 +1,1 @@
+"""BigQuery: clients, operational tables, dbt builds and publication."""

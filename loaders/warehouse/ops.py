@@ -1,0 +1,134 @@
+"""Operational tables: what was landed, validated, published and loaded, by day."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from google.cloud import bigquery
+
+from loaders.warehouse.client import ensure_dataset, ensure_table
+from segue.settings import Settings
+
+
+def _field(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bigquery.SchemaField:
+    return bigquery.SchemaField(name, kind, mode=mode, description=description)
+
+
+RUN_LEDGER = (
+    _field("run_date", "DATE", "Day of the hand-over: arrival day of a landing, segment day of a load."),
+    _field("step", "STRING", "land | bigtable_load"),
+    _field("table_name", "STRING", "Raw table or mart that rows were handed over from."),
+    _field("rows_in", "INT64", "Rows found at the source."),
+    _field("rows_out", "INT64", "Rows handed over."),
+    _field("rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined."),
+    _field("files", "INT64", "Files read; null for steps without files."),
+    _field("detail", "STRING", "JSON with what else the step noted, e.g. absent nullable columns."),
+    _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
+)
+VALIDATION_RESULTS = (
+    _field("run_date", "DATE", "Last day of the validated run."),
+    _field("validation_id", "STRING", "One per run of the gate."),
+    _field("start_date", "DATE", "First validated day."),
+    _field("end_date", "DATE", "Last validated day."),
+    _field("as_of_date", "DATE", "Last arrival day the run read."),
+    _field("model", "STRING", "Validated model."),
+    _field("expectation", "STRING", "Expectation type or its description."),
+    _field("column", "STRING", "Column, null for expectations on rows."),
+    _field("severity", "STRING", "critical | warning | info"),
+    _field("success", "BOOL", "Whether the expectation held."),
+    _field("unexpected_count", "INT64", "Offending rows, null where not counted."),
+    _field("observed_value", "STRING", "What was observed instead, for aggregates."),
+    _field("sample", "STRING", "JSON list of a few offending keys."),
+    _field("validated_at", "TIMESTAMP", "When the gate ran."),
+)
+PUBLICATIONS = (
+    _field("run_date", "DATE", "Last day of the publishing run."),
+    _field("publication_id", "STRING", "One per publication; all its marts became visible together."),
+    _field("mart", "STRING", "Published mart."),
+    _field("partition_date", "DATE", "Published day of the mart."),
+    _field("row_count", "INT64", "Rows of the partition."),
+    _field("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
+    _field("is_final", "BOOL", "No later event restates this day any more."),
+    _field("published_at", "TIMESTAMP", "When the publication became visible."),
+)
+_TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
+    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined."),
+    "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
+    "publications": (PUBLICATIONS, "Every partition that was ever published."),
+}
+
+
+def ops_table(settings: Settings, name: str) -> str:
+    """Full name of an operational table, unquoted."""
+    return f"{settings.project_id}.{settings.ops_dataset}.{name}"
+
+
+def ensure_ops_tables(client: bigquery.Client, settings: Settings) -> None:
+    """Create the operational tables that are missing."""
+    ensure_dataset(client, settings, settings.ops_dataset)
+    for name, (schema, description) in _TABLES.items():
+        ensure_table(
+            client, ops_table(settings, name), schema, partition_field="run_date", description=description
+        )
+
+
+def literal(value: Any) -> str:
+    """A GoogleSQL literal of a plain value.
+
+    Raises:
+        TypeError: there is no literal for the value's type.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, datetime):
+        return f"timestamp '{value.isoformat()}'"
+    if isinstance(value, date):
+        return f"date '{value.isoformat()}'"
+    if isinstance(value, str):
+        # JSON's escapes inside double quotes are GoogleSQL's.
+        return json.dumps(value)
+    raise TypeError(f"no literal for {type(value).__name__}")
+
+
+def insert_statement(table_id: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """One INSERT … VALUES of small operational rows, to stand inside a transaction."""
+    names = ", ".join(f"`{column}`" for column in columns)
+    values = ",\n".join("(" + ", ".join(literal(row[column]) for column in columns) + ")" for row in rows)
+    return f"insert into `{table_id}` ({names}) values {values}"
+
+
+def append_rows(
+    client: bigquery.Client,
+    settings: Settings,
+    name: str,
+    schema: Sequence[bigquery.SchemaField],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Append rows to an operational table by a load job, which has no quota of statements."""
+    ensure_ops_tables(client, settings)
+    lines = "\n".join(json.dumps(dict(row), default=str) for row in rows)
+    job = client.load_table_from_file(
+        io.BytesIO(lines.encode()),
+        ops_table(settings, name),
+        job_config=bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            schema=list(schema),
+        ),
+    )
+    job.result(timeout=settings.bigquery_deadline_seconds)
+
+
+def append_validation_results(
+    client: bigquery.Client, settings: Settings, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Keep the outcomes of one run of the gate."""
+    append_rows(client, settings, "validation_results", VALIDATION_RESULTS, rows)

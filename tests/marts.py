@@ -1,0 +1,39 @@
+"""Reading published marts back in a form that two builds can be compared by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from loaders.warehouse.client import read_table
+from segue.settings import Settings
+
+MARTS = {
+    "fct_subscription_daily": "snapshot_date",
+    "fct_subscriber_daily": "snapshot_date",
+    "agg_subscribers_daily": "snapshot_date",
+    "fct_offer_journey": "journey_date",
+    "agg_conversions_daily": "journey_date",
+    "offer_segments": "segment_date",
+}
+"""Every published mart with its partition column."""
+
+
+def mart_rows(settings: Settings, mart: str) -> list[dict[str, Any]]:
+    """All published rows of a mart."""
+    batches = read_table(settings, f"{settings.project_id}.{settings.marts_dataset}.{mart}")
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def fingerprints(settings: Settings) -> dict[tuple[str, str], tuple[int, str]]:
+    """(mart, day) → (rows, hash of the rows whatever their order)."""
+    days: dict[tuple[str, str], list[str]] = {}
+    for mart, day_column in MARTS.items():
+        for row in mart_rows(settings, mart):
+            key = (mart, str(row[day_column]))
+            days.setdefault(key, []).append(json.dumps(row, default=str, sort_keys=True))
+    return {
+        key: (len(rows), hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest())
+        for key, rows in days.items()
+    }
