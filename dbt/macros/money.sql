@@ -2,13 +2,16 @@
   Money is computed in INT64 cents: NUMERIC division is exact to nine places in BigQuery but not in every
   engine that speaks its dialect, and a tie must not depend on the engine.
 #}
-{# Quotient of two INT64, rounded half to even; n must not be negative, d must be positive. #}
+{#
+  Quotient of two INT64, rounded half to even; n must not be negative, d must be positive. The parentheses
+  around mod() matter: a dialect that writes it as an operator would otherwise bind it to its neighbour.
+#}
 {% macro half_even_div(n, d) -%}
     (
         div({{ n }}, {{ d }}) + case
-            when 2 * mod({{ n }}, {{ d }}) > {{ d }}
+            when (mod({{ n }}, {{ d }})) * 2 > {{ d }}
             then 1
-            when 2 * mod({{ n }}, {{ d }}) = {{ d }}
+            when (mod({{ n }}, {{ d }})) * 2 = {{ d }}
             then mod(div({{ n }}, {{ d }}), 2)
             else 0
         end

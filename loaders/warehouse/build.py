@@ -55,7 +55,7 @@ def build(
     as_of_date: date,
     select: Sequence[str] | None = None,
 ) -> None:
-    """Build and test every model (or those of ``select``) for [start_date, end_date] in the run's audit dataset.
+    """Build and test every model (or ``select``) for [start_date, end_date] in the run's audit dataset.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
