@@ -9,19 +9,22 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from google.api_core.client_options import ClientOptions
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
+from google.cloud.bigquery import SchemaField
 from pydantic import AwareDatetime
 
-from loaders.landing.contracts import CONTRACTS
+from loaders.landing.contracts import CONTRACTS, LandingRow
 from loaders.warehouse.build import build
+from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
 from segue.settings import Settings
 
 BIGQUERY_TYPES = {
-    str: "STRING", bool: "BOOL", int: "INT64", Decimal: "NUMERIC", datetime: "TIMESTAMP", date: "DATE",
-    AwareDatetime: "TIMESTAMP",
+    str: "STRING", bool: "BOOL", int: "INT64", Decimal: "NUMERIC", date: "DATE", AwareDatetime: "TIMESTAMP",
 }  # fmt: skip
+LINEAGE = [
+    SchemaField("arrival_date", "DATE"),
+    SchemaField("landing_file", "STRING"),
+    SchemaField("landing_row", "INT64"),
+]
 
 Row = dict[str, Any]
 
@@ -41,25 +44,15 @@ class Warehouse:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.client = bigquery.Client(
-            project=settings.project_id,
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-            client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
-        )
-        self.client.create_dataset(settings.raw_dataset)
+        self.client = bigquery_client(settings)
+        ensure_dataset(self.client, settings, settings.raw_dataset)
         for table, contract in CONTRACTS.items():
-            schema = [
-                bigquery.SchemaField(name, _bigquery_type(field.annotation))
-                for name, field in contract.model_fields.items()
-            ]
-            schema += [
-                bigquery.SchemaField("arrival_date", "DATE"),
-                bigquery.SchemaField("landing_file", "STRING"),
-                bigquery.SchemaField("landing_row", "INT64"),
-            ]
-            created = bigquery.Table(f"{settings.project_id}.{settings.raw_dataset}.{table}", schema=schema)
-            created.time_partitioning = bigquery.TimePartitioning(field="arrival_date")
-            self.client.create_table(created)
+            ensure_table(
+                self.client,
+                f"{settings.project_id}.{settings.raw_dataset}.{table}",
+                _raw_schema(contract),
+                partition_field="arrival_date",
+            )
 
     def land(self, table: str, rows: Iterable[Row]) -> None:
         """Insert rows; ``ingested_at`` says on which day they arrived. The contract checks each."""
@@ -90,8 +83,13 @@ class Warehouse:
         return "\n".join(sorted(json.dumps(row, default=str, sort_keys=True) for row in found))
 
     def query(self, sql: str) -> Any:
-        """Run a statement, without the client's ten minutes of retries."""
-        return self.client.query(sql, retry=None, job_retry=None).result(timeout=60, retry=None)
+        """Run a statement and return its rows."""
+        return run(self.client, sql, settings=self.settings)
+
+
+def _raw_schema(contract: type[LandingRow]) -> list[SchemaField]:
+    columns = contract.model_fields.items()
+    return [SchemaField(name, _bigquery_type(field.annotation)) for name, field in columns] + LINEAGE
 
 
 def _bigquery_type(annotation: Any) -> str:
