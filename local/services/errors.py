@@ -1,0 +1,7 @@
+"""What can go wrong when the embedded platform starts."""
+
+from __future__ import annotations
+
+
+class ServiceError(RuntimeError):
+    """A service cannot be found, built or started; the message says which, why, and where its log is."""
