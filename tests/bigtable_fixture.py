@@ -136,7 +136,9 @@ def account(account_id: str, *offers: dict[str, Any], **changes: Any) -> dict[st
     } | changes
 
 
-def source(*rows: dict[str, Any], batch_rows: int = 1000) -> Callable[[Settings, date], Iterator[pa.RecordBatch]]:
+def source(
+    *rows: dict[str, Any], batch_rows: int = 1000
+) -> Callable[[Settings, date], Iterator[pa.RecordBatch]]:
     """A source that gives these rows whatever the day, for ``load_segments(read=…)``."""
 
     def read(_settings: Settings, _day: date) -> Iterator[pa.RecordBatch]:
@@ -151,13 +153,14 @@ class FaultyBigtable(grpc.GenericRpcHandler):
 
     ``fault`` gets the request and returns the response to give (nothing reaches the emulator), raises
     ``grpc.StatusCode`` through ``abort``, or returns ``None`` to pass the request on. ``lose`` gets the
-    response and may take acknowledgements out of it.
+    response and may take acknowledgements out of it. ``corrupt`` may change a value on the way in.
     """
 
     def __init__(self, emulator: str) -> None:
         self._channel = grpc.insecure_channel(emulator)
         self.fault: Callable[[Any, grpc.ServicerContext], Any] = lambda _request, _context: None
         self.lose: Callable[[Any], None] = lambda _response: None
+        self.corrupt: Callable[[bytes], bytes] = lambda value: value
         self.mutations_seen = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
@@ -172,6 +175,11 @@ class FaultyBigtable(grpc.GenericRpcHandler):
                 if answer is not None:
                     yield answer.SerializeToString()
                     return
+                for entry in parsed.entries:
+                    for mutation in entry.mutations:
+                        if mutation.WhichOneof("mutation") == "set_cell":
+                            mutation.set_cell.value = self.corrupt(mutation.set_cell.value)
+                request = parsed.SerializeToString()
             try:
                 for response in self._channel.unary_stream(method)(request, timeout=30):
                     if mutating:

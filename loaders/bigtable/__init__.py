@@ -1,9 +1,9 @@
 """Bulk loads a day's offer segments into Bigtable as a generation that is invisible until it is verified."""
 
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.generations import list_generations, republish, rollback, verify
-from loaders.bigtable.load import load_segments
+from loaders.bigtable.generations import list_generations, rollback, verify
 from loaders.bigtable.result import LoadOutcome, LoadResult
+from loaders.bigtable.segments import load_segments, republish
 
 __all__ = [
     "LoadCode",

@@ -1,4 +1,4 @@
-"""Why a load stopped. The published generation is untouched by every one of these."""
+"""Why a load stopped. The published generation is untouched by every one of these but ``LEDGER``."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class LoadCode(StrEnum):
     """The generation is not among those that can be served."""
     MOVED = "moved"
     """Somebody else moved the pointer in between: look, and decide again."""
+    LEDGER = "ledger"
+    """The generation is published, but its row in the run ledger is missing: run again."""
 
 
 class LoadError(Exception):

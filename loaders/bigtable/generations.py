@@ -1,8 +1,7 @@
-"""What an operator does with generations: list, verify, go back, load again."""
+"""What an operator does with generations: list, verify, go back."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,8 @@ from google.api_core.exceptions import GoogleAPIError
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.load import compare, load_segments
+from loaders.bigtable.load import compare
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
-from loaders.bigtable.result import LoadOutcome, LoadResult
-from loaders.bigtable.source import latest_segment_date
-from loaders.bigtable.table import ensure_table
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import Pointer, read_pointer
@@ -108,28 +104,6 @@ def rollback(settings: Settings, generation: int) -> Pointer:
     if moved is None:
         raise LoadError(LoadCode.MOVED, "the pointer row was removed")
     return moved
-
-
-def republish(settings: Settings) -> LoadResult | None:
-    """Loads the newest published day unless it is loaded already; ``None`` when no day is published.
-
-    For an emulator, which forgets everything when it stops.
-
-    Raises:
-        LoadError: as ``load_segments``.
-    """
-    started = time.monotonic()
-    newest = latest_segment_date(settings)
-    if newest is None:
-        return None
-    ensure_table(settings)
-    with open_table(settings) as table:
-        current = read_pointer(table)
-    if current is not None and current.segment_date >= newest:
-        return LoadResult(
-            LoadOutcome.CURRENT, newest, current.generation_ms, seconds=time.monotonic() - started
-        )
-    return load_segments(settings, newest)
 
 
 def _retained(known: list[GenerationManifest], generation: int) -> GenerationManifest:

@@ -1,4 +1,4 @@
-"""Loads the published segments of a day as a new generation and publishes it.
+"""Loads the segments of a day as a new generation and publishes it.
 
 Before the pointer moves, readers see nothing of it. A writer that dies at any point leaves cells above
 the pointer or under a manifest in state ``loading``; the next load of any day removes those first, so
@@ -24,7 +24,6 @@ from loaders.bigtable.encode import Checksum, encode_batch
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
 from loaders.bigtable.result import LoadOutcome, LoadResult
-from loaders.bigtable.source import read_segments
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import RowWriter, delete_offers, set_offers
 from segue.settings import Settings
@@ -43,13 +42,11 @@ SegmentSource = Callable[[Settings, date], Iterator[pa.RecordBatch]]
 """Gives the rows of a day's ``offer_segments`` in record batches."""
 
 
-def load_segments(
-    settings: Settings, segment_date: date, *, read: SegmentSource = read_segments
-) -> LoadResult:
-    """Loads the published segments of ``segment_date`` and makes them what readers see.
+def load_generation(settings: Settings, segment_date: date, read: SegmentSource) -> LoadResult:
+    """Loads the rows that ``read`` gives as a generation of ``segment_date`` and publishes it.
 
     Loading a published day again makes a new generation of it. A day older than the published one is not
-    loaded: its outcome is ``SUPERSEDED``. ``read`` is where the rows come from.
+    loaded: its outcome is ``SUPERSEDED``.
 
     Raises:
         LoadError: nothing was published; what was published before stays. Its code names the cause.
@@ -100,10 +97,11 @@ class _Load:
             )
             self._verify(written)
         except LoadError as error:
-            if error.code is LoadCode.OVERTAKEN:
-                # the load that overtook this one may have looked for leftovers before the last request
-                self._discard(self._manifest)
-            raise
+            if error.code not in (LoadCode.OVERTAKEN, LoadCode.NOT_VERIFIED) or self._holds_claim():
+                raise
+            # the load that overtook this one may have looked for leftovers before the last request
+            self._discard(self._manifest)
+            raise LoadError(LoadCode.OVERTAKEN, "another load or a rollback came in between") from error
         verified = self._manifest.in_state(
             GenerationState.VERIFIED,
             rows_in=self._checksum.rows,
@@ -159,10 +157,12 @@ class _Load:
                 self._sample.offer(key, payload)
                 yield set_offers(key, payload, self._generation)
 
+    def _holds_claim(self) -> bool:
+        return read_loading(self._table) == self._generation
+
     def _stop_if_overtaken(self) -> None:
-        loading = read_loading(self._table)
-        if loading != self._generation:
-            raise LoadError(LoadCode.OVERTAKEN, f"generation {loading} started to load after this one")
+        if not self._holds_claim():
+            raise LoadError(LoadCode.OVERTAKEN, "another load or a rollback came in between")
 
     def _discard_unpublished(self, current: Pointer | None) -> int:
         """Removes the cells of every generation that died, or that a rollback left above the pointer."""

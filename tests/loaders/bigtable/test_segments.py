@@ -1,0 +1,154 @@
+"""From BigQuery's published partition to lookups, with the hand-over in the ledger."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+from typer.testing import CliRunner, Result
+
+from loaders.bigtable import LoadCode, LoadError, LoadOutcome, load_segments, republish
+from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.ops import ops_table
+from segue.settings import Settings
+from serving.client import OfferReader
+from tests.bigtable_fixture import account, offer
+
+DAY_1, DAY_2, DAY_3 = date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)
+OFFER = """struct<offer_id string, rule_id string, rule_version int64, priority int64, score float64,
+    reason_code string, experiment_id string, variant string, is_control bool, content_id string,
+    content_version int64, valid_until_at timestamp>"""
+PAST = datetime(2026, 2, 3, tzinfo=UTC)
+
+
+def publish(settings: Settings, day: date, *rows: dict[str, Any]) -> None:
+    """Puts rows into the published mart as a load job."""
+    client = bigquery_client(settings)
+    table_id = f"{settings.project_id}.marts.offer_segments"
+    lines = "\n".join(json.dumps(row | {"segment_date": day}, default=str) for row in rows)
+    client.load_table_from_file(
+        io.BytesIO(lines.encode()),
+        table_id,
+        job_config=bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            schema=client.get_table(table_id).schema,
+        ),
+    ).result(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def platform(world: Any, bigtable_emulator: str) -> Settings:
+    """A published mart of two days, nothing loaded."""
+    settings: Settings = world("segments", bigtable_emulator_host=bigtable_emulator)
+    client = bigquery_client(settings)
+    ensure_dataset(client, settings, settings.marts_dataset)
+    run(
+        client,
+        f"""create table `{settings.project_id}.marts.offer_segments` (
+            segment_date date, account_id string, market string, offers array<{OFFER}>,
+            suppressed_reason string, valid_until_at timestamp
+        ) partition by segment_date cluster by account_id""",
+        settings=settings,
+    )
+    publish(settings, DAY_1, account("yesterday", offer()))
+    publish(
+        settings,
+        DAY_2,
+        account("acc-1", offer("b", priority=1), offer("a", priority=2, score=None)),
+        account("acc-2", suppressed_reason="NO_CONSENT"),
+        account("acc-3", offer(), valid_until_at=PAST),
+    )
+    return settings
+
+
+def ledger(settings: Settings) -> list[tuple[Any, ...]]:
+    columns = "run_date, step, table_name, rows_in, rows_out, rows_quarantined"
+    sql = f"select {columns} from `{ops_table(settings, 'run_ledger')}` order by finished_at"
+    return [tuple(row.values()) for row in run(bigquery_client(settings), sql, settings=settings)]
+
+
+def segue(settings: Settings, *arguments: str) -> Result:
+    """Runs the command line in this process, with these settings."""
+    from segue.cli import app
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segue.settings.get_settings", lambda: settings)
+        return CliRunner().invoke(app, list(arguments))
+
+
+def test_a_lookup_before_any_load_says_that_nothing_is_published(platform: Settings) -> None:
+    from loaders.bigtable.table import ensure_table
+
+    ensure_table(platform)
+    found = segue(platform, "lookup", "acc-1")
+    assert (found.exit_code, "load a day first" in found.stderr) == (6, True)
+
+
+def test_republish_loads_the_newest_published_day_once(platform: Settings) -> None:
+    first, second = republish(platform), republish(platform)
+    assert first is not None
+    assert second is not None
+    assert (first.outcome, first.segment_date, first.rows_out) == (LoadOutcome.PUBLISHED, DAY_2, 3)
+    assert (second.outcome, second.generation_ms) == (LoadOutcome.CURRENT, first.generation_ms)
+    with OfferReader.open(platform) as reader:
+        answers = reader.lookup_many(["acc-1", "acc-2", "acc-3", "yesterday"])
+    assert [each.outcome.value for each in answers] == ["found", "suppressed", "expired", "unknown"]
+    assert [(each.offer_id, each.HasField("score")) for each in answers[0].offers] == [
+        ("b", True),
+        ("a", False),
+    ]
+    assert ledger(platform) == [(DAY_2, "bigtable_load", "offer_segments", 3, 3, 0)]
+
+
+def test_an_older_day_is_superseded_and_not_in_the_ledger(platform: Settings) -> None:
+    republish(platform)
+    before = ledger(platform)
+    assert load_segments(platform, DAY_1).outcome is LoadOutcome.SUPERSEDED
+    assert ledger(platform) == before
+
+
+def test_a_day_without_segments_and_a_missing_mart_are_named(platform: Settings) -> None:
+    with pytest.raises(LoadError, match="2026-02-01") as caught:
+        load_segments(platform, DAY_3)
+    assert caught.value.code is LoadCode.EMPTY_PARTITION
+    with pytest.raises(LoadError) as caught:
+        load_segments(
+            platform.model_copy(update={"marts_dataset": "absent", "bigtable_table": "other"}), DAY_3
+        )
+    assert caught.value.code is LoadCode.SOURCE
+
+
+@pytest.mark.parametrize(
+    ("account_id", "exit_code", "outcome"),
+    [("acc-1", 0, "found"), ("nobody", 3, "unknown"), ("acc-2", 4, "suppressed"), ("acc-3", 5, "expired")],
+)
+def test_the_lookup_command_has_an_exit_code_for_each_answer(
+    platform: Settings, account_id: str, exit_code: int, outcome: str
+) -> None:
+    republish(platform)
+    found = segue(platform, "lookup", account_id, "--json")
+    assert (found.exit_code, json.loads(found.stdout)["outcome"]) == (exit_code, outcome)
+    shown = segue(platform, "lookup", account_id)
+    assert (shown.exit_code, outcome in shown.stdout) == (exit_code, True)
+
+
+def test_the_lookup_command_refuses_an_impossible_id_as_wrong_usage(platform: Settings) -> None:
+    assert segue(platform, "lookup", "").exit_code == 2
+
+
+def test_generations_are_listed_verified_and_rolled_back_from_the_command_line(platform: Settings) -> None:
+    again = load_segments(platform, DAY_2)
+    listed = json.loads(segue(platform, "generations", "list", "--json").stdout)
+    assert [each["generation_ms"] for each in listed if each["is_published"]] == [again.generation_ms]
+    assert "published" in segue(platform, "generations", "list").stdout
+    assert segue(platform, "generations", "verify", str(again.generation_ms)).exit_code == 0
+    earlier = next(each["generation_ms"] for each in reversed(listed) if each["is_retained"])
+    moved = segue(platform, "generations", "rollback", str(earlier), "--json")
+    assert json.loads(moved.stdout)["generation_ms"] == earlier
+    refused = segue(platform, "generations", "rollback", "12345")
+    assert (refused.exit_code, "not_retained" in refused.stderr) == (1, True)

@@ -1,0 +1,185 @@
+"""The reader: four distinct answers, one generation an answer, a pointer of bounded age."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from google.api_core.exceptions import NotFound, ServiceUnavailable
+
+from loaders.bigtable.load import load_generation
+from loaders.bigtable.table import ensure_table
+from segue.settings import Settings
+from serving.client import Lookup, OfferReader, Outcome, judge
+from serving.connection import open_table
+from serving.pointer import NothingPublishedError
+from serving.row_key import InvalidAccountIdError
+from serving.wire.offers_pb2 import AccountOffers, Offer
+from tests.bigtable_fixture import account, offer, source
+
+DAY = date(2026, 1, 31)
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NOON_MS = 1_769_860_800_000
+
+
+def answer(now_ms: int = NOON_MS, **fields: object) -> Lookup:
+    payload = AccountOffers(account_id="a", **fields).SerializeToString()  # type: ignore[arg-type]
+    return judge("a", payload, 7, now_ms)
+
+
+def offer_until(offer_id: str, until_ms: int) -> Offer:
+    return Offer(offer_id=offer_id, valid_until_ms=until_ms)
+
+
+@pytest.mark.parametrize("payload", [None, b""], ids=["no cell", "tombstone"])
+def test_no_cell_and_a_tombstone_are_an_unknown_account(payload: bytes | None) -> None:
+    assert judge("a", payload, 7, NOON_MS) == Lookup("a", Outcome.UNKNOWN, 7)
+
+
+def test_an_account_expires_at_the_instant_not_after_it() -> None:
+    assert answer(valid_until_ms=NOON_MS + 1).outcome is Outcome.FOUND
+    assert answer(valid_until_ms=NOON_MS).outcome is Outcome.EXPIRED
+    assert answer(valid_until_ms=0).outcome is Outcome.FOUND
+
+
+def test_a_suppressed_account_stays_suppressed_when_its_segments_are_old() -> None:
+    found = answer(valid_until_ms=1, suppressed_reason="LEGAL", offers=[offer_until("x", 0)])
+    assert (found.outcome, found.offers) == (Outcome.SUPPRESSED, ())
+
+
+def test_expired_offers_are_left_out_and_the_order_of_the_rest_stays() -> None:
+    found = answer(offers=[offer_until("c", 0), offer_until("b", NOON_MS), offer_until("a", NOON_MS + 1)])
+    assert [each.offer_id for each in found.offers] == ["c", "a"]
+
+
+def test_an_account_whose_every_offer_is_over_is_expired() -> None:
+    assert answer(offers=[offer_until("b", NOON_MS)]).outcome is Outcome.EXPIRED
+
+
+def test_an_account_for_which_nothing_was_chosen_is_found_with_no_offers() -> None:
+    found = answer()
+    assert (found.outcome, found.offers) == (Outcome.FOUND, ())
+
+
+@pytest.fixture
+def loaded(bigtable_world: Settings) -> Settings:
+    """One generation with an account for each answer."""
+    soon = datetime(2026, 1, 31, 11, 59, 59, tzinfo=UTC)
+    rows = [
+        account("found", offer("first"), offer("second", score=None)),
+        account("suppressed", offer(), suppressed_reason="CONSENT_WITHDRAWN"),
+        account("expired", offer(), valid_until_at=soon),
+    ]
+    load_generation(bigtable_world, DAY, source(*rows))
+    return bigtable_world
+
+
+def test_the_four_answers_come_from_the_table(loaded: Settings) -> None:
+    asked = ["found", "nobody", "suppressed", "expired", "found"]
+    with OfferReader.open(loaded, now=lambda: NOON) as reader:
+        points = [reader.lookup(each) for each in asked]
+        assert reader.lookup_many(asked) == points
+        assert reader.lookup_many([]) == []
+    assert [each.outcome.value for each in points] == [
+        "found", "unknown", "suppressed", "expired", "found",
+    ]  # fmt: skip
+    assert [each.offer_id for each in points[0].offers] == ["first", "second"]
+    assert {each.generation_ms for each in points} == {1_769_817_600_001}
+
+
+def test_the_answer_as_json_names_every_value(loaded: Settings) -> None:
+    with OfferReader.open(loaded, now=lambda: NOON) as reader:
+        assert reader.lookup("found").to_dict() == {
+            "account_id": "found",
+            "outcome": "found",
+            "generation_ms": 1_769_817_600_001,
+            "segment_date": "2026-01-31",
+            "market": "DE",
+            "suppressed_reason": None,
+            "valid_until_at": "2200-01-01T00:00:00Z",
+            "offers": [
+                {
+                    "offer_id": offer_id,
+                    "rule_id": "winback",
+                    "rule_version": 3,
+                    "priority": 10,
+                    "score": score,
+                    "reason_code": "SELECTED",
+                    "experiment_id": None,
+                    "variant": None,
+                    "is_control": False,
+                    "content_id": "cms-7",
+                    "content_version": 2,
+                    "valid_until_at": "2200-01-01T00:00:00Z",
+                }
+                for offer_id, score in (("first", 0.5), ("second", None))
+            ],
+        }
+
+
+def test_a_batch_larger_than_one_read_answers_every_account(bigtable_world: Settings) -> None:
+    rows = [account(f"account-{number}") for number in range(0, 2_400, 2)]
+    load_generation(bigtable_world, DAY, source(*rows))
+    with OfferReader.open(bigtable_world) as reader:
+        answers = reader.lookup_many([f"account-{number}" for number in range(2_400)])
+    assert [each.outcome for each in answers] == [Outcome.FOUND, Outcome.UNKNOWN] * 1_200
+
+
+def test_an_impossible_id_is_refused_before_anything_is_read(loaded: Settings) -> None:
+    with OfferReader.open(loaded) as reader:
+        with pytest.raises(InvalidAccountIdError):
+            reader.lookup("")
+        with pytest.raises(InvalidAccountIdError):
+            reader.lookup_many(["found", "x" * 5_000])
+
+
+def test_nothing_published_and_no_table_are_errors_not_unknown_accounts(bigtable_world: Settings) -> None:
+    with OfferReader.open(bigtable_world) as reader:
+        with pytest.raises(NotFound):
+            reader.lookup("found")
+        ensure_table(bigtable_world)
+        with pytest.raises(NothingPublishedError):
+            reader.lookup("found")
+
+
+def test_a_reader_follows_the_pointer_within_its_refresh_interval(loaded: Settings) -> None:
+    clock = 100.0
+    with OfferReader.open(loaded, refresh_seconds=5, monotonic=lambda: clock) as reader:
+        first = reader.pointer().generation_ms
+        load_generation(loaded, DAY, source(account("found")))
+        clock = 104.9
+        assert reader.lookup("suppressed").generation_ms == first
+        assert reader.lookup("suppressed").outcome is Outcome.SUPPRESSED
+        clock = 105.0
+        assert reader.lookup("suppressed") == Lookup("suppressed", Outcome.UNKNOWN, first + 1)
+
+
+def test_an_unreachable_pointer_serves_on_only_within_the_staleness_bound(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+    with OfferReader.open(loaded, refresh_seconds=5, monotonic=lambda: clock) as reader:
+        reader.pointer()
+
+        def unreachable(*_: object) -> None:
+            raise ServiceUnavailable("down")  # type: ignore[no-untyped-call]
+
+        monkeypatch.setattr("serving.client.read_pointer", unreachable)
+        clock = 29.9
+        assert reader.lookup("found").outcome is Outcome.FOUND
+        clock = 30.0
+        with pytest.raises(ServiceUnavailable):
+            reader.lookup("found")
+
+
+def test_a_refresh_interval_over_the_contract_is_refused(loaded: Settings) -> None:
+    with open_table(loaded) as table, pytest.raises(ValueError, match="refresh_seconds"):
+        OfferReader(table, refresh_seconds=31)
+
+
+def test_the_settings_choose_the_emulator_and_the_environment_does_not(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGTABLE_EMULATOR_HOST", "127.0.0.1:1")
+    with OfferReader.open(loaded, now=lambda: NOON) as reader:
+        assert reader.lookup("found").outcome is Outcome.FOUND
