@@ -6,25 +6,15 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-from google.cloud.bigquery import SchemaField
-from pydantic import AwareDatetime
 
-from loaders.landing.contracts import CONTRACTS, LandingRow
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.schema import bigquery_schema
 from loaders.warehouse.build import build
 from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
 from segue.settings import Settings
-
-BIGQUERY_TYPES = {
-    str: "STRING", bool: "BOOL", int: "INT64", Decimal: "NUMERIC", date: "DATE", AwareDatetime: "TIMESTAMP",
-}  # fmt: skip
-LINEAGE = [
-    SchemaField("arrival_date", "DATE"),
-    SchemaField("landing_file", "STRING"),
-    SchemaField("landing_row", "INT64"),
-]
 
 Row = dict[str, Any]
 
@@ -50,7 +40,7 @@ class Warehouse:
             ensure_table(
                 self.client,
                 f"{settings.project_id}.{settings.raw_dataset}.{table}",
-                _raw_schema(contract),
+                bigquery_schema(contract),
                 partition_field="arrival_date",
             )
 
@@ -85,19 +75,6 @@ class Warehouse:
     def query(self, sql: str) -> Any:
         """Run a statement and return its rows."""
         return run(self.client, sql, settings=self.settings)
-
-
-def _raw_schema(contract: type[LandingRow]) -> list[SchemaField]:
-    columns = contract.model_fields.items()
-    return [SchemaField(name, _bigquery_type(field.annotation)) for name, field in columns] + LINEAGE
-
-
-def _bigquery_type(annotation: Any) -> str:
-    """BigQuery type of a contract field: the first of an optional or annotated type, or of an enumeration."""
-    if annotation in BIGQUERY_TYPES:
-        return BIGQUERY_TYPES[annotation]
-    first = get_args(annotation)[0]
-    return "STRING" if isinstance(first, str) else _bigquery_type(first)
 
 
 def _literal(value: Any) -> str:
