@@ -22,6 +22,8 @@ import pytest
 
 from segue.settings import PROJECT_ROOT, Settings
 
+pytest_plugins = ["tests.bigtable_fixture"]
+
 World = Callable[..., Settings]
 """``world(name, **overrides)`` gives the settings of a fresh, empty project."""
 
