@@ -1,0 +1,184 @@
+"""Writes a company's landing files, its manifest and its truth, chunk by chunk in bounded memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from local.company.billing import event_rows, member_rows, payment_rows, sorted_events
+from local.company.catalogue import (
+    CURRENCIES,
+    INTERVALS,
+    MARKETS,
+    PLANS,
+    price_cents,
+    price_change_us,
+    usd_rates_micro,
+)
+from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
+from local.company.dirt import Dirt, Tables
+from local.company.lives import Life, new_subscriptions
+from local.company.people import (
+    account_rows,
+    casual_touches,
+    consent_rows,
+    engagement_rows,
+    leading_touches,
+    new_people,
+    touch_rows,
+)
+from local.company.spec import DAY_US, CompanySpec, Manifest
+from local.company.truth import Truth
+from loaders.landing.contracts import CONTRACTS
+
+CHUNK_ACCOUNTS = 100_000
+NUMBERS_PER_CHUNK = 1_000_000_000
+"""Identifiers of chunks do not meet: each counts within its own range."""
+_NEVER = np.iinfo(np.int64).max
+
+
+def generate(
+    spec: CompanySpec, out: Path, on_progress: Callable[[int, int], None] = lambda *_: None
+) -> Manifest:
+    """Write ``landing/``, ``truth/``, ``manifest.json`` and ``spec.json`` below ``out``.
+
+    ``on_progress`` is called with the accounts done and to do. ``spec.json`` is written last: a company
+    without it is incomplete. An earlier company in ``out`` is replaced.
+    """
+    for folder in ("landing", "truth"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+        (out / folder).mkdir(parents=True)
+    manifest, truth = Manifest(), Truth(spec)
+    _write(spec, out, _catalogue_tables(spec), 0, manifest)
+    for chunk, first in enumerate(range(0, spec.accounts, CHUNK_ACCOUNTS)):
+        count = min(CHUNK_ACCOUNTS, spec.accounts - first)
+        _write(spec, out, _chunk(spec, chunk, first, count, manifest, truth), chunk, manifest)
+        on_progress(first + count, spec.accounts)
+    truth.write(str(out / "truth"))
+    (out / "manifest.json").write_text(manifest.to_json(spec))
+    (out / "spec.json").write_text(spec.to_json())
+    return manifest
+
+
+def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Manifest, truth: Truth) -> Tables:
+    """All tables of one chunk of accounts; its random numbers depend on the seed and the chunk only."""
+    random = np.random.default_rng([spec.seed, 2, chunk])
+    people = new_people(spec, random, first, count)
+    subs = new_subscriptions(spec, random, people.created_at, people.market, people.affinity)
+    ids = identifiers("s", chunk * NUMBERS_PER_CHUNK + np.arange(subs.account.size), 12)
+    life = Life(spec, random, subs)
+    life.run()
+    truth.add(people, subs, ids, life.intervals.columns())
+    events = sorted_events(life.events.columns(), chunk * NUMBERS_PER_CHUNK)
+    manifest.dirty["currency_changes"] += _currency_changes(events)
+    leading, offer_of_sub = leading_touches(
+        spec, random, subs.account, np.arange(subs.account.size), subs.opened_at
+    )
+    tables: Tables = {
+        "accounts": account_rows(spec, random, people),
+        "subscription_events": event_rows(spec, random, people, subs, ids, offer_of_sub, events),
+        "payments": payment_rows(spec, random, ids, events),
+        "plan_members": member_rows(spec, random, people, subs, ids),
+        "engagement_daily": engagement_rows(
+            spec, random, people, _first_openings(subs.account, subs.opened_at, count)
+        ),
+    } | consent_rows(spec, random, people)
+    number = chunk * NUMBERS_PER_CHUNK
+    for touches in (leading, casual_touches(spec, random, people)):
+        for table, rows in touch_rows(spec, random, people, touches, number, ids).items():
+            tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
+        number += touches.size
+    manifest.dirty["test_accounts"] += int(people.is_test.sum())
+    manifest.dirty["employee_accounts"] += int(people.is_employee.sum())
+    Dirt(spec, random, tables, manifest).add()
+    return tables
+
+
+def _first_openings(account: Ints, opened_at: Ints, count: int) -> Ints:
+    first = np.full(count, _NEVER)
+    np.minimum.at(first, account, opened_at)
+    return first
+
+
+def _currency_changes(events: dict[str, Ints]) -> int:
+    """Consecutive events of one subscription in different currencies."""
+    same = events["sub"][1:] == events["sub"][:-1]
+    return int((same & (events["market"][1:] != events["market"][:-1])).sum())
+
+
+def _catalogue_tables(spec: CompanySpec) -> Tables:
+    """Plans and prices arrive on the first day, a changed price on its day, rates every day."""
+    morning = spec.start_us + 600_000_000
+    plans = np.arange(len(PLANS))
+    plan, market = (axis.ravel() for axis in np.meshgrid(plans, np.arange(len(MARKETS)), indexing="ij"))
+    change = price_change_us(spec)
+    beginning = (datetime(2020, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
+    plan = np.append(plan, 0)
+    market = np.append(market, 0)
+    cents = np.append(price_cents(False).ravel(), price_cents(True)[0, 0])
+    valid_from = np.full(plan.size, beginning)
+    valid_from[-1] = change // DAY_US
+    arrived = np.full(plan.size, morning)
+    arrived[-1] = change + 60_000_000
+    currency, day = (
+        axis.ravel() for axis in np.meshgrid(np.arange(len(CURRENCIES)), np.arange(spec.days), indexing="ij")
+    )
+    return {
+        "plans": pa.table(
+            {
+                "plan_id": [p.plan_id for p in PLANS],
+                "kind": [p.kind for p in PLANS],
+                "interval": [INTERVALS[p.interval] for p in PLANS],
+                "trial_days": [p.trial_days for p in PLANS],
+                "seats": [p.seats for p in PLANS],
+                "ingested_at": instants(np.full(plans.size, morning)),
+            }
+        ),
+        "plan_prices": pa.table(
+            {
+                "plan_id": picked([p.plan_id for p in PLANS], plan),
+                "market": picked([m.code for m in MARKETS], market),
+                "currency": picked([m.currency for m in MARKETS], market),
+                "valid_from": dates(valid_from),
+                "price_amount": amounts(cents),
+                "tax_inclusive": pa.array(market != 0),
+                "ingested_at": instants(arrived),
+            }
+        ),
+        "fx_rates": pa.table(
+            {
+                "day": dates(spec.start_us // DAY_US + day),
+                "currency": picked(CURRENCIES, currency),
+                "usd_rate": amounts(usd_rates_micro(spec).ravel(), places=6),
+                "ingested_at": instants(spec.start_us + day * DAY_US + 600_000_000),
+            }
+        ),
+    }
+
+
+def _write(spec: CompanySpec, out: Path, tables: Tables, chunk: int, manifest: Manifest) -> None:
+    """Each table's rows by arrival day; a day without rows gets an empty file where its contract wants one."""
+    for name, table in sorted(tables.items()):
+        contract = CONTRACTS[name]
+        table = table.sort_by("ingested_at").select(list(contract.model_fields))
+        arrived = table["ingested_at"].combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
+        edges = np.searchsorted(arrived, spec.start_us + np.arange(spec.days + 1) * DAY_US)
+        for day in range(spec.days):
+            rows = table.slice(edges[day], edges[day + 1] - edges[day])
+            if not rows.num_rows and contract.may_be_absent:
+                continue
+            label = str(np.datetime64(spec.start_us // DAY_US + day, "D"))
+            if name == "engagement_daily" and chunk == 0 and day == min(2, spec.days - 1):
+                rows = rows.drop_columns(["skips_blocked"])
+                manifest.dirty["files_without_a_column"] += 1
+            folder = out / "landing" / name / label
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(rows, folder / f"part-{chunk:05d}.parquet")
+            manifest.rows[name] += rows.num_rows
+            manifest.rows_by_day[name][label] += rows.num_rows

@@ -1,0 +1,323 @@
+"""How subscriptions live: billing periods one after the other, all subscriptions of a chunk at once.
+
+The simulation writes down two things side by side: the events that providers would send, and the true state
+intervals that tests compare the marts with. Neither is derived from the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local.company.catalogue import (
+    INTERVAL_DAYS,
+    MARKETS,
+    PLAN_INTERVAL,
+    PLAN_TRIAL_DAYS,
+    PLANS,
+    price_cents,
+    price_change_us,
+)
+from local.company.spec import DAY_US, CompanySpec
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+EVENT_TYPES = (
+    "trial_started", "trial_converted", "started", "renewed", "plan_changed", "auto_renew_off",
+    "auto_renew_on", "billing_retry_started", "grace_started", "recovered", "paused", "resumed",
+    "refunded", "revoked", "expired", "reactivated",
+)  # fmt: skip
+CODE = {name: code for code, name in enumerate(EVENT_TYPES)}
+STATES = ("trial", "active", "grace")
+REASONS = ("", "voluntary", "payment_failure", "other", "admin")
+HOUR_US = DAY_US // 24
+
+
+@dataclass
+class Subscriptions:
+    """What is fixed or current of each subscription; arrays of one length, indices into the catalogue."""
+
+    account: Ints
+    market: Ints
+    currency_market: Ints
+    plan: Ints
+    price: Ints
+    period_start: Ints
+    period_end: Ints
+    affinity: Floats
+    started_with_trial: Mask
+    opened_at: Ints
+
+
+@dataclass
+class Record:
+    """Columns of events or intervals, collected in pieces."""
+
+    pieces: dict[str, list[Ints]] = field(default_factory=dict)
+
+    def add(self, **columns: Ints) -> None:
+        """Append equally long columns."""
+        for name, values in columns.items():
+            self.pieces.setdefault(name, []).append(np.asarray(values, np.int64))
+
+    def columns(self) -> dict[str, Ints]:
+        """All pieces joined."""
+        return {name: np.concatenate(values) for name, values in self.pieces.items()}
+
+
+class Life:
+    """Runs the subscriptions of one chunk from their opening to the end of the window."""
+
+    def __init__(self, spec: CompanySpec, random: np.random.Generator, subs: Subscriptions) -> None:
+        self.subs = subs
+        self.events = Record()
+        self.intervals = Record()
+        self._random = random
+        self._end = spec.end_us
+        self._change = price_change_us(spec)
+        self._prices = (price_cents(False), price_cents(True))
+
+    def run(self) -> None:
+        """Live every subscription until it has ended for good or the window is over."""
+        subs = self.subs
+        everyone = np.arange(len(subs.account))
+        on_trial = everyone[subs.started_with_trial]
+        directly = everyone[~subs.started_with_trial]
+        self._open(directly, subs.opened_at[directly], "started")
+        paying = np.concatenate([self._trial(on_trial), directly])
+        while paying.size:
+            paying = self._period(paying)
+
+    def _event(self, kind: str, who: Ints, when: Ints, reason: int = 0) -> None:
+        subs = self.subs
+        self.events.add(
+            kind=np.full(who.size, CODE[kind]),
+            sub=who,
+            at=when,
+            plan=subs.plan[who],
+            price=subs.price[who],
+            market=subs.currency_market[who],
+            period_start=subs.period_start[who],
+            period_end=subs.period_end[who],
+            reason=np.full(who.size, reason),
+        )
+
+    def _lived(self, state: str, who: Ints, since: Ints, until: Ints) -> None:
+        """Truth: these subscriptions were in ``state`` from ``since`` until ``until``."""
+        subs = self.subs
+        self.intervals.add(
+            sub=who,
+            state=np.full(who.size, STATES.index(state)),
+            since=since,
+            until=until,
+            plan=subs.plan[who],
+            price=subs.price[who],
+            market=subs.currency_market[who],
+        )
+
+    def _list_price(self, who: Ints, when: Ints) -> Ints:
+        subs = self.subs
+        old, new = (table[subs.plan[who], subs.currency_market[who]] for table in self._prices)
+        return np.where(when >= self._change, new, old)
+
+    def _open(self, who: Ints, when: Ints, kind: str) -> None:
+        """A paid period begins at ``when``."""
+        self._begin(who, when)
+        self._event(kind, who, when)
+
+    def _begin(self, who: Ints, when: Ints) -> None:
+        subs = self.subs
+        subs.price[who] = self._list_price(who, when)
+        subs.period_start[who] = when
+        subs.period_end[who] = when + INTERVAL_DAYS[PLAN_INTERVAL[subs.plan[who]]] * DAY_US
+
+    def _chance(self, who: Ints) -> Floats:
+        return self._random.random(who.size)
+
+    def _between(self, low: Ints, high: Ints) -> Ints:
+        """An instant strictly inside (low, high), on whole milliseconds."""
+        share = self._random.uniform(0.05, 0.95, low.size)
+        return (low + share * (high - low)).astype(np.int64) // 1000 * 1000
+
+    def _known(self, when: Ints) -> Mask:
+        """Whose next step lies within the window; the others' future is not written."""
+        return when < self._end
+
+    def _trial(self, who: Ints) -> Ints:
+        """Trials, from their start to conversion or expiry; returns who pays now."""
+        subs = self.subs
+        start = subs.opened_at[who]
+        subs.price[who] = 0
+        subs.period_start[who] = start
+        subs.period_end[who] = start + PLAN_TRIAL_DAYS[subs.plan[who]] * DAY_US
+        self._event("trial_started", who, start)
+        end = subs.period_end[who]
+        self._lived("trial", who, start, end)
+        converts = self._chance(who) < 0.35 + 0.5 * subs.affinity[who]
+        leaves = who[~converts]
+        off = self._between(start[~converts], end[~converts])
+        known = self._known(off)
+        self._event("auto_renew_off", leaves[known], off[known])
+        known = self._known(end[~converts])
+        self._event("expired", leaves[known], end[~converts][known], reason=1)
+        who, end = who[converts], end[converts]
+        known = self._known(end)
+        who, end = who[known], end[known]
+        self._open(who, end, "trial_converted")
+        return who
+
+    def _period(self, who: Ints) -> Ints:
+        """One paid period of each: what happens within it, and how it ends. Returns who pays the next."""
+        subs = self.subs
+        start, end = subs.period_start[who], subs.period_end[who]
+        fate = self._chance(who)
+        at = self._between(start, end)
+        # Shares of a period's incidents; a period of a week sees less than one of a year.
+        scale = np.sqrt(INTERVAL_DAYS[PLAN_INTERVAL[subs.plan[who]]] / 30)
+        bounds = np.cumsum([0.005, 0.015, 0.006, 0.025, 0.008, 0.05])[:, None] * scale
+        revoked, paused, moved, changed, refunded, cancelled = (
+            (fate >= low) & (fate < high)
+            for low, high in zip(np.vstack([0 * scale, bounds[:-1]]), bounds, strict=True)
+        )
+        known = self._known(at)
+        revoked, paused, moved, changed, refunded, cancelled = (
+            mask & known for mask in (revoked, paused, moved, changed, refunded, cancelled)
+        )
+        quiet = ~(revoked | paused | moved | changed)
+        self._lived("active", who[quiet], start[quiet], end[quiet])
+
+        self._lived("active", who[revoked], start[revoked], at[revoked])
+        self._event("revoked", who[revoked], at[revoked], reason=4)
+
+        self._lived("active", who[moved | changed], start[moved | changed], at[moved | changed])
+        self._change_currency(who[moved])
+        self._change_plan(who[changed])
+        for mask in (moved, changed):
+            self._event("plan_changed", who[mask], at[mask])
+            self._lived("active", who[mask], at[mask], end[mask])
+
+        self._event("refunded", who[refunded], at[refunded])
+        end = self._pause(who, paused, start, end, at)
+        stays_off = self._cancel(who, cancelled, at, end)
+        goes_on = ~(revoked | stays_off)
+        ended = [who[revoked], who[stays_off]]
+        ended_at = [at[revoked], end[stays_off]]
+        next_payers, lapsed, lapsed_at = self._renew(who[goes_on], end[goes_on])
+        returned = self._return(np.concatenate([*ended, lapsed]), np.concatenate([*ended_at, lapsed_at]))
+        return np.concatenate([next_payers, returned])
+
+    def _change_currency(self, who: Ints) -> None:
+        """The account moves: the subscription goes on in another market's currency."""
+        subs = self.subs
+        subs.currency_market[who] = np.where(subs.currency_market[who] == 2, 1, 2)
+        subs.price[who] = self._prices[0][subs.plan[who], subs.currency_market[who]]
+
+    def _change_plan(self, who: Ints) -> None:
+        """Up or down to another monthly plan; from a yearly or weekly plan to the monthly one."""
+        subs = self.subs
+        monthly = np.array([0, 3, 4, 6])
+        wanted = monthly[self._random.integers(0, monthly.size, who.size)]
+        same = wanted == subs.plan[who]
+        subs.plan[who] = np.where(same, np.where(wanted == 0, 3, 0), wanted)
+        subs.price[who] = self._prices[0][subs.plan[who], subs.currency_market[who]]
+
+    def _pause(self, who: Ints, paused: Mask, start: Ints, end: Ints, at: Ints) -> Ints:
+        """Pauses interrupt the period and prolong it; returns the periods' ends."""
+        these = who[paused]
+        length = self._random.integers(7, 21, these.size) * DAY_US
+        self._lived("active", these, start[paused], at[paused])
+        self._event("paused", these, at[paused])
+        back = at[paused] + length
+        end = end.copy()
+        end[paused] += length
+        self.subs.period_end[these] = end[paused]
+        known = self._known(back)
+        self._event("resumed", these[known], back[known])
+        self._lived("active", these[known], back[known], end[paused][known])
+        return end
+
+    def _cancel(self, who: Ints, cancelled: Mask, at: Ints, end: Ints) -> Mask:
+        """Auto-renew off, for some on again; returns whose subscription expires at the period's end."""
+        self._event("auto_renew_off", who[cancelled], at[cancelled])
+        regrets = cancelled & (self._chance(who) < 0.15)
+        on_again = self._between(at[regrets], end[regrets])
+        known = self._known(on_again)
+        self._event("auto_renew_on", who[regrets][known], on_again[known])
+        stays_off = cancelled & ~regrets
+        known = stays_off & self._known(end)
+        self._event("expired", who[known], end[known], reason=1)
+        return stays_off
+
+    def _renew(self, who: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
+        """Payment at the period's end. Returns who pays the next period, who lapsed, and when."""
+        known = self._known(end)
+        who, end = who[known], end[known]
+        pays = self._chance(who) > 0.045
+        renewed = who[pays]
+        self._open(renewed, end[pays], "renewed")
+        who, end = who[~pays], end[~pays]
+        self._event("grace_started", who, end)
+        grace_end = end + 6 * DAY_US
+        early = self._chance(who) < 0.6
+        paid_at = self._between(end, grace_end)
+        self._lived("grace", who, end, np.where(early, paid_at, grace_end))
+        recovered = [self._recover(who[early], paid_at[early])]
+        who, grace_end = who[~early], grace_end[~early]
+        known = self._known(grace_end)
+        who, grace_end = who[known], grace_end[known]
+        self._event("billing_retry_started", who, grace_end)
+        final = grace_end + 12 * DAY_US
+        late = self._chance(who) < 0.35
+        recovered.append(self._recover(who[late], self._between(grace_end[late], final[late])))
+        lapsed, lapsed_at = who[~late], final[~late]
+        known = self._known(lapsed_at)
+        self._event("expired", lapsed[known], lapsed_at[known], reason=2)
+        return np.concatenate([renewed, *recovered]), lapsed[known], lapsed_at[known]
+
+    def _recover(self, who: Ints, when: Ints) -> Ints:
+        known = self._known(when)
+        self._open(who[known], when[known], "recovered")
+        return who[known]
+
+    def _return(self, who: Ints, ended_at: Ints) -> Ints:
+        """Some come back after a while, under the same subscription; returns who pays again."""
+        back = ended_at + self._random.integers(4 * 24, 70 * 24, who.size) * HOUR_US
+        comes = (self._chance(who) < 0.25) & self._known(back)
+        self._open(who[comes], back[comes], "reactivated")
+        return who[comes]
+
+
+def new_subscriptions(
+    spec: CompanySpec, random: np.random.Generator, created_at: Ints, market: Ints, affinity: Floats
+) -> Subscriptions:
+    """Who subscribes at all, when, to what: about a third of the accounts, a few of them twice."""
+    accounts = np.arange(created_at.size)
+    subscribes = accounts[random.random(accounts.size) < 0.22 + 0.3 * affinity]
+    twice = subscribes[random.random(subscribes.size) < 0.02]
+    who = np.concatenate([subscribes, twice])
+    wait = (random.exponential(20, who.size) * DAY_US).astype(np.int64) // 1000 * 1000
+    opened_at = created_at[who] + 60_000_000 + wait
+    inside = opened_at < spec.end_us
+    who, opened_at = who[inside], opened_at[inside]
+    plan = random.choice(len(PLANS), who.size, p=[plan.share for plan in PLANS]).astype(np.int64)
+    trial = (random.random(who.size) < 0.55) & (PLAN_TRIAL_DAYS[plan] > 0)
+    zeros = np.zeros(who.size, np.int64)
+    return Subscriptions(
+        account=who,
+        market=market[who],
+        currency_market=market[who].copy(),
+        plan=plan,
+        price=zeros.copy(),
+        period_start=zeros.copy(),
+        period_end=zeros.copy(),
+        affinity=affinity[who],
+        started_with_trial=trial,
+        opened_at=opened_at,
+    )
+
+
+MARKET_SHARES = np.array([market.share for market in MARKETS])

@@ -1,0 +1,105 @@
+"""The company's own truth, from its lives and not from its files; for tests, never for the pipeline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from local.company.billing import CURRENCY_OF_MARKET, PLAN_IDS
+from local.company.catalogue import CURRENCIES, INTERVALS, PLAN_INTERVAL, usd_rates_micro
+from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
+from local.company.lives import STATES, Subscriptions
+from local.company.people import People
+from local.company.spec import DAY_US, CompanySpec
+
+_CURRENCY_OF_MARKET = np.array([CURRENCIES.index(currency) for currency in CURRENCY_OF_MARKET])
+_TIMES = np.array([52, 1, 1])
+_OVER = np.array([12, 1, 12])
+
+
+def half_even(numerator: Ints, denominator: Ints | int) -> Ints:
+    """Quotients of non-negative integers, rounded half to even."""
+    whole, rest = np.divmod(numerator, denominator)
+    up = (2 * rest > denominator) | ((2 * rest == denominator) & (whole % 2 == 1))
+    return np.asarray(whole + up, np.int64)
+
+
+def month_cents(price: Ints, plan: Ints) -> Ints:
+    """Hundredths a month of a price in hundredths a billing interval."""
+    interval = PLAN_INTERVAL[plan]
+    return half_even(price * _TIMES[interval], _OVER[interval])
+
+
+class Truth:
+    """Collects what was true, chunk by chunk."""
+
+    def __init__(self, spec: CompanySpec) -> None:
+        self._spec = spec
+        self._intervals: list[pa.Table] = []
+        # (currency, cents a month, counted as trial) → change of the number active at day end, by day
+        self._changes: dict[tuple[int, int, bool], Ints] = {}
+
+    def add(self, people: People, subs: Subscriptions, ids: pa.Array, lived: dict[str, Ints]) -> None:
+        """Intervals of one chunk; test and employee accounts are written but not counted."""
+        sub = lived["sub"]
+        apart = (people.is_test | people.is_employee)[subs.account[sub]]
+        self._intervals.append(
+            pa.table(
+                {
+                    "subscription_id": ids.take(pa.array(sub)),
+                    "account_id": identifiers("a", people.number[subs.account[sub]]),
+                    "is_test": pa.array(apart),
+                    "state": picked(STATES, lived["state"]),
+                    "from_at": instants(lived["since"]),
+                    "to_at": instants(lived["until"]),
+                    "plan_id": picked(PLAN_IDS, lived["plan"]),
+                    "price_amount": amounts(lived["price"]),
+                    "currency": picked(CURRENCY_OF_MARKET, lived["market"]),
+                    "interval": picked(INTERVALS, PLAN_INTERVAL[lived["plan"]]),
+                }
+            )
+        )
+        trial = lived["state"] == STATES.index("trial")
+        cents = np.where(trial, 0, month_cents(lived["price"], lived["plan"]))
+        currency = _CURRENCY_OF_MARKET[lived["market"]]
+        first = np.maximum((lived["since"] - self._spec.start_us) // DAY_US, 0)
+        # Active just before 24:00 of day d: since < (d + 1) days <= until.
+        beyond = np.minimum((lived["until"] - self._spec.start_us) // DAY_US, self._spec.days)
+        counted = ~apart & (beyond > first)
+        keys = np.stack([currency, cents, trial.astype(np.int64)])[:, counted]
+        unique, place = np.unique(keys, axis=1, return_inverse=True)
+        change = np.zeros((unique.shape[1], self._spec.days + 1), np.int64)
+        np.add.at(change, (place.ravel(), first[counted]), 1)
+        np.add.at(change, (place.ravel(), beyond[counted]), -1)
+        for row, key in enumerate(unique.T.tolist()):
+            label = (key[0], key[1], bool(key[2]))
+            self._changes[label] = self._changes.get(label, 0) + change[row]
+
+    def write(self, folder: str) -> None:
+        """``subscription_intervals.parquet`` and ``days.parquet`` (day × currency)."""
+        pq.write_table(pa.concat_tables(self._intervals), f"{folder}/subscription_intervals.parquet")
+        days, currencies = self._spec.days, len(CURRENCIES)
+        active, trials, mrr, usd = (np.zeros((currencies, days), np.int64) for _ in range(4))
+        rates = usd_rates_micro(self._spec)
+        for (currency, cents, is_trial), change in sorted(self._changes.items()):
+            count = change.cumsum()[:days]
+            active[currency] += count
+            trials[currency] += count if is_trial else 0
+            mrr[currency] += count * cents
+            usd[currency] += count * half_even(cents * rates[currency], 1_000_000)
+        day = np.tile(self._spec.start_us // DAY_US + np.arange(days), currencies)
+        pq.write_table(
+            pa.table(
+                {
+                    "day": dates(day),
+                    "currency": picked(CURRENCIES, np.repeat(np.arange(currencies), days)),
+                    "active_subscriptions": pa.array(active.ravel()),
+                    "paid_subscriptions": pa.array((active - trials).ravel()),
+                    "trial_subscriptions": pa.array(trials.ravel()),
+                    "mrr_amount": amounts(mrr.ravel()),
+                    "mrr_usd_amount": amounts(usd.ravel()),
+                }
+            ),
+            f"{folder}/days.parquet",
+        )

@@ -1,0 +1,39 @@
+"""``segue company``: landing files of a generated company."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def company(
+    accounts: Annotated[int, typer.Option(min=1, help="Number of accounts.")] = 10_000,
+    days: Annotated[int, typer.Option(min=1, help="Number of arrival days.")] = 63,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    end_date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last arrival day; yesterday by default.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier company in it is replaced.")] = Path(
+        "company"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Write a generated company: landing/, truth/ and manifest.json."""
+    from rich.progress import Progress
+
+    from local.company import CompanySpec, generate
+
+    last = end_date.date() if end_date else datetime.now(UTC).date() - timedelta(days=1)
+    spec = CompanySpec(accounts=accounts, days=days, seed=seed, end_date=last)
+    with Progress(disable=as_json) as progress:
+        task = progress.add_task("accounts", total=accounts)
+        manifest = generate(spec, out, lambda done, _: progress.update(task, completed=done))
+    if as_json:
+        typer.echo(manifest.to_json(spec))
+    else:
+        typer.echo(
+            f"{sum(manifest.rows.values()):,} rows of {len(manifest.rows)} tables in {out / 'landing'}"
+        )
