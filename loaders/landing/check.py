@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,9 @@ from loaders.landing.schema import Column, columns_of
 
 Violation = tuple[str, pa.Array, str]
 """Column, mask of the rows that break the rule, and the reason, in which {value} stands for the cell."""
+
+_CALENDAR = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+"""What a TIMESTAMP can hold; a Parquet file can say more."""
 
 
 def split(
@@ -49,7 +52,7 @@ def split(
 
 def _refusals(rows: pa.Table, broken: pa.Array, found: list[Violation], file: str) -> Iterator[Refusal]:
     masks = [(column, mask.filter(broken).to_pylist(), reason) for column, mask, reason in found]
-    for index, row in enumerate(rows.filter(broken).to_pylist()):
+    for index, row in enumerate(_cells(rows.filter(broken))):
         hits = [(column, reason) for column, mask, reason in masks if mask[index]]
         number = row.pop("landing_row")
         del row["landing_file"], row["arrival_date"]
@@ -58,8 +61,23 @@ def _refusals(rows: pa.Table, broken: pa.Array, found: list[Violation], file: st
             row=number,
             column=hits[0][0],
             reason="; ".join(f"{column} {reason.format(value=row[column])}" for column, reason in hits),
-            payload=json.dumps(row, default=str),
+            payload=json.dumps(row, default=str, ensure_ascii=False),
         )
+
+
+def _cells(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows as a person would write them: Python's calendar ends in 9999; final zeros say nothing."""
+    columns = {}
+    for field in rows.schema:
+        try:
+            cells = rows.column(field.name).to_pylist()
+        except (ValueError, OverflowError):
+            cells = rows.column(field.name).cast(pa.int64()).to_pylist()
+        columns[field.name] = [
+            Decimal(f"{cell.normalize():f}") if isinstance(cell, Decimal) else cell for cell in cells
+        ]
+    for index in range(rows.num_rows):
+        yield {name: cells[index] for name, cells in columns.items()}
 
 
 def _violations(contract: type[LandingRow], rows: pa.Table, arrival_date: date) -> Iterator[Violation]:
@@ -90,6 +108,10 @@ def _column_violations(column: Column, values: pa.ChunkedArray) -> Iterator[Viol
 
     if not column.nullable:
         yield name, pc.is_null(values), "is null"
+    if column.kind is datetime:
+        first, last = scalar(_CALENDAR[0]), scalar(_CALENDAR[1])
+        mask = pc.or_(pc.less(values, first), pc.greater(values, last))
+        yield name, mask, "{value} is outside the calendar"
     if column.allowed:
         known = pc.is_in(values, value_set=pa.array(column.allowed, pa.string()))
         mask = pc.and_(pc.invert(known), pc.is_valid(values))

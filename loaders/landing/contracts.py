@@ -58,7 +58,7 @@ class NotBefore:
 
 @dataclass(frozen=True)
 class NotAfterArrival:
-    """``column`` may lie at most ``tolerance_hours`` after ``ingested_at``: clocks skew, the future does not arrive."""
+    """``column`` may lie at most ``tolerance_hours`` after ``ingested_at``: clocks skew."""
 
     column: str
     tolerance_hours: int = 24

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 
+import pyarrow.fs as pafs
 from google.cloud import bigquery
 
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.files import landing_root
 from loaders.landing.land import TableLanding, land_days
 from loaders.warehouse.client import bigquery_client, get_table
 from loaders.warehouse.ops import ops_table
@@ -16,7 +19,7 @@ _DAY = timedelta(days=1)
 
 
 def land_through(settings: Settings, start_date: date, end_date: date) -> list[TableLanding]:
-    """Land [start_date, end_date] and every earlier day, since the first landed one, that is still missing.
+    """Land [start_date, end_date] and every earlier day that is still missing.
 
     A mart's day needs all arrivals up to it: with the gaps filled, runs may come in any order.
 
@@ -29,11 +32,12 @@ def land_through(settings: Settings, start_date: date, end_date: date) -> list[T
 
 
 def missing_days(settings: Settings, through: date) -> list[date]:
-    """Arrival days before and on ``through``, since the first landed one, that never landed."""
+    """Arrival days up to ``through`` that never landed, since the first that landed or has files.
+
+    Counting from the first day with files, not from the first landed one, lets a backfill begin at its end.
+    """
     landed = _landed_days(settings)
-    if not landed:
-        return [through]
-    first = min(landed)
+    first = min([*landed, *_days_with_files(settings), through])
     span = [first + _DAY * n for n in range((through - first).days + 1)]
     return [day for day in span if day not in landed]
 
@@ -65,6 +69,20 @@ def reach(settings: Settings, day: date) -> date:
 def _as_date(column: str | None, contract: type) -> str:
     annotation = contract.model_fields[str(column)].annotation  # type: ignore[attr-defined]
     return str(column) if annotation is date else f"date({column})"
+
+
+def _days_with_files(settings: Settings) -> set[date]:
+    """Days of the tables that arrive every day, from ``history_start_date`` on."""
+    filesystem, root = landing_root(settings)
+    days = set()
+    for contract in CONTRACTS.values():
+        if contract.may_be_absent:
+            continue
+        selector = pafs.FileSelector(f"{root}/{contract.table}", allow_not_found=True)
+        for info in filesystem.get_file_info(selector):
+            with suppress(ValueError):
+                days.add(date.fromisoformat(info.base_name))
+    return {day for day in days if day >= settings.history_start_date}
 
 
 def _landed_days(settings: Settings) -> set[date]:

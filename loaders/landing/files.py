@@ -35,7 +35,7 @@ class LandingFile:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows in the contract's Arrow schema, with their row numbers' start, and rows that could not be typed."""
+    """Rows in the contract's Arrow schema, their first row number, and rows that could not be typed."""
 
     rows: pa.Table
     first_row: int
@@ -156,10 +156,10 @@ def _read_text(contract: type[LandingRow], name: str, source: Any) -> Iterator[B
         numbered = ((n, dict(row), json.dumps(row)) for n, row in enumerate(reader, 1))
         yield from _typed(contract, name, numbered, absent)
     else:
-        yield from _typed(contract, name, _json_lines(name, text), absent)
+        yield from _typed(contract, name, _json_lines(text), absent)
 
 
-def _json_lines(name: str, text: io.TextIOWrapper) -> Iterator[tuple[int, Any, str]]:
+def _json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any, str]]:
     for number, line in enumerate(text, 1):
         if not line.strip():
             continue
@@ -207,9 +207,12 @@ def _validated(
     """The row in Python types, or the first column that pydantic refuses."""
     if isinstance(row, json.JSONDecodeError):
         return Refusal(name, number, "", f"is not JSON: {row}", payload)
-    if not isinstance(row, dict) or None in row:
-        return Refusal(name, number, "", "does not have the header's columns", payload)
+    if not isinstance(row, dict):
+        return Refusal(name, number, "", "is not a JSON object", payload)
     if name.endswith(".csv"):
+        # csv.DictReader puts surplus values under the key None and fills up a short row with None.
+        if None in row or None in row.values():
+            return Refusal(name, number, "", "does not have the header's columns", payload)
         row = {column: value if value != "" else None for column, value in row.items()}
     try:
         return contract.model_validate(row).model_dump()
@@ -217,7 +220,7 @@ def _validated(
         problems = error.errors(include_url=False)
         column = str(problems[0]["loc"][0]) if problems[0]["loc"] else ""
         reason = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'][:1])} {problem['msg']} (got {problem['input']!r})"
+            f"{''.join(str(part) for part in problem['loc'][:1])} {problem['input']!r}: {problem['msg']}"
             for problem in problems
         )
         return Refusal(name, number, column, reason, payload)

@@ -223,7 +223,8 @@ def _replace(
         ledger = ops_table(settings, "run_ledger")
         names = ", ".join(literal(contract.table) for contract in contracts)
         statements.append(
-            f"delete from `{ledger}` where step = 'land' and run_date in ({listed}) and table_name in ({names})"
+            f"delete from `{ledger}` where step = 'land' and run_date in ({listed}) "
+            f"and table_name in ({names})"
         )
         statements.append(insert_statement(ledger, _LEDGER_COLUMNS, map(_ledger_row, landings)))
     statements.append("commit transaction")

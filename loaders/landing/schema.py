@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import pyarrow as pa
 from google.cloud import bigquery
+from pydantic import AwareDatetime
 
 from loaders.landing.contracts import LandingRow
 
@@ -112,6 +113,8 @@ def _refine(column: Column, part: Any) -> Column:
         return replace(column, nullable=True)
     if get_origin(part) is Literal:
         return replace(column, kind=str, allowed=get_args(part))
+    if part is AwareDatetime:
+        return replace(column, kind=datetime)
     if isinstance(part, type) and part in _ARROW:
         return replace(column, kind=part)
     found = {

@@ -22,7 +22,7 @@ _KEPT = timedelta(days=1)
 
 
 class Scratch:
-    """A folder and a set of tables of one landing; ``close`` removes both, a killed run's are removed later."""
+    """A folder and tables of one landing; ``close`` removes them, a killed run's are removed later."""
 
     def __init__(self, settings: Settings, client: bigquery.Client) -> None:
         self._settings = settings

@@ -1,0 +1,119 @@
+"""The map of a plain billing export: which of its columns mean what, written in YAML.
+
+A value comes from a column (``start: start_date``), from a column with some of its values renamed (``market:
+{column: country, values: {UK: GB}}``), or is the same in every row (``currency: {constant: USD}``).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from loaders.landing.contracts import Interval
+from loaders.landing.errors import LandingError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Strict):
+    """Where one value of a row comes from: exactly one of ``column`` and ``constant``."""
+
+    column: str | None = None
+    constant: str | None = None
+    values: dict[str, str] = Field(default={}, description="Renamed values; others stay as they are.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("give either column or constant")
+        return self
+
+    def read(self, row: dict[str, str]) -> str | None:
+        """The row's text, None when it is empty."""
+        text = self.constant if self.column is None else row[self.column].strip()
+        return self.values.get(text, text) if text else None
+
+
+def _expand(value: Any) -> Any:
+    """A bare text is short for a column."""
+    return {"column": value} if isinstance(value, str) else value
+
+
+From = Annotated[Source, BeforeValidator(_expand)]
+
+
+class PeriodColumns(_Strict):
+    """One row per subscription period; ``end`` is exclusive and empty while the period is open."""
+
+    subscription_id: From
+    account_id: From
+    start: From
+    end: From
+    plan: From = Field(description="The plan's name; plan_id is <plan>-<interval>.")
+    plan_kind: From
+    interval: From
+    price: From | dict[Interval, From] = Field(
+        description="Price for one interval; from another column for each interval, if need be."
+    )
+    currency: From
+    is_trial: From
+    auto_renew: From | None = None
+    reason: From | None = None
+
+
+class AccountColumns(_Strict):
+    """One row per account, in a file beside the periods."""
+
+    file: str
+    account_id: From
+    created: From
+    market: From
+    locale: From
+    birth_year_band: From | None = None
+
+
+class ReasonColumns(_Strict):
+    """Why service ended, in a file beside the periods: for the account's periods that end on that day."""
+
+    file: str
+    account_id: From
+    ended: From
+    reason: From
+
+
+class PeriodMap(_Strict):
+    """The whole map."""
+
+    date_format: str = Field(default="%Y-%m-%d", description="As strptime has it; days are UTC.")
+    true_values: tuple[str, ...] = ("true", "True", "TRUE", "1", "yes")
+    false_values: tuple[str, ...] = ("false", "False", "FALSE", "0", "no")
+    usd_rates: dict[str, Decimal] = Field(
+        default={"USD": Decimal(1)}, description="One rate per currency, valid from the first period on."
+    )
+    periods: PeriodColumns
+    accounts: AccountColumns
+    reasons: ReasonColumns | None = None
+
+
+def read_period_map(path: Path) -> PeriodMap:
+    """Read and check a map.
+
+    Raises:
+        LandingError: the file is no YAML, or not a map; names each wrong entry.
+    """
+    try:
+        return PeriodMap.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError) as error:
+        raise LandingError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise LandingError(f"{path.name}: {'; '.join(problems)}") from error

@@ -1,0 +1,318 @@
+"""Reading a billing export: its rows as typed periods and accounts, every other row refused with a reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from loaders.landing.contracts import Account, LandingRow, Plan, SubscriptionEvent
+from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.period_map import AccountColumns, PeriodMap, Source
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Period:
+    """One row of the export, read; ``[start, end)`` in UTC days, without an end while it is open."""
+
+    row: int
+    payload: Row
+    subscription_id: str
+    account_id: str
+    start: date
+    end: date | None
+    plan: str
+    plan_kind: str
+    interval: str
+    price: Decimal
+    currency: str
+    is_trial: bool
+    auto_renew: bool | None
+    reason: str | None
+
+    @property
+    def plan_id(self) -> str:
+        """A plan is what is paid in one rhythm."""
+        return f"{self.plan}-{self.interval}".lower()
+
+    @property
+    def terms(self) -> tuple[str, Decimal, str]:
+        """What a change of plan changes."""
+        return self.plan_id, self.price, self.currency
+
+
+@dataclass
+class PeriodsLanding:
+    """What became of an export; in = out + refused for the periods and for the accounts."""
+
+    periods_in: int = 0
+    periods_out: int = 0
+    accounts_in: int = 0
+    accounts_out: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    reasons_unmatched: int = 0
+    rows_in: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    first_arrival: date | None = None
+    last_arrival: date | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {
+            "refused": [asdict(refusal) for refusal in self.refused],
+            "first_arrival": str(self.first_arrival),
+            "last_arrival": str(self.last_arrival),
+        }
+
+
+class _RowRefusedError(Exception):
+    """A row that cannot be read; becomes a Refusal with its file and number."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.reason = reason
+
+
+def midnight(day: date) -> datetime:
+    """The first instant of a UTC day."""
+    return datetime.combine(day, time(), UTC)
+
+
+def _rows(path: Path, sources: Iterator[Source]) -> Iterator[tuple[int, Row]]:
+    """Data rows, numbered from 1; a row with too few or too many values has a None in it."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            header = list(reader.fieldnames or [])
+            for source in sources:
+                if source.column is not None and source.column not in header:
+                    raise LandingError(
+                        f"{path.name}: column {source.column} is in the map but not in the file "
+                        f"(it has {', '.join(header) or 'no header'})"
+                    )
+            yield from enumerate(reader, 1)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LandingError(f"{path.name}: cannot be read: {error}") from error
+
+
+def _sources(columns: Any) -> Iterator[Source]:
+    """Every source that a part of the map names."""
+    for value in dict(columns).values():
+        if isinstance(value, Source):
+            yield value
+        elif isinstance(value, dict):
+            yield from value.values()
+
+
+def _each(path: Path, columns: Any, result: PeriodsLanding, read: Callable[[int, Row], Any]) -> Iterator[Any]:
+    """What ``read`` makes of each row; a row it cannot read is refused and kept."""
+    for number, row in _rows(path, _sources(columns)):
+        result.rows_in[path.name] = result.rows_in.get(path.name, 0) + 1
+        try:
+            if None in row or None in row.values():
+                raise _RowRefusedError("", "does not have the header's columns")
+            yield read(number, row)
+        except _RowRefusedError as refused:
+            payload = json.dumps({str(key): value for key, value in row.items()}, ensure_ascii=False)
+            result.refused.append(Refusal(path.name, number, refused.column, refused.reason, payload))
+
+
+def _required(name: str, source: Source, row: Row) -> str:
+    text = source.read(row)
+    if text is None:
+        raise _RowRefusedError(source.column or name, f"{source.column or name} is empty")
+    return text
+
+
+def _day(period_map: PeriodMap, source: Source, text: str) -> date:
+    try:
+        return datetime.strptime(text, period_map.date_format).replace(tzinfo=UTC).date()
+    except ValueError:
+        raise _RowRefusedError(
+            source.column or "", f"{source.column} {text!r} is no date like {period_map.date_format}"
+        ) from None
+
+
+def _flag(period_map: PeriodMap, source: Source, text: str) -> bool:
+    if text in period_map.true_values:
+        return True
+    if text in period_map.false_values:
+        return False
+    raise _RowRefusedError(source.column or "", f"{source.column} {text!r} is neither true nor false")
+
+
+def read_reasons(export: Path, period_map: PeriodMap, result: PeriodsLanding) -> dict[tuple[str, date], str]:
+    """(account, last day) → reason; empty without a reasons file in the map."""
+    if period_map.reasons is None:
+        return {}
+    columns = period_map.reasons
+
+    def read(_: int, row: Row) -> tuple[tuple[str, date], str]:
+        account = _required("account_id", columns.account_id, row)
+        ended = _day(period_map, columns.ended, _required("ended", columns.ended, row))
+        return (account, ended), _required("reason", columns.reason, row)
+
+    return dict(_each(export.with_name(columns.file), columns, result, read))
+
+
+def read_accounts(
+    export: Path, period_map: PeriodMap, arrival_date: date | None, result: PeriodsLanding
+) -> list[LandingRow]:
+    """The accounts that keep their contract; others are refused."""
+    columns: AccountColumns = period_map.accounts
+    path = export.with_name(columns.file)
+
+    def read(_: int, row: Row) -> LandingRow:
+        created = _day(period_map, columns.created, _required("created", columns.created, row))
+        return _contract_row(
+            Account,
+            {
+                "ingested_at": midnight(arrival_date or created),
+                "account_id": _required("account_id", columns.account_id, row),
+                "created_at": midnight(created),
+                "market": _required("market", columns.market, row),
+                "locale": _required("locale", columns.locale, row),
+                "birth_year_band": columns.birth_year_band.read(row) if columns.birth_year_band else None,
+                "is_test": False,
+                "is_employee": False,
+            },
+        )
+
+    accounts = list(_each(path, columns, result, read))
+    result.accounts_in, result.accounts_out = result.rows_in.get(path.name, 0), len(accounts)
+    return accounts
+
+
+def _contract_row(contract: type[LandingRow], values: Mapping[str, Any]) -> LandingRow:
+    try:
+        return contract.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        column = str(problem["loc"][0])
+        raise _RowRefusedError(column, f"{column} {problem['input']!r}: {problem['msg']}") from None
+
+
+def read_periods(
+    export: Path,
+    period_map: PeriodMap,
+    reasons: dict[tuple[str, date], str],
+    arrival_date: date | None,
+    result: PeriodsLanding,
+) -> list[Period]:
+    """The periods that can be read and would keep the contracts; others are refused."""
+    columns = period_map.periods
+    used: set[tuple[str, date]] = set()
+
+    def read(number: int, row: Row) -> Period:
+        start = _day(period_map, columns.start, _required("start", columns.start, row))
+        end_text = columns.end.read(row)
+        end = _day(period_map, columns.end, end_text) if end_text else None
+        if end is not None and end < start:
+            raise _RowRefusedError(columns.end.column or "end", f"ends on {end}, before its start on {start}")
+        if arrival_date is not None and start > arrival_date:
+            raise _RowRefusedError(
+                columns.start.column or "start", f"starts on {start}, after its arrival on {arrival_date}"
+            )
+        account = _required("account_id", columns.account_id, row)
+        reason = columns.reason.read(row) if columns.reason else None
+        if reason is None and end is not None and (account, end) in reasons:
+            reason = reasons[account, end]
+            used.add((account, end))
+        interval = _required("interval", columns.interval, row)
+        period = Period(
+            row=number,
+            payload=row,
+            subscription_id=_required("subscription_id", columns.subscription_id, row),
+            account_id=account,
+            start=start,
+            end=end,
+            plan=_required("plan", columns.plan, row),
+            plan_kind=_required("plan_kind", columns.plan_kind, row),
+            interval=interval,
+            price=_price(period_map, interval, row),
+            currency=_required("currency", columns.currency, row),
+            is_trial=_flag(period_map, columns.is_trial, _required("is_trial", columns.is_trial, row)),
+            auto_renew=_auto_renew(period_map, row),
+            reason=reason,
+        )
+        if period.currency not in period_map.usd_rates:
+            raise _RowRefusedError("currency", f"currency {period.currency!r} has no rate in usd_rates")
+        # Judged here, on the row it came from; the canonical rows are made once the whole life is known.
+        _contract_row(Plan, plan_values(period, start))
+        _contract_row(SubscriptionEvent, event_values(period, "started", start, 0, start))
+        return period
+
+    periods = list(_each(export, columns, result, read))
+    result.periods_in = result.rows_in.get(export.name, 0)
+    result.reasons_unmatched = len(reasons) - len(used)
+    return periods
+
+
+def _price(period_map: PeriodMap, interval: str, row: Row) -> Decimal:
+    source: Any = period_map.periods.price
+    if isinstance(source, dict):
+        if interval not in source:
+            raise _RowRefusedError("price", f"the map has no price for the interval {interval!r}")
+        source = source[interval]
+    text = _required("price", source, row)
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        price = Decimal("nan")
+    if not price.is_finite():
+        raise _RowRefusedError(source.column or "price", f"{source.column} {text!r} is no amount")
+    return price
+
+
+def _auto_renew(period_map: PeriodMap, row: Row) -> bool | None:
+    source = period_map.periods.auto_renew
+    text = source.read(row) if source else None
+    return _flag(period_map, source, text) if source and text else None
+
+
+def event_values(period: Period, kind: str, day: date, number: int, arrival: date) -> dict[str, Any]:
+    """A subscription event of the period; ``number`` counts the subscription's periods from 1."""
+    values: dict[str, Any] = {
+        "ingested_at": midnight(arrival),
+        "provider": "periods",
+        "provider_event_id": f"{period.subscription_id}:{number}:{kind}",
+        "subscription_id": period.subscription_id,
+        "account_id": period.account_id,
+        "event_type": kind,
+        "occurred_at": midnight(day),
+    }
+    if kind == "expired":
+        return values | {"reason": period.reason}
+    end = midnight(period.end) if period.end else None
+    return values | {
+        "plan_id": period.plan_id,
+        "price_amount": period.price,
+        "currency": period.currency,
+        "interval": period.interval,
+        "trial_ends_at": end if period.is_trial else None,
+        "period_start_at": midnight(period.start),
+        "period_end_at": end,
+        "auto_renew": period.auto_renew,
+    }
+
+
+def plan_values(period: Period, arrival: date) -> dict[str, Any]:
+    """The plan that the period is on."""
+    return {
+        "ingested_at": midnight(arrival),
+        "plan_id": period.plan_id,
+        "kind": period.plan_kind,
+        "interval": period.interval,
+        "trial_days": 0,
+        "seats": 1,
+    }

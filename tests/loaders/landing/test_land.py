@@ -1,0 +1,356 @@
+"""Landing on the real protocols: files in a bucket, load jobs, one transaction."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders.landing import days as landing_days
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.errors import LandingError
+from loaders.landing.land import land_days
+from loaders.landing.schema import arrow_schema
+from loaders.warehouse.client import bigquery_client, run
+from segue.settings import Settings
+
+DAY = date(2026, 3, 29)
+NEXT = date(2026, 3, 30)
+TRIO = ["accounts", "subscription_events", "fx_rates"]
+
+
+@pytest.fixture
+def settings(world: Any) -> Settings:
+    """A world of its own for each test: landing keeps history."""
+    fresh: Settings = world("landing")
+    return fresh
+
+
+def root(settings: Settings) -> Path:
+    return Path(urlparse(settings.landing_files_root).path)
+
+
+def folder(settings: Settings, table: str, day: date = DAY) -> Path:
+    path = root(settings) / table / str(day)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def event(number: int, day: date = DAY, **values: Any) -> dict[str, Any]:
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    return {
+        "ingested_at": noon,
+        "provider": "stripe",
+        "provider_event_id": f"e{number}",
+        "subscription_id": f"s{number}",
+        "account_id": f"a{number}",
+        "event_type": "started",
+        "plan_id": "solo-month",
+        "price_amount": Decimal("9.99"),
+        "occurred_at": noon,
+    } | values
+
+
+def write(
+    settings: Settings, table: str, rows: list[dict[str, Any]], day: date = DAY, name: str = "p0"
+) -> Path:
+    schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(CONTRACTS[table])])
+    path = folder(settings, table, day) / f"{name}.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    return path
+
+
+def write_day(settings: Settings, day: date = DAY, events: list[dict[str, Any]] | None = None) -> None:
+    """A whole arrival day: every table that must not be absent, empty but for the events."""
+    for contract in CONTRACTS.values():
+        if not contract.may_be_absent:
+            write(settings, contract.table, [], day)
+    write(settings, "subscription_events", [event(1, day)] if events is None else events, day)
+
+
+def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in run(bigquery_client(settings), sql, settings=settings)]
+
+
+def raw_events(settings: Settings) -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select provider_event_id, price_amount, occurred_at, arrival_date, landing_file, landing_row "
+        f"from `{settings.project_id}.raw.subscription_events` "
+        "order by arrival_date, landing_file, landing_row",
+    )
+
+
+def quarantined(settings: Settings, table: str = "subscription_events") -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select arrival_date, landing_file, landing_row, column_name, reason "
+        f"from `{settings.project_id}.quarantine.{table}` order by 1, 2, 3",
+    )
+
+
+def ledger(settings: Settings) -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select run_date, table_name, rows_in, rows_out, rows_quarantined, files "
+        f"from `{settings.project_id}.ops.run_ledger` where step = 'land' and files > 0 order by 1, 2",
+    )
+
+
+def test_a_day_lands_with_lineage_and_its_refused_rows_aside(settings: Settings) -> None:
+    write(settings, "fx_rates", [])
+    write(settings, "subscription_events", [event(1), event(2, event_type="boosted"), event(3)], name="b")
+    write(settings, "subscription_events", [event(4, price_amount=Decimal("0.07"))], name="a")
+    land_days(settings, [DAY], TRIO)
+    noon = datetime(2026, 3, 29, 12, tzinfo=UTC)
+    assert raw_events(settings) == [
+        ("e4", Decimal("0.070000000"), noon, DAY, "subscription_events/2026-03-29/a.parquet", 1),
+        ("e1", Decimal("9.990000000"), noon, DAY, "subscription_events/2026-03-29/b.parquet", 1),
+        ("e3", Decimal("9.990000000"), noon, DAY, "subscription_events/2026-03-29/b.parquet", 3),
+    ]
+    [(day, file, row, column, reason)] = quarantined(settings)
+    assert (day, file, row, column) == (DAY, "subscription_events/2026-03-29/b.parquet", 2, "event_type")
+    assert reason.startswith("event_type 'boosted' is not one of trial_started,")
+    assert ledger(settings) == [(DAY, "fx_rates", 0, 0, 0, 1), (DAY, "subscription_events", 4, 3, 1, 2)]
+
+
+def test_nine_decimal_places_and_microseconds_survive(settings: Settings) -> None:
+    rate = {
+        "ingested_at": datetime(2026, 3, 29, 1, 2, 3, 456_789, tzinfo=UTC),
+        "day": DAY,
+        "currency": "JPY",
+        "usd_rate": Decimal("0.006543"),
+    }
+    write(settings, "fx_rates", [rate])
+    land_days(settings, [DAY], ["fx_rates"])
+    assert rows(settings, f"select usd_rate, ingested_at from `{settings.project_id}.raw.fx_rates`") == [
+        (Decimal("0.006543000"), rate["ingested_at"])
+    ]
+
+
+def test_landing_again_replaces_the_day_and_no_other(settings: Settings) -> None:
+    write_day(settings, DAY, [event(1)])
+    write_day(settings, NEXT, [event(2, NEXT)])
+    land_days(settings, [DAY, NEXT])
+    once = raw_events(settings)
+    land_days(settings, [DAY])
+    assert raw_events(settings) == once
+    write(settings, "subscription_events", [event(3), event(4, provider="paypal")])
+    land_days(settings, [DAY])
+    assert [(r[0], r[3]) for r in raw_events(settings)] == [("e3", DAY), ("e2", NEXT)]
+    write(settings, "subscription_events", [event(3)])
+    land_days(settings, [DAY])
+    assert quarantined(settings) == []
+    assert [r for r in ledger(settings) if r[1] == "subscription_events"] == [
+        (DAY, "subscription_events", 1, 1, 0, 1),
+        (NEXT, "subscription_events", 1, 1, 0, 1),
+    ]
+
+
+def test_the_three_formats_give_the_same_rows(settings: Settings) -> None:
+    noon = "2026-03-29T12:00:00Z"
+    keys = ["ingested_at", "provider", "provider_event_id", "subscription_id", "account_id", "event_type"]
+    keys += ["plan_id", "price_amount", "auto_renew", "occurred_at"]
+    cells = [noon, "stripe", "e1", "s1", "a1", "started", "solo-month", "9.99", "true", noon]
+    written = dict(zip(keys, cells, strict=True))
+    into = folder(settings, "subscription_events")
+    (into / "a.csv").write_text(",".join(keys) + "\n" + ",".join(cells) + "\n")
+    (into / "b.ndjson").write_text(json.dumps(written | {"price_amount": 9.99, "auto_renew": True}) + "\n")
+    write(settings, "subscription_events", [event(1, auto_renew=True)], name="c")
+    land_days(settings, [DAY], ["subscription_events"])
+    found = rows(
+        settings,
+        f"select * except (landing_file) from `{settings.project_id}.raw.subscription_events` "
+        "order by landing_file",
+    )
+    assert len(found) == 3
+    assert found[0] == found[1] == found[2]
+
+
+def test_text_that_is_no_value_is_refused_with_its_row_and_column(settings: Settings) -> None:
+    into = folder(settings, "fx_rates")
+    (into / "a.csv").write_text(
+        "ingested_at,day,currency,usd_rate\n"
+        "2026-03-29T01:00:00Z,2026-03-29,EUR,1.08\n"
+        "2026-03-29T01:00:00Z,2026-02-30,EUR,1.08\n"
+        "2026-03-29T01:00:00Z,2026-03-29,GBP,lots\n"
+        "2026-03-29T01:00:00,2026-03-29,SEK,0.1\n"
+        "2026-03-29T01:00:00Z,2026-03-29\n"
+        '"2026-03-29T01:00:00Z","2026-03-29",CHF,1.1\n'
+    )
+    (into / "b.ndjson").write_text(
+        '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "NOK", "usd_rate": 0.1}\n'
+        "not json\n"
+        '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "DKK"}\n'
+        '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "PLN", "usd_rate": "0.2"}\n'
+    )
+    land_days(settings, [DAY], ["fx_rates"])
+    assert rows(
+        settings, f"select currency, landing_row from `{settings.project_id}.raw.fx_rates` order by currency"
+    ) == [("CHF", 6), ("EUR", 1), ("NOK", 1), ("PLN", 4)]
+    found = [(file[-5:], row, column) for _, file, row, column, _ in quarantined(settings, "fx_rates")]
+    assert found == [
+        ("a.csv", 2, "day"),
+        ("a.csv", 3, "usd_rate"),
+        ("a.csv", 4, "ingested_at"),
+        ("a.csv", 5, ""),
+        ("djson", 2, ""),
+        ("djson", 3, "usd_rate"),
+    ]
+
+
+def test_an_absent_nullable_column_becomes_null_and_is_noted(settings: Settings) -> None:
+    path = write(settings, "subscription_events", [event(1)])
+    pq.write_table(pq.read_table(path).drop_columns(["offer_id"]), path)
+    land_days(settings, [DAY], ["subscription_events"])
+    assert rows(settings, f"select offer_id from `{settings.project_id}.raw.subscription_events`") == [
+        (None,)
+    ]
+    [(detail,)] = rows(settings, f"select detail from `{settings.project_id}.ops.run_ledger`")
+    assert json.loads(detail)["absent_columns"] == {"subscription_events/2026-03-29/p0.parquet": ["offer_id"]}
+
+
+def break_missing_table(file: Path) -> None:
+    file.unlink()
+
+
+def break_truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def break_unknown_column(file: Path) -> None:
+    table = pq.read_table(file)
+    pq.write_table(table.append_column("colour", pa.array(["red"] * table.num_rows)), file)
+
+
+def break_changed_type(file: Path) -> None:
+    table = pq.read_table(file)
+    place = table.schema.get_field_index("price_amount")
+    pq.write_table(table.set_column(place, "price_amount", table["price_amount"].cast(pa.float64())), file)
+
+
+def break_naive_time(file: Path) -> None:
+    table = pq.read_table(file)
+    place = table.schema.get_field_index("occurred_at")
+    pq.write_table(
+        table.set_column(place, "occurred_at", table["occurred_at"].cast(pa.timestamp("us"))), file
+    )
+
+
+def break_missing_column(file: Path) -> None:
+    pq.write_table(pq.read_table(file).drop_columns(["account_id"]), file)
+
+
+def break_unknown_format(file: Path) -> None:
+    file.rename(file.with_suffix(".xlsx"))
+
+
+def break_unknown_key(file: Path) -> None:
+    file.unlink()
+    values = {k: str(v) for k, v in event(1).items()} | {"colour": "red"}
+    file.with_suffix(".csv").write_text(",".join(values) + "\n" + ",".join(values.values()) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "named"),
+    [
+        (break_missing_table, ["subscription_events/2026-03-29"]),
+        (break_truncated, ["subscription_events/2026-03-29/p0.parquet"]),
+        (break_unknown_column, ["p0.parquet", "colour"]),
+        (break_changed_type, ["p0.parquet", "price_amount", "double"]),
+        (break_naive_time, ["p0.parquet", "occurred_at"]),
+        (break_missing_column, ["p0.parquet", "account_id"]),
+        (break_unknown_format, ["p0.xlsx"]),
+        (break_unknown_key, ["p0.csv", "colour"]),
+    ],
+)
+def test_a_broken_file_names_itself_and_leaves_the_whole_day_as_it_was(
+    settings: Settings, break_it: Any, named: list[str]
+) -> None:
+    account = {
+        "ingested_at": datetime(2026, 3, 29, tzinfo=UTC),
+        "account_id": "a1",
+        "created_at": datetime(2026, 3, 29, tzinfo=UTC),
+        "market": "SE",
+        "locale": "sv",
+        "is_test": False,
+        "is_employee": False,
+    }
+    write(settings, "accounts", [account])
+    write(settings, "fx_rates", [])
+    write(settings, "subscription_events", [event(1)])
+    land_days(settings, [DAY], TRIO)
+    before = raw_events(settings), ledger(settings)
+    write(settings, "accounts", [account | {"account_id": "a2"}])
+    break_it(folder(settings, "subscription_events") / "p0.parquet")
+    with pytest.raises(LandingError) as error:
+        land_days(settings, [DAY], TRIO)
+    for part in named:
+        assert part in str(error.value)
+    assert (raw_events(settings), ledger(settings)) == before
+    assert rows(settings, f"select account_id from `{settings.project_id}.raw.accounts`") == [("a1",)]
+    assert not list((root(settings) / "_scratch").rglob("*.parquet"))
+
+
+def test_too_many_refused_rows_stop_the_day_and_are_kept(settings: Settings) -> None:
+    write(settings, "subscription_events", [event(0)])
+    land_days(settings, [DAY], ["subscription_events"])
+    write(
+        settings,
+        "subscription_events",
+        [event(n, currency="euro" if n % 4 == 0 else None) for n in range(100)],
+    )
+    with pytest.raises(LandingError, match="25 of 100"):
+        land_days(settings, [DAY], ["subscription_events"])
+    assert [row[0] for row in raw_events(settings)] == ["e0"]
+    assert [row[2] for row in quarantined(settings)] == list(range(1, 101, 4))
+    assert ledger(settings) == [(DAY, "subscription_events", 1, 1, 0, 1)]
+
+
+def test_a_killed_run_leaves_nothing_that_matters(settings: Settings) -> None:
+    write(settings, "subscription_events", [event(1)])
+    left = root(settings) / "_scratch" / "killed"
+    left.mkdir(parents=True)
+    (left / "rows.parquet").write_bytes(b"half a file")
+    land_days(settings, [DAY], ["subscription_events"])
+    assert [row[0] for row in raw_events(settings)] == ["e1"]
+    tables = bigquery_client(settings).list_tables(f"{settings.project_id}.raw_scratch")
+    assert [table.table_id for table in tables] == []
+
+
+def test_missing_days_are_landed_before_a_later_one(settings: Settings) -> None:
+    first, second, third = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
+    for number, day in enumerate((first, second, third)):
+        write_day(settings, day, [event(number, day)])
+    assert landing_days.missing_days(settings, first) == [first]
+    landing_days.land_through(settings, first, first)
+    assert landing_days.missing_days(settings, third) == [second, third]
+    landing_days.land_through(settings, third, third)
+    assert [row[3] for row in raw_events(settings)] == [first, second, third]
+    assert landing_days.missing_days(settings, third) == []
+    assert landing_days.contiguous_landed_day(settings, first) == third
+
+
+def test_late_events_reach_back_to_their_day_within_the_window(settings: Settings) -> None:
+    late = datetime(2026, 3, 25, 23, 59, tzinfo=UTC)
+    write_day(settings, DAY, [event(1), event(2, occurred_at=late)])
+    write_day(settings, NEXT, [event(3, NEXT, occurred_at=datetime(2026, 1, 1, tzinfo=UTC))])
+    landing_days.land_through(settings, DAY, NEXT)
+    assert landing_days.reach(settings, DAY) == date(2026, 3, 25)
+    assert landing_days.reach(settings, NEXT) == date(2026, 3, 16)
+
+
+def test_landing_runs_in_any_order_lands_the_same_days(settings: Settings) -> None:
+    span = [date(2026, 3, n) for n in (1, 2, 3, 4)]
+    for number, day in enumerate(span):
+        write_day(settings, day, [event(number, day)])
+    landing_days.land_through(settings, span[3], span[3])
+    landing_days.land_through(settings, span[1], span[1])
+    assert {row[3] for row in raw_events(settings)} == set(span)

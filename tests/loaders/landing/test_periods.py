@@ -1,0 +1,231 @@
+"""A plain billing export becomes canonical events; what cannot be read is kept with its reason."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.errors import LandingError
+from loaders.landing.land import land_days
+from loaders.landing.period_map import PeriodMap, read_period_map
+from loaders.landing.periods import PeriodsLanding, land_periods
+from loaders.warehouse.client import bigquery_client, run
+from segue.cli.land import app
+from segue.settings import PROJECT_ROOT, Settings
+
+ARRIVAL = date(2026, 1, 1)
+HEADER = "sub,acct,from,to,tier,rhythm,monthly,yearly,trial,renews"
+MAP = """
+date_format: "%d/%m/%Y"
+usd_rates: {EUR: 1.08}
+periods:
+  subscription_id: sub
+  account_id: acct
+  start: from
+  end: to
+  plan: tier
+  plan_kind: {column: tier, values: {Solo: individual, Home: family}}
+  interval: {column: rhythm, values: {monthly: month, annual: year}}
+  price: {month: monthly, year: yearly}
+  currency: {constant: EUR}
+  is_trial: trial
+  auto_renew: renews
+accounts:
+  file: accounts.csv
+  account_id: id
+  created: since
+  market: {column: country, values: {UK: GB}}
+  locale: {constant: en}
+reasons:
+  file: churn.csv
+  account_id: id
+  ended: "on"
+  reason: why
+"""
+
+
+@pytest.fixture
+def period_map(tmp_path: Path) -> PeriodMap:
+    path = tmp_path / "export.map.yml"
+    path.write_text(MAP)
+    (tmp_path / "accounts.csv").write_text("id,since,country\na1,01/02/2025,UK\na2,02/02/2025,DE\n")
+    (tmp_path / "churn.csv").write_text("id,on,why\na1,01/06/2025,price\na2,09/09/2025,unknown\n")
+    return read_period_map(path)
+
+
+def convert(
+    tmp_path: Path, period_map: PeriodMap, *lines: str, arrival: date | None = ARRIVAL
+) -> PeriodsLanding:
+    export = tmp_path / "export.csv"
+    export.write_text("\n".join([HEADER, *lines]) + "\n")
+    return land_periods(export, period_map, str(tmp_path / "out"), arrival)
+
+
+def landed(tmp_path: Path, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    for path in sorted((tmp_path / "out" / table).glob("*/*.parquet")):
+        found += [tuple(_short(row[column]) for column in columns) for row in pq.read_table(path).to_pylist()]
+    return found
+
+
+def _short(value: Any) -> Any:
+    if hasattr(value, "hour"):
+        return value.isoformat()[:10]
+    return f"{value:f}".rstrip("0").rstrip(".") if hasattr(value, "normalize") else value
+
+
+def events(tmp_path: Path) -> list[tuple[Any, ...]]:
+    return landed(
+        tmp_path, "subscription_events", "event_type", "occurred_at", "plan_id", "price_amount", "reason"
+    )
+
+
+def test_the_periods_of_a_subscription_tell_its_life(tmp_path: Path, period_map: PeriodMap) -> None:
+    result = convert(
+        tmp_path,
+        period_map,
+        "s1,a1,01/03/2025,01/04/2025,Solo,monthly,0,0,True,True",
+        "s1,a1,01/04/2025,01/05/2025,Solo,monthly,10,120,False,True",
+        "s1,a1,01/05/2025,15/05/2025,Solo,monthly,10,120,False,True",
+        "s1,a1,15/05/2025,01/06/2025,Home,monthly,15,180,False,False",
+        "s1,a1,01/08/2025,,Home,annual,15,180,False,True",
+    )
+    assert events(tmp_path) == [
+        ("trial_started", "2025-03-01", "solo-month", "0", None),
+        ("trial_converted", "2025-04-01", "solo-month", "10", None),
+        ("renewed", "2025-05-01", "solo-month", "10", None),
+        ("plan_changed", "2025-05-15", "home-month", "15", None),
+        ("expired", "2025-06-01", None, None, "price"),
+        ("reactivated", "2025-08-01", "home-year", "180", None),
+    ]
+    assert (result.periods_in, result.periods_out, result.refused) == (5, 5, [])
+    assert result.reasons_unmatched == 1
+
+
+def test_one_arrival_day_has_a_file_of_every_required_table(tmp_path: Path, period_map: PeriodMap) -> None:
+    convert(tmp_path, period_map, "s1,a1,01/03/2025,,Solo,annual,10,120,False,True")
+    out = tmp_path / "out"
+    required = {contract.table for contract in CONTRACTS.values() if not contract.may_be_absent}
+    folders = {path.parent.parent.name for path in out.glob("*/2026-01-01/export.parquet")}
+    assert folders == required | {"accounts", "plans"}
+    assert {path.name for path in out.glob("*/*-*-*")} == {"2026-01-01"}
+    assert landed(tmp_path, "accounts", "account_id", "created_at", "market") == [
+        ("a1", "2025-02-01", "GB"),
+        ("a2", "2025-02-02", "DE"),
+    ]
+    assert landed(tmp_path, "plans", "plan_id", "kind", "interval") == [("solo-year", "individual", "year")]
+    assert landed(tmp_path, "fx_rates", "day", "currency", "usd_rate") == [(date(2025, 3, 1), "EUR", "1.08")]
+
+
+def test_without_an_arrival_day_rows_arrive_when_they_happen(tmp_path: Path, period_map: PeriodMap) -> None:
+    result = convert(
+        tmp_path, period_map, "s1,a1,01/03/2025,04/03/2025,Solo,monthly,10,120,False,True", arrival=None
+    )
+    assert (result.first_arrival, result.last_arrival) == (date(2025, 2, 1), date(2025, 3, 4))
+    days = {path.parent.name for path in (tmp_path / "out/subscription_events").glob("*/*.parquet")}
+    assert len(days) == 32
+    assert [row[:2] for row in events(tmp_path)] == [("started", "2025-03-01"), ("expired", "2025-03-04")]
+
+
+def test_an_end_that_lies_ahead_is_no_event_yet(tmp_path: Path, period_map: PeriodMap) -> None:
+    convert(
+        tmp_path,
+        period_map,
+        "s2,a1,01/03/2025,02/01/2026,Solo,monthly,10,120,False,True",
+        "s1,a1,01/03/2025,01/01/2026,Solo,monthly,10,120,False,True",
+    )
+    assert [row[:2] for row in events(tmp_path)] == [
+        ("started", "2025-03-01"),
+        ("expired", "2026-01-01"),
+        ("started", "2025-03-01"),
+    ]
+
+
+def test_a_subscription_may_end_on_the_day_it_starts(tmp_path: Path, period_map: PeriodMap) -> None:
+    convert(tmp_path, period_map, "s1,a1,01/03/2025,01/03/2025,Solo,monthly,10,120,False,True")
+    assert [row[:2] for row in events(tmp_path)] == [("started", "2025-03-01"), ("expired", "2025-03-01")]
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "reason"),
+    [
+        ("s1,a1,2025-03-01,,Solo,monthly,10,120,False,True", "from", "no date like %d/%m/%Y"),
+        ("s1,a1,01/03/2025,01/02/2025,Solo,monthly,10,120,False,True", "to", "before its start"),
+        ("s1,a1,02/01/2026,,Solo,monthly,10,120,False,True", "from", "after its arrival"),
+        ("s1,,01/03/2025,,Solo,monthly,10,120,False,True", "acct", "acct is empty"),
+        ("s1,a1,01/03/2025,,Gold,monthly,10,120,False,True", "kind", "'Gold'"),
+        ("s1,a1,01/03/2025,,Solo,daily,10,120,False,True", "price", "'daily'"),
+        ("s1,a1,01/03/2025,,Solo,monthly,ten,120,False,True", "monthly", "'ten' is no amount"),
+        ("s1,a1,01/03/2025,,Solo,monthly,nan,120,False,True", "monthly", "'nan' is no amount"),
+        ("s1,a1,01/03/2025,,Solo,monthly,9.999,120,False,True", "price_amount", "decimal"),
+        ("s1,a1,01/03/2025,,Solo,monthly,10,120,maybe,True", "trial", "neither true nor false"),
+        ("s1,a1,01/03/2025,,Solo,monthly,10,120,False", "", "header's columns"),
+        ("s0,a1,15/03/2025,,Solo,monthly,10,120,False,True", "start", "inside the period of row 1"),
+        ("s0,a2,01/04/2025,,Solo,monthly,10,120,False,True", "account_id", "belongs to a1"),
+        ("s0,a1,01/04/2025,,Solo,monthly,10,120,True,True", "is_trial", "right after the paid period"),
+    ],
+)
+def test_a_bad_row_is_refused_and_kept(
+    tmp_path: Path, period_map: PeriodMap, line: str, column: str, reason: str
+) -> None:
+    result = convert(tmp_path, period_map, "s0,a1,01/03/2025,01/04/2025,Solo,monthly,10,120,False,True", line)
+    [refusal] = result.refused
+    assert (refusal.file, refusal.row, refusal.column) == ("export.csv", 2, column)
+    assert reason in refusal.reason
+    assert (result.periods_in, result.periods_out) == (2, 1)
+    [kept] = (tmp_path / "out/_refused/export.ndjson").read_text().splitlines()
+    assert json.loads(kept)["reason"] == refusal.reason
+    assert json.loads(json.loads(kept)["payload"])["sub"] == line[:2]
+    assert [row[:2] for row in events(tmp_path)] == [("started", "2025-03-01"), ("expired", "2025-04-01")]
+
+
+def test_a_column_that_the_file_lacks_is_named_and_nothing_is_written(
+    tmp_path: Path, period_map: PeriodMap
+) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text("sub,acct\ns1,a1\n")
+    with pytest.raises(LandingError, match=r"export\.csv: column from is in the map but not in the file"):
+        land_periods(export, period_map, str(tmp_path / "out"), ARRIVAL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_map_names_each_wrong_entry(tmp_path: Path) -> None:
+    path = tmp_path / "x.map.yml"
+    path.write_text(MAP.replace("start: from", "strat: from"))
+    with pytest.raises(LandingError, match=r"periods\.start: Field required.*periods\.strat: Extra"):
+        read_period_map(path)
+
+
+def test_the_example_map_is_valid() -> None:
+    assert read_period_map(PROJECT_ROOT / "docs/examples/ravenstack.map.yml").reasons is not None
+
+
+@pytest.mark.usefixtures("period_map")
+def test_the_files_keep_their_contracts(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line writes to the landing root, and what it wrote lands without a refusal."""
+    settings: Settings = world("periods")
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+    export = tmp_path / "export.csv"
+    export.write_text(
+        f"{HEADER}\ns1,a1,01/03/2025,01/04/2025,Solo,monthly,0,0,True,True\n"
+        "s1,a1,01/04/2025,,Solo,annual,10,120,False,True\n"
+    )
+    arguments = ["periods", str(export), "--map", str(tmp_path / "export.map.yml")]
+    outcome = CliRunner().invoke(app, [*arguments, "--arrival-date", "2026-01-01", "--json"])
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(outcome.stdout)["rows"]["subscription_events"] == 2
+    landings = land_days(settings, [ARRIVAL])
+    assert sum(landing.rows_quarantined for landing in landings) == 0
+    found = run(
+        bigquery_client(settings),
+        "select event_type, cast(price_amount as string) as price "
+        f"from `{settings.project_id}.raw.subscription_events` order by occurred_at",
+    )
+    assert [row.event_type for row in found] == ["trial_started", "trial_converted"]
