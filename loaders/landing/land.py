@@ -18,7 +18,7 @@ from loaders.landing.files import day_files, read_batches
 from loaders.landing.schema import bigquery_schema, raw_arrow_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
-from loaders.warehouse.ops import ensure_ops_tables, insert_statement, literal, ops_table
+from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -41,16 +41,18 @@ _QUARANTINE_ARROW = pa.schema(
         ("payload", pa.string()),
     ]
 )
-_LEDGER_COLUMNS = (
-    "run_date",
-    "step",
-    "table_name",
-    "rows_in",
-    "rows_out",
-    "rows_quarantined",
-    "files",
-    "detail",
-    "finished_at",
+_LEDGER_ARROW = pa.schema(
+    [
+        ("run_date", pa.date32()),
+        ("step", pa.string()),
+        ("table_name", pa.string()),
+        ("rows_in", pa.int64()),
+        ("rows_out", pa.int64()),
+        ("rows_quarantined", pa.int64()),
+        ("files", pa.int64()),
+        ("detail", pa.string()),
+        ("finished_at", pa.timestamp("us", tz="UTC")),
+    ]
 )
 _FEW_REFUSALS = 20
 """Below this many refused rows, their share says nothing about a small table."""
@@ -196,7 +198,7 @@ def _replace(
     only_quarantine: bool = False,
 ) -> None:
     """One transaction: quarantine, raw and ledger of the days, with the counts checked inside it."""
-    listed = ", ".join(literal(day) for day in days)
+    days_filter = _days_filter(days)
     statements = ["begin transaction"]
     for contract in contracts:
         name = contract.table
@@ -206,7 +208,7 @@ def _replace(
                 f"{settings.project_id}.{settings.raw_dataset}.{name}",
                 columns,
                 scratch.load(name, bigquery_schema(contract)) if scratch.has(name) else None,
-                listed,
+                days_filter,
                 sum(landing.rows_out for landing in landings if landing.table == name),
             )
         refused = f"refused_{name}"
@@ -214,34 +216,47 @@ def _replace(
             f"{settings.project_id}.{settings.quarantine_dataset}.{name}",
             [f.name for f in QUARANTINE_SCHEMA],
             scratch.load(refused, QUARANTINE_SCHEMA) if scratch.has(refused) else None,
-            listed,
+            days_filter,
             None
             if only_quarantine
             else sum(landing.rows_quarantined for landing in landings if landing.table == name),
         )
     if landings:
+        # By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
+        scratch.write("run_ledger", pa.Table.from_pylist(list(map(_ledger_row, landings)), _LEDGER_ARROW))
         ledger = ops_table(settings, "run_ledger")
         names = ", ".join(literal(contract.table) for contract in contracts)
-        statements.append(
-            f"delete from `{ledger}` where step = 'land' and run_date in ({listed}) "
-            f"and table_name in ({names})"
-        )
-        statements.append(insert_statement(ledger, _LEDGER_COLUMNS, map(_ledger_row, landings)))
+        written = ", ".join(_LEDGER_ARROW.names)
+        source = scratch.load("run_ledger", RUN_LEDGER)
+        statements += [
+            f"delete from `{ledger}` where step = 'land' and {days_filter.format('run_date')} "
+            f"and table_name in ({names})",
+            f"insert into `{ledger}` ({written}) select {written} from `{source}`",
+        ]
     statements.append("commit transaction")
     run(client, ";\n".join(statements) + ";", settings=settings, labels={"step": "land"})
 
 
+def _days_filter(days: Sequence[date]) -> str:
+    """A constant filter on the column to be filled in: a range when the days are consecutive, else a list."""
+    first, last = min(days), max(days)
+    if (last - first).days + 1 == len(set(days)):
+        return f"{{}} between {literal(first)} and {literal(last)}"
+    return f"{{}} in ({', '.join(literal(day) for day in days)})"
+
+
 def _refill(
-    table: str, columns: Sequence[str], source: str | None, listed_days: str, rows: int | None
+    table: str, columns: Sequence[str], source: str | None, days_filter: str, rows: int | None
 ) -> list[str]:
     """Replace the days of a table by the scratch rows, and fail the transaction when the count is another."""
-    statements = [f"delete from `{table}` where arrival_date in ({listed_days})"]
+    where = days_filter.format("arrival_date")
+    statements = [f"delete from `{table}` where {where}"]
     if source:
         names = ", ".join(f"`{column}`" for column in columns)
         statements.append(f"insert into `{table}` ({names}) select {names} from `{source}`")
     if rows is not None and source:
         statements.append(
-            f"select if((select count(*) from `{table}` where arrival_date in ({listed_days})) <> {rows}, "
+            f"select if((select count(*) from `{table}` where {where}) <> {rows}, "
             f"error('{table}: expected {rows} rows after landing'), 1)"
         )
     return statements
