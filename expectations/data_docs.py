@@ -34,7 +34,7 @@ def gx_context(settings: Settings) -> Any:
                 "store_backend": folder(settings.state_dir / "validation_results"),
             },
             "checkpoints": {"class_name": "CheckpointStore", "store_backend": memory},
-            "validation_definitions": {
+            "validation_definition_store": {
                 "class_name": "ValidationDefinitionStore",
                 "store_backend": memory,
             },

@@ -21,7 +21,6 @@ import great_expectations as gx
 import structlog
 from filelock import FileLock
 from google.cloud import bigquery
-from great_expectations.checkpoint import UpdateDataDocsAction
 from great_expectations.core.run_identifier import RunIdentifier
 
 from expectations.data_docs import data_docs_dir, gx_context
@@ -142,24 +141,32 @@ def _run_checkpoint(
         definitions.append(_definition(context, source, suite, window, expectations))
         keys[suite.model] = suite.key
     outcomes: list[ExpectationOutcome] = []
+    pages: list[Any] = []
+    run_id = RunIdentifier(run_name=f"{window.start_date}..{window.end_date}")
     for definition in definitions:
         model = definition.name.split(":")[0]
-        checkpoint = context.checkpoints.add(
-            gx.Checkpoint(
-                name=definition.name,
-                validation_definitions=[definition],
-                actions=[UpdateDataDocsAction(name="data_docs", site_names=["local"])],
-                result_format={
-                    "result_format": "SUMMARY",
-                    "partial_unexpected_count": SAMPLE_SIZE,
-                    "unexpected_index_column_names": list(keys[model]),
-                },
-            )
-        )
-        run = checkpoint.run(run_id=RunIdentifier(run_name=f"{window.start_date}..{window.end_date}"))
-        for validation in run.run_results.values():
-            outcomes += [_outcome(model, result) for result in validation.results]
+        results = _check(context, definition, {"result_format": "BOOLEAN_ONLY"}, run_id)
+        if not all(result.success for result in results.values()):
+            detailed = {
+                "result_format": "SUMMARY",
+                "partial_unexpected_count": SAMPLE_SIZE,
+                "unexpected_index_column_names": list(keys[model]),
+            }
+            results = _check(context, definition, detailed, run_id)
+        pages += results
+        outcomes += [_outcome(model, found) for result in results.values() for found in result.results]
+    context.build_data_docs(resource_identifiers=pages)
     return outcomes
+
+
+def _check(context: Any, definition: Any, result_format: dict[str, Any], run_id: RunIdentifier) -> Any:
+    """Results by identifier. Booleans take one query a model, so samples are fetched only after a failure."""
+    checkpoint = gx.Checkpoint(
+        name=f"{definition.name}:{result_format['result_format']}",
+        validation_definitions=[definition],
+        result_format=result_format,
+    )
+    return context.checkpoints.add(checkpoint).run(run_id=run_id).run_results
 
 
 def _definition(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +14,22 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
+from expectations.data_docs import data_docs_dir
+from loaders.bigtable import list_generations, load_segments
+from loaders.warehouse.client import bigquery_client
+from loaders.warehouse.client import run as run_sql
 from local import platform
-from local.airflow_client import AirflowClient
+from local.airflow_client import AirflowClient, DagRun
 from local.company import CompanySpec, generate
+from segue.run import StepReport, run
 from segue.settings import Settings
+from serving.client import OfferReader
 
-SEED = 20_26
+_DAY = timedelta(days=1)
+_DATA_FOLDERS = ("company", "bigquery", "gcs", "data_docs", "validation_results", "postgres", "airflow")
+SEED = 2026
 console = Console()
 
 
@@ -41,60 +53,195 @@ def main() -> None:
 
 
 def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
-    """The whole way of the data, with its times."""
+    """The whole way of the data, with its times.
+
+    Raises:
+        DemoFailedError: a run failed, or did not end in time.
+    """
     started = time.monotonic()
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    yesterday = datetime.now(UTC).date() - _DAY
     spec = CompanySpec(accounts=accounts, days=history + days, seed=SEED, end_date=yesterday)
-    first_day = yesterday - timedelta(days=history + days - 1)
-    last_history_day = yesterday - timedelta(days=days)
+    first_day, last_history_day = spec.first_day, yesterday - days * _DAY
 
     def say(step: str, line: str) -> None:
-        console.print(f"[dim]{time.monotonic() - started:5.0f} s[/dim]  [bold]{step:<10}[/bold] {line}")
+        console.print(f"[dim]{time.monotonic() - started:4.0f} s[/dim]  [bold]{step:<9}[/bold] {line}")
+
+    def progress(line: str) -> None:
+        say("start", line)
 
     fresh = _forget_another_company(state_dir, spec)
     with ThreadPoolExecutor(1) as pool:
-        company = pool.submit(generate, spec, state_dir / "company") if fresh else None
-        embedded = platform.up(
-            state_dir, services=platform.EMULATORS, on_progress=lambda line: say("start", line)
-        )
-        if company:
-            rows = sum(company.result().rows.values())
+        emulators = pool.submit(platform.up, state_dir, platform.EMULATORS, progress)
+        if fresh:
+            landing = state_dir / "gcs" / platform.LANDING_BUCKET
+            rows = sum(generate(spec, state_dir / "company", landing=landing).rows.values())
             say("company", f"{accounts:,} accounts, {history + days} days, {rows:,} rows in landing")
+        embedded = emulators.result()
     with ThreadPoolExecutor(1) as pool:
         # Airflow takes half a minute to start, mostly waiting: the history is built meanwhile.
-        airflow = pool.submit(platform.up, state_dir, on_progress=lambda line: say("start", line))
-        _build_history(embedded.settings, first_day, last_history_day, say)
+        airflow = pool.submit(platform.up, state_dir, None, progress)
+        run(embedded.settings, first_day, last_history_day, say)
+        say("load", load_segments(embedded.settings, last_history_day).summary())
         embedded = airflow.result()
 
     client = AirflowClient(embedded.airflow_url)
-    _backfill(embedded, client, last_history_day + timedelta(days=1), yesterday, say)
+    _backfill(embedded, client, last_history_day + _DAY, yesterday, say)
     _wait_online(client, embedded.settings, yesterday, say)
     _show(embedded, last_history_day, yesterday)
-    say("done", f"{time.monotonic() - started:.0f} s in all")
+    say("done", "`make down` stops everything")
 
 
 def _forget_another_company(state_dir: Path, spec: CompanySpec) -> bool:
     """Remove the data of a company with other parameters; True when this one has to be generated."""
     marker = state_dir / "company" / "spec.json"
-    wanted = spec.to_json()
-    if marker.exists() and marker.read_text() == wanted:
+    if marker.exists() and marker.read_text() == spec.to_json():
         return False
     platform.down(state_dir)
-    for folder in ("company", "bigquery", "gcs", "data_docs", "validation_results", "postgres", "airflow"):
+    for folder in _DATA_FOLDERS:
         shutil.rmtree(state_dir / folder, ignore_errors=True)
-    marker.parent.mkdir(parents=True)
-    landing = state_dir / "gcs" / "segue-landing"
-    landing.parent.mkdir(parents=True)
-    landing.symlink_to(state_dir / "company" / "landing")
     return True
 
 
-def _build_history(settings: Settings, first: date, last: date, say: object) -> None:
-    from loaders.bigtable import load_segments
-    from segue.run import run
+def airflow_backfill(
+    embedded: platform.Platform, first: date, last: date, *, backwards: bool = False, max_active_runs: int = 1
+) -> None:
+    """``airflow backfill create`` for [first, last]; days that were built before are built again.
 
-    run(settings, first, last, say)  # type: ignore[arg-type]
-    say("load", load_segments(settings, last).summary())  # type: ignore[operator]
+    Raises:
+        DemoFailedError: Airflow refused; the message is what it printed.
+    """
+    command = [
+        *("airflow", "backfill", "create", "--dag-id", "daily_marts"),
+        *("--from-date", str(first), "--to-date", str(last)),
+        *("--max-active-runs", str(max_active_runs), "--reprocess-behavior", "completed"),
+        *(["--run-backwards"] if backwards else []),
+    ]
+    environment = os.environ | dict(embedded.airflow_environment)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DemoFailedError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def _backfill(
+    embedded: platform.Platform, client: AirflowClient, first: date, last: date, say: StepReport
+) -> None:
+    """The last days through the scheduler, with a line whenever a run or its tasks move on."""
+    client.wait_for_dags({"daily_marts", "offer_segments"}, 120)
+    days = {str(first + _DAY * n) for n in range((last - first).days + 1)}
+    say("backfill", f"airflow backfill create --dag-id daily_marts --from-date {first} --to-date {last}")
+    airflow_backfill(embedded, first, last)
+    client.unpause("offer_segments")
+    client.unpause("daily_marts")
+    seen: dict[str, str] = {}
+
+    def show(runs: list[DagRun]) -> None:
+        for dag_run in runs:
+            line = dag_run.state
+            if dag_run.state == "running":
+                tasks = client.tasks("daily_marts", dag_run.run_id)
+                done = [task for task in tasks if task.state == "success"]
+                line = f"running, {len(done)} of {len(tasks)} tasks done"
+            elif dag_run.seconds:
+                line += f" in {dag_run.seconds:.0f} s"
+            if seen.get(dag_run.run_id) != line:
+                seen[dag_run.run_id] = line
+                say("airflow", f"daily_marts {dag_run.day} {line}")
+
+    try:
+        runs = client.wait_for_runs(
+            "daily_marts", lambda r: r.run_type == "backfill" and r.day in days, len(days), 600, show
+        )
+    except TimeoutError as error:
+        raise DemoFailedError(str(error)) from error
+    failed = [dag_run.day for dag_run in runs if dag_run.state != "success"]
+    if failed:
+        raise DemoFailedError(f"daily_marts failed for {failed}; see {embedded.airflow_url}/dags/daily_marts")
+
+
+def _wait_online(client: AirflowClient, settings: Settings, day: date, say: StepReport) -> None:
+    """Until readers see the day's generation."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        failed = [r.run_id for r in client.runs("offer_segments") if r.state == "failed"]
+        if failed:
+            raise DemoFailedError(f"offer_segments failed: {failed}")
+        with OfferReader.open(settings) as reader:
+            pointer = reader.pointer()
+        if pointer.segment_date == day:
+            say("online", f"generation {pointer.generation_ms} of {day}")
+            return
+        time.sleep(1)
+    raise DemoFailedError(f"the segments of {day} did not get online in time")
+
+
+def _show(embedded: platform.Platform, since: date, last: date) -> None:
+    """What was published per day, one looked-up account, and where to look further."""
+    settings = embedded.settings
+    generations = {
+        row.manifest.segment_date: f"{row.manifest.generation_ms} {row.manifest.state.value}"
+        for row in reversed(list_generations(settings))
+    }
+    table = Table(title="Published", title_justify="left")
+    for column in ("day", "rows", "active", "MRR (USD)", "expectations", "warnings", "generation"):
+        table.add_column(column, justify="left" if column in ("day", "generation") else "right")
+    for row in run_sql(bigquery_client(settings), _summary_sql(settings, since, last), settings=settings):
+        table.add_row(
+            str(row.day),
+            f"{row.row_count:,}",
+            f"{row.active:,}",
+            f"{row.mrr:,.2f}",
+            f"{row.held} of {row.expectations}",
+            str(row.warnings),
+            generations.get(row.day, "–"),
+        )
+    console.print(table)
+    account = _an_account_with_offers(settings, last)
+    with OfferReader.open(settings) as reader:
+        answer = reader.lookup(account)
+    console.print(f"[bold]uv run segue lookup {account} --json[/bold]")
+    console.print_json(json.dumps(answer.to_dict(), default=str))
+    console.print(f"Airflow    {embedded.airflow_url}")
+    console.print(f"Data docs  {data_docs_dir(settings) / 'index.html'}")
+
+
+def _summary_sql(settings: Settings, since: date, last: date) -> str:
+    def table(name: str) -> str:
+        return f"`{settings.project_id}.{name}`"
+
+    days = f"between date '{since}' and date '{last}'"
+    return f"""
+with publications as (
+    select partition_date as day, mart, row_count,
+        row_number() over (partition by partition_date, mart order by published_at desc) as age
+    from {table("ops.publications")}
+    where run_date {days} and partition_date {days}
+), row_counts as (
+    select day, sum(row_count) as row_count from publications where age = 1 group by day
+), subscribers as (
+    select snapshot_date as day, sum(active_subscriptions) as active, sum(mrr_usd_amount) as mrr
+    from {table("marts.agg_subscribers_daily")} where snapshot_date {days} group by snapshot_date
+), validations as (
+    select run_date as day, validation_id, count(*) as expectations, countif(success) as held,
+        countif(not success and severity <> 'critical') as warnings, max(validated_at) as validated_at
+    from {table("ops.validation_results")} where run_date {days} group by run_date, validation_id
+), last_validations as (
+    select * from validations where true
+    qualify row_number() over (partition by day order by validated_at desc) = 1
+)
+select day, row_count, active, mrr, expectations, held, warnings
+from row_counts inner join subscribers using (day) left join last_validations using (day)
+order by day"""
+
+
+def _an_account_with_offers(settings: Settings, day: date) -> str:
+    [row] = run_sql(
+        bigquery_client(settings),
+        f"select min(account_id) as account_id from `{settings.project_id}.marts.offer_segments` "
+        f"where segment_date = date '{day}' and array_length(offers) > 1",
+        settings=settings,
+    )
+    return str(row.account_id)
 
 
 if __name__ == "__main__":

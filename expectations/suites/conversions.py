@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from expectations.suites.suite import WARNING, MartSuite, at_least, no_rows, not_null, unique_key
-from expectations.window import AuditWindow
 
 CONVERSION_RESTATES_DAYS = 45
 """Journeys are credited for 45 days after their first impression, so that many days are rebuilt."""
 
 
-def conversion_suites(window: AuditWindow) -> list[MartSuite]:
+def conversion_suites() -> list[MartSuite]:
     """Suites of ``fct_offer_journey`` and ``agg_conversions_daily``."""
-    return [_journeys(), _conversions(window)]
+    return [_journeys(), _conversions()]
 
 
 def _journeys() -> MartSuite:
@@ -41,7 +40,7 @@ def _journeys() -> MartSuite:
     )
 
 
-def _conversions(window: AuditWindow) -> MartSuite:
+def _conversions() -> MartSuite:
     return MartSuite(
         model="agg_conversions_daily",
         key=("journey_date", "offer_id", "surface", "market", "variant"),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, unique_key
-from expectations.window import AuditWindow
 
 
-def segment_suites(window: AuditWindow) -> list[MartSuite]:
+def segment_suites() -> list[MartSuite]:
     """Suite of ``offer_segments``."""
     return [
         MartSuite(

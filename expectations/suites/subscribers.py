@@ -29,13 +29,13 @@ def _periods(window: AuditWindow) -> MartSuite:
                 "a subscription period is not opened twice (duplicated subscription period)",
             ),
             no_rows(
-                f"""select period.subscription_id, period.valid_from_at, follower.valid_from_at as overlaps_at
-                from {window.table("int_subscription_periods")} as period
+                f"""with period as (select * from {{batch}})
+                select period.subscription_id, period.valid_from_at, follower.valid_from_at as overlaps_at
+                from period
                 inner join {window.table("int_subscription_periods")} as follower
                     on period.subscription_id = follower.subscription_id
                     and follower.valid_from_at > period.valid_from_at
-                    and follower.valid_from_at < period.valid_to_at
-                where {window.days("date(period.valid_from_at)")}""",
+                    and follower.valid_from_at < period.valid_to_at""",
                 "periods of one subscription do not overlap",
             ),
         ),
@@ -117,8 +117,7 @@ def _subscribers_daily(window: AuditWindow) -> MartSuite:
                     group by snapshot_date
                 ), aggregate as (
                     select snapshot_date, sum(active_subscriptions) as active_subscriptions
-                    from {window.table("agg_subscribers_daily")}
-                    where {window.days("snapshot_date")}
+                    from {{batch}}
                     group by snapshot_date
                 )
                 select snapshot_date, detail.active_subscriptions as detail_rows,
@@ -141,8 +140,7 @@ def _mrr_differences(window: AuditWindow, model: str, column: str) -> str:
         group by snapshot_date
     ), other as (
         select snapshot_date, sum({column}) as mrr
-        from {window.table(model)}
-        where {window.days("snapshot_date")}
+        from {{batch}}
         group by snapshot_date
     )
     select snapshot_date, detail.mrr as subscriptions_mrr, other.mrr as {model}_mrr

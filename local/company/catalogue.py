@@ -26,7 +26,7 @@ INTERVAL_DAYS = np.array([7, 30, 365], np.int64)
 
 @dataclass(frozen=True)
 class Market:
-    """A market with its currency; ``usd_rate`` is the window's first rate, ``price_level`` local prices per USD."""
+    """A market with its currency, the window's first ``usd_rate`` and its ``price_level``, local per USD."""
 
     code: str
     currency: str
@@ -108,4 +108,5 @@ def usd_rates_micro(spec: CompanySpec) -> NDArray[np.int64]:
     start = np.array([base[currency] for currency in CURRENCIES])
     steps = generator.normal(0, 0.003, (len(CURRENCIES), spec.days)).cumsum(axis=1)
     steps[CURRENCIES.index("USD")] = 0
-    return np.rint(start[:, None] * np.exp(steps) * 1e6).astype(np.int64)
+    rates: NDArray[np.int64] = np.rint(start[:, None] * np.exp(steps) * 1e6).astype(np.int64)
+    return rates

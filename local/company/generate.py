@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loaders.landing.contracts import CONTRACTS
 from local.company.billing import event_rows, member_rows, payment_rows, sorted_events
 from local.company.catalogue import (
     CURRENCIES,
@@ -35,7 +36,6 @@ from local.company.people import (
 )
 from local.company.spec import DAY_US, CompanySpec, Manifest
 from local.company.truth import Truth
-from loaders.landing.contracts import CONTRACTS
 
 CHUNK_ACCOUNTS = 100_000
 NUMBERS_PER_CHUNK = 1_000_000_000
@@ -44,21 +44,27 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def generate(
-    spec: CompanySpec, out: Path, on_progress: Callable[[int, int], None] = lambda *_: None
+    spec: CompanySpec,
+    out: Path,
+    *,
+    landing: Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Manifest:
-    """Write ``landing/``, ``truth/``, ``manifest.json`` and ``spec.json`` below ``out``.
+    """Write landing files (to ``landing``, by default ``out/landing``), ``truth/`` and ``manifest.json``.
 
     ``on_progress`` is called with the accounts done and to do. ``spec.json`` is written last: a company
-    without it is incomplete. An earlier company in ``out`` is replaced.
+    without it is incomplete. An earlier company in the folders is replaced.
     """
-    for folder in ("landing", "truth"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-        (out / folder).mkdir(parents=True)
+    landing = landing or out / "landing"
+    (out / "spec.json").unlink(missing_ok=True)
+    for folder in (landing, out / "truth"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     manifest, truth = Manifest(), Truth(spec)
-    _write(spec, out, _catalogue_tables(spec), 0, manifest)
+    _write(spec, landing, _catalogue_tables(spec), 0, manifest)
     for chunk, first in enumerate(range(0, spec.accounts, CHUNK_ACCOUNTS)):
         count = min(CHUNK_ACCOUNTS, spec.accounts - first)
-        _write(spec, out, _chunk(spec, chunk, first, count, manifest, truth), chunk, manifest)
+        _write(spec, landing, _chunk(spec, chunk, first, count, manifest, truth), chunk, manifest)
         on_progress(first + count, spec.accounts)
     truth.write(str(out / "truth"))
     (out / "manifest.json").write_text(manifest.to_json(spec))
@@ -162,8 +168,8 @@ def _catalogue_tables(spec: CompanySpec) -> Tables:
     }
 
 
-def _write(spec: CompanySpec, out: Path, tables: Tables, chunk: int, manifest: Manifest) -> None:
-    """Each table's rows by arrival day; a day without rows gets an empty file where its contract wants one."""
+def _write(spec: CompanySpec, landing: Path, tables: Tables, chunk: int, manifest: Manifest) -> None:
+    """Each table's rows by arrival day; a day without rows gets an empty file if its contract wants one."""
     for name, table in sorted(tables.items()):
         contract = CONTRACTS[name]
         table = table.sort_by("ingested_at").select(list(contract.model_fields))
@@ -177,7 +183,7 @@ def _write(spec: CompanySpec, out: Path, tables: Tables, chunk: int, manifest: M
             if name == "engagement_daily" and chunk == 0 and day == min(2, spec.days - 1):
                 rows = rows.drop_columns(["skips_blocked"])
                 manifest.dirty["files_without_a_column"] += 1
-            folder = out / "landing" / name / label
+            folder = landing / name / label
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(rows, folder / f"part-{chunk:05d}.parquet")
             manifest.rows[name] += rows.num_rows

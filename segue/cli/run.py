@@ -20,7 +20,7 @@ def run(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the window as JSON.")] = False,
 ) -> None:
-    """Land, build, validate and publish START_DATE..END_DATE (inclusive) as one range, then load it online."""
+    """Land, build, validate and publish START_DATE..END_DATE as one range, then load its last day online."""
     from segue import run as platform_run
     from segue.settings import get_settings
 
