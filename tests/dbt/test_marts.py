@@ -37,7 +37,7 @@ def eur(amount: str, interval: str = "month", plan_id: str = "solo") -> dict[str
     return {"plan_id": plan_id, "price_amount": Decimal(amount), "currency": "EUR", "interval": interval}
 
 
-def impression(number: int, account_id: str, occurred: str, offer_id: str = "premium_trial") -> Row:
+def impression(number: int, account_id: str, occurred: str, offer_id: str = "trial-30-days") -> Row:
     return {
         "impression_id": f"imp_{number}", "account_id": account_id, "offer_id": offer_id, "surface": "home",
         "market": "SE", "occurred_at": at(occurred), "ingested_at": at(occurred) + timedelta(minutes=5),
@@ -114,14 +114,14 @@ def land_march(warehouse: Warehouse) -> None:
     ])  # fmt: skip
     warehouse.land("offer_impressions", [
         impression(1, "a_trial", "2026-03-01 08:00"),
-        impression(2, "a_trial", "2026-03-01 09:00", "winback_discount"),
+        impression(2, "a_trial", "2026-03-01 09:00", "winback-3-months"),
         impression(3, "a_free", "2026-03-02 09:00"),
         impression(3, "a_free", "2026-03-02 09:00") | {"ingested_at": at("2026-03-06 09:00")},
         impression(4, "a_tester", "2026-03-02 09:00"),
         impression(5, "a_stranger", "2026-03-02 09:00"),
     ])  # fmt: skip
     warehouse.land("offer_clicks", [
-        {"click_id": "clk_1", "impression_id": "imp_1", "account_id": "a_trial", "offer_id": "premium_trial",
+        {"click_id": "clk_1", "impression_id": "imp_1", "account_id": "a_trial", "offer_id": "trial-30-days",
          "surface": "home", "market": "SE", "occurred_at": at("2026-03-01 09:30"),
          "ingested_at": at("2026-03-01 09:31")},
     ])  # fmt: skip
@@ -131,7 +131,7 @@ def land_march(warehouse: Warehouse) -> None:
          "ingested_at": at("2026-03-03 10:05")},
     ])  # fmt: skip
     warehouse.land("engagement_daily", [
-        listening(name, "2026-03-01", 120) for name in ("a_free", "a_deleted", "a_silent")
+        listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")
     ])  # fmt: skip
     warehouse.land("consents", [
         {"account_id": "a_silent", "purpose": "marketing", "granted": False,
@@ -263,9 +263,9 @@ def test_the_last_touch_is_credited_with_the_trial_and_its_payment(march: Wareho
         "1, 2",
     )
     assert journeys == [
-        ("a_free", "premium_trial", 1, 0, None, False, None, "0.00", True),
-        ("a_trial", "premium_trial", 1, 1, "trial", True, "2026-03-03 10:00", "11.24", True),
-        ("a_trial", "winback_discount", 1, 0, "trial", False, "2026-03-03 10:00", "11.24", True),
+        ("a_free", "trial-30-days", 1, 0, None, False, None, "0.00", True),
+        ("a_trial", "trial-30-days", 1, 1, "trial", True, "2026-03-03 10:00", "11.24", True),
+        ("a_trial", "winback-3-months", 1, 0, "trial", False, "2026-03-03 10:00", "11.24", True),
     ]
 
 
@@ -276,9 +276,9 @@ def test_conversions_add_up_over_offers(march: Warehouse) -> None:
         "1, 2",
     )
     assert cells == [
-        ("2026-03-01", "premium_trial", 1, 1, 1, 1, "11.24", 1),
-        ("2026-03-01", "winback_discount", 1, 0, 0, 0, "0.00", 1),
-        ("2026-03-02", "premium_trial", 1, 0, 0, 0, "0.00", 1),
+        ("2026-03-01", "trial-30-days", 1, 1, 1, 1, "11.24", 1),
+        ("2026-03-01", "winback-3-months", 1, 0, 0, 0, "0.00", 1),
+        ("2026-03-02", "trial-30-days", 1, 0, 0, 0, "0.00", 1),
     ]
 
 
@@ -293,8 +293,8 @@ def test_segments_offer_or_say_why_not(march: Warehouse) -> None:
     ]
     assert segments == [
         ("a_deleted", [], "DELETION_REQUESTED"),
-        ("a_free", [("premium_trial", 20)], None),
-        ("a_lapsed", [("winback_discount", 10)], None),
+        ("a_free", [("trial-30-days", 20)], None),
+        ("a_lapsed", [("winback-3-months", 10)], None),
         ("a_silent", [], "NO_CONSENT"),
     ]
 

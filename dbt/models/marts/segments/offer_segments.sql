@@ -32,18 +32,18 @@ with
             feature_date,
             account_id,
             valid_until_at,
-            'premium_trial' as offer_id,
+            'trial-30-days' as offer_id,
             'trial_for_engaged_free' as rule_id,
             20 as priority,
             round(
-                0.6 * least(streams_28d / 400, 1.0)
+                0.6 * least(streams_28d / 1000, 1.0)
                 + 0.3 * least(ad_ms_28d / 3600000, 1.0)
                 + 0.1 * least(skips_blocked_28d / 40, 1.0),
                 4
             ) as score,
             'ENGAGED_FREE_LISTENER' as reason_code
         from addressable
-        where not is_entitled and not has_ever_trialled and tenure_days >= 7 and streams_28d >= 40
+        where not is_entitled and not has_ever_trialled and tenure_days >= 7 and streams_28d >= 200
     ),
 
     -- Paid before, has been away long enough to miss it and not long enough to forget it.
@@ -52,7 +52,7 @@ with
             feature_date,
             account_id,
             valid_until_at,
-            'winback_discount' as offer_id,
+            'winback-3-months' as offer_id,
             'winback_lapsed' as rule_id,
             10 as priority,
             round(1.0 - days_since_lapse / 180, 4) as score,
@@ -67,7 +67,7 @@ with
             feature_date,
             account_id,
             valid_until_at,
-            'annual_plan' as offer_id,
+            'annual-switch' as offer_id,
             'annual_switch' as rule_id,
             30 as priority,
             round(least(subscription_tenure_days / 365, 1.0), 4) as score,
