@@ -11,11 +11,6 @@ from great_expectations.data_context.types.base import DataContextConfig, Progre
 from segue.settings import Settings
 
 
-def data_docs_dir(settings: Settings) -> Path:
-    """Folder of the data docs site; its front page is ``index.html``."""
-    return settings.state_dir / "data_docs"
-
-
 def gx_context(settings: Settings) -> Any:
     """A context of its own for one run of the gate; suites are code, so only results are kept."""
     memory = {"class_name": "InMemoryStoreBackend"}
@@ -46,7 +41,7 @@ def gx_context(settings: Settings) -> Any:
             "local": {
                 "class_name": "SiteBuilder",
                 "show_how_to_buttons": False,
-                "store_backend": folder(data_docs_dir(settings)),
+                "store_backend": folder(settings.data_docs_dir),
                 "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
             }
         },

@@ -23,7 +23,7 @@ from filelock import FileLock
 from google.cloud import bigquery
 from great_expectations.core.run_identifier import RunIdentifier
 
-from expectations.data_docs import data_docs_dir, gx_context
+from expectations.data_docs import gx_context
 from expectations.drift import row_count_expectation
 from expectations.suites import MartSuite, all_suites
 from expectations.window import AuditWindow
@@ -111,7 +111,7 @@ def run_suites(settings: Settings, start_date: date, end_date: date, as_of_date:
         end_date=end_date,
     )
     client = bigquery_client(settings)
-    docs = data_docs_dir(settings)
+    docs = settings.data_docs_dir
     docs.mkdir(parents=True, exist_ok=True)
     # The data docs are one site of files that every run rewrites in part.
     with FileLock(docs.with_suffix(".lock")):

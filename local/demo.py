@@ -1,4 +1,4 @@
-"""``make demo``: a generated company, two months of marts, the last days through Airflow's scheduler, a lookup."""
+"""``make demo``: a generated company, its marts, the last days through Airflow's scheduler, a lookup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from expectations.data_docs import data_docs_dir
 from loaders.bigtable import list_generations, load_segments
 from loaders.warehouse.client import bigquery_client
 from loaders.warehouse.client import run as run_sql
@@ -202,7 +201,7 @@ def _show(embedded: platform.Platform, since: date, last: date) -> None:
     console.print(f"[bold]uv run segue lookup {account} --json[/bold]")
     console.print_json(json.dumps(answer.to_dict(), default=str))
     console.print(f"Airflow    {embedded.airflow_url}")
-    console.print(f"Data docs  {data_docs_dir(settings) / 'index.html'}")
+    console.print(f"Data docs  {settings.data_docs_dir / 'index.html'}")
 
 
 def _summary_sql(settings: Settings, since: date, last: date) -> str:

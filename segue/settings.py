@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         return self.state_dir / "dbt_target"
 
     @property
+    def data_docs_dir(self) -> Path:
+        """Folder of the Great Expectations data docs site; its front page is ``index.html``."""
+        return self.state_dir / "data_docs"
+
+    @property
     def landing_files_root(self) -> str:
         """Root of the landing files as Python addresses it."""
         return self.landing_files_uri or self.landing_uri

@@ -160,7 +160,7 @@ def test_a_day_with_far_fewer_rows_than_its_trailing_week_is_a_warning(
 
 @pytest.mark.parametrize(
     ("counts", "drift", "tolerated"),
-    [([], 0.5, None), ([100], 0.5, (50, 150)), ([90, 100, 110], 0.1, (90, 110)), ([1, 2], 0.5, (0, 3))],
+    [([], 0.5, None), ([100], 0.5, (50, 150)), ([80, 100, 120], 0.25, (75, 125)), ([1, 2], 0.5, (0, 3))],
 )
 def test_the_tolerated_rows_are_a_share_around_the_mean_of_the_week(
     counts: list[int], drift: float, tolerated: tuple[int, int] | None
