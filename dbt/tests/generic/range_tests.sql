@@ -28,15 +28,3 @@
         not in ({%- for value in values %}'{{ value }}'{{ ", " if not loop.last }}{% endfor -%})
     group by {{ column_name }}
 {% endtest %}
-
-{# Every row of the run's days has its counterpart of the same day in another model. #}
-{% test same_day_parent(model, to, key, date_column) %}
-    select child.{{ date_column }}, child.{{ key }}
-    from {{ model }} as child
-    left join
-        {{ to }} as parent
-        on child.{{ key }} = parent.{{ key }}
-        and child.{{ date_column }} = parent.{{ date_column }}
-        and {{ rebuilt_days("parent." ~ date_column) }}
-    where {{ rebuilt_days("child." ~ date_column) }} and parent.{{ key }} is null
-{% endtest %}
