@@ -182,9 +182,9 @@ def _start_emulators(state: StateFolder, chosen: frozenset[str], say: Progress) 
     names = [name for name in preparations if name in chosen]
     if names:
         _together(*(partial(_start, state, name, say, preparations[name]) for name in names))
-    write_atomically(_env_file(state), "".join(f"{k}={v}\n" for k, v in _variables(state).items()))
+    write_atomically(_env_file(state), "".join(f"{k}={v}\n" for k, v in variables(state).items()))
     if chosen >= EMULATORS:
-        _reload_bigtable(_settings(state), say)
+        reload_bigtable(_settings(state), say)
     if chosen & AIRFLOW:
         _parse_dbt(state, say)
 
@@ -220,7 +220,7 @@ def _parse_dbt(state: StateFolder, say: Progress) -> None:
     # In a process of its own: dbt takes its parameters from the environment, which threads share.
     done = subprocess.run(
         [sys.executable, "-c", _PARSE],
-        env=os.environ | _variables(state),
+        env=os.environ | variables(state),
         capture_output=True,
         text=True,
         check=False,
@@ -230,7 +230,7 @@ def _parse_dbt(state: StateFolder, say: Progress) -> None:
     say("dbt project parsed")
 
 
-def _reload_bigtable(settings: Settings, say: Progress) -> None:
+def reload_bigtable(settings: Settings, say: Progress) -> None:
     """The Bigtable emulator forgets everything when it stops: load the newest published day again."""
     from loaders.bigtable import republish
     from loaders.bigtable.source import SEGMENTS_TABLE
@@ -267,7 +267,7 @@ def _env_file(state: StateFolder) -> Path:
     return state.path / "segue.env"
 
 
-def _variables(state: StateFolder) -> dict[str, str]:
+def variables(state: StateFolder) -> dict[str, str]:
     """The settings of this platform as environment variables."""
     landing = state.path / "gcs" / LANDING_BUCKET
     return {
@@ -285,12 +285,12 @@ def _variables(state: StateFolder) -> dict[str, str]:
 
 
 def _airflow_variables(state: StateFolder) -> dict[str, str]:
-    return airflow.environment(state, _variables(state), PROJECT_ROOT / "dags")
+    return airflow.environment(state, variables(state), PROJECT_ROOT / "dags")
 
 
 def _settings(state: StateFolder) -> Settings:
     """The same as a process gets that reads the env file; this one's own environment cannot displace them."""
-    values = {name.removeprefix("SEGUE_").lower(): value for name, value in _variables(state).items()}
+    values = {name.removeprefix("SEGUE_").lower(): value for name, value in variables(state).items()}
     return Settings(_env_file=None, **values)  # type: ignore[arg-type, call-arg]
 
 

@@ -24,7 +24,35 @@ TRIGGERER = "airflow-triggerer"
 COMPONENTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 PORT = "airflow"
 
-_ARGUMENTS = {
+COMMON: Mapping[str, str] = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    # Everybody who reaches the UI is its administrator: it must listen on loopback only.
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    # Forked before any task, so each costs little memory; tasks that wait for dbt hold a place each.
+    "AIRFLOW__CORE__PARALLELISM": "8",
+    # DAG files import in a second, but not while dbt has both cores.
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "60",
+    "AIRFLOW__API__WORKERS": "1",
+    "AIRFLOW__API__INSTANCE_NAME": "Segue",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+    # A day's run is a chain of short tasks: much of its time would be the scheduler's sleep of a second.
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "16",
+    # What a kill left behind is taken up again after half a minute instead of five.
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
+    # Nothing here talks to the internet.
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+"""What does not depend on where Airflow runs; docker-compose.yml sets the same."""
+
+ARGUMENTS = {
     API_SERVER: ("api-server",),
     # Logs are read from the shared folder: no component needs a log server of its own.
     SCHEDULER: ("scheduler", "--skip-serve-logs"),
@@ -46,7 +74,7 @@ def specify(state: StateFolder, component: str, environment: Mapping[str, str]) 
     base = url(state)
     return Service(
         name=component,
-        command=(sys.executable, "-m", "airflow", *_ARGUMENTS[component]),
+        command=(sys.executable, "-m", "airflow", *ARGUMENTS[component]),
         environment=environment,
         port_names=(PORT,) if component == API_SERVER else (),
         check=lambda process: _check(base, component, process),
@@ -67,40 +95,18 @@ def environment(state: StateFolder, settings: Mapping[str, str], dags_folder: Pa
     return {
         **inherited,
         **settings,
+        **COMMON,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
-        # Forked before any task, so each costs little memory; tasks that wait for dbt hold a place each.
-        "AIRFLOW__CORE__PARALLELISM": "8",
-        # DAG files import in a second, but not while dbt has both cores.
-        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "60",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.uri(state.path),
         "AIRFLOW__API__BASE_URL": base,
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(state.ports.get(PORT)),
-        "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": keys["secret_key"],
-        "AIRFLOW__API__INSTANCE_NAME": "Segue",
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt_secret"],
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(state.path / "logs" / "airflow"),
-        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
-        # A day's run is a chain of short tasks: half of its time would be the scheduler's sleep.
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-        "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "16",
-        # What a kill left behind is taken up again after half a minute instead of five.
-        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
-        # Nothing here talks to the internet.
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
-        "DO_NOT_TRACK": "1",
-        "GX_ANALYTICS_ENABLED": "false",
     }
 
 

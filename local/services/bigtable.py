@@ -99,7 +99,7 @@ def build_from_debian(state_dir: Path, target: Path) -> None:
     environment = {
         "GO111MODULE": "off",
         "GOPATH": f"{go_home}:{_DEBIAN_GO_PATH}",
-        "GOCACHE": str(go_home / "cache"),
+        "GOCACHE": os.environ.get("GOCACHE") or str(Path.home() / ".cache" / "go-build"),
         "GOFLAGS": "",
     }
     built = subprocess.run(

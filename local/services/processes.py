@@ -27,7 +27,8 @@ UNCONFIRMED_SECONDS = 10.0
 MAXIMUM_LOG_BYTES = 20_000_000
 """A longer log is put aside, over the one put aside before, when its service starts."""
 
-_WRITE_PID_THEN_BECOME = 'echo $$ >&"$0"; eval "exec $0>&-"; exec "$@"'
+_WRITE_PID_THEN_BECOME = 'echo $$ >&0; exec "$@" </dev/null'
+"""Its input is the pid file, opened for writing by us: a service may run as a user who cannot open it."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,12 @@ class ProcessFiles:
             log_file.replace(log_file.with_suffix(".log.1"))
         with self._pid_file(name).open("wb") as pid_file, log_file.open("ab") as log:
             child = subprocess.Popen(
-                ["/bin/sh", "-c", _WRITE_PID_THEN_BECOME, str(pid_file.fileno()), *command],
+                ["/bin/sh", "-c", _WRITE_PID_THEN_BECOME, name, *command],
                 env=dict(environment),
-                stdin=subprocess.DEVNULL,
+                stdin=pid_file,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=(pid_file.fileno(),),
                 user=user,
             )
         # We follow it by pid from here on, as the next process that looks at this state folder must.

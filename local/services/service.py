@@ -118,7 +118,8 @@ def _wait(state: StateFolder, service: Service, process: ServiceProcess) -> str 
         if state.files.find(service.name) is None:
             return "the process ended"
         problem = service.check(process)
-        if problem is None:
+        # Asked again: it may have answered with its last breath.
+        if problem is None and state.files.find(service.name):
             return None
         if time.monotonic() > deadline:
             return f"not healthy after {service.start_seconds:.0f} s: {problem}"

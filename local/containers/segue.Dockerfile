@@ -1,0 +1,17 @@
+# Airflow's components and the command line: one image, so that they can never disagree about the code.
+FROM python:3.11.13-slim-bookworm AS build
+RUN pip install --no-cache-dir uv==0.13.9
+WORKDIR /opt/segue
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON=/usr/local/bin/python
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --locked --no-dev --no-install-project
+COPY . .
+RUN uv sync --locked --no-dev
+
+FROM python:3.11.13-slim-bookworm
+RUN useradd --uid 10001 --create-home segue \
+    && install --directory --owner segue /var/lib/segue /var/lib/segue/state /var/lib/segue/gcs
+COPY --from=build /opt/segue /opt/segue
+ENV PATH=/opt/segue/.venv/bin:$PATH PYTHONUNBUFFERED=1
+WORKDIR /opt/segue
+USER segue
