@@ -234,6 +234,7 @@ def _replace(
             f"insert into `{ledger}` ({written}) select {written} from `{source}`",
         ]
     statements.append("commit transaction")
+    scratch.wait()
     run(client, ";\n".join(statements) + ";", settings=settings, labels={"step": "land"})
 
 

@@ -19,6 +19,8 @@ from segue.settings import Settings
 
 _FOLDER = "_scratch"
 _KEPT = timedelta(days=1)
+_BRIEFLY = bigquery.DEFAULT_RETRY.with_timeout(60)
+"""The stock client repeats an HTTP 500 for ten minutes."""
 
 
 class Scratch:
@@ -31,6 +33,7 @@ class Scratch:
         self._filesystem, self._root = landing_root(settings)
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._tables: list[str] = []
+        self._jobs: dict[str, bigquery.LoadJob] = {}
         self._dataset = f"{settings.raw_dataset}_scratch"
         self._remove_leftovers()
         ensure_dataset(client, settings, self._dataset)
@@ -46,31 +49,47 @@ class Scratch:
         self._writers[name].write_table(rows)
 
     def load(self, name: str, schema: Sequence[bigquery.SchemaField]) -> str:
-        """Load what was written for ``name`` into a scratch table; returns the table's full name.
+        """Begin to load what was written for ``name`` into a scratch table; returns the table's full name.
+
+        Load jobs run side by side: ``wait`` says when the tables are filled.
 
         Raises:
-            WarehouseError: the load job failed.
+            WarehouseError: the load job was refused.
         """
         self._writers.pop(name).close()
         table_id = f"{self._settings.project_id}.{self._dataset}.{name}_{self._id}"
         table = bigquery.Table(table_id, schema=list(schema))
         # A run that is killed leaves its table behind: BigQuery itself removes it.
         table.expires = datetime.now(UTC) + _KEPT
-        self._client.create_table(table, retry=None)
-        self._tables.append(table_id)
-        job = self._client.load_table_from_uri(
-            f"{self._settings.landing_uri}/{_FOLDER}/{self._id}/{name}/*.parquet",
-            table_id,
-            job_config=bigquery.LoadJobConfig(
-                source_format=bigquery.SourceFormat.PARQUET,
-                write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            ),
-        )
         try:
-            job.result(timeout=self._settings.bigquery_deadline_seconds)
+            self._client.create_table(table, retry=_BRIEFLY)
+            self._tables.append(table_id)
+            job = self._client.load_table_from_uri(
+                f"{self._settings.landing_uri}/{_FOLDER}/{self._id}/{name}/*.parquet",
+                table_id,
+                job_config=bigquery.LoadJobConfig(
+                    source_format=bigquery.SourceFormat.PARQUET,
+                    write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+                ),
+                retry=_BRIEFLY,
+            )
         except GoogleAPICallError as error:
             raise WarehouseError(f"load of {name}: {reason(error)}") from error
+        self._jobs[name] = job
         return table_id
+
+    def wait(self) -> None:
+        """Wait for every load that was begun.
+
+        Raises:
+            WarehouseError: a load job failed, or did not end within the configured deadline.
+        """
+        while self._jobs:
+            name, job = self._jobs.popitem()
+            try:
+                job.result(retry=_BRIEFLY, timeout=self._settings.bigquery_deadline_seconds)
+            except (GoogleAPICallError, TimeoutError) as error:
+                raise WarehouseError(f"load of {name}: {reason(error)}") from error
 
     def has(self, name: str) -> bool:
         """Whether rows were written for ``name`` and not loaded yet."""

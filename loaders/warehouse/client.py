@@ -179,7 +179,7 @@ def ensure_table(
     for field in schema:
         if field.name not in present:
             added.append(field)
-        elif present[field.name].field_type != field.field_type:
+        elif _sql_type(present[field.name]) != _sql_type(field):
             raise WarehouseError(
                 f"{table_id}: column {field.name} is {present[field.name].field_type}, "
                 f"this code writes {field.field_type}"
@@ -188,5 +188,32 @@ def ensure_table(
         if field.mode == "REQUIRED":
             raise WarehouseError(f"{table_id}: the new column {field.name} must be nullable")
     if added:
-        existing.schema = [*existing.schema, *added]
-        client.update_table(existing, ["schema"], retry=None)
+        _add_columns(client, table_id, added)
+
+
+def _add_columns(client: bigquery.Client, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
+    """Add by DDL, then describe in the metadata, which the embedded BigQuery keeps apart from its tables."""
+    for field in fields:
+        run(client, f"alter table `{table_id}` add column if not exists `{field.name}` {_sql_type(field)}")
+    table = client.get_table(table_id, retry=None)
+    shown = {field.name: field for field in table.schema}
+    wanted = {field.name: field for field in fields}
+    merged = [wanted.get(name, field) for name, field in shown.items()]
+    merged += [field for field in fields if field.name not in shown]
+    table.schema = merged
+    client.update_table(table, ["schema"], retry=None)
+
+
+_STANDARD_NAMES = {"INTEGER": "INT64", "BOOLEAN": "BOOL", "FLOAT": "FLOAT64"}
+"""The API answers with legacy names for columns that were created with standard ones."""
+
+
+def _sql_type(field: bigquery.SchemaField) -> str:
+    """The column's type as GoogleSQL writes it."""
+    name = _STANDARD_NAMES.get(field.field_type, field.field_type)
+    if name in {"RECORD", "STRUCT"}:
+        name = f"STRUCT<{', '.join(f'`{part.name}` {_sql_type(part)}' for part in field.fields)}>"
+    elif name == "NUMERIC":
+        # Precision is spelled out because the embedded BigQuery's bare NUMERIC has three decimal places.
+        name = "NUMERIC(38, 9)"
+    return f"ARRAY<{name}>" if field.mode == "REPEATED" else name

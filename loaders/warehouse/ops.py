@@ -93,8 +93,8 @@ def literal(value: Any) -> str:
     if isinstance(value, date):
         return f"date '{value.isoformat()}'"
     if isinstance(value, str):
-        # JSON's escapes inside double quotes are GoogleSQL's.
-        return json.dumps(value)
+        # JSON's escapes inside double quotes are GoogleSQL's, all but its surrogate pairs.
+        return json.dumps(value, ensure_ascii=False)
     raise TypeError(f"no literal for {type(value).__name__}")
 
 
