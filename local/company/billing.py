@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from local.company.catalogue import (
     INTERVALS,
@@ -17,13 +18,19 @@ from local.company.catalogue import (
 from local.company.columns import Ints, amounts, arrivals, identifiers, instants, picked
 from local.company.lives import CODE, EVENT_TYPES, REASONS, Subscriptions
 from local.company.people import People
-from local.company.spec import CompanySpec
+from local.company.spec import DAY_US, CompanySpec
 
 CURRENCY_OF_MARKET = [market.currency for market in MARKETS]
 PLAN_IDS = [plan.plan_id for plan in PLANS]
 _OPENING = [CODE["trial_started"], CODE["started"], CODE["reactivated"]]
+_TURNING_OFF = [CODE["auto_renew_off"], CODE["revoked"], CODE["expired"]]
 _CHARGING = [CODE[kind] for kind in ("trial_converted", "started", "renewed", "reactivated", "recovered")]
 _DECLINES = ("insufficient_funds", "expired_card", "do_not_honor")
+
+
+def is_opening(events: dict[str, Ints]) -> NDArray[np.bool_]:
+    """Whether each event opens a trial or a paid life."""
+    return np.isin(events["kind"], _OPENING)
 
 
 def sorted_events(events: dict[str, Ints], first_number: int) -> dict[str, Ints]:
@@ -39,14 +46,14 @@ def event_rows(
     people: People,
     subs: Subscriptions,
     subscription_ids: pa.Array,
-    offer_of_sub: Ints,
     events: dict[str, Ints],
+    offers: Ints,
 ) -> pa.Table:
-    """``subscription_events``; offers stand on the opening events they led to."""
+    """``subscription_events``; ``offers`` stand on the opening events they led to (−1: none)."""
     sub, kind = events["sub"], events["kind"]
-    opening = np.isin(kind, _OPENING)
     of_trial = kind == CODE["trial_started"]
-    auto_renew = np.where(kind == CODE["auto_renew_off"], 0, 1)
+    turned_off = np.isin(kind, _TURNING_OFF)
+    turned_on = np.isin(kind, [*_OPENING, *_CHARGING, CODE["auto_renew_on"]])
     provider = subs.account[sub] % len(PROVIDERS)
     return pa.table(
         {
@@ -62,9 +69,9 @@ def event_rows(
             "trial_ends_at": instants(events["period_end"], of_trial),
             "period_start_at": instants(events["period_start"]),
             "period_end_at": instants(events["period_end"]),
-            "auto_renew": pa.array(auto_renew.astype(bool)),
+            "auto_renew": pa.array(turned_on, mask=~(turned_on | turned_off)),
             "reason": picked(REASONS[1:], events["reason"] - 1),
-            "offer_id": picked(OFFERS, np.where(opening & (kind != _OPENING[2]), offer_of_sub[sub], -1)),
+            "offer_id": picked(OFFERS, offers),
             "occurred_at": instants(events["at"]),
             "ingested_at": instants(arrivals(spec, random, events["at"])),
         }
@@ -97,7 +104,7 @@ def payment_rows(
             "amount": amounts(events["price"][wanted]),
             "currency": picked(CURRENCY_OF_MARKET, events["market"][wanted]),
             "status": picked(("succeeded", "failed"), status),
-            "attempt": pa.array(np.ones(wanted.size, np.int64)),
+            "attempt": pa.array(np.where(kind[wanted] == CODE["recovered"], 2, 1)),
             "decline_code": picked(_DECLINES, np.where(status == 1, random.integers(0, 3, wanted.size), -1)),
             "refunded_payment_id": identifiers("p", np.where(is_refund, origin, -1), 12),
             "occurred_at": instants(at),
@@ -113,23 +120,31 @@ def member_rows(
     subs: Subscriptions,
     subscription_ids: pa.Array,
 ) -> pa.Table:
-    """Payer and members of shared plans; a member joins a day after the subscription opened, and stays."""
-    shared = np.nonzero(PLAN_SEATS[subs.plan] > 1)[0]
-    others = np.repeat(shared, random.integers(1, PLAN_SEATS[subs.plan[shared]]))
+    """Payer and members of subscriptions opened on a shared plan; members join a day later, some leave."""
+    seats = PLAN_SEATS[subs.first_plan]
+    shared = np.nonzero(seats > 1)[0]
+    others = np.repeat(shared, random.integers(1, seats[shared]))
     sub = np.concatenate([shared, others])
     role = np.concatenate([np.zeros(shared.size, np.int64), np.ones(others.size, np.int64)])
     invited = random.integers(0, people.number.size, others.size)
     account = np.concatenate([subs.account[shared], invited])
-    joined = subs.opened_at[sub] + role * 86_400_000_000
-    keep = (joined < spec.end_us) & (joined >= people.created_at[account])
+    joined = subs.opened_at[sub] + role * DAY_US
+    # Nobody is invited twice, nor by oneself: the payer's own row comes first.
+    _, first = np.unique(np.stack([sub, account]), axis=1, return_index=True)
+    keep = np.zeros(sub.size, bool)
+    keep[first] = True
+    keep &= (joined < spec.end_us) & (joined >= people.created_at[account])
     sub, role, account, joined = sub[keep], role[keep], account[keep], joined[keep]
+    left = joined + random.integers(5, 400, joined.size) * DAY_US
+    # A row says what was known when it arrived, so only an initial load can tell of a leaving.
+    leaves = (role == 1) & (random.random(joined.size) < 0.2) & (left < spec.start_us)
     return pa.table(
         {
             "subscription_id": subscription_ids.take(pa.array(sub)),
             "account_id": identifiers("a", people.number[account]),
             "role": picked(("payer", "member"), role),
             "joined_at": instants(joined),
-            "left_at": pa.nulls(sub.size, pa.timestamp("us", "UTC")),
+            "left_at": instants(left, leaves),
             "ingested_at": instants(arrivals(spec, random, joined)),
         }
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.landing.contracts import CONTRACTS
-from local.company.billing import event_rows, member_rows, payment_rows, sorted_events
+from local.company.billing import event_rows, is_opening, member_rows, payment_rows, sorted_events
 from local.company.catalogue import (
     CURRENCIES,
     INTERVALS,
@@ -24,17 +24,22 @@ from local.company.catalogue import (
 )
 from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
 from local.company.dirt import Dirt, Tables
-from local.company.lives import Life, new_subscriptions
+from local.company.lives import CODE, Life, Subscriptions, new_subscriptions
+from local.company.natural_dirt import count_currency_changes, count_natural_dirt
 from local.company.people import (
+    Openings,
+    People,
+    Touches,
     account_rows,
     casual_touches,
     consent_rows,
+    deletion_rows,
     engagement_rows,
     leading_touches,
     new_people,
     touch_rows,
 )
-from local.company.spec import DAY_US, CompanySpec, Manifest
+from local.company.spec import DAY_US, CompanySpec, Manifest, day_label
 from local.company.truth import Truth
 
 CHUNK_ACCOUNTS = 100_000
@@ -60,13 +65,13 @@ def generate(
     for folder in (landing, out / "truth"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    manifest, truth = Manifest(), Truth(spec)
+    manifest, truth = Manifest(), Truth(spec, out / "truth")
     _write(spec, landing, _catalogue_tables(spec), 0, manifest)
     for chunk, first in enumerate(range(0, spec.accounts, CHUNK_ACCOUNTS)):
         count = min(CHUNK_ACCOUNTS, spec.accounts - first)
         _write(spec, landing, _chunk(spec, chunk, first, count, manifest, truth), chunk, manifest)
         on_progress(first + count, spec.accounts)
-    truth.write(str(out / "truth"))
+    truth.close()
     (out / "manifest.json").write_text(manifest.to_json(spec))
     (out / "spec.json").write_text(spec.to_json())
     return manifest
@@ -78,44 +83,71 @@ def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Mani
     people = new_people(spec, random, first, count)
     subs = new_subscriptions(spec, random, people.created_at, people.market, people.affinity)
     ids = identifiers("s", chunk * NUMBERS_PER_CHUNK + np.arange(subs.account.size), 12)
-    life = Life(spec, random, subs)
+    if chunk == 0:
+        _set_two_payers_apart(people, subs)
+    ordinary = ~(people.is_test | people.is_employee)[subs.account]
+    life = Life(spec, random, subs, ordinary if chunk == 0 else np.zeros_like(ordinary))
     life.run()
     truth.add(people, subs, ids, life.intervals.columns())
     events = sorted_events(life.events.columns(), chunk * NUMBERS_PER_CHUNK)
-    manifest.dirty["currency_changes"] += _currency_changes(events)
-    leading, offer_of_sub = leading_touches(
-        spec, random, subs.account, np.arange(subs.account.size), subs.opened_at
-    )
+    leading, offers = _led_openings(spec, random, people, subs, events)
     tables: Tables = {
-        "accounts": account_rows(spec, random, people),
-        "subscription_events": event_rows(spec, random, people, subs, ids, offer_of_sub, events),
+        "subscription_events": event_rows(spec, random, people, subs, ids, events, offers),
         "payments": payment_rows(spec, random, ids, events),
         "plan_members": member_rows(spec, random, people, subs, ids),
         "engagement_daily": engagement_rows(
             spec, random, people, _first_openings(subs.account, subs.opened_at, count)
         ),
-    } | consent_rows(spec, random, people)
+    }
+    tables |= consent_rows(spec, random, people)
+    tables |= deletion_rows(spec, random, people, account_rows(spec, random, people))
     number = chunk * NUMBERS_PER_CHUNK
     for touches in (leading, casual_touches(spec, random, people)):
         for table, rows in touch_rows(spec, random, people, touches, number, ids).items():
             tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
         number += touches.size
-    manifest.dirty["test_accounts"] += int(people.is_test.sum())
-    manifest.dirty["employee_accounts"] += int(people.is_employee.sum())
-    Dirt(spec, random, tables, manifest).add()
+    count_currency_changes(tables["subscription_events"], manifest)
+    # A small company has one of each kind; a small rest of a large one need not.
+    Dirt(spec, random, tables, manifest, amount=max(count // 1_000, int(chunk == 0))).add()
+    count_natural_dirt(spec, tables, manifest)
     return tables
+
+
+def _set_two_payers_apart(people: People, subs: Subscriptions) -> None:
+    """Even a small company has a test account and an employee who subscribe."""
+    payers = np.unique(subs.account)
+    if payers.size > 2:
+        people.is_test[payers[0]] = True
+        people.is_employee[payers[1]] = True
+
+
+def _led_openings(
+    spec: CompanySpec,
+    random: np.random.Generator,
+    people: People,
+    subs: Subscriptions,
+    events: dict[str, Ints],
+) -> tuple[Touches, Ints]:
+    """The offers that led to openings, and the offer of every event (−1: none)."""
+    opening = np.nonzero(is_opening(events))[0]
+    sub, kind = events["sub"][opening], events["kind"][opening]
+    openings = Openings(
+        account=subs.account[sub],
+        sub=sub,
+        at=events["at"][opening],
+        is_trial=kind == CODE["trial_started"],
+        is_return=kind == CODE["reactivated"],
+    )
+    touches, offer_of_opening = leading_touches(spec, random, people, openings)
+    offers = np.full(events["sub"].size, -1)
+    offers[opening] = offer_of_opening
+    return touches, offers
 
 
 def _first_openings(account: Ints, opened_at: Ints, count: int) -> Ints:
     first = np.full(count, _NEVER)
     np.minimum.at(first, account, opened_at)
     return first
-
-
-def _currency_changes(events: dict[str, Ints]) -> int:
-    """Consecutive events of one subscription in different currencies."""
-    same = events["sub"][1:] == events["sub"][:-1]
-    return int((same & (events["market"][1:] != events["market"][:-1])).sum())
 
 
 def _catalogue_tables(spec: CompanySpec) -> Tables:
@@ -179,10 +211,11 @@ def _write(spec: CompanySpec, landing: Path, tables: Tables, chunk: int, manifes
             rows = table.slice(edges[day], edges[day + 1] - edges[day])
             if not rows.num_rows and contract.may_be_absent:
                 continue
-            label = str(np.datetime64(spec.start_us // DAY_US + day, "D"))
+            label = day_label(spec.start_us // DAY_US + day)
             if name == "engagement_daily" and chunk == 0 and day == min(2, spec.days - 1):
                 rows = rows.drop_columns(["skips_blocked"])
-                manifest.dirty["files_without_a_column"] += 1
+                number = np.array([spec.start_us // DAY_US + day])
+                manifest.count_dirt("files_without_a_column", name, number)
             folder = landing / name / label
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(rows, folder / f"part-{chunk:05d}.parquet")

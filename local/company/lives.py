@@ -34,7 +34,14 @@ EVENT_TYPES = (
 CODE = {name: code for code, name in enumerate(EVENT_TYPES)}
 STATES = ("trial", "active", "grace")
 REASONS = ("", "voluntary", "payment_failure", "other", "admin")
+VOLUNTARY, PAYMENT_FAILURE, OTHER, ADMIN = range(1, len(REASONS))
 HOUR_US = DAY_US // 24
+EURO_MARKETS = [m for m, market in enumerate(MARKETS) if market.currency == "EUR"]
+STERLING_MARKET = next(m for m, market in enumerate(MARKETS) if market.currency == "GBP")
+
+INCIDENT_SHARES = np.array([0.005, 0.015, 0.006, 0.025, 0.008, 0.05])
+"""How many monthly paid periods see each incident, in the order of the codes below."""
+REVOKED, PAUSED, MOVED, CHANGED, REFUNDED, CANCELLED = range(INCIDENT_SHARES.size)
 
 
 @dataclass
@@ -44,6 +51,7 @@ class Subscriptions:
     account: Ints
     market: Ints
     currency_market: Ints
+    first_plan: Ints
     plan: Ints
     price: Ints
     period_start: Ints
@@ -70,10 +78,19 @@ class Record:
 
 
 class Life:
-    """Runs the subscriptions of one chunk from their opening to the end of the window."""
+    """Runs the subscriptions of one chunk from their opening to the end of the window.
 
-    def __init__(self, spec: CompanySpec, random: np.random.Generator, subs: Subscriptions) -> None:
+    ``exemplary``: subscriptions of which one moves to another currency and one is refunded within the window,
+    whatever chance says, so that even a small company knows these. May be empty.
+    """
+
+    def __init__(
+        self, spec: CompanySpec, random: np.random.Generator, subs: Subscriptions, exemplary: Mask
+    ) -> None:
         self.subs = subs
+        self._exemplary = exemplary
+        self._owed = [MOVED, REFUNDED]
+        self._start = spec.start_us
         self.events = Record()
         self.intervals = Record()
         self._random = random
@@ -92,7 +109,7 @@ class Life:
         while paying.size:
             paying = self._period(paying)
 
-    def _event(self, kind: str, who: Ints, when: Ints, reason: int = 0) -> None:
+    def _event(self, kind: str, who: Ints, when: Ints, reason: int | Ints = 0) -> None:
         subs = self.subs
         self.events.add(
             kind=np.full(who.size, CODE[kind]),
@@ -103,7 +120,7 @@ class Life:
             market=subs.currency_market[who],
             period_start=subs.period_start[who],
             period_end=subs.period_end[who],
-            reason=np.full(who.size, reason),
+            reason=np.broadcast_to(np.asarray(reason), who.shape),
         )
 
     def _lived(self, state: str, who: Ints, since: Ints, until: Ints) -> None:
@@ -163,7 +180,7 @@ class Life:
         known = self._known(off)
         self._event("auto_renew_off", leaves[known], off[known])
         known = self._known(end[~converts])
-        self._event("expired", leaves[known], end[~converts][known], reason=1)
+        self._event("expired", leaves[known], end[~converts][known], VOLUNTARY)
         who, end = who[converts], end[converts]
         known = self._known(end)
         who, end = who[known], end[known]
@@ -174,24 +191,16 @@ class Life:
         """One paid period of each: what happens within it, and how it ends. Returns who pays the next."""
         subs = self.subs
         start, end = subs.period_start[who], subs.period_end[who]
-        fate = self._chance(who)
         at = self._between(start, end)
-        # Shares of a period's incidents; a period of a week sees less than one of a year.
-        scale = np.sqrt(INTERVAL_DAYS[PLAN_INTERVAL[subs.plan[who]]] / 30)
-        bounds = np.cumsum([0.005, 0.015, 0.006, 0.025, 0.008, 0.05])[:, None] * scale
+        incident = self._incidents(who, at)
         revoked, paused, moved, changed, refunded, cancelled = (
-            (fate >= low) & (fate < high)
-            for low, high in zip(np.vstack([0 * scale, bounds[:-1]]), bounds, strict=True)
-        )
-        known = self._known(at)
-        revoked, paused, moved, changed, refunded, cancelled = (
-            mask & known for mask in (revoked, paused, moved, changed, refunded, cancelled)
+            incident == code for code in range(INCIDENT_SHARES.size)
         )
         quiet = ~(revoked | paused | moved | changed)
         self._lived("active", who[quiet], start[quiet], end[quiet])
 
         self._lived("active", who[revoked], start[revoked], at[revoked])
-        self._event("revoked", who[revoked], at[revoked], reason=4)
+        self._event("revoked", who[revoked], at[revoked], ADMIN)
 
         self._lived("active", who[moved | changed], start[moved | changed], at[moved | changed])
         self._change_currency(who[moved])
@@ -210,10 +219,24 @@ class Life:
         returned = self._return(np.concatenate([*ended, lapsed]), np.concatenate([*ended_at, lapsed_at]))
         return np.concatenate([next_payers, returned])
 
+    def _incidents(self, who: Ints, at: Ints) -> Ints:
+        """What happens to each in its period, at most one thing; −1 where nothing does within the window."""
+        # A period of a week sees less than one of a year.
+        scale = np.sqrt(INTERVAL_DAYS[PLAN_INTERVAL[self.subs.plan[who]]] / 30)
+        bounds = INCIDENT_SHARES.cumsum()[:, None] * scale
+        incident = (self._chance(who) >= bounds).sum(axis=0)
+        incident[(incident == INCIDENT_SHARES.size) | ~self._known(at)] = -1
+        # Not on the window's edges, where a file may not be followed by another.
+        inner = (at >= self._start + DAY_US) & (at < self._end - 2 * DAY_US)
+        for place in np.nonzero(self._exemplary[who] & inner)[0][: len(self._owed)]:
+            incident[place] = self._owed.pop(0)
+        return np.asarray(incident, np.int64)
+
     def _change_currency(self, who: Ints) -> None:
         """The account moves: the subscription goes on in another market's currency."""
         subs = self.subs
-        subs.currency_market[who] = np.where(subs.currency_market[who] == 2, 1, 2)
+        pays_euro = np.isin(subs.currency_market[who], EURO_MARKETS)
+        subs.currency_market[who] = np.where(pays_euro, STERLING_MARKET, EURO_MARKETS[0])
         subs.price[who] = self._prices[0][subs.plan[who], subs.currency_market[who]]
 
     def _change_plan(self, who: Ints) -> None:
@@ -249,7 +272,8 @@ class Life:
         self._event("auto_renew_on", who[regrets][known], on_again[known])
         stays_off = cancelled & ~regrets
         known = stays_off & self._known(end)
-        self._event("expired", who[known], end[known], reason=1)
+        reason = np.where(self._chance(who) < 0.06, OTHER, VOLUNTARY)
+        self._event("expired", who[known], end[known], reason[known])
         return stays_off
 
     def _renew(self, who: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
@@ -275,7 +299,7 @@ class Life:
         recovered.append(self._recover(who[late], self._between(grace_end[late], final[late])))
         lapsed, lapsed_at = who[~late], final[~late]
         known = self._known(lapsed_at)
-        self._event("expired", lapsed[known], lapsed_at[known], reason=2)
+        self._event("expired", lapsed[known], lapsed_at[known], PAYMENT_FAILURE)
         return np.concatenate([renewed, *recovered]), lapsed[known], lapsed_at[known]
 
     def _recover(self, who: Ints, when: Ints) -> Ints:
@@ -310,6 +334,7 @@ def new_subscriptions(
         account=who,
         market=market[who],
         currency_market=market[who].copy(),
+        first_plan=plan.copy(),
         plan=plan,
         price=zeros.copy(),
         period_start=zeros.copy(),

@@ -14,8 +14,10 @@ from local.company.lives import MARKET_SHARES
 from local.company.spec import DAY_US, CompanySpec
 
 Floats = NDArray[np.float64]
+PURPOSES = ("marketing", "personalisation")
 BANDS = ("1950-1969", "1970-1984", "1985-1999", "2000-2010")
 SECOND_US = 1_000_000
+HOUR_US = 3_600 * SECOND_US
 
 
 @dataclass
@@ -110,6 +112,8 @@ class Touches:
 
     who: Ints
     at: Ints
+    click_at: Ints
+    checkout_at: Ints
     offer: Ints
     surface: Ints
     clicked: NDArray[np.bool_]
@@ -123,6 +127,17 @@ class Touches:
         return int(self.who.size)
 
 
+@dataclass
+class Openings:
+    """What an offer can lead to: trials, starts and returns, by account and subscription of the chunk."""
+
+    account: Ints
+    sub: Ints
+    at: Ints
+    is_trial: NDArray[np.bool_]
+    is_return: NDArray[np.bool_]
+
+
 RESULTS = ("completed", "abandoned", "failed")
 
 
@@ -134,9 +149,12 @@ def casual_touches(spec: CompanySpec, random: np.random.Generator, people: Peopl
     who, at = who[existing], at[existing]
     clicked = random.random(who.size) < 0.04 + 0.15 * people.affinity[who]
     checked_out = clicked & (random.random(who.size) < 0.2)
+    click_at = at + random.integers(5, 120, who.size) * SECOND_US
     return Touches(
         who=who,
         at=at,
+        click_at=click_at,
+        checkout_at=click_at + random.integers(20, 400, who.size) * SECOND_US,
         offer=random.integers(0, len(OFFERS), who.size),
         surface=random.integers(0, len(SURFACES), who.size),
         clicked=clicked,
@@ -147,29 +165,38 @@ def casual_touches(spec: CompanySpec, random: np.random.Generator, people: Peopl
 
 
 def leading_touches(
-    spec: CompanySpec, random: np.random.Generator, account: Ints, sub: Ints, opened_at: Ints
+    spec: CompanySpec, random: np.random.Generator, people: People, openings: Openings
 ) -> tuple[Touches, Ints]:
-    """The offers that led to most openings in the window, and the offer of each subscription (−1: none)."""
-    led = (opened_at >= spec.start_us + DAY_US) & (random.random(sub.size) < 0.6)
+    """The offers that led to most openings in the window, and the offer of each opening (−1: none)."""
+    created = people.created_at[openings.account]
+    earliest = np.maximum(created, spec.start_us)
+    led = (openings.at >= earliest + HOUR_US) & (random.random(openings.at.size) < 0.6)
     size = int(led.sum())
+    at = openings.at[led]
     offer = random.integers(0, len(OFFERS), size)
-    hours = random.exponential(20, size)
-    before = np.minimum(hours * 3600 * SECOND_US, 6 * DAY_US).astype(np.int64) + 600 * SECOND_US
-    at = np.maximum(opened_at[led] - before, spec.start_us) // 1000 * 1000
+    fitting = random.random(size) < 0.6
+    offer = np.where(fitting & openings.is_trial[led], OFFERS.index("trial-30-days"), offer)
+    offer = np.where(fitting & openings.is_return[led], OFFERS.index("winback-3-months"), offer)
+    checkout_at = at - random.integers(2, 50, size) * SECOND_US
+    click_at = checkout_at - random.integers(20, 400, size) * SECOND_US
+    before = np.minimum(random.exponential(20, size) * HOUR_US, 6 * DAY_US).astype(np.int64)
+    shown_at = np.maximum(click_at - 5 * SECOND_US - before, earliest[led] + SECOND_US)
     everyone = np.ones(size, bool)
-    offer_of_sub = np.full(sub.size, -1)
-    offer_of_sub[led] = offer
+    offer_of_opening = np.full(openings.at.size, -1)
+    offer_of_opening[led] = offer
     touches = Touches(
-        who=account[led],
-        at=at,
+        who=openings.account[led],
+        at=shown_at // 1000 * 1000,
+        click_at=click_at,
+        checkout_at=checkout_at,
         offer=offer,
         surface=random.integers(0, len(SURFACES), size),
         clicked=everyone,
         checked_out=everyone,
         result=np.zeros(size, np.int64),
-        sub=sub[led],
+        sub=openings.sub[led],
     )
-    return touches, offer_of_sub
+    return touches, offer_of_opening
 
 
 def touch_rows(
@@ -182,8 +209,7 @@ def touch_rows(
 ) -> dict[str, pa.Table]:
     """Impressions, clicks and checkouts; numbers start at ``first_number``, the same for a chain."""
     numbers = np.arange(first_number, first_number + touches.size)
-    click_at = touches.at + random.integers(5, 120, touches.size) * SECOND_US
-    checkout_at = click_at + random.integers(20, 400, touches.size) * SECOND_US
+    click_at, checkout_at = touches.click_at, touches.checkout_at
 
     def common(rows: Ints, at: Ints) -> dict[str, pa.Array]:
         return {
@@ -231,21 +257,26 @@ def touch_rows(
 
 
 def consent_rows(spec: CompanySpec, random: np.random.Generator, people: People) -> dict[str, pa.Table]:
-    """Consents at the account's creation, an experiment's assignments, a few deletion requests."""
+    """Consents, most of them at the account's creation, and an experiment's assignments."""
+    size = people.number.size
     at = np.maximum(people.created_at, spec.start_us) + SECOND_US
-    answered = np.nonzero(random.random(people.number.size) < 0.5)[0]
-    assigned = np.nonzero(random.random(people.number.size) < 0.5)[0]
-    leaving = np.nonzero(random.random(people.number.size) < 0.003)[0]
-    asked_at = at[leaving] + ((spec.end_us - at[leaving]) * random.random(leaving.size)).astype(np.int64)
-    asked_at = np.minimum(asked_at, spec.end_us - SECOND_US) // 1000 * 1000
+    answered = np.nonzero(random.random((len(PURPOSES), size)) < 0.5)
+    granted = random.random(answered[1].size) < 0.85
+    # Some take it back later.
+    withdrawn = np.nonzero(granted & (random.random(granted.size) < 0.04))[0]
+    purpose, who = (np.concatenate([axis, axis[withdrawn]]) for axis in answered)
+    later = _until_the_end(spec, random, at[who[answered[1].size :]])
+    asked_at = np.concatenate([at[answered[1]], later])
+    granted = np.concatenate([granted, np.zeros(withdrawn.size, bool)])
+    assigned = np.nonzero(random.random(size) < 0.5)[0]
     return {
         "consents": pa.table(
             {
-                "account_id": identifiers("a", people.number[answered]),
-                "purpose": picked(("marketing",), np.zeros(answered.size, np.int64)),
-                "granted": pa.array(random.random(answered.size) < 0.85),
-                "occurred_at": instants(at[answered]),
-                "ingested_at": instants(arrivals(spec, random, at[answered])),
+                "account_id": identifiers("a", people.number[who]),
+                "purpose": picked(PURPOSES, purpose),
+                "granted": pa.array(granted),
+                "occurred_at": instants(asked_at),
+                "ingested_at": instants(arrivals(spec, random, asked_at)),
             }
         ),
         "experiment_assignments": pa.table(
@@ -258,6 +289,23 @@ def consent_rows(spec: CompanySpec, random: np.random.Generator, people: People)
                 "ingested_at": instants(arrivals(spec, random, at[assigned])),
             }
         ),
+    }
+
+
+def deletion_rows(
+    spec: CompanySpec, random: np.random.Generator, people: People, accounts: pa.Table
+) -> dict[str, pa.Table]:
+    """A few ask to be deleted; two days later a version of the account says that it was."""
+    leaving = np.nonzero(random.random(people.number.size) < 0.003)[0]
+    asked_at = _until_the_end(spec, random, np.maximum(people.created_at[leaving], spec.start_us))
+    gone = asked_at + 2 * DAY_US < spec.end_us
+    deleted_at = asked_at[gone] + 2 * DAY_US
+    versions = accounts.take(pa.array(leaving[gone]))
+    for column, values in (("deleted_at", deleted_at), ("ingested_at", deleted_at + 1_000)):
+        place = versions.schema.get_field_index(column)
+        versions = versions.set_column(place, column, instants(values))
+    return {
+        "accounts": pa.concat_tables([accounts, versions]),
         "deletion_requests": pa.table(
             {
                 "request_id": identifiers("r", people.number[leaving]),
@@ -267,3 +315,10 @@ def consent_rows(spec: CompanySpec, random: np.random.Generator, people: People)
             }
         ),
     }
+
+
+def _until_the_end(spec: CompanySpec, random: np.random.Generator, since: Ints) -> Ints:
+    """An instant after each of ``since``, within the window, on whole milliseconds."""
+    share = random.random(since.size)
+    later = since + SECOND_US + (np.maximum(spec.end_us - since - 2 * SECOND_US, 0) * share).astype(np.int64)
+    return np.minimum(later, spec.end_us - 1_000) // 1000 * 1000

@@ -7,8 +7,16 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 DAY_US = 86_400_000_000
 """Microseconds of a day; all instants are microseconds since 1970 in UTC."""
+
+
+def day_label(day: int) -> str:
+    """YYYY-MM-DD of a day since 1970."""
+    return str(np.datetime64(int(day), "D"))
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,35 @@ class CompanySpec:
         return json.dumps(asdict(self), default=str, sort_keys=True)
 
 
+def _by_table() -> dict[str, Counter[str]]:
+    return defaultdict(Counter)
+
+
 @dataclass
 class Manifest:
-    """Known amounts: rows as written, dirty rows by kind, and the rows that the contracts must refuse."""
+    """Known amounts, by table and by arrival day (YYYY-MM-DD) where a day is meant.
+
+    ``rows``, ``rows_by_day``: rows as written, dirty ones included. ``dirty``: rows of each kind of dirt
+    (files, for ``files_without_a_column``); ``dirty_by_day``: the same by kind, table and day.
+    ``quarantined``: the rows that the contracts must refuse.
+    """
 
     rows: Counter[str] = field(default_factory=Counter)
-    rows_by_day: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    rows_by_day: dict[str, Counter[str]] = field(default_factory=_by_table)
     dirty: Counter[str] = field(default_factory=Counter)
-    quarantined: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    dirty_by_day: dict[str, dict[str, Counter[str]]] = field(default_factory=lambda: defaultdict(_by_table))
+    quarantined: dict[str, Counter[str]] = field(default_factory=_by_table)
+
+    def count_dirt(self, kind: str, table: str, days: NDArray[np.int64]) -> None:
+        """One row of dirt for each of ``days``, the arrival days since 1970; none is an amount too."""
+        self.dirty[kind] += days.size
+        for day, amount in zip(*np.unique(days, return_counts=True), strict=True):
+            self.dirty_by_day[kind][table][day_label(day)] += int(amount)
+
+    def count_refused(self, table: str, days: NDArray[np.int64]) -> None:
+        """The contract must refuse one row for each of ``days``."""
+        for day in days:
+            self.quarantined[table][day_label(day)] += 1
 
     def to_json(self, spec: CompanySpec) -> str:
         """The manifest as it is written beside the landing files."""

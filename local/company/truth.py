@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,11 +34,16 @@ def month_cents(price: Ints, plan: Ints) -> Ints:
 
 
 class Truth:
-    """Collects what was true, chunk by chunk."""
+    """Collects what was true, chunk by chunk.
 
-    def __init__(self, spec: CompanySpec) -> None:
+    An interval that lasts beyond the window has a null ``to_at``: its end is not decided yet.
+
+    """
+
+    def __init__(self, spec: CompanySpec, folder: Path) -> None:
         self._spec = spec
-        self._intervals: list[pa.Table] = []
+        self._folder = folder
+        self._writer: pq.ParquetWriter | None = None
         # (currency, cents a month, counted as trial) → change of the number active at day end, by day
         self._changes: dict[tuple[int, int, bool], Ints] = {}
 
@@ -44,22 +51,24 @@ class Truth:
         """Intervals of one chunk; test and employee accounts are written but not counted."""
         sub = lived["sub"]
         apart = (people.is_test | people.is_employee)[subs.account[sub]]
-        self._intervals.append(
-            pa.table(
-                {
-                    "subscription_id": ids.take(pa.array(sub)),
-                    "account_id": identifiers("a", people.number[subs.account[sub]]),
-                    "is_test": pa.array(apart),
-                    "state": picked(STATES, lived["state"]),
-                    "from_at": instants(lived["since"]),
-                    "to_at": instants(lived["until"]),
-                    "plan_id": picked(PLAN_IDS, lived["plan"]),
-                    "price_amount": amounts(lived["price"]),
-                    "currency": picked(CURRENCY_OF_MARKET, lived["market"]),
-                    "interval": picked(INTERVALS, PLAN_INTERVAL[lived["plan"]]),
-                }
-            )
+        intervals = pa.table(
+            {
+                "subscription_id": ids.take(pa.array(sub)),
+                "account_id": identifiers("a", people.number[subs.account[sub]]),
+                "is_test": pa.array(apart),
+                "state": picked(STATES, lived["state"]),
+                "from_at": instants(lived["since"]),
+                "to_at": instants(lived["until"], lived["until"] < self._spec.end_us),
+                "plan_id": picked(PLAN_IDS, lived["plan"]),
+                "price_amount": amounts(lived["price"]),
+                "currency": picked(CURRENCY_OF_MARKET, lived["market"]),
+                "interval": picked(INTERVALS, PLAN_INTERVAL[lived["plan"]]),
+            }
         )
+        if self._writer is None:
+            path = self._folder / "subscription_intervals.parquet"
+            self._writer = pq.ParquetWriter(path, intervals.schema)
+        self._writer.write_table(intervals)
         trial = lived["state"] == STATES.index("trial")
         cents = np.where(trial, 0, month_cents(lived["price"], lived["plan"]))
         currency = _CURRENCY_OF_MARKET[lived["market"]]
@@ -76,9 +85,10 @@ class Truth:
             label = (key[0], key[1], bool(key[2]))
             self._changes[label] = self._changes.get(label, 0) + change[row]
 
-    def write(self, folder: str) -> None:
-        """``subscription_intervals.parquet`` and ``days.parquet`` (day × currency)."""
-        pq.write_table(pa.concat_tables(self._intervals), f"{folder}/subscription_intervals.parquet")
+    def close(self) -> None:
+        """Finish ``subscription_intervals.parquet`` and write ``days.parquet`` (day × currency)."""
+        if self._writer is not None:
+            self._writer.close()
         days, currencies = self._spec.days, len(CURRENCIES)
         active, trials, mrr, usd = (np.zeros((currencies, days), np.int64) for _ in range(4))
         rates = usd_rates_micro(self._spec)
@@ -101,5 +111,5 @@ class Truth:
                     "mrr_usd_amount": amounts(usd.ravel()),
                 }
             ),
-            f"{folder}/days.parquet",
+            self._folder / "days.parquet",
         )
