@@ -18,23 +18,27 @@ SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 
 DOC = """
 ### What it does
-Builds one UTC day, from the files that arrived by its end: `land` → `build` → `validate` → `publish`.
+Builds one UTC day from the files that arrived by its end: `land` → `build` → `validate` → `publish`.
 Days that late events reach are rebuilt and published with it. Publishing emits the asset
-`offer_segments`, which starts the DAG of the same name. Running a day again, in any order, is safe.
-
-### When a task fails
-| task | usual cause | what to do |
-|---|---|---|
-| `land` | a file is missing, truncated, or its columns changed: the log names file, column and reason | have the file delivered again, then clear the task; raw still holds what it held |
-| `build.*` | a model or a data test: the log of `dbt_producer_watcher` names it | fix the model, clear the task group; the audit dataset `audit_<day>` keeps what was built |
-| `validate` | a critical expectation: the log names model, column, number of rows and sample keys | look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source, clear from `land` |
-| `publish` | another run published the same days at that moment | it retries by itself; clear it if it gave up |
+`offer_segments`, which starts the DAG of that name. Running a day again, in any order, is safe.
 
 Nothing is published unless every task succeeds: yesterday's marts and the online generation stay.
 
+### When a task fails
+- **`land`**: a file is missing or truncated, or its columns changed; the log names file, column and
+  reason. Have the file delivered again and clear the task. Raw still holds what it held.
+- **`build.*`**: a model or a data test; the log of `build.dbt_producer_watcher` names it. Fix the model
+  and clear the task group. The audit dataset `audit_<day>` keeps what was built.
+- **`validate`**: a critical expectation; the log names model, column, number of rows and sample keys.
+  Look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source,
+  clear from `land`.
+- **`publish`**: another run changed the same tables at that moment. It retries by itself; clear it if it
+  gave up.
+
 ### Backfill
-`airflow backfill create --dag-id daily_marts --from-date A --to-date B` builds day by day, in any order. To rebuild
-a long range as one, trigger the DAG with `start_date` and `end_date`: one landing, one dbt run, one publication.
+`airflow backfill create --dag-id daily_marts --from-date A --to-date B` builds day by day, in any order.
+To rebuild a long range as one (one landing, one dbt run, one publication), trigger the DAG with
+`start_date` and `end_date`.
 """
 
 
@@ -54,7 +58,7 @@ def _only_tables(node: DbtNode, **kwargs: Any) -> Any:
         execution_mode=kwargs["execution_mode"],
         args=kwargs["task_args"],
         dbt_dag_task_group_identifier="",
-        test_behavior=kwargs["test_behavior"],
+        render_config=RenderConfig(test_behavior=kwargs["test_behavior"]),
     )
     return create_airflow_task(metadata, kwargs["dag"], kwargs["task_group"])
 
@@ -118,7 +122,7 @@ with DAG(
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
-            test_behavior=TestBehavior.BUILD,
+            test_behavior=TestBehavior.AFTER_EACH,
             emit_datasets=False,
             node_converters={DbtResourceType.MODEL: _only_tables},
         ),

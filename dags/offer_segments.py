@@ -13,14 +13,13 @@ SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 DOC = """
 ### What it does
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
-Bigtable as one generation, verifies it, and only then moves the pointer that readers follow. A day older than the
-one online is skipped: a backfill never displaces newer segments.
+Bigtable as one generation, verifies it, and only then moves the pointer that readers follow. A day older than
+the one online is skipped: a backfill never displaces newer segments.
 
 ### When a task fails
-| task | usual cause | what to do |
-|---|---|---|
-| `choose_day` | triggered by hand without `segment_date` | trigger it again with the parameter |
-| `load` | Bigtable refused rows, or what was read back differs: the log names codes and counts | clear the task; readers keep the previous generation, and the aborted one is cleaned first |
+- **`choose_day`**: triggered by hand without `segment_date`. Trigger it again with the parameter.
+- **`load`**: Bigtable refused rows, or what was read back differs; the log names codes and counts. Clear the
+  task: readers keep the previous generation, and the aborted one is cleaned first.
 
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.
 """
