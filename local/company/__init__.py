@@ -1,6 +1,6 @@
 """The generated company: landing files with plausible life and known dirt, and the truth beside them."""
 
-from local.company.generate import generate
+from local.company.landing_files import generate
 from local.company.spec import CompanySpec, Manifest
 
 __all__ = ["CompanySpec", "Manifest", "generate"]

@@ -22,15 +22,23 @@ def company(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Write a generated company: landing/, truth/ and manifest.json."""
+    from rich.console import Console
     from rich.progress import Progress
 
     from local.company import CompanySpec, generate
 
     last = end_date.date() if end_date else datetime.now(UTC).date() - timedelta(days=1)
     spec = CompanySpec(accounts=accounts, days=days, seed=seed, end_date=last)
-    with Progress(disable=as_json) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("accounts", total=accounts)
-        manifest = generate(spec, out, lambda done, _: progress.update(task, completed=done))
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done)
+            if not console.is_terminal:
+                console.print(f"{done:,} of {total:,} accounts written", highlight=False)
+
+        manifest = generate(spec, out, on_progress=show)
     if as_json:
         typer.echo(manifest.to_json(spec))
     else:
