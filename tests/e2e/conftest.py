@@ -1,20 +1,24 @@
-"""One embedded platform for all end-to-end tests, with a small company of which three days are left to Airflow."""
+"""One embedded platform for all end-to-end tests; three days of its small company are left to Airflow."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from local.company import CompanySpec, generate
 
+from loaders.warehouse.build import build
+from loaders.warehouse.publish import drop_audit, publish
 from local import platform as local_platform
-from local.airflow_client import AirflowClient
-from segue.run import run
+from local.airflow_client import AirflowClient, DagRun
+from local.company import CompanySpec, generate
+from local.demo import airflow_backfill
+from segue.run import land, run
 from segue.settings import Settings
 
+DAY = timedelta(days=1)
 LAST_DAY = datetime.now(UTC).date() - timedelta(days=1)
 HISTORY_END = LAST_DAY - timedelta(days=3)
 FIRST_DAY = LAST_DAY - timedelta(days=20)
@@ -23,32 +27,30 @@ SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generated company: ``landing/``, ``truth/`` and ``manifest.json``."""
-    folder = tmp_path_factory.mktemp("company")
-    generate(SPEC, folder)
-    return folder
+    """Folder of the generated company's ``truth/`` and ``manifest.json``."""
+    return tmp_path_factory.mktemp("company")
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory, company: Path) -> Iterator[local_platform.Platform]:
     """Everything running, the history built as one range, the last three days not yet."""
     state = tmp_path_factory.mktemp("platform")
-    os.environ |= {"SEGUE_TASK_RETRIES": "0"}
-    landing = state / "gcs" / "segue-landing"
-    landing.parent.mkdir()
-    landing.symlink_to(company / "landing")
+    generate(SPEC, company, landing=state / "gcs" / local_platform.LANDING_BUCKET)
+    # A broken day shall fail at once; what retries are for is not tested here.
+    os.environ["SEGUE_TASK_RETRIES"] = "0"
     started = local_platform.up(state)
     try:
         run(started.settings, FIRST_DAY, HISTORY_END, lambda *_: None)
         yield started
     finally:
         local_platform.down(state)
+        del os.environ["SEGUE_TASK_RETRIES"]
 
 
 @pytest.fixture(scope="session")
-def landing(company: Path) -> Path:
-    """The company's landing folder, which the platform reads."""
-    return company / "landing"
+def landing(platform: local_platform.Platform) -> Path:
+    """The landing folder that the platform reads."""
+    return platform.state_dir / "gcs" / local_platform.LANDING_BUCKET
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +62,42 @@ def airflow(platform: local_platform.Platform) -> AirflowClient:
     return client
 
 
+def run_backfill(
+    platform: local_platform.Platform,
+    airflow: AirflowClient,
+    first: date,
+    last: date,
+    *,
+    backwards: bool = False,
+) -> list[DagRun]:
+    """Backfill [first, last] with the command line and wait for its runs."""
+    days = {str(first + DAY * n) for n in range((last - first).days + 1)}
+    airflow_backfill(platform, first, last, backwards=backwards, max_active_runs=2)
+    airflow.unpause("daily_marts")
+    return airflow.wait_for_runs(
+        "daily_marts", lambda run: run.day in days and run.run_type == "backfill", len(days), 300
+    )
+
+
+@pytest.fixture(scope="session")
+def backfills(platform: local_platform.Platform, airflow: AirflowClient) -> list[DagRun]:
+    """Two backfills: the first of the three days backwards, the second over one of its days again."""
+    return [
+        *run_backfill(platform, airflow, HISTORY_END + DAY, LAST_DAY - DAY, backwards=True),
+        *run_backfill(platform, airflow, LAST_DAY - DAY, LAST_DAY),
+    ]
+
+
 @pytest.fixture(scope="session")
 def in_order(platform: local_platform.Platform) -> Settings:
-    """The same company in another project, built day after day without Airflow."""
+    """The same company in another project, built day after day without Airflow and without the gate."""
     settings = platform.settings.model_copy(update={"project_id": "segue-in-order"})
-    run(settings, FIRST_DAY, HISTORY_END, lambda *_: None)
-    for days_left in (2, 1, 0):
-        day = LAST_DAY - timedelta(days=days_left)
-        run(settings, day, day, lambda *_: None)
+    ranges = [(FIRST_DAY, HISTORY_END)] + [
+        (day, day) for day in (LAST_DAY - timedelta(days=n) for n in (2, 1, 0))
+    ]
+    for first, last in ranges:
+        window = land(settings, first, last)
+        build(settings, window.start_date, window.end_date, window.as_of_date)
+        publish(settings, window.start_date, window.end_date, window.as_of_date)
+        drop_audit(settings, last)
     return settings

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from local.platform import Platform
 
 from local.airflow_client import AirflowClient, DagRun
-from local.demo import airflow_backfill
+from local.platform import Platform
 from segue.settings import Settings
-from tests.e2e.conftest import FIRST_DAY, HISTORY_END, LAST_DAY
+from tests.e2e.conftest import FIRST_DAY, LAST_DAY, run_backfill
 from tests.marts import fingerprints, mart_rows
 
 pytestmark = pytest.mark.e2e
-
-DAY = timedelta(days=1)
-
-
-def run_backfill(
-    platform: Platform, airflow: AirflowClient, first: date, last: date, *, backwards: bool = False
-) -> list[DagRun]:
-    """Backfill [first, last] with the command line and wait for its runs."""
-    days = {str(first + DAY * n) for n in range((last - first).days + 1)}
-    airflow_backfill(platform, first, last, backwards=backwards, max_active_runs=2)
-    airflow.unpause("daily_marts")
-    return airflow.wait_for_runs(
-        "daily_marts", lambda run: run.day in days and run.run_type == "backfill", len(days), 300
-    )
 
 
 def failed_log(airflow: AirflowClient, run: DagRun) -> tuple[str, str]:
@@ -46,17 +31,14 @@ def online_generation(settings: Settings) -> int:
     """The generation that readers see."""
     from serving.client import OfferReader
 
-    with OfferReader.connect(settings) as reader:
+    with OfferReader.open(settings) as reader:
         return reader.pointer().generation_ms
 
 
 def test_backfills_that_overlap_and_run_backwards_give_the_tables_of_one_run_after_the_other(
-    platform: Platform, airflow: AirflowClient, in_order: Settings
+    platform: Platform, backfills: list[DagRun], in_order: Settings
 ) -> None:
-    backwards = run_backfill(platform, airflow, HISTORY_END + DAY, LAST_DAY - DAY, backwards=True)
-    overlapping = run_backfill(platform, airflow, LAST_DAY - DAY, LAST_DAY)
-
-    assert {run.state for run in backwards + overlapping} == {"success"}
+    assert {run.state for run in backfills} == {"success"}
     assert fingerprints(platform.settings) == fingerprints(in_order)
 
 
@@ -77,6 +59,7 @@ def test_what_airflow_published_agrees_with_the_companys_truth(platform: Platfor
     assert {key: value for key, value in actual.items() if value[0]} == expected
 
 
+@pytest.mark.usefixtures("backfills")
 def test_segments_of_the_last_day_are_online(platform: Platform, airflow: AirflowClient) -> None:
     from serving.client import OfferReader, Outcome
 
@@ -86,7 +69,7 @@ def test_segments_of_the_last_day_are_online(platform: Platform, airflow: Airflo
         for row in mart_rows(platform.settings, "offer_segments")
         if row["segment_date"] == LAST_DAY and row["offers"]
     ]
-    with OfferReader.connect(platform.settings) as reader:
+    with OfferReader.open(platform.settings) as reader:
         assert reader.pointer().segment_date == LAST_DAY
         answer = reader.lookup(day_rows[0]["account_id"])
 
@@ -138,19 +121,20 @@ def break_day(landing: Path, kind: str, day: date) -> None:
         payments.write_bytes(payments.read_bytes()[:-100])
 
 
+@pytest.mark.usefixtures("backfills")
 @pytest.mark.parametrize("kind", list(BREAKS))
-def test_a_broken_day_stops_before_publication_and_publishes_once_it_is_fixed(
+def test_a_broken_day_stops_before_publication_and_its_task_log_names_the_cause(
     platform: Platform, airflow: AirflowClient, landing: Path, tmp_path: Path, kind: str
 ) -> None:
     published, generation = fingerprints(platform.settings), online_generation(platform.settings)
-    shutil.copytree(landing, tmp_path / "landing", ignore=shutil.ignore_patterns("_*"))
+    shutil.copytree(landing, tmp_path / "intact", ignore=shutil.ignore_patterns("_*"))
     step, named = BREAKS[kind]
     try:
         break_day(landing, kind, LAST_DAY)
         [run] = run_backfill(platform, airflow, LAST_DAY, LAST_DAY)
         task, log = failed_log(airflow, run)
     finally:
-        shutil.copytree(tmp_path / "landing", landing, dirs_exist_ok=True)
+        shutil.copytree(tmp_path / "intact", landing, dirs_exist_ok=True)
 
     assert (run.state, task) == ("failed", step)
     assert named in log
@@ -158,7 +142,8 @@ def test_a_broken_day_stops_before_publication_and_publishes_once_it_is_fixed(
     assert online_generation(platform.settings) == generation
 
 
-def test_the_fixed_day_publishes(platform: Platform, airflow: AirflowClient) -> None:
+@pytest.mark.usefixtures("backfills")
+def test_a_broken_day_that_is_fixed_publishes(platform: Platform, airflow: AirflowClient) -> None:
     published, generation = fingerprints(platform.settings), online_generation(platform.settings)
 
     [run] = run_backfill(platform, airflow, LAST_DAY, LAST_DAY)
@@ -169,6 +154,7 @@ def test_the_fixed_day_publishes(platform: Platform, airflow: AirflowClient) -> 
     assert online_generation(platform.settings) > generation
 
 
+@pytest.mark.usefixtures("backfills")
 def test_the_history_starts_on_the_first_day(platform: Platform) -> None:
     days = {row["snapshot_date"] for row in mart_rows(platform.settings, "agg_subscribers_daily")}
 

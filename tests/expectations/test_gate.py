@@ -105,7 +105,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
             "duplicated subscription period",
         ),
         (
-            "update `{audit}.agg_subscribers_daily` set mrr_usd_amount = cast(10.88 as numeric(38, 9)) where true",
+            "update `{audit}.agg_subscribers_daily` set mrr_usd_amount = 10.88 where true",
             "MRR identity",
         ),
         ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
