@@ -142,7 +142,8 @@ def _run_checkpoint(
         keys[suite.model] = suite.key
     outcomes: list[ExpectationOutcome] = []
     pages: list[Any] = []
-    run_id = RunIdentifier(run_name=f"{window.start_date}..{window.end_date}")
+    # Without a time, Great Expectations reads the name as one: "…-12-31" as the UTC offset of 31 hours.
+    run_id = RunIdentifier(run_name=f"{window.start_date}..{window.end_date}", run_time=datetime.now(UTC))
     for definition in definitions:
         model = definition.name.split(":")[0]
         results = _check(context, definition, {"result_format": "BOOLEAN_ONLY"}, run_id)

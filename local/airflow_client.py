@@ -82,6 +82,26 @@ class AirflowClient:
             for run in runs
         ]
 
+    def run(self, dag_id: str, run_id: str, timeout_seconds: float) -> DagRun:
+        """Wait for one run to finish, well or not.
+
+        Raises:
+            TimeoutError: it has not.
+        """
+        return self.wait_for_runs(dag_id, lambda run: run.run_id == run_id, 1, timeout_seconds)[0]
+
+    def wait_for_backfills(self, dag_id: str, timeout_seconds: float) -> None:
+        """Wait until no backfill is open: Airflow allows one at a time, and closes it half a minute late.
+
+        Raises:
+            TimeoutError: one is still open.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while any(b["completed_at"] is None for b in self._get("/backfills", dag_id=dag_id)["backfills"]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"a backfill of {dag_id} is still open after {timeout_seconds:.0f} s")
+            time.sleep(1)
+
     def tasks(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """The run's task instances."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"

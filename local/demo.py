@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +31,7 @@ from serving.client import OfferReader
 _DAY = timedelta(days=1)
 _DATA_FOLDERS = ("company", "bigquery", "gcs", "data_docs", "validation_results", "postgres", "airflow")
 SEED = 2026
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class DemoFailedError(RuntimeError):
@@ -44,6 +46,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=3, help="days backfilled through Airflow")
     parser.add_argument("--state-dir", type=Path, default=Path(".segue"))
     arguments = parser.parse_args()
+    # The demo tells its own story; the steps' logs would only repeat it.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         demo(arguments.accounts, arguments.history, arguments.days, arguments.state_dir.resolve())
     except DemoFailedError as error:
@@ -63,7 +67,8 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
     first_day, last_history_day = spec.first_day, yesterday - days * _DAY
 
     def say(step: str, line: str) -> None:
-        console.print(f"[dim]{time.monotonic() - started:4.0f} s[/dim]  [bold]{step:<9}[/bold] {line}")
+        seconds = time.monotonic() - started
+        console.print(f"[dim]{seconds:4.0f} s[/dim]  [bold]{step:<9}[/bold] {line}", soft_wrap=True)
 
     def progress(line: str) -> None:
         say("start", line)
@@ -127,6 +132,7 @@ def _backfill(
 ) -> None:
     """The last days through the scheduler, with a line whenever a run or its tasks move on."""
     client.wait_for_dags({"daily_marts", "offer_segments"}, 120)
+    client.wait_for_backfills("daily_marts", 120)
     days = {str(first + _DAY * n) for n in range((last - first).days + 1)}
     say("backfill", f"airflow backfill create --dag-id daily_marts --from-date {first} --to-date {last}")
     airflow_backfill(embedded, first, last)

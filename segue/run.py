@@ -48,13 +48,18 @@ def land(settings: Settings, start_date: date, end_date: date) -> RunWindow:
     ``settings.restatement_days``); a longer range is built as asked. Earlier arrival days that never landed
     are landed first, so that runs may come in any order.
 
+    Days before the very first arrival have no files and need none: they are built from what the first
+    arrival tells about them, as a billing export does that is made once.
+
     Raises:
         LandingError: a file is missing, unreadable or breaks its contract as a whole.
     """
     from loaders.landing import days
 
-    days.land_through(settings, start_date, end_date)
-    as_of = days.contiguous_landed_day(settings, end_date)
+    earliest = days.first_arrival_day(settings) or start_date
+    last = max(end_date, earliest)
+    days.land_through(settings, max(start_date, earliest), last)
+    as_of = days.contiguous_landed_day(settings, last)
     first = days.reach(settings, end_date) if start_date == end_date else start_date
     return RunWindow(start_date=first, end_date=end_date, as_of_date=as_of)
 

@@ -37,9 +37,14 @@ def missing_days(settings: Settings, through: date) -> list[date]:
     Counting from the first day with files, not from the first landed one, lets a backfill begin at its end.
     """
     landed = _landed_days(settings)
-    first = min([*landed, *_days_with_files(settings), through])
+    first = min(first_arrival_day(settings) or through, through)
     span = [first + _DAY * n for n in range((through - first).days + 1)]
     return [day for day in span if day not in landed]
+
+
+def first_arrival_day(settings: Settings) -> date | None:
+    """The first day that landed or has files; None before anything arrived."""
+    return min([*_landed_days(settings), *_days_with_files(settings)], default=None)
 
 
 def contiguous_landed_day(settings: Settings, day: date) -> date:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+import structlog
 import typer
 
 from segue.cli import company, generations, land, local, lookup, run
@@ -10,8 +13,16 @@ app = typer.Typer(
     name="segue",
     no_args_is_help=True,
     add_completion=False,
-    help="Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable.",
 )
+
+
+@app.callback()
+def configure() -> None:
+    """Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable."""
+    # Standard output belongs to the answer, which may be JSON.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 app.add_typer(local.app, name="local")
 app.command("company")(company.company)
 app.add_typer(land.app, name="land")

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="generations", no_args_is_help=True, help=__doc__)
+app = typer.Typer(
+    name="generations", no_args_is_help=True, help="What was loaded into Bigtable: list, verify, go back."
+)
 
 Generation = Annotated[int, typer.Argument(help="Generation in milliseconds, as `list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

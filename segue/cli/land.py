@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="land", no_args_is_help=True, help=__doc__)
+app = typer.Typer(
+    name="land", no_args_is_help=True, help="Arrival days into raw; billing exports into landing files."
+)
 
 Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Arrival day (UTC), YYYY-MM-DD.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

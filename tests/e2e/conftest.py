@@ -71,6 +71,7 @@ def run_backfill(
     backwards: bool = False,
 ) -> list[DagRun]:
     """Backfill [first, last] with the command line and wait for its runs."""
+    airflow.wait_for_backfills("daily_marts", 120)
     days = {str(first + DAY * n) for n in range((last - first).days + 1)}
     airflow_backfill(platform, first, last, backwards=backwards, max_active_runs=2)
     airflow.unpause("daily_marts")

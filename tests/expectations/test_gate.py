@@ -89,6 +89,18 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
     assert "fct_subscription_daily" in result.data_docs.read_text()
 
 
+def test_the_last_day_of_a_month_is_no_time_zone(settings: Settings) -> None:
+    """Great Expectations reads a run's name as its time when it gets no other, and "-31" as a UTC offset."""
+    from expectations.gate import validate
+
+    first, last = date(2026, 3, 1), date(2026, 3, 31)
+    ensure_dataset(bigquery_client(settings), settings, settings.audit_dataset(last))
+    tables = AUDIT_TABLES.replace("2026-03-12", "2026-04-03").replace("2026-03-10", "2026-03-31")
+    change(settings, f"{settings.project_id}.{settings.audit_dataset(last)}", tables)
+
+    assert validate(settings, first, last, last).failures == []
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
