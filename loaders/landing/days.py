@@ -37,7 +37,7 @@ def missing_days(settings: Settings, through: date) -> list[date]:
     Counting from the first day with files, not from the first landed one, lets a backfill begin at its end.
     """
     landed = _landed_days(settings)
-    first = min(first_arrival_day(settings) or through, through)
+    first = min([*landed, *_days_with_files(settings), through])
     span = [first + _DAY * n for n in range((through - first).days + 1)]
     return [day for day in span if day not in landed]
 

@@ -1,0 +1,67 @@
+"""Which days a run lands, builds and knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.errors import LandingError
+from loaders.landing.schema import arrow_schema
+from segue.run import RunWindow, land
+from segue.settings import Settings
+
+FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
+LONG_BEFORE = date(2024, 1, 1)
+
+
+@pytest.fixture
+def settings(world: Callable[..., Settings]) -> Settings:
+    return world("run")
+
+
+def deliver(settings: Settings, *days: date) -> None:
+    """An empty file of every table on each day."""
+    for contract in CONTRACTS.values():
+        schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
+        for day in days:
+            folder = Path(urlparse(settings.landing_files_root).path) / contract.table / str(day)
+            folder.mkdir(parents=True)
+            pq.write_table(schema.empty_table(), folder / "p0.parquet")
+
+
+def test_a_range_is_built_as_asked(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND, THIRD)
+
+    assert land(settings, FIRST, SECOND) == RunWindow(FIRST, SECOND, as_of_date=SECOND)
+
+
+def test_days_before_the_first_arrival_are_built_from_it(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND)
+
+    assert land(settings, LONG_BEFORE, FIRST) == RunWindow(LONG_BEFORE, FIRST, as_of_date=FIRST)
+
+
+def test_a_range_that_ends_before_the_first_arrival_knows_it(settings: Settings) -> None:
+    deliver(settings, FIRST)
+    year_end = date(2024, 12, 31)
+
+    assert land(settings, LONG_BEFORE, year_end) == RunWindow(LONG_BEFORE, year_end, as_of_date=FIRST)
+
+
+def test_after_the_first_arrival_no_day_may_be_missing(settings: Settings) -> None:
+    deliver(settings, FIRST, THIRD)
+
+    with pytest.raises(LandingError, match="2026-03-02: no file has arrived"):
+        land(settings, LONG_BEFORE, THIRD)
+
+
+def test_without_any_arrival_the_first_day_asked_is_missing(settings: Settings) -> None:
+    with pytest.raises(LandingError, match="2024-01-01: no file has arrived"):
+        land(settings, LONG_BEFORE, FIRST)
