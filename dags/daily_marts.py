@@ -9,6 +9,7 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, get_curren
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
+from loaders.warehouse.dbt_producer import RebuildingProducer
 from segue.settings import get_settings
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ with DAG(
             | {"history_start_date": str(settings.history_start_date), "raw_dataset": settings.raw_dataset},
         },
     )
+
+    dag.get_task("build.dbt_producer_watcher").__class__ = RebuildingProducer
 
     @task(doc_md="Great Expectations over the partitions in audit; a critical failure ends the run here.")
     def validate(window: dict[str, str]) -> dict[str, int]:

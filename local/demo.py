@@ -154,9 +154,7 @@ def _backfill(
                 say("airflow", f"daily_marts {dag_run.day} {line}")
 
     try:
-        runs = client.wait_for_runs(
-            "daily_marts", lambda r: r.run_type == "backfill" and r.day in days, len(days), 600, show
-        )
+        runs = client.wait_for_runs("daily_marts", lambda r: r.day in days, len(days), 600, show)
     except TimeoutError as error:
         raise DemoFailedError(str(error)) from error
     failed = [dag_run.day for dag_run in runs if dag_run.state != "success"]

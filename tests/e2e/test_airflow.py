@@ -17,7 +17,7 @@ from segue.settings import Settings
 from tests.e2e.conftest import FIRST_DAY, LAST_DAY
 from tests.marts import fingerprints, mart_rows
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def failed_log(airflow: AirflowClient, run: DagRun) -> tuple[str, str]:

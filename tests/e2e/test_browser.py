@@ -14,7 +14,7 @@ from local.airflow_client import DagRun
 from local.platform import Platform
 from segue.settings import PROJECT_ROOT
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 SCREENSHOTS = PROJECT_ROOT / "docs" / "images"
 """Where the README's pictures are; they are renewed when SEGUE_KEEP_SCREENSHOTS is set."""
