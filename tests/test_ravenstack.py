@@ -1,0 +1,215 @@
+"""A foreign company's billing export, from its CSV files to a lookup, against pandas over the same files.
+
+What pandas computes here shares no code and no intermediate with the pipeline: a subscription is active at
+the end of a day when it started by that day and its end, the first day without service, is a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+import structlog
+from click.testing import Result
+from typer.testing import CliRunner
+
+from loaders.warehouse.client import bigquery_client, run
+from segue.cli import app
+from segue.settings import PROJECT_ROOT, Settings
+from serving.client import OfferReader, Outcome
+
+DATA = PROJECT_ROOT.parent / "shared" / "data" / "ravenstack"
+MAP = PROJECT_ROOT / "docs" / "examples" / "ravenstack.map.yml"
+ARRIVAL = "2025-01-01"
+DAYS = pd.date_range("2023-01-01", "2024-12-31")
+MONTH_ENDS = pd.date_range("2023-01-31", "2024-12-31", freq="ME")
+LAST = DAYS[-1]
+
+pytestmark = pytest.mark.skipif(
+    not (DATA / "subscriptions.csv").exists(), reason=f"the RavenStack export is not in {DATA}"
+)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The export's two years, published and loaded, and what the commands said about it."""
+
+    settings: Settings
+    landing: str
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a statement, in which ``marts.x`` means this world's."""
+        found = run(bigquery_client(self.settings), sql, settings=self.settings)
+        return [tuple(row.values()) for row in found]
+
+
+def segue(*arguments: str) -> Result:
+    """Run the command line in this process."""
+    try:
+        return CliRunner().invoke(app, list(arguments))
+    finally:
+        # The command line logs to the stream that the runner has just closed.
+        structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module")
+def platform(world: Callable[..., Settings], bigtable_emulator: str) -> Iterator[Platform]:
+    """Three commands, as a newcomer with an export would type them; the last one is each test's own."""
+    settings = world("ravenstack", bigtable_emulator_host=bigtable_emulator, dbt_threads=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segue.settings.get_settings", lambda: settings)
+        export = str(DATA / "subscriptions.csv")
+        landing = segue("land", "periods", export, "--map", str(MAP), "--arrival-date", ARRIVAL)
+        assert landing.exit_code == 0, landing.output
+        # All 731 days at once: a minute, where 24 single month ends would pay for dbt 24 times.
+        history = segue("run", f"{DAYS[0]:%Y-%m-%d}", f"{LAST:%Y-%m-%d}")
+        assert history.exit_code == 0, f"{history.output}\n{history.exception}"
+        yield Platform(settings, landing.output)
+
+
+@pytest.fixture(scope="module")
+def accounts() -> pd.DataFrame:
+    return pd.read_csv(DATA / "accounts.csv")
+
+
+@pytest.fixture(scope="module")
+def subscriptions(accounts: pd.DataFrame) -> pd.DataFrame:
+    """The export with its market, and with its MRR as exact decimals."""
+    found = pd.read_csv(DATA / "subscriptions.csv", parse_dates=["start_date", "end_date"])
+    found = found.merge(accounts[["account_id", "country"]], on="account_id")
+    found["market"] = found["country"].replace("UK", "GB")
+    found["kind"] = found["plan_tier"].map({"Basic": "basic", "Pro": "individual", "Enterprise": "family"})
+    found["mrr"] = [_mrr(row) for row in found.itertuples()]
+    return found
+
+
+def _mrr(row: Any) -> Decimal:
+    if row.is_trial:
+        return Decimal(0)
+    if row.billing_frequency == "annual":
+        return (Decimal(row.arr_amount) / 12).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    return Decimal(row.mrr_amount)
+
+
+def active_at_end_of(day: pd.Timestamp, subscriptions: pd.DataFrame) -> pd.DataFrame:
+    is_open = subscriptions["end_date"].isna() | (subscriptions["end_date"] > day)
+    return subscriptions[(subscriptions["start_date"] <= day) & is_open]
+
+
+def test_every_row_of_the_export_lands(
+    platform: Platform, accounts: pd.DataFrame, subscriptions: pd.DataFrame
+) -> None:
+    assert "5,000 of 5,000 periods and 500 of 500 accounts" in platform.landing
+    assert platform.rows("select count(*) from quarantine.subscription_events") == [(0,)]
+    trials = int(subscriptions["is_trial"].sum())
+    assert dict(platform.rows("select event_type, count(*) from raw.subscription_events group by 1")) == {
+        "expired": subscriptions["end_date"].notna().sum(),
+        "started": len(subscriptions) - trials,
+        "trial_started": trials,
+    }
+    assert (
+        dict(platform.rows("select market, count(*) from raw.accounts group by 1"))
+        == accounts["country"].replace("UK", "GB").value_counts().to_dict()
+    )
+
+
+def test_every_expectation_holds_on_two_years(platform: Platform) -> None:
+    [(expectations, failed)] = platform.rows(
+        "select count(*), countif(not success) from ops.validation_results"
+    )
+    assert (expectations > 50, failed) == (True, 0)
+
+
+def test_active_subscriptions_payers_and_mrr_of_every_day_are_those_of_pandas(
+    platform: Platform, subscriptions: pd.DataFrame
+) -> None:
+    expected = []
+    for day in DAYS:
+        active = active_at_end_of(day, subscriptions)
+        paid = active[~active["is_trial"]]
+        counts = (len(active), len(paid), paid["account_id"].nunique(), sum(active["mrr"], Decimal(0)))
+        if len(active):
+            expected.append((day.date(), *counts))
+
+    found = platform.rows("""
+        select snapshot_date, count(*), countif(is_paid), count(distinct if(is_paid, account_id, null)),
+            sum(mrr_usd_amount)
+        from marts.fct_subscription_daily where was_active_at_day_end group by 1 order by 1
+    """)
+
+    assert found == expected
+    by_account = platform.rows("""
+        select snapshot_date, countif(is_paid), sum(mrr_usd_amount)
+        from marts.fct_subscriber_daily where was_active_at_day_end group by 1 order by 1
+    """)
+    assert by_account == [(day, payers, mrr) for day, _, _, payers, mrr in expected]
+
+
+def test_counts_and_mrr_of_every_month_by_market_and_plan_are_those_of_pandas(
+    platform: Platform, subscriptions: pd.DataFrame
+) -> None:
+    expected = []
+    for day in MONTH_ENDS:
+        for (market, kind), active in active_at_end_of(day, subscriptions).groupby(["market", "kind"]):
+            trials = int(active["is_trial"].sum())
+            counts = (len(active), len(active) - trials, trials, active["account_id"].nunique())
+            expected.append((day.date(), market, kind, *counts, sum(active["mrr"], Decimal(0))))
+
+    month_ends = ", ".join(f"date '{day:%Y-%m-%d}'" for day in MONTH_ENDS)
+    found = platform.rows(f"""
+        select snapshot_date, market, plan_kind, active_subscriptions, paid_subscriptions,
+            trial_subscriptions, payers, mrr_usd_amount
+        from marts.agg_subscribers_daily where snapshot_date in ({month_ends}) order by 1, 2, 3
+    """)
+
+    assert found == expected
+    assert len({row[0] for row in found}) == 24
+
+
+def expected_offer(mine: pd.DataFrame) -> str | None:
+    """The offer for an account with these subscriptions on the last day, by the rules of offer_segments."""
+    # What ends on the day it starts has given no service: it is neither paid for nor lost.
+    served = mine[mine["start_date"] != mine["end_date"]]
+    active = active_at_end_of(LAST, served)
+    if active.empty:
+        days_away = (LAST - served["end_date"].max()).days
+        return "winback-3-months" if not served["is_trial"].all() and 7 <= days_away <= 180 else None
+    speaks = active.sort_values(["is_trial", "start_date", "subscription_id"]).iloc[0]
+    is_loyal = (LAST - active["start_date"].min()).days >= 30
+    is_monthly = speaks["kind"] == "individual" and speaks["billing_frequency"] == "monthly"
+    is_staying = active["auto_renew_flag"].any() and not active["is_trial"].all()
+    return "annual-switch" if is_loyal and is_monthly and is_staying else None
+
+
+def test_every_account_is_looked_up_with_the_offer_that_its_subscriptions_deserve(
+    platform: Platform, subscriptions: pd.DataFrame
+) -> None:
+    expected = {str(account): expected_offer(mine) for account, mine in subscriptions.groupby("account_id")}
+
+    with OfferReader.open(platform.settings, now=lambda: datetime(2025, 1, 1, 12, tzinfo=UTC)) as reader:
+        answers = reader.lookup_many(list(expected))
+
+    found = {answer.account_id: [offer.offer_id for offer in answer.offers] for answer in answers}
+    assert found == {account: [offer] if offer else [] for account, offer in expected.items()}
+    assert {answer.account_id for answer in answers if answer.outcome is Outcome.FOUND} == {
+        account for account, offer in expected.items() if offer
+    }
+    assert {answer.outcome for answer in answers} == {Outcome.FOUND, Outcome.UNKNOWN}
+
+
+@pytest.mark.usefixtures("platform")
+def test_the_command_line_says_that_offers_of_2024_have_run_out(subscriptions: pd.DataFrame) -> None:
+    account = next(
+        account for account, mine in subscriptions.groupby("account_id") if expected_offer(mine) is not None
+    )
+
+    answer = segue("lookup", str(account), "--json")
+
+    assert answer.exit_code == 5, answer.output
+    assert '"outcome": "expired"' in answer.stdout
+    assert '"segment_date": "2024-12-31"' in answer.stdout
