@@ -48,11 +48,11 @@ def _window(key: str) -> str:
     return f"{{{{ ti.xcom_pull(task_ids='land')['{key}'] }}}}"
 
 
-def _only_tables(node: DbtNode, **kwargs: Any) -> Any:
-    """A task for every table; staging views cost nothing to build and would only crowd the graph."""
+def _only_published(node: DbtNode, **kwargs: Any) -> Any:
+    """A task for every published mart; one for each staging view would only crowd the graph."""
     from cosmos.airflow.graph import create_airflow_task, create_task_metadata
 
-    if node.config.get("materialized") == "view":
+    if not node.config.get("meta", {}).get("published"):
         return None
     metadata = create_task_metadata(
         node=node,
@@ -125,10 +125,13 @@ with DAG(
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.AFTER_EACH,
             emit_datasets=False,
-            node_converters={DbtResourceType.MODEL: _only_tables},
+            node_converters={DbtResourceType.MODEL: _only_published},
         ),
         operator_args={
-            "poke_interval": 2,
+            "poke_interval": 1,
+            # A deferred sensor that resumes while its first half is still being reported is failed by the
+            # scheduler; these wait for seconds only.
+            "deferrable": False,
             "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
             "vars": {key: _window(key) for key in ("start_date", "end_date", "as_of_date", "audit_dataset")}
             | {"history_start_date": str(settings.history_start_date), "raw_dataset": settings.raw_dataset},
