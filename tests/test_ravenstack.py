@@ -15,8 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import structlog
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from loaders.warehouse.client import bigquery_client, run
 from segue.cli import app
@@ -172,13 +171,12 @@ def test_counts_and_mrr_of_every_month_by_market_and_plan_are_those_of_pandas(
 
 
 def expected_offer(mine: pd.DataFrame) -> str | None:
-    """The offer for an account with these subscriptions on the last day, by the rules of offer_segments."""
-    # What ends on the day it starts has given no service: it is neither paid for nor lost.
-    served = mine[mine["start_date"] != mine["end_date"]]
-    active = active_at_end_of(LAST, served)
-    if active.empty:
-        days_away = (LAST - served["end_date"].max()).days
-        return "winback-3-months" if not served["is_trial"].all() and 7 <= days_away <= 180 else None
+    """The offer for an account with these subscriptions on the last day, by the rules of offer_segments.
+
+    Every account of the export is still subscribed on that day: nobody is won back, and without listening
+    nobody is offered a trial.
+    """
+    active = active_at_end_of(LAST, mine)
     speaks = active.sort_values(["is_trial", "start_date", "subscription_id"]).iloc[0]
     is_loyal = (LAST - active["start_date"].min()).days >= 30
     is_monthly = speaks["kind"] == "individual" and speaks["billing_frequency"] == "monthly"
