@@ -27,7 +27,7 @@ browser:
 	@command -v chromium >/dev/null || bash local/install_debian.sh chromium
 
 demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
-	@$(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
+	@GRPC_VERBOSITY=ERROR $(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
 
 test: setup browser lint ## Lint, type-check and run every test
 	@$(RUN) pytest -q
