@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, get_current_context, task
@@ -11,6 +11,7 @@ from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, Loa
 
 from loaders.warehouse.dbt_producer import RebuildingProducer
 from segue.settings import get_settings
+from segue.task_defaults import task_defaults
 
 if TYPE_CHECKING:
     from cosmos.dbt.graph import DbtNode
@@ -81,14 +82,7 @@ with DAG(
         ),
         "end_date": Param(None, type=["null", "string"], format="date", description="Last day of a range."),
     },
-    default_args={
-        "owner": "subscriptions-data",
-        "retries": settings.task_retries,
-        "retry_delay": timedelta(seconds=settings.task_retry_delay_seconds),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=30),
-        "execution_timeout": timedelta(hours=2),
-    },
+    default_args=task_defaults(settings),
 ) as dag:
 
     @task(doc_md="Lands the arrival day (and earlier ones that are missing) and decides which days to build.")

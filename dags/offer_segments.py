@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from segue.settings import get_settings
+from segue.task_defaults import task_defaults
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 
@@ -40,14 +41,7 @@ with DAG(
             None, type=["null", "string"], format="date", description="Day to load, when triggered by hand."
         )
     },
-    default_args={
-        "owner": "subscriptions-data",
-        "retries": settings.task_retries,
-        "retry_delay": timedelta(seconds=settings.task_retry_delay_seconds),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=30),
-        "execution_timeout": timedelta(hours=2),
-    },
+    default_args=task_defaults(settings),
 ) as dag:
 
     @task(doc_md="The newest day among the asset events that started this run, or the parameter.")

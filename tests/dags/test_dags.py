@@ -1,0 +1,114 @@
+"""The DAG files: what they declare, and that reading them stays cheap."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loaders.warehouse.build import parse
+from segue.settings import PROJECT_ROOT, Settings
+
+# Runs in a process of its own: importing Airflow decides its home folder for the whole process.
+READ_DAGS = """
+import json, sys
+import airflow.sdk, cosmos
+before = set(sys.modules)
+import daily_marts, offer_segments
+loaded = set(sys.modules) - before
+
+def described(dag):
+    return {
+        "timetable": type(dag.timetable).__name__,
+        "catchup": dag.catchup,
+        "tags": sorted(dag.tags),
+        "params": sorted(dag.params),
+        "documented": bool(dag.doc_md),
+        "owners": sorted({task.owner for task in dag.tasks}),
+        "retries": sorted({task.retries for task in dag.tasks}),
+        "backoff": sorted({bool(task.retry_exponential_backoff) for task in dag.tasks}),
+        "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+    }
+
+dags = {dag.dag_id: described(dag) for dag in (daily_marts.dag, offer_segments.dag)}
+print("JSON" + json.dumps({"dags": dags, "loaded": sorted(loaded)}))
+"""
+
+HEAVY = (
+    "great_expectations",
+    "dbt.cli",
+    "google.cloud.bigquery",
+    "google.cloud.bigtable",
+    "pyarrow",
+    "pandas",
+)
+"""Modules of seconds each, which belong inside the tasks: the files are read again and again."""
+
+
+@pytest.fixture(scope="module")
+def read(world: Callable[..., Settings]) -> dict[str, Any]:
+    """Both DAG files, read the way the dag processor does."""
+    settings = world("dags")
+    parse(settings)
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(settings.state_dir / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+        "PYTHONPATH": f"{PROJECT_ROOT / 'dags'}{os.pathsep}{PROJECT_ROOT}",
+        "SEGUE_ENV_FILE": os.devnull,
+        "SEGUE_STATE_DIR": str(settings.state_dir),
+        "SEGUE_TASK_RETRIES": "3",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", READ_DAGS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout.split("JSON")[-1])
+    return answer
+
+
+def test_reading_the_dag_files_loads_nothing_heavy(read: dict[str, Any]) -> None:
+    assert [module for module in read["loaded"] if module.startswith(HEAVY)] == []
+
+
+@pytest.mark.parametrize("dag_id", ["daily_marts", "offer_segments"])
+def test_a_dag_tells_an_operator_whose_it_is_and_what_to_do(read: dict[str, Any], dag_id: str) -> None:
+    dag = read["dags"][dag_id]
+
+    assert dag["documented"]
+    assert "subscriptions" in dag["tags"]
+    assert dag["owners"] == ["subscriptions-data"]
+    assert (dag["retries"], dag["backoff"], dag["catchup"]) == ([3], [True], False)
+
+
+def test_the_daily_run_covers_a_data_interval_and_takes_a_range(read: dict[str, Any]) -> None:
+    dag = read["dags"]["daily_marts"]
+
+    assert dag["timetable"] == "CronDataIntervalTimetable"
+    assert dag["params"] == ["end_date", "start_date"]
+
+
+def test_nothing_is_published_that_was_not_built_whole_and_validated(read: dict[str, Any]) -> None:
+    tasks = read["dags"]["daily_marts"]["tasks"]
+
+    assert "validate" in tasks["publish"]
+    assert "build.dbt_producer_watcher_done" in tasks["validate"]
+    assert tasks["build.dbt_producer_watcher"] == ["land"]
+
+
+def test_every_published_mart_has_a_task(read: dict[str, Any]) -> None:
+    tasks = read["dags"]["daily_marts"]["tasks"]
+
+    assert sorted(task for task in tasks if task.endswith("_run")) == [
+        "build.agg_conversions_daily_run",
+        "build.agg_subscribers_daily_run",
+        "build.fct_offer_journey_run",
+        "build.fct_subscriber_daily_run",
+        "build.fct_subscription_daily_run",
+        "build.offer_segments_run",
+    ]
