@@ -20,15 +20,8 @@ from tests.dbt.conftest import (
     plan,
     rate,
 )  # fmt: skip
+from tests.marts import MARTS
 
-MARTS = {
-    "fct_subscription_daily": "snapshot_date",
-    "fct_subscriber_daily": "snapshot_date",
-    "agg_subscribers_daily": "snapshot_date",
-    "fct_offer_journey": "journey_date",
-    "agg_conversions_daily": "journey_date",
-    "offer_segments": "segment_date",
-}
 AS_OF = "2026-03-10"
 
 
