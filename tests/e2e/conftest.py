@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -32,9 +34,11 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory, company: Path) -> Iterator[local_platform.Platform]:
+def platform(company: Path) -> Iterator[local_platform.Platform]:
     """Everything running, the history built as one range, the last three days not yet."""
-    state = tmp_path_factory.mktemp("platform")
+    # Not in pytest's own folder: every pytest that starts closes that to others, and with it to the user that
+    # PostgreSQL runs as where the tests are root's.
+    state = Path(tempfile.mkdtemp(prefix="segue-e2e-"))
     generate(SPEC, company, landing=state / "gcs" / local_platform.LANDING_BUCKET)
     # A broken day shall fail at once; what retries are for is not tested here.
     os.environ["SEGUE_TASK_RETRIES"] = "0"
@@ -44,6 +48,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, company: Path) -> Iterato
         yield started
     finally:
         local_platform.down(state)
+        shutil.rmtree(state, ignore_errors=True)
         del os.environ["SEGUE_TASK_RETRIES"]
 
 
