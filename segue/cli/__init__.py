@@ -19,8 +19,9 @@ app = typer.Typer(
 @app.callback()
 def configure() -> None:
     """Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable."""
-    # Standard output belongs to the answer, which may be JSON.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # Standard output belongs to the answer, which may be JSON; standard error is looked up at every line,
+    # because whoever calls the command line from Python may exchange it.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 app.add_typer(local.app, name="local")
