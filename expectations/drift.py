@@ -6,10 +6,10 @@ import math
 from datetime import date, timedelta
 from typing import Any
 
-from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from expectations.suites.suite import MartSuite, row_count_between
+from loaders.warehouse.client import get_table, run
 from segue.settings import Settings
 
 TRAILING_DAYS = 7
@@ -17,16 +17,15 @@ TRAILING_DAYS = 7
 
 def trailing_counts(client: bigquery.Client, settings: Settings, suite: MartSuite, day: date) -> list[int]:
     """Rows per published day in the week before ``day``; days without a publication are left out."""
-    table = f"`{settings.project_id}.{settings.marts_dataset}.{suite.model}`"
+    table_id = f"{settings.project_id}.{settings.marts_dataset}.{suite.model}"
+    if get_table(client, table_id) is None:
+        return []
     sql = (
-        f"select count(*) as row_count from {table} "
+        f"select count(*) as row_count from `{table_id}` "
         f"where {suite.day_column} between date '{day - timedelta(days=TRAILING_DAYS)}' "
         f"and date '{day - timedelta(days=1)}' group by {suite.day_column}"
     )
-    try:
-        return [row.row_count for row in client.query_and_wait(sql)]
-    except NotFound:
-        return []
+    return [row.row_count for row in run(client, sql, settings=settings)]
 
 
 def tolerated_rows(counts: list[int], drift: float) -> tuple[int, int] | None:

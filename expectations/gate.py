@@ -106,7 +106,6 @@ def run_suites(settings: Settings, start_date: date, end_date: date, as_of_date:
     window = AuditWindow(
         project=settings.project_id,
         audit_dataset=settings.audit_dataset(end_date),
-        marts_dataset=settings.marts_dataset,
         start_date=start_date,
         end_date=end_date,
     )

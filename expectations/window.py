@@ -12,17 +12,12 @@ class AuditWindow:
 
     project: str
     audit_dataset: str
-    marts_dataset: str
     start_date: date
     end_date: date
 
     def table(self, model: str) -> str:
         """The quoted name of a model as this run built it."""
         return f"`{self.project}.{self.audit_dataset}.{model}`"
-
-    def published(self, mart: str) -> str:
-        """The quoted name of a mart as analysts see it."""
-        return f"`{self.project}.{self.marts_dataset}.{mart}`"
 
     def days(self, column: str, restates_days: int = 0) -> str:
         """The constant partition filter of the window."""
