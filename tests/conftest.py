@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import pytest
 
+from local.services.bigquery import import_spatial_extension
 from segue.settings import PROJECT_ROOT, Settings
 
 pytest_plugins = ["tests.bigtable_fixture"]
@@ -51,6 +52,7 @@ def _emulator_binary() -> Path:
         pytest.fail(
             f"no BigQuery emulator at {binary}: run `make up` once or set SEGUE_BQEMULATOR_BIN", pytrace=False
         )
+    import_spatial_extension(binary)
     return binary
 
 

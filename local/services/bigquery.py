@@ -78,9 +78,18 @@ def prepare(state_dir: Path) -> None:
             {"UV_PROJECT_ENVIRONMENT": str(environment)},
         )
         stamp.write_text(lock)
-    # DuckDB would download its spatial extension; this puts the packaged one in its place (0.2 s, every
-    # time, because that place is the user's home and not our environment).
-    python = binary(state_dir).with_name("python")
+    import_spatial_extension(binary(state_dir))
+
+
+def import_spatial_extension(emulator: Path) -> None:
+    """Put DuckDB's packaged spatial extension where the emulator looks for it, which would download it.
+
+    Takes 0.2 s, every time, because that place is the user's home and not our environment.
+
+    Raises:
+        ServiceError: the emulator's environment lacks the package.
+    """
+    python = emulator.with_name("python")
     _run([str(python), "-c", "from duckdb_extensions import import_extension as i; i('spatial')"], {})
 
 
