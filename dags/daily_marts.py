@@ -16,6 +16,11 @@ from segue.task_defaults import task_defaults
 if TYPE_CHECKING:
     from cosmos.dbt.graph import DbtNode
 
+WINDOW_VARIABLES = (
+    "start_date", "end_date", "as_of_date", "events_from_date", "versions_from_date", "audit_dataset",
+)  # fmt: skip
+"""What ``land`` decides and dbt is told."""
+
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 
 DOC = """
@@ -50,10 +55,10 @@ def _window(key: str) -> str:
 
 
 def _only_published(node: DbtNode, **kwargs: Any) -> Any:
-    """A task for every published mart; one for each staging view would only crowd the graph."""
+    """A task for every mart that is published by day; one for each staging view would crowd the graph."""
     from cosmos.airflow.graph import create_airflow_task, create_task_metadata
 
-    if not node.config.get("meta", {}).get("published"):
+    if node.config.get("meta", {}).get("published") != "days":
         return None
     metadata = create_task_metadata(
         node=node,
@@ -63,6 +68,10 @@ def _only_published(node: DbtNode, **kwargs: Any) -> Any:
         render_config=RenderConfig(test_behavior=kwargs["test_behavior"]),
     )
     return create_airflow_task(metadata, kwargs["dag"], kwargs["task_group"])
+
+
+def _not_shown(**_: Any) -> None:
+    """No task: seeds are built with everything else."""
 
 
 settings = get_settings()
@@ -119,7 +128,7 @@ with DAG(
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.AFTER_EACH,
             emit_datasets=False,
-            node_converters={DbtResourceType.MODEL: _only_published},
+            node_converters={DbtResourceType.MODEL: _only_published, DbtResourceType.SEED: _not_shown},
         ),
         operator_args={
             "poke_interval": 1,
@@ -127,8 +136,12 @@ with DAG(
             # scheduler; these wait for seconds only.
             "deferrable": False,
             "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
-            "vars": {key: _window(key) for key in ("start_date", "end_date", "as_of_date", "audit_dataset")}
-            | {"history_start_date": str(settings.history_start_date), "raw_dataset": settings.raw_dataset},
+            "vars": {key: _window(key) for key in WINDOW_VARIABLES}
+            | {
+                "history_start_date": str(settings.history_start_date),
+                "raw_dataset": settings.raw_dataset,
+                "history_dataset": settings.history_dataset,
+            },
         },
     )
 
@@ -158,7 +171,9 @@ with DAG(
         from segue.run import RunWindow
 
         days = RunWindow.from_dict(window)
-        publication = publish_marts(get_settings(), days.start_date, days.end_date, days.as_of_date)
+        publication = publish_marts(
+            get_settings(), days.start_date, days.end_date, days.as_of_date, history=days.history
+        )
         drop_audit(get_settings(), days.end_date)
         get_current_context()["outlet_events"][SEGMENTS].extra = {"segment_date": window["end_date"]}
         return publication.summary()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
+from loaders.warehouse.history import HistoryWindow, history_window
 from segue.settings import Settings
 
 StepReport = Callable[[str, str], None]
@@ -17,11 +18,13 @@ StepReport = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class RunWindow:
-    """The UTC days a run builds, both inclusive, and the last arrival day it may read."""
+    """The UTC days a run builds, both inclusive, the last arrival day it may read, and what it builds of the
+    subscription history on the way."""
 
     start_date: date
     end_date: date
     as_of_date: date
+    history: HistoryWindow
 
     def to_dict(self) -> dict[str, str]:
         """ISO strings, for XCom and JSON."""
@@ -29,6 +32,10 @@ class RunWindow:
             "start_date": self.start_date.isoformat(),
             "end_date": self.end_date.isoformat(),
             "as_of_date": self.as_of_date.isoformat(),
+            "events_from_date": self.history.events_from_date.isoformat(),
+            "versions_from_date": self.history.versions_from_date.isoformat(),
+            "raw_read_at": self.history.raw_read_at.isoformat(),
+            "code_version": self.history.code_version,
         }
 
     @classmethod
@@ -38,6 +45,12 @@ class RunWindow:
             start_date=date.fromisoformat(values["start_date"]),
             end_date=date.fromisoformat(values["end_date"]),
             as_of_date=date.fromisoformat(values["as_of_date"]),
+            history=HistoryWindow(
+                events_from_date=date.fromisoformat(values["events_from_date"]),
+                versions_from_date=date.fromisoformat(values["versions_from_date"]),
+                raw_read_at=datetime.fromisoformat(values["raw_read_at"]),
+                code_version=values["code_version"],
+            ),
         )
 
 
@@ -61,7 +74,7 @@ def land(settings: Settings, start_date: date, end_date: date) -> RunWindow:
     days.land_through(settings, max(start_date, earliest), last)
     as_of = days.contiguous_landed_day(settings, last)
     first = days.reach(settings, end_date) if start_date == end_date else start_date
-    return RunWindow(start_date=first, end_date=end_date, as_of_date=as_of)
+    return RunWindow(first, end_date, as_of, history_window(settings, as_of))
 
 
 def run(settings: Settings, start_date: date, end_date: date, report: StepReport) -> RunWindow:
@@ -78,14 +91,16 @@ def run(settings: Settings, start_date: date, end_date: date, report: StepReport
         parse(settings)
     window = land(settings, start_date, end_date)
     report("land", f"arrival days to {end_date}, known as of {window.as_of_date}")
-    build(settings, window.start_date, window.end_date, window.as_of_date)
+    build(settings, window.start_date, window.end_date, window.as_of_date, history=window.history)
     report("build", f"{window.start_date}..{window.end_date}")
     # Imported here because Great Expectations takes ten seconds, which a failing build need not wait for.
     from expectations.gate import validate
 
     result = validate(settings, window.start_date, window.end_date, window.as_of_date)
     report("validate", f"{len(result.outcomes)} expectations, {len(result.warnings)} warnings")
-    publication = publish(settings, window.start_date, window.end_date, window.as_of_date)
+    publication = publish(
+        settings, window.start_date, window.end_date, window.as_of_date, history=window.history
+    )
     drop_audit(settings, end_date)
     report("publish", publication.summary())
     return window

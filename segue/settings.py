@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     )
     raw_dataset: str = "raw"
     quarantine_dataset: str = "quarantine"
+    history_dataset: str = "history"
     marts_dataset: str = "marts"
     ops_dataset: str = "ops"
     audit_dataset_prefix: str = "audit"

@@ -30,3 +30,16 @@
 {% macro usd_cents(cents, usd_rate) -%}
     {{ half_even_div("(" ~ cents ~ " * cast(round(" ~ usd_rate ~ " * 1000000) as int64))", 1000000) }}
 {%- endmacro %}
+
+{# Cents a month of cents per billing interval: a year has 12 months, a week is 12/52 of one. #}
+{% macro month_cents(cents, billing_interval) -%}
+    case
+        {{ billing_interval }}
+        when 'month'
+        then {{ cents }}
+        when 'year'
+        then {{ half_even_div(cents, 12) }}
+        when 'week'
+        then {{ half_even_div("(" ~ cents ~ " * 52)", 12) }}
+    end
+{%- endmacro %}

@@ -310,3 +310,6 @@ CONTRACTS: dict[str, type[LandingRow]] = {
         DeletionRequest,
     )
 }
+
+EVENT_TABLES = ("subscription_events",)
+"""Tables that subscription events come from: every provider's own and the canonical one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -67,6 +68,22 @@ def day_files(settings: Settings, contract: type[LandingRow], day: date) -> list
         if not name.endswith(FORMATS):
             raise LandingError(f"{folder}/{name}: unknown format, expected one of {', '.join(FORMATS)}")
     return [LandingFile(f"{folder}/{name}", f"{root}/{folder}/{name}", filesystem) for name in files]
+
+
+def file_digest(file: LandingFile) -> bytes:
+    """SHA-256 of the file's bytes, read in pieces.
+
+    Raises:
+        LandingError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with file.filesystem.open_input_stream(file.path) as source:
+            while piece := source.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise LandingError(f"{file.name}: cannot be read: {error}") from error
+    return digest.digest()
 
 
 def read_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from google.cloud import bigquery
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS, LandingRow
 from loaders.landing.errors import LandingError, Refusal
-from loaders.landing.files import day_files, read_batches
-from loaders.landing.schema import bigquery_schema, raw_arrow_schema
+from loaders.landing.files import day_files, file_digest, read_batches
+from loaders.landing.schema import bigquery_schema, columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
@@ -50,6 +51,8 @@ _LEDGER_ARROW = pa.schema(
         ("rows_out", pa.int64()),
         ("rows_quarantined", pa.int64()),
         ("files", pa.int64()),
+        ("content_hash", pa.string()),
+        ("changed_at", pa.timestamp("us", tz="UTC")),
         ("detail", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
     ]
@@ -69,6 +72,8 @@ class TableLanding:
     rows_out: int = 0
     rows_quarantined: int = 0
     absent_columns: dict[str, list[str]] = field(default_factory=dict)
+    content_hash: str = ""
+    """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
 
 
 def land_days(
@@ -126,8 +131,11 @@ def _read_and_check(
 
 def _read_day(settings: Settings, scratch: Scratch, contract: type[LandingRow], day: date) -> TableLanding:
     landing = TableLanding(contract.table, day)
+    digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
     for file in day_files(settings, contract, day):
         landing.files += 1
+        digest.update(file.name.encode())
+        digest.update(file_digest(file))
         for batch in read_batches(contract, file):
             accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
             refused = [*batch.unreadable, *refused]
@@ -140,6 +148,7 @@ def _read_day(settings: Settings, scratch: Scratch, contract: type[LandingRow], 
                 scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
             if refused:
                 scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
+    landing.content_hash = digest.hexdigest()
     return landing
 
 
@@ -223,7 +232,9 @@ def _replace(
         )
     if landings:
         # By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
-        scratch.write("run_ledger", pa.Table.from_pylist(list(map(_ledger_row, landings)), _LEDGER_ARROW))
+        unchanged = _unchanged(client, settings, days)
+        rows = [_ledger_row(landing, unchanged) for landing in landings]
+        scratch.write("run_ledger", pa.Table.from_pylist(rows, _LEDGER_ARROW))
         ledger = ops_table(settings, "run_ledger")
         names = ", ".join(literal(contract.table) for contract in contracts)
         written = ", ".join(_LEDGER_ARROW.names)
@@ -263,7 +274,22 @@ def _refill(
     return statements
 
 
-def _ledger_row(landing: TableLanding) -> dict[str, object]:
+def _unchanged(
+    client: bigquery.Client, settings: Settings, days: Sequence[date]
+) -> dict[tuple[str, date, str], datetime]:
+    """When the files of a table's day, by their digest, were first what they are."""
+    rows = run(
+        client,
+        "select table_name, run_date, content_hash, changed_at "
+        f"from `{ops_table(settings, 'run_ledger')}` "
+        f"where step = 'land' and {_days_filter(days).format('run_date')}",
+        settings=settings,
+    )
+    return {(row.table_name, row.run_date, row.content_hash): row.changed_at for row in rows}
+
+
+def _ledger_row(landing: TableLanding, unchanged: dict[tuple[str, date, str], datetime]) -> dict[str, object]:
+    now = datetime.now(UTC)
     detail = {"absent_columns": landing.absent_columns} if landing.absent_columns else {}
     return {
         "run_date": landing.day,
@@ -273,6 +299,8 @@ def _ledger_row(landing: TableLanding) -> dict[str, object]:
         "rows_out": landing.rows_out,
         "rows_quarantined": landing.rows_quarantined,
         "files": landing.files,
+        "content_hash": landing.content_hash,
+        "changed_at": unchanged.get((landing.table, landing.day, landing.content_hash)) or now,
         "detail": json.dumps(detail),
-        "finished_at": datetime.now(UTC),
+        "finished_at": now,
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from filelock import FileLock
 
+from loaders.warehouse.history import HistoryWindow, whole_history
 from segue.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,8 +25,18 @@ class BuildError(RuntimeError):
     """dbt could not build the run; nothing of it may be published."""
 
 
-def dbt_vars(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> dict[str, str]:
-    """The variables of a run of [start_date, end_date], reading rows that arrived by ``as_of_date``."""
+def dbt_vars(
+    settings: Settings,
+    start_date: date,
+    end_date: date,
+    as_of_date: date,
+    history: HistoryWindow | None = None,
+) -> dict[str, str]:
+    """The variables of a run of [start_date, end_date], reading rows that arrived by ``as_of_date``.
+
+    Without ``history`` all of it is built from raw.
+    """
+    history = history or whole_history(settings)
     return {
         "start_date": start_date.isoformat(),
         "end_date": end_date.isoformat(),
@@ -33,6 +44,9 @@ def dbt_vars(settings: Settings, start_date: date, end_date: date, as_of_date: d
         "history_start_date": settings.history_start_date.isoformat(),
         "audit_dataset": settings.audit_dataset(end_date),
         "raw_dataset": settings.raw_dataset,
+        "history_dataset": settings.history_dataset,
+        "events_from_date": history.events_from_date.isoformat(),
+        "versions_from_date": history.versions_from_date.isoformat(),
     }
 
 
@@ -54,13 +68,21 @@ def build(
     end_date: date,
     as_of_date: date,
     select: Sequence[str] | None = None,
+    *,
+    history: HistoryWindow | None = None,
+    audit_dataset: str | None = None,
 ) -> None:
     """Build and test every model (or ``select``) for [start_date, end_date] in the run's audit dataset.
+
+    Of the subscription history what ``history`` names is built, everything without it. ``audit_dataset``
+    builds in another dataset than the run's.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
     """
-    variables = dbt_vars(settings, start_date, end_date, as_of_date)
+    variables = dbt_vars(settings, start_date, end_date, as_of_date, history)
+    if audit_dataset:
+        variables["audit_dataset"] = audit_dataset
     target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
     command = ["build", "--exclude-resource-type", "unit_test"]
     if select:

@@ -26,6 +26,8 @@ RUN_LEDGER = (
     _field("rows_out", "INT64", "Rows handed over."),
     _field("rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined."),
     _field("files", "INT64", "Files read; null for steps without files."),
+    _field("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
+    _field("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
     _field("detail", "STRING", "JSON with what else the step noted, e.g. absent nullable columns."),
     _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
 )
@@ -54,11 +56,26 @@ PUBLICATIONS = (
     _field("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
     _field("is_final", "BOOL", "No later event restates this day any more."),
     _field("published_at", "TIMESTAMP", "When the publication became visible."),
+    _field("raw_read_at", "TIMESTAMP", "When the run began to read raw; for the subscription history only."),
+    _field("code_version", "STRING", "Digest of the SQL it was built by; for the subscription history only."),
+)
+RESTATEMENTS = (
+    _field("run_date", "DATE", "Last day of the restating run."),
+    _field("publication_id", "STRING", "The publication that replaced the partition."),
+    _field("mart", "STRING", "Restated mart."),
+    _field("partition_date", "DATE", "Restated day of the mart."),
+    _field("measure", "STRING", "rows, or a measure that the mart declares."),
+    _field("value_before", "NUMERIC", "The partition's sum of the measure before; USD for amounts."),
+    _field("value_after", "NUMERIC", "The same after."),
+    _field("change", "NUMERIC", "value_after minus value_before."),
+    _field("as_of_date", "DATE", "Last arrival day the new rows were built from."),
+    _field("restated_at", "TIMESTAMP", "When the change became visible."),
 )
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined."),
     "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
     "publications": (PUBLICATIONS, "Every partition that was ever published."),
+    "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }
 
 

@@ -6,12 +6,10 @@ later ``as_of_date``) is left alone, so that backfills may overlap and run backw
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime
 
 import structlog
 from google.cloud import bigquery
@@ -24,27 +22,16 @@ from loaders.warehouse.client import (
     get_table,
     run,
 )
+from loaders.warehouse.history import HistoryWindow
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from loaders.warehouse.published import PublishedMart, PublishError, published_marts
+from loaders.warehouse.restatements import record_restatements
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _NEWER = "newer knowledge was published meanwhile"
 _ATTEMPTS = 5
-
-
-class PublishError(RuntimeError):
-    """Nothing of this run was published; what analysts see is as before."""
-
-
-@dataclass(frozen=True)
-class PublishedMart:
-    """A model that the dbt project marks with ``meta.published``."""
-
-    name: str
-    day_column: str
-    restates_days: int
-    description: str
 
 
 @dataclass(frozen=True)
@@ -68,53 +55,39 @@ class Publication:
         )
 
 
-def published_marts(manifest: Path) -> list[PublishedMart]:
-    """The published models of a dbt manifest, by name.
-
-    Raises:
-        PublishError: a published model has no day partition.
-    """
-    nodes = json.loads(manifest.read_text())["nodes"].values()
-    marts = []
-    for node in nodes:
-        config = node.get("config", {})
-        if node["resource_type"] != "model" or not config.get("meta", {}).get("published"):
-            continue
-        partition = config.get("partition_by")
-        if not partition:
-            raise PublishError(f"{node['name']} is published but not partitioned by day")
-        marts.append(
-            PublishedMart(
-                name=node["name"],
-                day_column=partition["field"],
-                restates_days=int(config["meta"].get("restates_days", 0)),
-                description=node.get("description", ""),
-            )
-        )
-    return sorted(marts, key=lambda mart: mart.name)
-
-
 def publish(
     settings: Settings,
     start_date: date,
     end_date: date,
     as_of_date: date,
     marts: Iterable[PublishedMart] | None = None,
+    *,
+    history: HistoryWindow | None = None,
 ) -> Publication:
-    """Move the partitions [start_date − restated days, end_date] of every mart from audit to published.
+    """Move what a run has built from audit to published, in one transaction.
+
+    Of every mart the partitions [start_date − restated days, end_date], and of the subscription history those
+    that ``history`` says were built (none without it). What changes in days that were published before is
+    recorded in ``ops.restatements``.
 
     Raises:
         PublishError: a mart was not built, or its columns changed in a way that is no widening.
         WarehouseError: the transaction failed; nothing has changed.
     """
     client = bigquery_client(settings)
-    wanted = list(marts or published_marts(settings.dbt_target_dir / "manifest.json"))
-    ensure_dataset(client, settings, settings.marts_dataset)
+    run_ = _Run(settings, start_date, end_date, as_of_date, history)
+    wanted = [
+        mart
+        for mart in marts or published_marts(settings.dbt_target_dir / "manifest.json")
+        if run_.days_of(mart)
+    ]
+    for dataset in {mart.dataset(settings) for mart in wanted}:
+        ensure_dataset(client, settings, dataset)
     ensure_ops_tables(client, settings)
     columns = {mart.name: _prepare(client, settings, mart, end_date) for mart in wanted}
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            publication = _publish_once(client, settings, wanted, columns, start_date, end_date, as_of_date)
+            publication = _publish_once(client, run_, wanted, columns)
             log.info("published", detail=publication.summary())
             return publication
         except WarehouseError as error:
@@ -131,6 +104,26 @@ def drop_audit(settings: Settings, end_date: date) -> None:
     client.delete_dataset(dataset, delete_contents=True, not_found_ok=True, retry=None)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """The run that publishes."""
+
+    settings: Settings
+    start_date: date
+    end_date: date
+    as_of_date: date
+    history: HistoryWindow | None
+
+    def days_of(self, mart: PublishedMart) -> list[date]:
+        return mart.days(self.settings, self.start_date, self.end_date, self.as_of_date, self.history)
+
+    def audited(self, mart: PublishedMart) -> str:
+        return f"{self.settings.project_id}.{self.settings.audit_dataset(self.end_date)}.{mart.name}"
+
+    def published(self, mart: PublishedMart) -> str:
+        return f"{self.settings.project_id}.{mart.dataset(self.settings)}.{mart.name}"
+
+
 def _prepare(client: bigquery.Client, settings: Settings, mart: PublishedMart, end_date: date) -> list[str]:
     """Create or widen the published table after the audited one; returns the columns to copy."""
     audited = get_table(client, f"{settings.project_id}.{settings.audit_dataset(end_date)}.{mart.name}")
@@ -138,13 +131,12 @@ def _prepare(client: bigquery.Client, settings: Settings, mart: PublishedMart, e
         raise PublishError(
             f"{mart.name} was not built for {end_date}: no table in {settings.audit_dataset(end_date)}"
         )
-    published = f"{settings.project_id}.{settings.marts_dataset}.{mart.name}"
     try:
         ensure_table(
             client,
-            published,
+            f"{settings.project_id}.{mart.dataset(settings)}.{mart.name}",
             audited.schema,
-            partition_field=mart.day_column,
+            partition_field=mart.day_column or None,
             clustering=audited.clustering_fields,
             description=mart.description or audited.description,
         )
@@ -154,32 +146,47 @@ def _prepare(client: bigquery.Client, settings: Settings, mart: PublishedMart, e
 
 
 def _publish_once(
-    client: bigquery.Client,
-    settings: Settings,
-    marts: list[PublishedMart],
-    columns: dict[str, list[str]],
-    start_date: date,
-    end_date: date,
-    as_of_date: date,
+    client: bigquery.Client, run_: _Run, marts: list[PublishedMart], columns: dict[str, list[str]]
 ) -> Publication:
-    newer = _days_known_better(client, settings, as_of_date)
+    settings = run_.settings
+    earlier = _earlier_publications(client, run_)
+    newer = {key for key, is_newer in earlier.items() if is_newer}
     publication_id = str(uuid.uuid4())
     now = datetime.now(UTC)
-    statements, days_of = [], {}
+    statements = []
     skipped = 0
     for mart in marts:
-        first = max(start_date - timedelta(days=mart.restates_days), settings.history_start_date)
-        every = [first + timedelta(days=n) for n in range((end_date - first).days + 1)]
+        every = run_.days_of(mart)
         days = [day for day in every if (mart.name, day) not in newer]
         skipped += len(every) - len(days)
-        days_of[mart.name] = days
-        if days:
-            statements += _replace(settings, mart, columns[mart.name], days, end_date)
-            statements.append(_record(settings, mart, days, end_date, as_of_date, publication_id, now))
+        if not days:
+            continue
+        audited, published = f"`{run_.audited(mart)}`", f"`{run_.published(mart)}`"
+        seen = [day for day in days if (mart.name, day) in earlier]
+        if seen and mart.kind == "days":
+            statements.append(
+                record_restatements(
+                    settings,
+                    mart,
+                    seen,
+                    audited=audited,
+                    published=published,
+                    end_date=run_.end_date,
+                    as_of_date=run_.as_of_date,
+                    publication_id=publication_id,
+                    now=now,
+                )
+            )
+        names = ", ".join(f"`{column}`" for column in columns[mart.name])
+        statements += [
+            f"delete from {published} where {mart.filter(days)}",
+            f"insert into {published} ({names}) select {names} from {audited} where {mart.filter(days)}",
+            _record(run_, mart, days, publication_id, now),
+        ]
     if not statements:
-        return Publication(publication_id, start_date, end_date, as_of_date, {}, skipped)
+        return Publication(publication_id, run_.start_date, run_.end_date, run_.as_of_date, {}, skipped)
     guard = (
-        f"select if((select count(*) from ({_newer_query(settings, as_of_date)})) <> {len(newer)}, "
+        f"select if((select count(*) from ({_earlier_query(run_)}) where is_newer) <> {len(newer)}, "
         f"error('{_NEWER}'), 1)"
     )
     run(
@@ -190,74 +197,55 @@ def _publish_once(
     )
     counted = client.query_and_wait(
         f"select mart, partition_date, row_count from `{ops_table(settings, 'publications')}` "
-        f"where run_date = date '{end_date}' and publication_id = '{publication_id}'",
+        f"where run_date = date '{run_.end_date}' and publication_id = '{publication_id}'",
         retry=None,
     )
     rows = {(row.mart, row.partition_date): int(row.row_count) for row in counted}
-    return Publication(publication_id, start_date, end_date, as_of_date, rows, skipped)
+    return Publication(publication_id, run_.start_date, run_.end_date, run_.as_of_date, rows, skipped)
 
 
-def _newer_query(settings: Settings, as_of_date: date) -> str:
-    """(mart, partition_date) that were published from later arrivals than ``as_of_date``.
+def _earlier_query(run_: _Run) -> str:
+    """(mart, partition_date, is_newer) of what was published before, newer when from later knowledge.
 
-    A run never reads past the arrivals it knows, so such a publication belongs to a run of a later day:
-    the filter on run_date prunes, and loses nothing.
+    Later knowledge of a mart's day are later arrivals; a partition of the history knows its own day's
+    arrivals and no others, so there it is a later reading of raw.
     """
+    newer = f"(raw_read_at is null and as_of_date > date '{run_.as_of_date}')"
+    if run_.history is not None:
+        newer += f" or raw_read_at > {literal(run_.history.raw_read_at)}"
     return (
-        f"select distinct mart, partition_date from `{ops_table(settings, 'publications')}` "
-        f"where run_date >= date '{settings.history_start_date}' and as_of_date > date '{as_of_date}'"
+        f"select mart, partition_date, logical_or({newer}) as is_newer "
+        f"from `{ops_table(run_.settings, 'publications')}` "
+        f"where run_date >= date '{run_.settings.history_start_date}' group by mart, partition_date"
     )
 
 
-def _days_known_better(
-    client: bigquery.Client, settings: Settings, as_of_date: date
-) -> set[tuple[str, date]]:
-    rows = client.query_and_wait(_newer_query(settings, as_of_date), retry=None)
-    return {(row.mart, row.partition_date) for row in rows}
+def _earlier_publications(client: bigquery.Client, run_: _Run) -> dict[tuple[str, date], bool]:
+    rows = client.query_and_wait(_earlier_query(run_), retry=None)
+    return {(row.mart, row.partition_date): bool(row.is_newer) for row in rows}
 
 
-def _days_filter(column: str, days: list[date]) -> str:
-    """A constant filter: a range when the days are consecutive, else a list."""
-    if (days[-1] - days[0]).days + 1 == len(days):
-        return f"{column} between date '{days[0]}' and date '{days[-1]}'"
-    return f"{column} in ({', '.join(literal(day) for day in days)})"
-
-
-def _replace(
-    settings: Settings, mart: PublishedMart, columns: list[str], days: list[date], end_date: date
-) -> list[str]:
-    """Delete the days' partitions of a mart and fill them from audit."""
-    published = f"`{settings.project_id}.{settings.marts_dataset}.{mart.name}`"
-    audited = f"`{settings.project_id}.{settings.audit_dataset(end_date)}.{mart.name}`"
-    these_days = _days_filter(mart.day_column, days)
-    names = ", ".join(f"`{column}`" for column in columns)
-    return [
-        f"delete from {published} where {these_days}",
-        f"insert into {published} ({names}) select {names} from {audited} where {these_days}",
-    ]
-
-
-def _record(
-    settings: Settings,
-    mart: PublishedMart,
-    days: list[date],
-    end_date: date,
-    as_of_date: date,
-    publication_id: str,
-    now: datetime,
-) -> str:
+def _record(run_: _Run, mart: PublishedMart, days: list[date], publication_id: str, now: datetime) -> str:
     """A row in ops.publications for every day, also for a day without rows."""
-    audited = f"`{settings.project_id}.{settings.audit_dataset(end_date)}.{mart.name}`"
+    settings, history = run_.settings, run_.history
     listed = ", ".join(literal(day) for day in days)
+    read_at, version = literal(None), literal(None)
+    if mart.kind == "arrivals" and history is not None:
+        read_at, version = literal(history.raw_read_at), literal(history.code_version)
+    final = "true"
+    if mart.kind == "days":
+        final = (
+            f"date_add(day, interval {settings.restatement_days + mart.restates_days} day) <= "
+            f"{literal(run_.as_of_date)}"
+        )
     return (
         f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
-        "partition_date, row_count, as_of_date, is_final, published_at)\n"
-        f"select {literal(end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
-        f"coalesce(counted.row_count, 0), {literal(as_of_date)}, "
-        f"date_add(day, interval {settings.restatement_days + mart.restates_days} day) <= "
-        f"{literal(as_of_date)}, {literal(now)}\n"
+        "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version)\n"
+        f"select {literal(run_.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
+        f"coalesce(counted.row_count, 0), {literal(run_.as_of_date)}, {final}, {literal(now)}, "
+        f"cast({read_at} as timestamp), cast({version} as string)\n"
         f"from unnest([{listed}]) as day\n"
-        f"left join (select {mart.day_column} as counted_day, count(*) as row_count from {audited} "
-        f"where {_days_filter(mart.day_column, days)} group by {mart.day_column}) as counted "
+        f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
+        f"from `{run_.audited(mart)}` where {mart.filter(days)} group by 1) as counted "
         "on counted.counted_day = day"
     )

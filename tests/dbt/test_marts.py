@@ -310,10 +310,11 @@ def test_days_built_alone_backwards_or_twice_are_the_days_of_the_range(march: Wa
 
 def test_a_day_that_lost_its_rows_becomes_empty(march: Warehouse) -> None:
     march.query("delete from raw.subscription_events where subscription_id = 'brief'")
-    models = ["int_subscription_periods", "fct_subscription_daily"]
-    march.build("2026-03-05", "2026-03-05", AS_OF, models)
+    history = ["int_subscription_events", "int_subscription_versions", "int_subscription_periods"]
+    days = ["int_subscription_days", "fct_subscription_daily"]
+    march.build("2026-03-05", "2026-03-05", AS_OF, [*history, *days])
     assert subscription_days(march, "brief", "state") != []
-    march.build("2026-03-01", "2026-03-05", AS_OF, models[1:])
+    march.build("2026-03-01", "2026-03-05", AS_OF, days)
     assert subscription_days(march, "brief", "state") == []
 
 

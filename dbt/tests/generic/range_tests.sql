@@ -28,3 +28,12 @@
         not in ({%- for value in values %}'{{ value }}'{{ ", " if not loop.last }}{% endfor -%})
     group by {{ column_name }}
 {% endtest %}
+
+{# Of the version log a run builds the partitions from `versions_from_date` on. #}
+{% test unique_in_versions(model, columns) %}
+    select {{ columns | join(", ") }}, count(*) as duplicates
+    from {{ model }}
+    where known_date between date '{{ versions_from_day() }}' and {{ as_of_day() }}
+    group by {{ columns | join(", ") }}
+    having count(*) > 1
+{% endtest %}

@@ -21,7 +21,8 @@ from loaders.warehouse.client import (
     read_table,
     run,
 )
-from loaders.warehouse.publish import PublishedMart, PublishError, drop_audit, publish, published_marts
+from loaders.warehouse.publish import drop_audit, publish
+from loaders.warehouse.published import PublishedMart, PublishError, published_marts
 from segue.settings import Settings
 
 D1, D2, D3, D4, D5 = (date(2026, 3, n) for n in (1, 2, 3, 4, 5))
@@ -142,14 +143,14 @@ def test_newer_knowledge_that_appears_meanwhile_is_left_alone(
     build(settings, D1, D4, "newer")
     publish(settings, D1, D4, D4, MARTS)
     build(settings, D1, D3, "older")
-    look = publishing._days_known_better
+    look = publishing._earlier_publications
     looks: list[int] = []
 
-    def look_too_early(*arguments: Any) -> set[tuple[str, date]]:
+    def look_too_early(*arguments: Any) -> dict[tuple[str, date], bool]:
         looks.append(1)
-        return set() if len(looks) == 1 else look(*arguments)
+        return {} if len(looks) == 1 else look(*arguments)
 
-    monkeypatch.setattr(publishing, "_days_known_better", look_too_early)
+    monkeypatch.setattr(publishing, "_earlier_publications", look_too_early)
     publication = publish(settings, D1, D3, D3, MARTS)
     assert len(looks) == 2
     assert (publication.rows, publication.skipped) == ({}, 8)

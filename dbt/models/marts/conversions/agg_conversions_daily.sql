@@ -3,7 +3,7 @@
         partition_by={"field": "journey_date", "data_type": "date", "granularity": "day"},
         cluster_by=["offer_id", "surface"],
         partitions=rebuilt_bounds(45),
-        meta={"published": true, "restates_days": 45},
+        meta={"published": "days", "restates_days": 45},
     )
 }}
 

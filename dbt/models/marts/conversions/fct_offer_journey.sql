@@ -3,7 +3,7 @@
         partition_by={"field": "journey_date", "data_type": "date", "granularity": "day"},
         cluster_by=["offer_id", "account_id"],
         partitions=rebuilt_bounds(45),
-        meta={"published": true, "restates_days": 45},
+        meta={"published": "days", "restates_days": 45},
     )
 }}
 
@@ -111,6 +111,16 @@ with
         group by account_id, offer_id
     ),
 
+    openings_heard as (
+        select *
+        from ({{ canonical_events(since_days=52) }})
+        where
+            event_type in ('trial_started', 'started', 'reactivated')
+            and occurred_at >= timestamp({{ start_day(-52) }})
+            and occurred_at < timestamp({{ as_of_day(1) }})
+        qualify {{ first_arrival("provider, provider_event_id") }}
+    ),
+
     -- What converts a journey: a trial, a start, or a return.
     starts as (
         select
@@ -119,16 +129,12 @@ with
             event.occurred_at as started_at,
             if(event.event_type = 'trial_started', 'trial', 'paid') as conversion_type,
             coalesce(account.resolved_account_id, event.account_id) as account_id
-        from {{ ref("stg_billing__subscription_events") }} as event
+        from openings_heard as event
         left join
             {{ ref("int_account_versions") }} as account
             on event.account_id = account.account_id
             and date(event.occurred_at) >= account.valid_from_date
             and date(event.occurred_at) < account.valid_to_date
-        where
-            event.event_type in ('trial_started', 'started', 'reactivated')
-            and event.occurred_at >= timestamp({{ start_day(-52) }})
-            and event.occurred_at < timestamp({{ as_of_day(1) }})
     ),
 
     candidates as (

@@ -3,7 +3,7 @@
         partition_by={"field": "segment_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
         partitions=rebuilt_bounds(),
-        meta={"published": true, "restates_days": 0},
+        meta={"published": "days", "restates_days": 0},
     )
 }}
 

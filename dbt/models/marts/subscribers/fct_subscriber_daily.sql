@@ -3,7 +3,7 @@
         partition_by={"field": "snapshot_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
         partitions=rebuilt_bounds(),
-        meta={"published": true, "restates_days": 0},
+        meta={"published": "days", "restates_days": 0, "measures": ["mrr_usd_amount"]},
     )
 }}
 
@@ -92,23 +92,68 @@ with
                     was_active_at_day_end desc, is_paid desc, is_payer desc, tenure_days desc, subscription_id
             ) as preference
         from entitlements
+    ),
+
+    subscribers as (
+        select
+            snapshot_date,
+            account_id,
+            max(if(preference = 1, market, null)) as market,
+            max(if(preference = 1, plan_kind, null)) as plan_kind,
+            max(if(preference = 1, billing_interval, null)) as billing_interval,
+            logical_or(is_payer) as is_payer,
+            logical_or(not is_payer) as is_member,
+            logical_or(is_paid) as is_paid,
+            logical_or(is_trial) as is_in_trial,
+            logical_or(is_payer and coalesce(is_auto_renew, false)) as is_auto_renew,
+            logical_or(was_active_at_day_start) as was_active_at_day_start,
+            logical_or(was_active_at_day_end) as was_active_at_day_end,
+            count(distinct subscription_id) as subscription_count,
+            sum(mrr_usd_amount) as mrr_usd_amount,
+            max(tenure_days) as tenure_days
+        from ranked
+        group by snapshot_date, account_id
+    ),
+
+    movements as (
+        select
+            snapshot_date,
+            account_id,
+            max(movement) as movement,
+            max(churn_reason) as churn_reason,
+            max(market) as market,
+            max(plan_kind) as plan_kind,
+            sum(mrr_usd_cents) as movement_usd_cents,
+            sum(fx_usd_cents) as fx_usd_cents
+        from {{ ref("int_mrr_movements") }}
+        where snapshot_date between {{ start_day() }} and {{ end_day() }}
+        group by snapshot_date, account_id
     )
 
+-- Whose last subscription ended exactly at midnight is no subscriber of the day, but churned on it.
 select
-    snapshot_date,
-    account_id,
-    max(if(preference = 1, market, null)) as market,
-    max(if(preference = 1, plan_kind, null)) as plan_kind,
-    max(if(preference = 1, billing_interval, null)) as billing_interval,
-    logical_or(is_payer) as is_payer,
-    logical_or(not is_payer) as is_member,
-    logical_or(is_paid) as is_paid,
-    logical_or(is_trial) as is_in_trial,
-    logical_or(is_payer and coalesce(is_auto_renew, false)) as is_auto_renew,
-    logical_or(was_active_at_day_start) as was_active_at_day_start,
-    logical_or(was_active_at_day_end) as was_active_at_day_end,
-    cast(count(distinct subscription_id) as int64) as subscription_count,
-    cast(sum(mrr_usd_amount) as numeric(38, 9)) as mrr_usd_amount,
-    cast(max(tenure_days) as int64) as tenure_days
-from ranked
-group by snapshot_date, account_id
+    coalesce(subscriber.snapshot_date, movement.snapshot_date) as snapshot_date,
+    coalesce(subscriber.account_id, movement.account_id) as account_id,
+    coalesce(subscriber.market, movement.market) as market,
+    coalesce(subscriber.plan_kind, movement.plan_kind) as plan_kind,
+    subscriber.billing_interval,
+    subscriber.account_id is not null as is_subscriber,
+    coalesce(subscriber.is_payer, false) as is_payer,
+    coalesce(subscriber.is_member, false) as is_member,
+    coalesce(subscriber.is_paid, false) as is_paid,
+    coalesce(subscriber.is_in_trial, false) as is_in_trial,
+    coalesce(subscriber.is_auto_renew, false) as is_auto_renew,
+    coalesce(subscriber.was_active_at_day_start, false) as was_active_at_day_start,
+    coalesce(subscriber.was_active_at_day_end, false) as was_active_at_day_end,
+    cast(coalesce(subscriber.subscription_count, 0) as int64) as subscription_count,
+    cast(if(subscriber.account_id is null, 0, subscriber.mrr_usd_amount) as numeric(38, 9)) as mrr_usd_amount,
+    coalesce(movement.movement, 'none') as movement,
+    movement.churn_reason,
+    {{ from_cents("coalesce(movement.movement_usd_cents, 0)") }} as movement_usd_amount,
+    {{ from_cents("coalesce(movement.fx_usd_cents, 0)") }} as fx_usd_amount,
+    cast(subscriber.tenure_days as int64) as tenure_days
+from subscribers as subscriber
+full outer join
+    movements as movement
+    on subscriber.snapshot_date = movement.snapshot_date
+    and subscriber.account_id = movement.account_id

@@ -11,5 +11,5 @@ select
     occurred_at,
     ingested_at
 from {{ source("billing", "payments") }}
-where {{ arrived(since_days=45) }}
+where {{ arrived(since_days=90) }}
 qualify {{ first_arrival("payment_id") }}

@@ -15,7 +15,9 @@ select
     reason,
     offer_id,
     occurred_at,
-    ingested_at
+    ingested_at,
+    arrival_date,
+    landing_file,
+    landing_row
 from {{ source("billing", "subscription_events") }}
 where {{ arrived() }}
-qualify {{ first_arrival("provider, provider_event_id") }}

@@ -1,0 +1,30 @@
+{{ config(materialized="view") }}
+
+with
+    -- A newer rule replaces all older ones of the provider from its day on, whatever the tenure.
+    days as (select distinct provider, valid_from_date from {{ ref("provider_fees") }}),
+
+    validity as (
+        select
+            provider,
+            valid_from_date,
+            coalesce(
+                lead(valid_from_date) over (partition by provider order by valid_from_date), date '9999-12-31'
+            ) as valid_to_date
+        from days
+    )
+
+select
+    fee.provider,
+    validity.valid_from_date,
+    validity.valid_to_date,
+    fee.from_tenure_days,
+    coalesce(
+        lead(fee.from_tenure_days) over (
+            partition by fee.provider, fee.valid_from_date order by fee.from_tenure_days
+        ),
+        1000000
+    ) as to_tenure_days,
+    fee.fee_basis_points
+from {{ ref("provider_fees") }} as fee
+inner join validity on fee.provider = validity.provider and fee.valid_from_date = validity.valid_from_date
