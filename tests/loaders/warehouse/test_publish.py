@@ -231,13 +231,16 @@ def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
     manifest.write_text(
         """{"nodes": {
         "model.segue.b": {"resource_type": "model", "name": "b", "description": "B.", "config":
-            {"meta": {"published": true, "restates_days": 45}, "partition_by": {"field": "day"}}},
+            {"meta": {"published": "days", "restates_days": 45, "measures": ["amount"]},
+            "partition_by": {"field": "day"}}},
         "model.segue.a": {"resource_type": "model", "name": "a", "config":
-            {"meta": {"published": true}, "partition_by": {"field": "snapshot_date"}}},
+            {"meta": {"published": "days"}, "partition_by": {"field": "snapshot_date"}}},
+        "model.segue.c": {"resource_type": "model", "name": "c", "config": {"meta": {"published": "whole"}}},
         "model.segue.stg": {"resource_type": "model", "name": "stg", "config": {"meta": {}}},
         "test.segue.t": {"resource_type": "test", "name": "t"}}}"""
     )
     assert published_marts(manifest) == [
         PublishedMart("a", "snapshot_date", 0, ""),
-        PublishedMart("b", "day", 45, "B."),
+        PublishedMart("b", "day", 45, "B.", measures=("amount",)),
+        PublishedMart("c", "", 0, "", kind="whole"),
     ]
