@@ -11,6 +11,7 @@ from segue.settings import Settings
 
 MARTS = {
     "dim_account": None,
+    "dim_date": None,
     "dim_plan": None,
     "fct_subscription_daily": "snapshot_date",
     "fct_subscription_event": "event_date",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "agg_retention_cohorts": ("days", 30),
         "agg_trial_outcomes": ("days", 90),
         "dim_account": ("whole", 0),
+        "dim_date": ("whole", 0),
         "dim_plan": ("whole", 0),
         "fct_offer_journey": ("days", 45),
         "agg_conversions_daily": ("days", 45),
@@ -84,3 +86,31 @@ def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
         "events_from_date": "2020-01-01",
         "versions_from_date": "2020-01-01",
     }
+
+
+def test_the_semantic_models_define_the_metrics_that_the_squad_reports(parsed_project: Path) -> None:
+    """dbt parse validates them against the models; MetricFlow reads the same file."""
+    semantic = json.loads((parsed_project.parent / "semantic_manifest.json").read_text())
+
+    assert {metric["name"] for metric in semantic["metrics"]} >= {
+        "active_subscribers", "mrr_usd", "net_mrr_usd", "churn_rate", "trial_conversion", "retention",
+    }  # fmt: skip
+    assert [
+        spine["primary_column"]["name"] for spine in semantic["project_configuration"]["time_spines"]
+    ] == ["date_day"]
+
+
+def test_every_column_of_a_semantic_model_is_one_of_its_mart(
+    manifest: dict[str, Any], parsed_project: Path
+) -> None:
+    semantic = json.loads((parsed_project.parent / "semantic_manifest.json").read_text())
+    columns = {name: set(node["columns"]) for name, node in models(manifest).items()}
+    for model in semantic["semantic_models"]:
+        mart = model["node_relation"]["alias"]
+        for element in [*model["dimensions"], *model["measures"]]:
+            expression = element.get("expr") or element["name"]
+            names = set(re.findall(r"[a-z_]+", re.sub(r"'[^']*'", "", expression)))
+            unknown = (
+                names - columns[mart] - {"case", "when", "then", "else", "end", "or", "and", "not", "in"}
+            )
+            assert unknown == set(), (model["name"], element["name"])
