@@ -66,7 +66,10 @@ def test_every_scan_of_raw_is_bounded_by_constant_arrival_days(manifest: dict[st
     readers = [
         node
         for node in models(manifest).values()
-        if any(parent.startswith("source.segue.raw.") for parent in node["depends_on"]["nodes"])
+        if any(
+            parent.startswith("source.") and not parent.startswith("source.segue.history.")
+            for parent in node["depends_on"]["nodes"]
+        )
     ]
     assert len(readers) >= 14
     for node in readers:
