@@ -11,12 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.landing.contracts import LandingRow, NotAfterArrival, NotBefore
+from loaders.landing.contracts import LandingRow, NotAfterArrival, NotBefore, RequiredWhen
 from loaders.landing.errors import Refusal
 from loaders.landing.schema import Column, columns_of
 
 Violation = tuple[str, pa.Array, str]
 """Column, mask of the rows that break the rule, and the reason, in which {value} stands for the cell."""
+
+Problems = dict[int, list[tuple[str, str]]]
+"""Path and reason of everything that is wrong inside the JSON columns, by the row's place."""
 
 _CALENDAR = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 """What a TIMESTAMP can hold; a Parquet file can say more."""
@@ -45,22 +48,33 @@ def split(
         if pc.any(mask).as_py():
             found.append((column, mask, reason))
             broken = pc.or_(broken, mask)
-    if not found:
+    problems = _problems(contract, rows)
+    if problems:
+        broken = pc.or_(broken, pa.array([place in problems for place in range(rows.num_rows)]))
+    if not found and not problems:
         return rows, []
-    return rows.filter(pc.invert(broken)), list(_refusals(rows, broken, found, file))
+    return rows.filter(pc.invert(broken)), list(_refusals(rows, broken, found, problems, file))
 
 
-def _refusals(rows: pa.Table, broken: pa.Array, found: list[Violation], file: str) -> Iterator[Refusal]:
+def _refusals(
+    rows: pa.Table, broken: pa.Array, found: list[Violation], problems: Problems, file: str
+) -> Iterator[Refusal]:
     masks = [(column, mask.filter(broken).to_pylist(), reason) for column, mask, reason in found]
+    places = pc.indices_nonzero(broken).to_pylist()
     for index, row in enumerate(_cells(rows.filter(broken))):
-        hits = [(column, reason) for column, mask, reason in masks if mask[index]]
+        hits = [
+            (column, f"{column} {reason.format(value=row[column])}")
+            for column, mask, reason in masks
+            if mask[index]
+        ]
+        hits += problems.get(places[index], [])
         number = row.pop("landing_row")
         del row["landing_file"], row["arrival_date"]
         yield Refusal(
             file=file,
             row=number,
             column=hits[0][0],
-            reason="; ".join(f"{column} {reason.format(value=row[column])}" for column, reason in hits),
+            reason="; ".join(reason for _, reason in hits),
             payload=json.dumps(row, default=str, ensure_ascii=False),
         )
 
@@ -98,6 +112,26 @@ def _violations(contract: type[LandingRow], rows: pa.Table, arrival_date: date) 
             mask = pc.greater(rows.column(rule.column), latest)
             reason = f"{{value}} is more than {rule.tolerance_hours} h after its arrival"
             yield rule.column, mask, reason
+
+
+def _problems(contract: type[LandingRow], rows: pa.Table) -> Problems:
+    """What the JSON columns say wrong: the only check that takes a row at a time, as each is an object."""
+    found: Problems = {}
+    for column in columns_of(contract):
+        if column.json is None:
+            continue
+        for place, text in enumerate(rows.column(column.name).to_pylist()):
+            if text is not None and (wrong := list(column.json.problems(column.name, text))):
+                found.setdefault(place, []).extend(wrong)
+    for rule in contract.rules:
+        if isinstance(rule, RequiredWhen):
+            json_of = next(column.json for column in columns_of(contract) if column.name == rule.payload)
+            reason = f"{rule.column} is null though {rule.payload} {rule.says.replace('_', ' ')}"
+            for place in pc.indices_nonzero(pc.is_null(rows.column(rule.column))).to_pylist():
+                text = rows.column(rule.payload)[place].as_py()
+                if json_of and text and place not in found and getattr(json_of.parse(text), rule.says):
+                    found[place] = [(rule.column, reason)]
+    return found
 
 
 def _column_violations(column: Column, values: pa.ChunkedArray) -> Iterator[Violation]:

@@ -14,6 +14,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from loaders.landing.notifications.app_store import AppStorePayload
+from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
+from loaders.landing.notifications.payload import JsonOf
+from loaders.landing.notifications.stripe import StripeEvent
+
 EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
 """No subscription service of this kind is older; an earlier event time is a broken clock (1970)."""
 
@@ -34,6 +39,7 @@ EventType = Literal[
     "started",
     "renewed",
     "plan_changed",
+    "price_changed",
     "auto_renew_off",
     "auto_renew_on",
     "billing_retry_started",
@@ -42,6 +48,7 @@ EventType = Literal[
     "paused",
     "resumed",
     "refunded",
+    "refund_reversed",
     "revoked",
     "expired",
     "reactivated",
@@ -64,7 +71,16 @@ class NotAfterArrival:
     tolerance_hours: int = 24
 
 
-Rule = NotBefore | NotAfterArrival
+@dataclass(frozen=True)
+class RequiredWhen:
+    """``column`` must be given when the property ``says`` of the object in ``payload`` (JSON) is true."""
+
+    column: str
+    payload: str
+    says: str
+
+
+Rule = NotBefore | NotAfterArrival | RequiredWhen
 
 
 class LandingRow(BaseModel):
@@ -135,6 +151,8 @@ class FxRate(LandingRow):
 
 
 class SubscriptionEvent(LandingRow):
+    """A plain billing export: events in canonical words."""
+
     table = "subscription_events"
     key = ("provider", "provider_event_id")
     event_time = "occurred_at"
@@ -156,6 +174,49 @@ class SubscriptionEvent(LandingRow):
     reason: str | None = None
     offer_id: Identifier | None = None
     occurred_at: EventTime
+
+
+class GooglePlayNotification(LandingRow):
+    """A real-time developer notification and the purchase that the receiver fetched when it came."""
+
+    table = "google_play_notifications"
+    key = ("message_id",)
+    event_time = "occurred_at"
+    rules = (
+        NotAfterArrival("occurred_at"),
+        RequiredWhen("purchase", payload="payload", says="is_about_a_subscription"),
+    )
+
+    message_id: Identifier
+    occurred_at: EventTime
+    payload: Annotated[str, JsonOf(DeveloperNotification)]
+    purchase: Annotated[str, JsonOf(SubscriptionPurchase)] | None = None
+
+
+class AppStoreNotification(LandingRow):
+    """An App Store Server Notification V2 whose payload, transaction and renewal info are decoded."""
+
+    table = "app_store_notifications"
+    key = ("notification_uuid",)
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+
+    notification_uuid: Identifier
+    occurred_at: EventTime
+    payload: Annotated[str, JsonOf(AppStorePayload)]
+
+
+class StripeEventRow(LandingRow):
+    """A Stripe event object."""
+
+    table = "stripe_events"
+    key = ("event_id",)
+    event_time = "occurred_at"
+    rules = (NotAfterArrival("occurred_at"),)
+
+    event_id: Identifier
+    occurred_at: EventTime
+    payload: Annotated[str, JsonOf(StripeEvent)]
 
 
 class PlanMember(LandingRow):
@@ -299,6 +360,9 @@ CONTRACTS: dict[str, type[LandingRow]] = {
         PlanPrice,
         FxRate,
         SubscriptionEvent,
+        GooglePlayNotification,
+        AppStoreNotification,
+        StripeEventRow,
         PlanMember,
         Payment,
         OfferImpression,
@@ -311,5 +375,13 @@ CONTRACTS: dict[str, type[LandingRow]] = {
     )
 }
 
-EVENT_TABLES = ("subscription_events",)
+EVENT_TABLES = (
+    "google_play_notifications",
+    "app_store_notifications",
+    "stripe_events",
+    "subscription_events",
+)
 """Tables that subscription events come from: every provider's own and the canonical one."""
+
+CATALOGUE_TABLES = ("plans",)
+"""Tables that say what an event leaves out: how often a plan is paid."""

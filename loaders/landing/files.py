@@ -235,9 +235,9 @@ def _validated(
         return contract.model_validate(row).model_dump()
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        column = str(problems[0]["loc"][0]) if problems[0]["loc"] else ""
+        paths = [".".join(str(part) for part in problem["loc"]) for problem in problems]
         reason = "; ".join(
-            f"{''.join(str(part) for part in problem['loc'][:1])} {problem['input']!r}: {problem['msg']}"
-            for problem in problems
+            f"{path} {problem['input']!r}: {problem['msg']}"
+            for path, problem in zip(paths, problems, strict=True)
         )
-        return Refusal(name, number, column, reason, payload)
+        return Refusal(name, number, paths[0], reason, payload)

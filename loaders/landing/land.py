@@ -212,18 +212,18 @@ def _replace(
     for contract in contracts:
         name = contract.table
         if not only_quarantine:
-            columns = [f.name for f in bigquery_schema(contract)]
+            schema = bigquery_schema(contract)
             statements += _refill(
                 f"{settings.project_id}.{settings.raw_dataset}.{name}",
-                columns,
-                scratch.load(name, bigquery_schema(contract)) if scratch.has(name) else None,
+                schema,
+                scratch.load(name, _as_written(schema)) if scratch.has(name) else None,
                 days_filter,
                 sum(landing.rows_out for landing in landings if landing.table == name),
             )
         refused = f"refused_{name}"
         statements += _refill(
             f"{settings.project_id}.{settings.quarantine_dataset}.{name}",
-            [f.name for f in QUARANTINE_SCHEMA],
+            QUARANTINE_SCHEMA,
             scratch.load(refused, QUARANTINE_SCHEMA) if scratch.has(refused) else None,
             days_filter,
             None
@@ -257,15 +257,33 @@ def _days_filter(days: Sequence[date]) -> str:
     return f"{{}} in ({', '.join(literal(day) for day in days)})"
 
 
+def _as_written(schema: Sequence[bigquery.SchemaField]) -> list[bigquery.SchemaField]:
+    """The scratch table's columns: a Parquet file has no JSON, only its text."""
+    return [
+        bigquery.SchemaField(field.name, "STRING") if field.field_type == "JSON" else field
+        for field in schema
+    ]
+
+
 def _refill(
-    table: str, columns: Sequence[str], source: str | None, days_filter: str, rows: int | None
+    table: str,
+    schema: Sequence[bigquery.SchemaField],
+    source: str | None,
+    days_filter: str,
+    rows: int | None,
 ) -> list[str]:
     """Replace the days of a table by the scratch rows, and fail the transaction when the count is another."""
     where = days_filter.format("arrival_date")
     statements = [f"delete from `{table}` where {where}"]
     if source:
-        names = ", ".join(f"`{column}`" for column in columns)
-        statements.append(f"insert into `{table}` ({names}) select {names} from `{source}`")
+        names = ", ".join(f"`{field.name}`" for field in schema)
+        values = ", ".join(
+            f"parse_json(`{field.name}`, wide_number_mode => 'round')"
+            if field.field_type == "JSON"
+            else f"`{field.name}`"
+            for field in schema
+        )
+        statements.append(f"insert into `{table}` ({names}) select {values} from `{source}`")
     if rows is not None and source:
         statements.append(
             f"select if((select count(*) from `{table}` where {where}) <> {rows}, "

@@ -15,6 +15,7 @@ from google.cloud import bigquery
 from pydantic import AwareDatetime
 
 from loaders.landing.contracts import LandingRow
+from loaders.landing.notifications.payload import JsonOf
 
 LINEAGE = pa.schema(
     [
@@ -58,6 +59,7 @@ class Column:
     max_length: int | None = None
     pattern: str | None = None
     decimal_places: int | None = None
+    json: JsonOf | None = None
     arrow: pa.DataType = field(default_factory=pa.string)
 
 
@@ -113,6 +115,8 @@ def _refine(column: Column, part: Any) -> Column:
         return replace(column, nullable=True)
     if get_origin(part) is Literal:
         return replace(column, kind=str, allowed=get_args(part))
+    if isinstance(part, JsonOf):
+        return replace(column, json=part)
     if part is AwareDatetime:
         return replace(column, kind=datetime)
     if isinstance(part, type) and part in _ARROW:
@@ -143,7 +147,7 @@ def bigquery_schema(contract: type[LandingRow]) -> tuple[bigquery.SchemaField, .
     fields = [
         bigquery.SchemaField(
             column.name,
-            _BIGQUERY[column.kind],
+            "JSON" if column.json else _BIGQUERY[column.kind],
             precision=38 if column.kind is Decimal else None,
             scale=9 if column.kind is Decimal else None,
         )

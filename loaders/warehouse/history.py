@@ -63,7 +63,7 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
     manifest = settings.dbt_target_dir / "manifest.json"
     ensure_history_tables(client, settings, manifest)
     version = code_version(manifest)
-    changes = _landing_changes(client, settings, as_of_date)
+    changes = _changes(client, settings, as_of_date)
     published = _publications(client, settings, version)
     arrivals = [day for day in changes if day <= as_of_date]
     stale_events = [day for day in arrivals if published.get((EVENTS, day), _NEVER) < changes[day]]
@@ -88,11 +88,25 @@ def _days(first: date, last: date) -> list[date]:
     return [first + _DAY * n for n in range((last - first).days + 1)]
 
 
-def _landing_changes(client: bigquery.Client, settings: Settings, as_of_date: date) -> dict[date, datetime]:
-    """When the rows of each arrival day last changed, over the tables that subscription events come from."""
-    from loaders.landing.contracts import EVENT_TABLES
+def _changes(client: bigquery.Client, settings: Settings, as_of_date: date) -> dict[date, datetime]:
+    """When what an arrival day's events mean last changed: their rows, or the catalogue as known by then."""
+    from loaders.landing.contracts import CATALOGUE_TABLES, EVENT_TABLES
 
-    tables = ", ".join(literal(table) for table in EVENT_TABLES)
+    events = _landing_changes(client, settings, as_of_date, EVENT_TABLES)
+    catalogue = _landing_changes(client, settings, as_of_date, CATALOGUE_TABLES)
+    changes, latest = {}, _NEVER
+    for day in sorted({*events, *catalogue}):
+        latest = max(latest, catalogue.get(day, _NEVER))
+        if day in events:
+            changes[day] = max(events[day], latest)
+    return changes
+
+
+def _landing_changes(
+    client: bigquery.Client, settings: Settings, as_of_date: date, among: tuple[str, ...]
+) -> dict[date, datetime]:
+    """When the rows of each arrival day last changed, over some tables."""
+    tables = ", ".join(literal(table) for table in among)
     rows = run(
         client,
         f"select run_date, max(changed_at) as changed_at from `{ops_table(settings, 'run_ledger')}` "

@@ -49,15 +49,22 @@ def event_rows(
     events: dict[str, Ints],
     offers: Ints,
 ) -> pa.Table:
-    """``subscription_events``; ``offers`` stand on the opening events they led to (−1: none)."""
+    """Canonical events of all providers; ``offers`` stand on the opening events they led to (−1: none).
+
+    Beside the columns of ``subscription_events``: ``bought_at``, the latest opening, and the plan and the
+    currency before, for payloads that tell them.
+    """
     sub, kind = events["sub"], events["kind"]
     of_trial = kind == CODE["trial_started"]
     turned_off = np.isin(kind, _TURNING_OFF)
     turned_on = np.isin(kind, [*_OPENING, *_CHARGING, CODE["auto_renew_on"]])
-    provider = subs.account[sub] % len(PROVIDERS)
+    # Every life begins with an opening, which says that it renews: nothing is carried from another life.
+    latest_switch = np.maximum.accumulate(np.where(turned_on | turned_off, np.arange(kind.size), 0))
+    latest_opening = np.maximum.accumulate(np.where(is_opening(events), np.arange(kind.size), 0))
+    before = np.maximum(np.arange(kind.size) - 1, 0)
     return pa.table(
         {
-            "provider": picked(PROVIDERS, provider),
+            "provider": picked(PROVIDERS, subs.provider(sub)),
             "provider_event_id": identifiers("e", events["number"], 12),
             "subscription_id": subscription_ids.take(pa.array(sub)),
             "account_id": identifiers("a", people.number[subs.account[sub]]),
@@ -69,11 +76,14 @@ def event_rows(
             "trial_ends_at": instants(events["period_end"], of_trial),
             "period_start_at": instants(events["period_start"]),
             "period_end_at": instants(events["period_end"]),
-            "auto_renew": pa.array(turned_on, mask=~(turned_on | turned_off)),
+            "auto_renew": pa.array(turned_on[latest_switch]),
             "reason": picked(REASONS[1:], events["reason"] - 1),
             "offer_id": picked(OFFERS, offers),
             "occurred_at": instants(events["at"]),
             "ingested_at": instants(arrivals(spec, random, events["at"])),
+            "bought_at": instants(events["at"][latest_opening]),
+            "plan_before": picked(PLAN_IDS, events["plan"][before]),
+            "currency_before": picked(CURRENCY_OF_MARKET, events["market"][before]),
         }
     )
 

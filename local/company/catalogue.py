@@ -19,7 +19,7 @@ OFFERS = (
     "family-upgrade",
 )
 SURFACES = ("home", "checkout", "paywall", "email")
-PROVIDERS = ("stripe", "google_play", "app_store")
+PROVIDERS = ("stripe", "google_play", "app_store", "periods")
 INTERVALS = ("week", "month", "year")
 INTERVAL_DAYS = np.array([7, 30, 365], np.int64)
 

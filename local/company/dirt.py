@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.contracts import EVENT_TABLES
 from local.company.columns import MAX_LATE_DAYS, Ints, instants
 from local.company.natural_dirt import integers
 from local.company.spec import DAY_US, CompanySpec, Manifest
@@ -78,11 +79,11 @@ class Dirt:
         return days
 
     def _exact_duplicates(self) -> None:
-        for table in ("offer_impressions", "subscription_events"):
+        for table in ("offer_impressions", *EVENT_TABLES):
             self._append(table, self._pick(table), "exact_duplicates")
 
     def _redeliveries(self) -> None:
-        for table in ("subscription_events", "offer_impressions", "payments"):
+        for table in (*EVENT_TABLES, "offer_impressions", "payments"):
             rows = self._pick(table)
             again = integers(rows, "ingested_at") + self._random.integers(1, 20, rows.num_rows) * HOUR_US
             self._append(table, _replaced(rows, "ingested_at", instants(again)), "redeliveries")
@@ -113,12 +114,13 @@ class Dirt:
         self._append("payments", _renamed(rows, "payment_id", "again"), "double_refunds")
 
     def _refused_events(self) -> None:
-        table, events = self._pick_to_refuse({"subscription_events": "provider_event_id"}, "backwards")
-        too_early = instants(integers(events, "period_start_at") - DAY_US)
-        self._refuse(table, _replaced(events, "period_end_at", too_early), "period_end_before_start")
-        table, events = self._pick_to_refuse({"subscription_events": "provider_event_id"}, "novel")
-        boosted = pa.repeat(pa.scalar("boosted"), events.num_rows)
-        self._refuse(table, _replaced(events, "event_type", boosted), "new_enum_values")
+        for name in EVENT_TABLES:
+            table, events = self._pick_to_refuse({name: "provider_event_id"}, "backwards", "period_start_at")
+            too_early = instants(integers(events, "period_start_at") - DAY_US)
+            self._refuse(table, _replaced(events, "period_end_at", too_early), "period_end_before_start")
+            table, events = self._pick_to_refuse({name: "provider_event_id"}, "novel", "plan_id")
+            boosted = pa.repeat(pa.scalar("boosted"), events.num_rows)
+            self._refuse(table, _replaced(events, "event_type", boosted), "new_enum_values")
 
     def _refused_measurements(self) -> None:
         table, rows = self._pick_to_refuse(
@@ -138,17 +140,20 @@ class Dirt:
         self._manifest.count_refused(table, days)
         self._refused[table] = np.concatenate([self._refused.get(table, days[:0]), days])
 
-    def _pick_to_refuse(self, tables: dict[str, str | None], suffix: str) -> tuple[str, pa.Table]:
+    def _pick_to_refuse(
+        self, tables: dict[str, str | None], suffix: str, given: str = "ingested_at"
+    ) -> tuple[str, pa.Table]:
         """Copies of rows from days that are large enough for refused rows, as many of them as may be.
 
-        ``tables`` have the column that gets a new identifier. A small company has few large days: then the
-        first day with its initial load will do, or another of the tables, or at last a larger share.
+        ``tables`` have the column that gets a new identifier; the rows have a value in ``given``. A small
+        company has few large days: then the first day with its initial load will do, or another of the
+        tables, or at last a larger share.
         """
         best, most = next(iter(tables)), np.zeros(0, np.int64)
         for share in (REFUSED_SHARE, REFUSED_SHARE_OF_SMALL_DAYS):
             for first_day in (1, 0):
                 for table in tables:
-                    chosen = self._large_enough(table, share, first_day)
+                    chosen = self._large_enough(table, share, first_day, given)
                     if chosen.size > most.size:
                         best, most = table, chosen
             if most.size:
@@ -156,7 +161,7 @@ class Dirt:
         rows, column = self._clean[best].take(pa.array(most)), tables[best]
         return best, _renamed(rows, column, suffix) if column else rows
 
-    def _large_enough(self, table: str, share: float, first_day: int) -> Ints:
+    def _large_enough(self, table: str, share: float, first_day: int, given: str) -> Ints:
         """At most ``amount`` rows whose days keep to ``share`` of refused rows; all days but the edges."""
         day = integers(self._clean[table], "ingested_at") // DAY_US - self._spec.start_us // DAY_US
         room = (np.bincount(day, minlength=self._spec.days) * share).astype(np.int64)
@@ -164,7 +169,8 @@ class Dirt:
         room -= np.bincount(taken, minlength=self._spec.days)
         room[:first_day] = 0
         room[self._spec.days - 1 :] = 0
-        candidates = self._random.permutation(np.nonzero(room[day] > 0)[0])
+        valid = self._clean[table][given].is_valid().to_numpy()
+        candidates = self._random.permutation(np.nonzero((room[day] > 0) & valid)[0])
         # The n-th candidate of its day fits while n is below the day's room.
         by_day = np.argsort(day[candidates], kind="stable")
         days = day[candidates][by_day]
@@ -181,7 +187,8 @@ class Dirt:
         single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
         people = pc.invert(pc.or_(accounts["is_test"], accounts["is_employee"]))
         people = pc.and_(people, pc.is_in(accounts["account_id"], value_set=single))
-        payers = pc.unique(self._clean["subscription_events"]["account_id"])
+        events = pa.concat_tables([self._clean[table].select(["account_id"]) for table in EVENT_TABLES])
+        payers = pc.unique(events["account_id"])
         merged = pc.and_(people, pc.is_in(accounts["account_id"], value_set=payers))
         losing = self._random.permutation(np.nonzero(merged.to_numpy())[0])[: self._amount]
         others = self._random.permutation(np.setdiff1d(np.nonzero(people.to_numpy())[0], losing))

@@ -26,6 +26,7 @@ from local.company.columns import Ints, amounts, dates, identifiers, instants, p
 from local.company.dirt import Dirt, Tables
 from local.company.lives import CODE, Life, Subscriptions, new_subscriptions
 from local.company.natural_dirt import count_currency_changes, count_natural_dirt
+from local.company.notifications import landing_rows
 from local.company.people import (
     Openings,
     People,
@@ -39,6 +40,7 @@ from local.company.people import (
     new_people,
     touch_rows,
 )
+from local.company.providers import EVENT_TABLE, by_landing_table
 from local.company.spec import DAY_US, CompanySpec, Manifest, day_label
 from local.company.truth import Truth
 
@@ -91,8 +93,9 @@ def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Mani
     truth.add(people, subs, ids, life.intervals.columns())
     events = sorted_events(life.events.columns(), chunk * NUMBERS_PER_CHUNK)
     leading, offers = _led_openings(spec, random, people, subs, events)
-    tables: Tables = {
-        "subscription_events": event_rows(spec, random, people, subs, ids, events, offers),
+    # Until they are written, the events of every provider stay canonical.
+    tables: Tables = by_landing_table(event_rows(spec, random, people, subs, ids, events, offers))
+    tables |= {
         "payments": payment_rows(spec, random, ids, events),
         "plan_members": member_rows(spec, random, people, subs, ids),
         "engagement_daily": engagement_rows(
@@ -106,10 +109,12 @@ def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Mani
         for table, rows in touch_rows(spec, random, people, touches, number, ids).items():
             tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
         number += touches.size
-    count_currency_changes(tables["subscription_events"], manifest)
+    for table in EVENT_TABLE.values():
+        count_currency_changes(tables[table], table, manifest)
     # A small company has one of each kind; a small rest of a large one need not.
     Dirt(spec, random, tables, manifest, amount=max(count // 1_000, int(chunk == 0))).add()
     count_natural_dirt(spec, tables, manifest)
+    truth.add_events({table: tables[table] for table in EVENT_TABLE.values()})
     return tables
 
 
@@ -204,7 +209,7 @@ def _write(spec: CompanySpec, landing: Path, tables: Tables, chunk: int, manifes
     """Each table's rows by arrival day; a day without rows gets an empty file if its contract wants one."""
     for name, table in sorted(tables.items()):
         contract = CONTRACTS[name]
-        table = table.sort_by("ingested_at").select(list(contract.model_fields))
+        table = landing_rows(name, table.sort_by("ingested_at")).select(list(contract.model_fields))
         arrived = table["ingested_at"].combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
         edges = np.searchsorted(arrived, spec.start_us + np.arange(spec.days + 1) * DAY_US)
         for day in range(spec.days):

@@ -17,9 +17,11 @@ from local.company.catalogue import (
     PLAN_INTERVAL,
     PLAN_TRIAL_DAYS,
     PLANS,
+    PROVIDERS,
     price_cents,
     price_change_us,
 )
+from local.company.providers import CANNOT_PAUSE, CANNOT_RETURN
 from local.company.spec import DAY_US, CompanySpec
 
 Ints = NDArray[np.int64]
@@ -36,6 +38,7 @@ STATES = ("trial", "active", "grace")
 REASONS = ("", "voluntary", "payment_failure", "other", "admin")
 VOLUNTARY, PAYMENT_FAILURE, OTHER, ADMIN = range(1, len(REASONS))
 HOUR_US = DAY_US // 24
+SECOND_US = 1_000_000
 EURO_MARKETS = [m for m, market in enumerate(MARKETS) if market.currency == "EUR"]
 STERLING_MARKET = next(m for m, market in enumerate(MARKETS) if market.currency == "GBP")
 
@@ -59,6 +62,14 @@ class Subscriptions:
     affinity: Floats
     started_with_trial: Mask
     opened_at: Ints
+
+    def provider(self, who: Ints) -> Ints:
+        """Index of the provider that bills each subscription."""
+        return np.asarray(self.account[who] % len(PROVIDERS), np.int64)
+
+    def billed_by(self, who: Ints, providers: tuple[str, ...]) -> Mask:
+        """Whether one of ``providers`` bills each subscription."""
+        return np.isin(self.provider(who), [PROVIDERS.index(provider) for provider in providers])
 
 
 @dataclass
@@ -156,9 +167,9 @@ class Life:
         return self._random.random(who.size)
 
     def _between(self, low: Ints, high: Ints) -> Ints:
-        """An instant strictly inside (low, high), on whole milliseconds."""
+        """An instant strictly inside (low, high), on whole seconds: not every provider knows finer ones."""
         share = self._random.uniform(0.05, 0.95, low.size)
-        return (low + share * (high - low)).astype(np.int64) // 1000 * 1000
+        return (low + share * (high - low)).astype(np.int64) // SECOND_US * SECOND_US
 
     def _known(self, when: Ints) -> Mask:
         """Whose next step lies within the window; the others' future is not written."""
@@ -226,6 +237,7 @@ class Life:
         bounds = INCIDENT_SHARES.cumsum()[:, None] * scale
         incident = (self._chance(who) >= bounds).sum(axis=0)
         incident[(incident == INCIDENT_SHARES.size) | ~self._known(at)] = -1
+        incident[(incident == PAUSED) & self.subs.billed_by(who, CANNOT_PAUSE)] = -1
         # Not on the window's edges, where a file may not be followed by another.
         inner = (at >= self._start + DAY_US) & (at < self._end - 2 * DAY_US)
         for place in np.nonzero(self._exemplary[who] & inner)[0][: len(self._owed)]:
@@ -310,7 +322,7 @@ class Life:
     def _return(self, who: Ints, ended_at: Ints) -> Ints:
         """Some come back after a while, under the same subscription; returns who pays again."""
         back = ended_at + self._random.integers(4 * 24, 70 * 24, who.size) * HOUR_US
-        comes = (self._chance(who) < 0.25) & self._known(back)
+        comes = (self._chance(who) < 0.25) & self._known(back) & ~self.subs.billed_by(who, CANNOT_RETURN)
         self._open(who[comes], back[comes], "reactivated")
         return who[comes]
 
@@ -324,7 +336,7 @@ def new_subscriptions(
     twice = subscribes[random.random(subscribes.size) < 0.02]
     who = np.concatenate([subscribes, twice])
     wait = (random.exponential(20, who.size) * DAY_US).astype(np.int64) // 1000 * 1000
-    opened_at = created_at[who] + 60_000_000 + wait
+    opened_at = (created_at[who] + 60_000_000 + wait) // SECOND_US * SECOND_US
     inside = opened_at < spec.end_us
     who, opened_at = who[inside], opened_at[inside]
     plan = random.choice(len(PLANS), who.size, p=[plan.share for plan in PLANS]).astype(np.int64)

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.contracts import EVENT_TABLES
 from local.company.columns import Ints
 from local.company.spec import DAY_US, CompanySpec, Manifest
 
-EVENT_TABLES = ("subscription_events", "payments", "offer_impressions", "offer_clicks", "checkouts")
+TIMED_TABLES = (*EVENT_TABLES, "payments", "offer_impressions", "offer_clicks", "checkouts")
 ZERO_DECIMAL_CURRENCY = "JPY"
 
 
@@ -24,18 +25,19 @@ def integers(table: pa.Table, column: str) -> Ints:
     return values
 
 
-def count_currency_changes(events: pa.Table, manifest: Manifest) -> None:
+def count_currency_changes(events: pa.Table, table: str, manifest: Manifest) -> None:
     """``currency_changes``: events in another currency than the event before, of one subscription.
 
-    ``events`` are clean and in the order of subscriptions and times.
+    ``events`` of one landing table are clean and in the order of subscriptions and times.
     """
+    said = events.filter(events["currency"].is_valid())
     subscription, currency = (
-        events[column].combine_chunks().dictionary_encode().indices.to_numpy()
+        said[column].combine_chunks().dictionary_encode().indices.to_numpy()
         for column in ("subscription_id", "currency")
     )
     changed = (subscription[1:] == subscription[:-1]) & (currency[1:] != currency[:-1])
-    days = integers(events, "ingested_at")[1:][changed] // DAY_US
-    manifest.count_dirt("currency_changes", "subscription_events", days)
+    days = integers(said, "ingested_at")[1:][changed] // DAY_US
+    manifest.count_dirt("currency_changes", table, days)
 
 
 def count_natural_dirt(spec: CompanySpec, tables: dict[str, pa.Table], manifest: Manifest) -> None:
@@ -47,7 +49,7 @@ def count_natural_dirt(spec: CompanySpec, tables: dict[str, pa.Table], manifest:
     ``test_accounts``, ``employee_accounts``: account versions that say so.
     """
     switches = np.array([_day_number(day) for day in daylight_saving_days(spec.first_day, spec.end_date)])
-    for name in EVENT_TABLES:
+    for name in TIMED_TABLES:
         occurred = integers(tables[name], "occurred_at")
         arrived = integers(tables[name], "ingested_at") // DAY_US
         late = (occurred >= spec.start_us) & (occurred // DAY_US < arrived)
@@ -56,7 +58,8 @@ def count_natural_dirt(spec: CompanySpec, tables: dict[str, pa.Table], manifest:
     arrived = integers(tables["engagement_daily"], "ingested_at") // DAY_US
     late = integers(tables["engagement_daily"], "day") < arrived
     manifest.count_dirt("late_events", "engagement_daily", arrived[late])
-    _count_out_of_order(tables["subscription_events"], manifest)
+    for name in EVENT_TABLES:
+        _count_out_of_order(tables[name], name, manifest)
     for kind, name, mask in (
         ("zero_decimal_amounts", "payments", pc.equal(tables["payments"]["currency"], ZERO_DECIMAL_CURRENCY)),
         ("test_accounts", "accounts", tables["accounts"]["is_test"]),
@@ -65,13 +68,13 @@ def count_natural_dirt(spec: CompanySpec, tables: dict[str, pa.Table], manifest:
         manifest.count_dirt(kind, name, integers(tables[name].filter(mask), "ingested_at") // DAY_US)
 
 
-def _count_out_of_order(events: pa.Table, manifest: Manifest) -> None:
+def _count_out_of_order(events: pa.Table, table: str, manifest: Manifest) -> None:
     subscription = events["subscription_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     occurred, arrived = integers(events, "occurred_at"), integers(events, "ingested_at")
     order = np.lexsort((occurred, arrived, subscription))
     subscription, occurred, arrived = subscription[order], occurred[order], arrived[order]
     behind = (subscription[1:] == subscription[:-1]) & (occurred[1:] < occurred[:-1])
-    manifest.count_dirt("out_of_order_events", "subscription_events", arrived[1:][behind] // DAY_US)
+    manifest.count_dirt("out_of_order_events", table, arrived[1:][behind] // DAY_US)
 
 
 def _day_number(day: date) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loaders.landing.contracts import SubscriptionEvent
 from local.company.billing import CURRENCY_OF_MARKET, PLAN_IDS
 from local.company.catalogue import CURRENCIES, INTERVALS, PLAN_INTERVAL, usd_rates_micro
 from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
@@ -44,6 +45,7 @@ class Truth:
         self._spec = spec
         self._folder = folder
         self._writer: pq.ParquetWriter | None = None
+        self._event_writer: pq.ParquetWriter | None = None
         # (currency, cents a month, counted as trial) → change of the number active at day end, by day
         self._changes: dict[tuple[int, int, bool], Ints] = {}
 
@@ -85,10 +87,21 @@ class Truth:
             label = (key[0], key[1], bool(key[2]))
             self._changes[label] = self._changes.get(label, 0) + change[row]
 
+    def add_events(self, tables: dict[str, pa.Table]) -> None:
+        """Canonical events of one chunk by landing table, dirty ones included, as providers tell them."""
+        for table, rows in tables.items():
+            rows = rows.select(list(SubscriptionEvent.model_fields))
+            rows = rows.append_column("landing_table", pa.repeat(pa.scalar(table), rows.num_rows))
+            if self._event_writer is None:
+                path = self._folder / "subscription_events.parquet"
+                self._event_writer = pq.ParquetWriter(path, rows.schema)
+            self._event_writer.write_table(rows)
+
     def close(self) -> None:
-        """Finish ``subscription_intervals.parquet`` and write ``days.parquet`` (day × currency)."""
-        if self._writer is not None:
-            self._writer.close()
+        """Finish what is written by chunk, and write ``days.parquet`` (day × currency)."""
+        for writer in (self._writer, self._event_writer):
+            if writer is not None:
+                writer.close()
         days, currencies = self._spec.days, len(CURRENCIES)
         active, trials, mrr, usd = (np.zeros((currencies, days), np.int64) for _ in range(4))
         rates = usd_rates_micro(self._spec)

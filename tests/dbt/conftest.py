@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loaders.landing.contracts import CONTRACTS
-from loaders.landing.schema import bigquery_schema
+from loaders.landing.schema import bigquery_schema, columns_of
 from loaders.warehouse.build import build
 from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
 from segue.settings import Settings
@@ -53,7 +53,11 @@ class Warehouse:
             for number, row in enumerate(rows)
         ]
         columns = list(checked[0])
-        values = ",\n".join("(" + ", ".join(_literal(row[c]) for c in columns) + ")" for row in checked)
+        json_columns = {column.name for column in columns_of(contract) if column.json}
+        values = ",\n".join(
+            "(" + ", ".join((_json if c in json_columns else _literal)(row[c]) for c in columns) + ")"
+            for row in checked
+        )
         names = ", ".join(f"`{column}`" for column in columns)
         self.query(f"insert into {self.settings.raw_dataset}.{table} ({names}) values {values}")
 
@@ -98,6 +102,10 @@ def _literal(value: Any) -> str:
         case date():
             return f"date '{value.isoformat()}'"
     return "'" + str(value).replace("'", "\\'") + "'"
+
+
+def _json(text: str | None) -> str:
+    return "null" if text is None else f"parse_json({_literal(text)})"
 
 
 def _plain(value: Any) -> Any:

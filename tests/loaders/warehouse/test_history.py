@@ -30,8 +30,10 @@ def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
     return settings
 
 
-def landed(settings: Settings, day: date, changed_at: datetime = NOON) -> None:
-    row = {"run_date": day, "step": "land", "table_name": "subscription_events", "changed_at": changed_at}
+def landed(
+    settings: Settings, day: date, changed_at: datetime = NOON, table: str = "subscription_events"
+) -> None:
+    row = {"run_date": day, "step": "land", "table_name": table, "changed_at": changed_at}
     append_rows(bigquery_client(settings), settings, "run_ledger", RUN_LEDGER, [row])
 
 
@@ -113,3 +115,20 @@ def test_the_tables_are_there_before_anything_was_published(settings: Settings) 
         f"where table_name = '{VERSIONS}'",
     )
     assert {"subscription_id", "known_date", "state"} <= {row.column_name for row in columns}
+
+
+def test_events_of_every_provider_count(settings: Settings) -> None:
+    everything_published(settings)
+    landed(settings, JUNE_2, LATER + timedelta(hours=1), table="stripe_events")
+
+    assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
+
+
+def test_a_changed_catalogue_is_read_by_its_day_and_all_that_follow(settings: Settings) -> None:
+    everything_published(settings)
+    landed(settings, JUNE_1, LATER + timedelta(hours=1), table="plans")
+    published(settings, EVENTS, JUNE_1, LATER + timedelta(hours=2))
+    published(settings, VERSIONS, JUNE_1, LATER + timedelta(hours=2))
+
+    # The first of the month was built again since; the days after it were not.
+    assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)

@@ -38,7 +38,10 @@ class Company:
 
 
 def describe(spec: CompanySpec, folder: Path) -> Company:
-    """Generate a company and put views over it, with each landing row's arrival day."""
+    """Generate a company and put views over it, with each landing row's arrival day.
+
+    ``canonical_events`` are the events of all providers as they tell them, from the company's own truth.
+    """
     manifest = generate(spec, folder)
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
@@ -51,6 +54,10 @@ def describe(spec: CompanySpec, folder: Path) -> Company:
             )
     for table in ("days", "subscription_intervals"):
         connection.execute(f"create view truth_{table} as from '{folder}/truth/{table}.parquet'")
+    connection.execute(
+        "create view canonical_events as select *, ingested_at::date as arrival_date "
+        f"from '{folder}/truth/subscription_events.parquet'"
+    )
     return Company(spec, folder, manifest, connection)
 
 

@@ -15,7 +15,7 @@ IN_FILES = {
             select event_type, currency, lag(currency) over (
                 partition by subscription_id order by occurred_at, ingested_at
             ) as currency_before
-            from subscription_events where provider_event_id not like '%-%'
+            from canonical_events where provider_event_id not like '%-%' and currency is not null
         ) where currency <> currency_before""",
     "same_day_repeats": """
         select count(*) from offer_impressions as again
@@ -36,8 +36,8 @@ IN_FILES = {
             and occurred_at > timestamptz '2000-01-01' and occurred_at < ingested_at + interval 1 day
         )""",
     "period_end_before_start": """
-        select count(*) from subscription_events where period_end_at < period_start_at""",
-    "new_enum_values": "select count(*) from subscription_events where event_type = 'boosted'",
+        select count(*) from canonical_events where period_end_at < period_start_at""",
+    "new_enum_values": "select count(*) from canonical_events where event_type = 'boosted'",
     "future_events": """
         select count(*) from (
             select occurred_at, ingested_at from offer_impressions
@@ -52,7 +52,7 @@ IN_FILES = {
     "files_without_a_column": """
         select count(distinct filename) from engagement_daily where skips_blocked is null""",
 }
-EVENT_TABLES = ("subscription_events", "payments", "offer_impressions", "offer_clicks", "checkouts")
+EVENT_TABLES = ("canonical_events", "payments", "offer_impressions", "offer_clicks", "checkouts")
 TIMES = " union all ".join(f"select occurred_at, ingested_at from {table}" for table in EVENT_TABLES)
 
 
@@ -64,7 +64,7 @@ def test_the_files_hold_the_manifests_amount(company: Company, kind: str) -> Non
 def test_repeated_rows_are_duplicates_in_a_file_or_arrived_again(company: Company) -> None:
     same, later = 0, 0
     for table, key in (
-        ("subscription_events", "provider, provider_event_id"),
+        ("canonical_events", "provider, provider_event_id"),
         ("offer_impressions", "impression_id"),
         ("payments", "payment_id"),
     ):
@@ -90,7 +90,7 @@ def test_late_and_out_of_order_events_are_counted(company: Company) -> None:
             select occurred_at, lag(occurred_at) over (
                 partition by subscription_id order by ingested_at, occurred_at
             ) as before
-            from subscription_events
+            from canonical_events
         ) where occurred_at < before""")
     clock_changes = company.value(f"""
         select count(*) from ({TIMES}) where occurred_at::date in (date '2026-03-08', date '2026-03-29')""")
@@ -131,7 +131,7 @@ def test_a_merged_account_subscribes_and_survivors_are_not_merged_themselves(com
     assert (
         company.value("""
         select count(*) from accounts where merged_into is not null and (
-            account_id not in (select account_id from subscription_events)
+            account_id not in (select account_id from canonical_events)
             or merged_into in (select account_id from accounts where merged_into is not null)
         )""")
         == 0

@@ -14,7 +14,7 @@ def test_who_listens_more_subscribes_more(company: Company) -> None:
                     opened_at is not null as subscribed
                 from (select account_id, min(created_at) as created_at from accounts group by 1)
                 left join (
-                    select account_id, min(occurred_at) as opened_at from subscription_events group by 1
+                    select account_id, min(occurred_at) as opened_at from canonical_events group by 1
                 ) using (account_id)
             ), listening as (
                 select newcomers.account_id, count(day)
@@ -39,7 +39,7 @@ def test_chains_run_from_impression_to_click_to_checkout_to_opening(company: Com
         from checkouts as checkout
         inner join offer_clicks as click using (click_id)
         inner join offer_impressions as impression on click.impression_id = impression.impression_id
-        inner join subscription_events as event on checkout.subscription_id = event.subscription_id
+        inner join canonical_events as event on checkout.subscription_id = event.subscription_id
             and event.event_type in ('trial_started', 'started', 'reactivated')
             and event.occurred_at between checkout.occurred_at and checkout.occurred_at + interval 50 second
         where checkout.result = 'completed'
@@ -52,7 +52,7 @@ def test_chains_run_from_impression_to_click_to_checkout_to_opening(company: Com
         )
         == 0
     )
-    assert company.value("select count(distinct offer_id) from subscription_events") == 6
+    assert company.value("select count(distinct offer_id) from canonical_events") == 6
     assert company.rows("select distinct surface from offer_impressions order by 1") == [
         ("checkout",), ("email",), ("home",), ("paywall",),
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def test_shared_plans_have_a_payer_and_distinct_members(company: Company) -> Non
         from plan_members group by 1 order by 1""") == [("member", True, True, 0), ("payer", True, False, 0)]
     assert (
         company.value("""
-        select count(*) from plan_members as member inner join subscription_events as event
+        select count(*) from plan_members as member inner join canonical_events as event
         using (subscription_id) where role = 'payer' and member.account_id <> event.account_id""")
         == 0
     )
@@ -91,16 +91,20 @@ def test_a_deleted_account_asked_for_it_before(company: Company) -> None:
 
 
 def test_billing_incidents_all_occur_with_their_reasons(company: Company) -> None:
-    kinds = {kind for (kind,) in company.rows("select distinct event_type from subscription_events")}
+    kinds = {kind for (kind,) in company.rows("select distinct event_type from canonical_events")}
 
     assert len(kinds - {"boosted"}) == 16
     assert company.rows(
-        "select distinct event_type, reason from subscription_events where reason is not null order by all"
+        "select distinct event_type, reason from canonical_events "
+        "where reason is not null and event_type <> 'boosted' order by all"
     ) == [
+        ("auto_renew_off", "voluntary"),
         ("expired", "other"),
         ("expired", "payment_failure"),
         ("expired", "voluntary"),
+        ("refunded", "refund"),
         ("revoked", "admin"),
+        ("revoked", "fraud"),
     ]
 
 

@@ -14,7 +14,7 @@ from tests.local.company.conftest import Company
 STATES = """
 create or replace temp view lives as
 with accepted as (
-    select * from subscription_events
+    select * from canonical_events
     where event_type <> 'boosted' and (period_end_at >= period_start_at or period_end_at is null)
     qualify row_number() over (partition by provider, provider_event_id order by ingested_at) = 1
 ), entered as (
@@ -27,7 +27,11 @@ with accepted as (
     end as entered
     from accepted
 )
-select subscription_id, account_id, event_type, plan_id, price_amount, currency, interval,
+select subscription_id, account_id, event_type,
+    last_value(plan_id ignore nulls) over life as plan_id,
+    last_value(price_amount ignore nulls) over life as price_amount,
+    last_value(currency ignore nulls) over life as currency,
+    last_value(interval ignore nulls) over life as interval,
     last_value(entered ignore nulls) over life as state,
     occurred_at as since, lead(occurred_at) over life as until
 from entered window life as (partition by subscription_id order by occurred_at)

@@ -8,8 +8,10 @@
     )
 }}
 
+{%- set providers = ["google_play", "app_store", "stripe", "periods"] %}
+
 with
-    {%- for provider in ["periods"] %}
+    {%- for provider in providers %}
         {{ provider }} as (
             select {{ event_columns() }}
             from {{ ref("stg_" ~ provider ~ "__subscription_events") }}
@@ -17,7 +19,15 @@ with
         ),
     {%- endfor %}
 
-    events as (select * from periods)
+    events as (
+        {%- for provider in providers %}
+            select *
+            from {{ provider }}
+            {%- if not loop.last %}
+                union all
+            {%- endif %}
+        {%- endfor %}
+    )
 
 select *
 from events

@@ -19,5 +19,5 @@ select
     arrival_date,
     landing_file,
     landing_row
-from {{ source("billing", "subscription_events") }}
+from {{ source("periods", "subscription_events") }}
 where {{ arrived() }}

@@ -1,0 +1,81 @@
+{# Whether a JSON value is an object or an array: neither absent nor null. #}
+{% macro is_given(json) -%} coalesce(json_type({{ json }}) in ('object', 'array'), false) {%- endmacro %}
+
+{# TIMESTAMP of protobuf's JSON (RFC 3339, up to nine decimals, of which a TIMESTAMP has six). #}
+{% macro protobuf_timestamp(text) -%}
+    timestamp(regexp_replace({{ text }}, r'(\.\d{6})\d+', r'\1'))
+{%- endmacro %}
+
+{# INT64 cents of Google's Money: units and billionths, both left out when zero. #}
+{% macro money_cents(money) -%}
+    (
+        cast(coalesce(json_value({{ money }}, '$.units'), '0') as int64) * 100
+        + div(cast(coalesce(json_value({{ money }}, '$.nanos'), '0') as int64), 10000000)
+    )
+{%- endmacro %}
+
+{#
+  INT64 cents of an amount in the currency's smallest unit (https://docs.stripe.com/currencies): yen have none,
+  dinars have a thousand. UGX and ISK have two decimals for Stripe.
+#}
+{% macro minor_unit_cents(amount, currency) -%}
+    case
+        when
+            {{ currency }} in (
+                'BIF',
+                'CLP',
+                'DJF',
+                'GNF',
+                'JPY',
+                'KMF',
+                'KRW',
+                'MGA',
+                'PYG',
+                'RWF',
+                'VND',
+                'VUV',
+                'XAF',
+                'XOF',
+                'XPF'
+            )
+        then {{ amount }} * 100
+        when {{ currency }} in ('BHD', 'JOD', 'KWD', 'OMR', 'TND')
+        then div({{ amount }}, 10)
+        else {{ amount }}
+    end
+{%- endmacro %}
+
+{#
+  The stores do not say how often a plan is paid: the catalogue does, as it was known when the event arrived.
+  `events` is a CTE with all columns of a canonical event but the interval.
+#}
+{% macro with_billing_interval(events) -%}
+    select
+        event.provider,
+        event.provider_event_id,
+        event.subscription_id,
+        event.account_id,
+        event.event_type,
+        event.plan_id,
+        event.price_amount,
+        event.currency,
+        plan.billing_interval,
+        event.trial_ends_at,
+        event.period_start_at,
+        event.period_end_at,
+        event.is_auto_renew,
+        event.reason,
+        event.offer_id,
+        event.occurred_at,
+        event.ingested_at,
+        event.arrival_date,
+        event.landing_file,
+        event.landing_row
+    from {{ events }} as event
+    left join
+        {{ ref("stg_billing__plan_versions") }} as plan
+        on event.plan_id = plan.plan_id
+        and event.arrival_date >= plan.known_from_date
+        and event.arrival_date < plan.known_until_date
+    where event.event_type is not null
+{%- endmacro %}

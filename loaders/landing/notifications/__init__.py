@@ -1,0 +1,1 @@
+"""What the billing providers' notifications must say: models of the fields that the staging models read."""

@@ -1,0 +1,200 @@
+"""Google Play: the real-time developer notification and the purchase as the receiver fetched it.
+
+https://developer.android.com/google/play/billing/rtdn-reference and
+https://developers.google.com/android-publisher/api-ref/rest/v3/purchases.subscriptionsv2.
+A notification says only that something happened; who bought what until when is in the purchase.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from loaders.landing.notifications.payload import CurrencyCode, Flag, Identifier, Payload, broken
+
+PurchaseToken = Annotated[str, Field(min_length=1, max_length=1024)]
+NotificationType = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 18, 19, 20, 22]
+"""SUBSCRIPTION_RECOVERED … SUBSCRIPTION_PRICE_STEP_UP_CONSENT_UPDATED; 14–16 and 21 are not documented."""
+SubscriptionState = Literal[
+    "SUBSCRIPTION_STATE_UNSPECIFIED",
+    "SUBSCRIPTION_STATE_PENDING",
+    "SUBSCRIPTION_STATE_ACTIVE",
+    "SUBSCRIPTION_STATE_PAUSED",
+    "SUBSCRIPTION_STATE_IN_GRACE_PERIOD",
+    "SUBSCRIPTION_STATE_ON_HOLD",
+    "SUBSCRIPTION_STATE_CANCELED",
+    "SUBSCRIPTION_STATE_EXPIRED",
+    "SUBSCRIPTION_STATE_PENDING_PURCHASE_CANCELED",
+]
+_NANOS_PER_HUNDREDTH = 10_000_000
+
+
+def _of_the_calendar(text: str) -> str:
+    _instant(text)
+    return text
+
+
+def _instant(text: str) -> datetime:
+    """To the microsecond: protobuf timestamps may have nine decimals."""
+    whole, _, rest = text.partition(".")
+    fraction = "".join(character for character in rest if character.isdigit())[:6] if rest else ""
+    return datetime.fromisoformat(f"{whole.removesuffix('Z')}.{fraction or 0:0<6}+00:00")
+
+
+Timestamp = Annotated[
+    str,
+    Field(pattern=r"^(200[5-9]|20[1-9]\d|2[1-9]\d\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"),
+    AfterValidator(_of_the_calendar),
+]
+"""RFC 3339 in UTC, as protobuf's JSON writes it; from 2005 on."""
+
+
+class SubscriptionNotification(Payload):
+    """Something happened to a subscription."""
+
+    notificationType: NotificationType
+    purchaseToken: PurchaseToken
+
+
+class VoidedPurchaseNotification(Payload):
+    """Money went back; ``productType`` 1 is a subscription, 2 a one-time product."""
+
+    purchaseToken: PurchaseToken
+    productType: Literal[1, 2]
+    refundType: Literal[1, 2]
+
+
+class OneTimeProductNotification(Payload):
+    """A one-time product was bought (1) or its pending purchase cancelled (2)."""
+
+    notificationType: Literal[1, 2]
+
+
+class DeveloperNotification(Payload):
+    """The decoded ``data`` of the Pub/Sub message; exactly one of its notifications is present."""
+
+    subscriptionNotification: SubscriptionNotification | None = None
+    voidedPurchaseNotification: VoidedPurchaseNotification | None = None
+    oneTimeProductNotification: OneTimeProductNotification | None = None
+    testNotification: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        notifications = (
+            self.subscriptionNotification,
+            self.voidedPurchaseNotification,
+            self.oneTimeProductNotification,
+            self.testNotification,
+        )
+        if sum(notification is not None for notification in notifications) != 1:
+            raise broken(
+                "has not exactly one of subscriptionNotification, voidedPurchaseNotification, "
+                "oneTimeProductNotification and testNotification"
+            )
+        return self
+
+    @property
+    def is_about_a_subscription(self) -> bool:
+        """Whether the purchase must be known to say what it means."""
+        voided = self.voidedPurchaseNotification
+        return self.subscriptionNotification is not None or (voided is not None and voided.productType == 1)
+
+
+class Money(Payload):
+    """``units`` and billionths; protobuf's JSON leaves out what is zero."""
+
+    currencyCode: CurrencyCode
+    units: Annotated[str, Field(pattern=r"^\d{1,7}$")] = "0"
+    nanos: Annotated[int, Field(strict=True, ge=0, lt=10**9, multiple_of=_NANOS_PER_HUNDREDTH)] = 0
+
+
+class PriceChangeDetails(Payload):
+    """A price change under way; it is paid from the renewal on that applies it."""
+
+    newPrice: Money
+    priceChangeState: Literal[
+        "PRICE_CHANGE_STATE_UNSPECIFIED", "OUTSTANDING", "CONFIRMED", "APPLIED", "CANCELED"
+    ]
+
+
+class AutoRenewingPlan(Payload):
+    """What is paid at each renewal, and whether there will be one."""
+
+    autoRenewEnabled: Flag = False
+    recurringPrice: Money | None = None
+    priceChangeDetails: PriceChangeDetails | None = None
+
+
+class OfferDetails(Payload):
+    """The offer that the item was bought by."""
+
+    offerId: Identifier | None = None
+
+
+class OfferPhase(Payload):
+    """The phase that the item is in now."""
+
+    freeTrial: dict[str, Any] | None = None
+
+
+class LineItem(Payload):
+    """The product; a purchase with add-ons has more than one, and the first is the subscription itself."""
+
+    productId: Identifier
+    expiryTime: Timestamp | None = None
+    autoRenewingPlan: AutoRenewingPlan | None = None
+    offerDetails: OfferDetails | None = None
+    offerPhase: OfferPhase | None = None
+
+
+class ExternalAccountIdentifiers(Payload):
+    """The service's own ids, given at the purchase: the account, and the subscription as its profile."""
+
+    obfuscatedExternalAccountId: Identifier
+    obfuscatedExternalProfileId: Identifier | None = None
+
+
+class OutOfAppPurchaseContext(Payload):
+    """A subscription taken up again in the Play Store: the ids are those of the expired one."""
+
+    expiredExternalAccountIdentifiers: ExternalAccountIdentifiers
+
+
+class CanceledStateContext(Payload):
+    """Who ended it."""
+
+    userInitiatedCancellation: dict[str, Any] | None = None
+    systemInitiatedCancellation: dict[str, Any] | None = None
+    developerInitiatedCancellation: dict[str, Any] | None = None
+    replacementCancellation: dict[str, Any] | None = None
+
+
+class SubscriptionPurchase(Payload):
+    """SubscriptionPurchaseV2 as it was right after the notification."""
+
+    subscriptionState: SubscriptionState
+    startTime: Timestamp | None = None
+    lineItems: Annotated[list[LineItem], Field(min_length=1)]
+    linkedPurchaseToken: PurchaseToken | None = None
+    outOfAppPurchaseContext: OutOfAppPurchaseContext | None = None
+    externalAccountIdentifiers: ExternalAccountIdentifiers | None = Field(None, validate_default=True)
+    canceledStateContext: CanceledStateContext | None = None
+
+    @field_validator("lineItems")
+    @classmethod
+    def _ends_after_its_start(cls, items: list[LineItem], info: ValidationInfo) -> list[LineItem]:
+        start, end = info.data.get("startTime"), items[0].expiryTime
+        if start and end and _instant(end) < _instant(start):
+            raise broken(f"expiryTime {end} is before startTime {start}")
+        return items
+
+    @field_validator("externalAccountIdentifiers")
+    @classmethod
+    def _has_an_account(
+        cls, ids: ExternalAccountIdentifiers | None, info: ValidationInfo
+    ) -> ExternalAccountIdentifiers | None:
+        if ids is None and info.data.get("outOfAppPurchaseContext") is None:
+            raise broken("names no account, and outOfAppPurchaseContext names none either")
+        return ids

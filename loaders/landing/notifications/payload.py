@@ -1,0 +1,89 @@
+"""Columns that hold a provider's JSON as it came, checked against a model of the fields that are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import PydanticCustomError, core_schema, from_json
+
+Identifier = Annotated[str, Field(min_length=1, max_length=128)]
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
+Milliseconds = Annotated[int, Field(strict=True, ge=1_104_537_600_000, le=253_402_300_799_999)]
+"""Since 1970; from 2005 on, like every event time."""
+Seconds = Annotated[int, Field(strict=True, ge=1_104_537_600, le=253_402_300_799)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True, ge=0, le=10**15)]
+
+_SHOWN = 100
+
+
+class Payload(BaseModel):
+    """Base of the models, whose names are the provider's: fields that nobody reads may come and go."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def broken(reason: str) -> PydanticCustomError:
+    """The error of a rule that no type can state."""
+    return PydanticCustomError("payload", "{reason}", {"reason": reason})
+
+
+@dataclass(frozen=True, repr=False)
+class JsonOf:
+    """Annotates a text column that holds one JSON object like ``model``; in the warehouse it is JSON."""
+
+    model: type[BaseModel]
+
+    def __repr__(self) -> str:
+        """The model's fields and types: equal texts, equal contracts (for the digest of a landed day)."""
+        return f"JsonOf({_schema_text(self.model)})"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """Text is checked and kept as it is; an object (a line of NDJSON holds one) becomes text."""
+        checked = core_schema.no_info_after_validator_function(self._checked, handler(source))
+        return core_schema.no_info_before_validator_function(_as_text, checked)
+
+    def parse(self, text: str) -> BaseModel:
+        """The model's fields.
+
+        Raises:
+            ValidationError: a field is missing, of another type, or says something unknown.
+            ValueError: the text is not JSON as the warehouse knows it (it has no NaN).
+        """
+        return self.model.model_validate(from_json(text, allow_inf_nan=False))
+
+    def problems(self, column: str, text: str) -> Iterator[tuple[str, str]]:
+        """Path below ``column`` and reason of everything that is wrong; the value is shown shortened."""
+        try:
+            self.parse(text)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False):
+                path = ".".join(str(part) for part in (column, *problem["loc"]))
+                shown = repr(problem["input"])
+                shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+                yield path, f"{path} {shown}: {problem['msg']}"
+        except ValueError as error:
+            yield column, f"{column} is not JSON: {error}"
+
+    def _checked(self, text: str) -> str:
+        try:
+            self.parse(text)
+        except ValidationError:
+            raise  # pydantic keeps the path of the field.
+        except ValueError as error:
+            raise broken(f"is not JSON: {error}") from error
+        return text
+
+
+def _as_text(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+@cache
+def _schema_text(model: type[BaseModel]) -> str:
+    return json.dumps(model.model_json_schema(), sort_keys=True)
