@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, zip_longest
 
 from tests.dbt.reference.company import Event, Window
 
@@ -230,8 +230,9 @@ def _periods(instants: list[Instant]) -> Iterable[Period]:
     for before, instant in pairwise([None, *lived]):
         if before is None or before.standing != instant.standing or instant.is_conflict:
             openings.append((instant, _end_reason(before, instant)))
-    for (opening, end_reason), following in zip(openings, [*openings[1:], None], strict=True):
-        yield Period(opening, following[0].at if following else None, end_reason)
+    ends = [opening.at for opening, _ in openings[1:]]
+    for (opening, end_reason), until in zip_longest(openings, ends):
+        yield Period(opening, until, end_reason)
 
 
 def _end_reason(before: Instant | None, instant: Instant) -> str | None:
