@@ -155,8 +155,7 @@ class Execution:
         ensure_dataset(self._client, self._settings, audit)
         statements = [_seed_statement(node) for node in project.seeds.values()]
         for node in project.chain(wanted):
-            kind = "view" if node["config"]["materialized"] == "view" else "table"
-            statements.append(f"create {kind} {node['relation_name']} as\n{node['compiled_code']}")
+            statements += _model_statements(node)
         for statement in statements:
             run(self._client, self._renamed(statement, project), settings=self._settings)
 
@@ -177,6 +176,21 @@ class Execution:
         for dataset in self._client.list_datasets():
             if dataset.dataset_id.endswith(f"_{self._label}"):
                 self._client.delete_dataset(dataset.reference, delete_contents=True)
+
+
+def _model_statements(node: Row) -> list[str]:
+    name, query = node["relation_name"], node["compiled_code"]
+    if node["config"]["materialized"] == "view":
+        return [f"create view {name} as\n{query}"]
+    if not node["config"]["contract"]["enforced"]:
+        return [f"create table {name} as\n{query}"]
+    # As the project does: the contract's columns decide the types.
+    columns = ", ".join(f"{c['name']} {c['data_type']}" for c in node["columns"].values())
+    names = ", ".join(node["columns"])
+    return [
+        f"create table {name} ({columns})",
+        f"insert into {name} ({names})\nselect {names} from (\n{query}\n)",
+    ]
 
 
 def _seed_statement(node: Row) -> str:

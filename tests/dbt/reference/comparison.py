@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pprint import pformat
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tests.dbt.compiled_project import CompiledProject, Execution
 from tests.dbt.reference.company import Catalogue, Company, Window
+from tests.dbt.reference.days import midnight
 from tests.dbt.reference.marts import Marts, aggregates, marts
 
 Row = dict[str, Any]
@@ -25,6 +27,20 @@ DETAILS = {
 AGGREGATES = (
     "agg_subscribers_daily", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
 )  # fmt: skip
+
+CELL = ("market", "plan_kind", "provider", "currency")
+
+KEYS = {
+    "int_subscription_periods": ("subscription_id", "valid_from_at"),
+    "fct_subscription_daily": ("snapshot_date", "subscription_id"),
+    "fct_subscriber_daily": ("snapshot_date", "account_id"),
+    "fct_subscription_event": ("subscription_id", "occurred_at", "provider", "provider_event_id"),
+    "agg_subscribers_daily": ("snapshot_date", *CELL),
+    "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", *CELL),
+    "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider"),
+    "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
+}
+"""What identifies a row of each table."""
 
 SMALL_STEPS = 12
 """Rounds of making a failing company smaller; each is one build of all smaller companies."""
@@ -66,7 +82,7 @@ def raw_rows(companies: Sequence[Company], catalogue: Catalogue, window: Window)
                 {"landing_row": n} | asdict(row) | {"arrival_date": row.ingested_at.date()}
                 for n, row in enumerate(rows, start=1)
             ]
-    arrived = {"ingested_at": window_start(window), "arrival_date": window.history_start}
+    arrived = {"ingested_at": midnight(window.history_start), "arrival_date": window.history_start}
     tables["plans"] = [{**asdict(plan), **arrived, "trial_days": 30, "seats": 1} for plan in catalogue.plans]
     tables["plan_prices"] = [asdict(price) | arrived for price in catalogue.prices]
     tables["fx_rates"] = [asdict(r) | {"arrival_date": r.ingested_at.date()} for r in catalogue.rates]
@@ -74,13 +90,6 @@ def raw_rows(companies: Sequence[Company], catalogue: Catalogue, window: Window)
         table: [{"landing_file": "company", "landing_row": n} | row for n, row in enumerate(rows)]
         for table, rows in tables.items()
     }
-
-
-def window_start(window: Window) -> Any:
-    """The first moment whose arrivals the run knows."""
-    from tests.dbt.reference.days import midnight
-
-    return midnight(window.history_start)
 
 
 def build_companies(
@@ -107,24 +116,44 @@ def read_built(execution: Execution, project: CompiledProject, companies: Sequen
     return Built(companies, details, aggregated)
 
 
-def difference(expected: Sequence[Row], actual: Sequence[Row]) -> str:
-    """Rows that only one side has, in the columns that both have; empty when there are none."""
-    sample = next(iter([*expected, *actual]), {})
-    columns = [column for column in sample if not expected or column in expected[0]]
+def difference(mart: str, expected: Sequence[Row], actual: Sequence[Row]) -> str:
+    """Rows that only one side has and values that differ; empty when there are none."""
+    columns = list(next(iter(expected), {}))
     wanted, found = (Counter(tuple(row[c] for c in columns) for row in rows) for rows in (expected, actual))
-    lines = [
-        f"{side}: {pformat(dict(zip(columns, row, strict=True)), width=200, compact=True)}"
-        for side, rows in (("only the reference", wanted - found), ("only the SQL", found - wanted))
-        for row in sorted(rows.elements(), key=str)
-    ]
-    return "\n".join(lines)
+    if wanted == found and len(expected) == len(actual):
+        return ""
+    keyed: dict[str, list[list[Row]]] = {}
+    for side, rows in ((0, expected), (1, actual)):
+        for row in rows:
+            key = ", ".join(_shown(row[column]) for column in KEYS[mart])
+            keyed.setdefault(key, [[], []])[side].append(row)
+    return "\n".join(line for key, sides in sorted(keyed.items()) for line in _difference(key, *sides))
+
+
+def _difference(key: str, wanted: list[Row], found: list[Row]) -> Iterator[str]:
+    if len(wanted) != 1 or len(found) != 1:
+        if wanted != found:
+            yield f"  {key}: {len(wanted)} rows in the reference, {len(found)} in the SQL"
+        return
+    for column, value in wanted[0].items():
+        if found[0][column] != value:
+            yield f"  {key}: {column}: {_shown(value)} in the reference, {_shown(found[0][column])} in the SQL"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}"
+        case Decimal():
+            return f"{value.normalize():f}"
+    return str(value)
 
 
 def disagreement(built: Built, number: int, reference: Marts) -> str:
     """Where the SQL and the reference differ on a company's rows; empty when they agree."""
     parts = []
     for mart in DETAILS:
-        found = difference(reference.rows[mart], built.rows(mart, number))
+        found = difference(mart, reference.rows[mart], built.rows(mart, number))
         if found:
             parts.append(f"{mart}\n{found}")
     return "\n".join(parts)
@@ -145,7 +174,7 @@ def aggregate_disagreements(built: Built, catalogue: Catalogue, window: Window) 
     """Where the aggregates over all companies differ."""
     parts = [marts(c.named(prefix(n)), catalogue, window) for n, c in enumerate(built.companies)]
     expected = aggregates(parts, window)
-    found = {mart: difference(expected[mart], built.aggregated[mart]) for mart in AGGREGATES}
+    found = {mart: difference(mart, expected[mart], built.aggregated[mart]) for mart in AGGREGATES}
     return "\n".join(f"{mart}\n{text}" for mart, text in found.items() if text)
 
 
