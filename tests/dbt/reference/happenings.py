@@ -54,8 +54,12 @@ def _life_rows(life: Life, accounts: Accounts, prices: Prices, window: Window) -
     for origin, event, event_id in happened:
         before, after = life.just_before(event.occurred_at), life.at(event.occurred_at)
         is_deciding = last[event.occurred_at] is event
-        row = _row(life, origin, event, event_id, before, after if is_deciding else before, accounts, prices)
-        holder = _holder(event, before, after, accounts)
+        # The others show how things stood before, on both sides.
+        shown = after if is_deciding or before is None else before
+        account_id = (shown.standing.account_id if shown else event.account_id) or ""
+        holder = accounts.on(account_id, event.occurred_at.date())
+        to = after if is_deciding else before
+        row = _row(life, origin, event, event_id, before, to, account_id, accounts, prices)
         if row is not None:
             yield row | {"account_id": holder.account_id, "market": holder.market}
 
@@ -65,12 +69,6 @@ def _synthetic_id(origin: str, subscription_id: str, at: datetime) -> str:
     return f"{origin}:{subscription_id}:{micros}"
 
 
-def _holder(event: Event, before: Period | None, after: Period | None, accounts: Accounts) -> Holder:
-    known = after or before
-    account_id = known.standing.account_id if known else event.account_id
-    return accounts.on(account_id or "", event.occurred_at.date())
-
-
 def _row(
     life: Life,
     origin: str,
@@ -78,14 +76,14 @@ def _row(
     event_id: str,
     before: Period | None,
     after: Period | None,
+    account_id: str,
     accounts: Accounts,
     prices: Prices,
 ) -> Row | None:
     """None when the event is that of an account which is set apart before and after."""
     day = event.occurred_at.date()
-    fallback = event.account_id or ""
-    from_side = _side(before.standing if before else None, fallback, day, accounts, prices)
-    to_side = _side(after.standing if after else None, fallback, day, accounts, prices)
+    from_side = _side(before.standing if before else None, account_id, day, accounts, prices)
+    to_side = _side(after.standing if after else None, account_id, day, accounts, prices)
     holders = [side.holder for side in (from_side, to_side) if side.standing] or [to_side.holder]
     if all(holder.is_set_apart for holder in holders):
         return None

@@ -199,12 +199,13 @@ def _events(
             at = at if gap == 0 and hour == 0 else (at + DAY * gap).replace(hour=hour)
             said = choose.of(CHANGED_TERMS)
         last = event_type
+        if choose.chance(8):
+            account_id = choose.of(account_ids)
         if choose.chance(12) and number:
             # It happened, and nobody was told.
             continue
         events += _deliveries(choose, _event(
-            choose, provider, subscription_id, account_id if number == 0 else None, event_type, at, said,
-            account_ids, number,
+            choose, provider, subscription_id, account_id, event_type, at, said, number
         ))  # fmt: skip
     if len(providers) > 1 and choose.chance(10) and events:
         # Another feed claims the same subscription.
@@ -217,18 +218,15 @@ def _event(
     choose: _Chooser,
     provider: str,
     subscription_id: str,
-    account_id: str | None,
+    account_id: str,
     event_type: str,
     at: datetime,
     said: dict[str, Any],
-    account_ids: tuple[str, ...],
     number: int,
 ) -> Event:
     paid_days, days_ago = choose.pair(PAID_DAYS, STARTED_DAYS_AGO)
     delay, auto_renew = choose.pair(DELAYS, AUTO_RENEW)
     reason, tie = choose.pair(REASONS, (9, 1, 5))
-    if account_id is None:
-        account_id = choose.of((None, None, None, *account_ids[:1], *account_ids))
     paid_until = None if paid_days is None else at + DAY * paid_days
     is_trial = event_type == "trial_started"
     return Event(
