@@ -14,7 +14,9 @@ with
         where valid_from_at < timestamp({{ end_day(1) }})
     ),
 
-    -- Of the deliveries of a notification the first counts.
+    -- Of the deliveries of a notification the first counts, also where a later one tells another time:
+    -- providers
+    -- deliver again for a week at most.
     notified as (
         select
             subscription_id,
@@ -28,7 +30,7 @@ with
             offer_id,
             occurred_at,
             ingested_at
-        from ({{ canonical_events(since_days=0) }})
+        from ({{ canonical_events(since_days=30) }})
         where occurred_at >= timestamp({{ start_day() }}) and occurred_at < timestamp({{ end_day(1) }})
         qualify
             row_number() over (
@@ -47,7 +49,7 @@ with
             {{ event_rank("event_type") }},
             origin,
             reason,
-            cast(null as string),
+            offer_id,
             valid_from_at,
             cast(null as timestamp)
         from periods
@@ -55,7 +57,7 @@ with
     ),
 
     events as (
-        select *, {{ decides_instant("provider") }} as is_deciding
+        select *, {{ decides_instant() }} as is_deciding
         from
             (
                 select *
