@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import company, generations, land, local, lookup, run
+from segue.cli import as_of, company, generations, land, local, lookup, run
 
 app = typer.Typer(
     name="segue",
@@ -28,5 +28,6 @@ app.add_typer(local.app, name="local")
 app.command("company")(company.company)
 app.add_typer(land.app, name="land")
 app.command("run")(run.run)
+app.command("as-of")(as_of.as_of)
 app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")
