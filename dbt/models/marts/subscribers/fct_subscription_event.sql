@@ -30,13 +30,14 @@ with
             offer_id,
             occurred_at,
             ingested_at
-        from ({{ canonical_events(since_days=30) }})
-        where occurred_at >= timestamp({{ start_day() }}) and occurred_at < timestamp({{ end_day(1) }})
-        qualify
-            row_number() over (
-                partition by provider, provider_event_id order by ingested_at, landing_file, landing_row
+        from
+            (
+                select *
+                from ({{ canonical_events(since_days=30) }})
+                where true
+                qualify {{ first_arrival("provider, provider_event_id") }}
             )
-            = 1
+        where occurred_at >= timestamp({{ start_day() }}) and occurred_at < timestamp({{ end_day(1) }})
     ),
 
     missing as (
