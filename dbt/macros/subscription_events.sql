@@ -51,9 +51,9 @@
 {%- endmacro %}
 
 {# Condition of a QUALIFY: the last event of an instant, which decides. #}
-{% macro decides_instant(more_keys) -%}
+{% macro decides_instant(more_keys=none) -%}
     row_number() over (
-        partition by subscription_id, {{ more_keys }}, occurred_at
+        partition by subscription_id, {{ more_keys ~ "," if more_keys }} occurred_at
         order by event_rank desc, provider_event_id desc, provider desc
     )
     = 1

@@ -136,7 +136,7 @@ with
             and account.account_id = first_payment.account_id
     ),
 
-    -- Of several ends on the way to a churn the latest gives the reason.
+    -- Of several ends on the way to a churn the latest gives the reason; earlier days' ends are long past.
     endings as (
         select closing.snapshot_date, closing.account_id, period.end_reason
         from closings as closing
@@ -147,6 +147,7 @@ with
             closing.was_active
             and not closing.is_active
             and period.end_reason is not null
+            and period.valid_from_at >= timestamp(closing.snapshot_date)
             and period.valid_from_at < timestamp(date_add(closing.snapshot_date, interval 1 day))
         qualify
             row_number() over (

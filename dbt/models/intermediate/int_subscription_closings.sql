@@ -45,10 +45,11 @@ with
             day.provider,
             day_before.currency as currency_before,
             day.currency,
-            day_before.mrr_cents as mrr_cents_before,
-            day.mrr_cents,
-            day_before.mrr_usd_cents as mrr_usd_cents_before,
-            day.mrr_usd_cents
+            -- What is not known (no price, no rate yet) counts as nothing until it is.
+            coalesce(day_before.mrr_cents, 0) as mrr_cents_before,
+            coalesce(day.mrr_cents, 0) as mrr_cents,
+            coalesce(day_before.mrr_usd_cents, 0) as mrr_usd_cents_before,
+            coalesce(day.mrr_usd_cents, 0) as mrr_usd_cents
         from closings as day
         full outer join
             closings as day_before
@@ -87,7 +88,7 @@ select
     cast(
         if(
             is_same_cell and mrr_cents_before != 0,
-            {{ usd_cents("mrr_cents_before", "usd_rate") }} - mrr_usd_cents_before,
+            coalesce({{ usd_cents("mrr_cents_before", "usd_rate") }}, 0) - mrr_usd_cents_before,
             0
         ) as int64
     ) as fx_usd_cents

@@ -156,7 +156,7 @@ select
     cast(
         if(net_mrr_cents = 0, 0, {{ usd_cents("net_mrr_cents", "usd_rate") }}) as int64
     ) as net_mrr_usd_cents,
-    cast(usd_rate as numeric(38, 9)) as usd_rate,
+    usd_rate,
     subscription_started_at,
     first_paid_at,
     tenure_days

@@ -184,10 +184,13 @@ with
         window so_far as ({{ life }} rows between unbounded preceding and current row)
     ),
 
-    -- A start while the subscription is entitled means that two feeds claim one period.
+    -- A start while the subscription is entitled means that two feeds claim one period. An assumed expiry of
+    -- what has ended already says nothing.
     checked as (
         select
             *,
+            origin = 'synthetic_expiry'
+            and not coalesce(lag(state) over life in ('trial', 'active', 'grace'), false) as is_redundant,
             event_type in ('trial_started', 'started')
             and coalesce(lag(state) over life in ('trial', 'active', 'grace'), false) as is_conflict
         from lived
@@ -200,7 +203,7 @@ with
             max(if(is_conflict, 1, 0)) over (partition by subscription_id, known_date, occurred_at)
             = 1 as is_conflicting_opening
         from checked
-        where state is not null
+        where state is not null and not is_redundant
         qualify {{ decides_instant("known_date") }}
     ),
 

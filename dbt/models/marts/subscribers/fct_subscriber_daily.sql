@@ -135,7 +135,7 @@ select
     coalesce(subscriber.snapshot_date, movement.snapshot_date) as snapshot_date,
     coalesce(subscriber.account_id, movement.account_id) as account_id,
     coalesce(subscriber.market, movement.market) as market,
-    coalesce(subscriber.plan_kind, movement.plan_kind) as plan_kind,
+    if(subscriber.account_id is null, movement.plan_kind, subscriber.plan_kind) as plan_kind,
     subscriber.billing_interval,
     subscriber.account_id is not null as is_subscriber,
     coalesce(subscriber.is_payer, false) as is_payer,

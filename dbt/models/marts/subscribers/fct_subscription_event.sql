@@ -14,10 +14,13 @@ with
         where valid_from_at < timestamp({{ end_day(1) }})
     ),
 
-    -- Of the deliveries of a notification the first counts.
+    -- Of the deliveries of a notification the first counts, also where a later one tells another time:
+    -- providers
+    -- deliver again for a week at most.
     notified as (
         select
             subscription_id,
+            account_id,
             provider,
             provider_event_id,
             event_type,
@@ -27,25 +30,27 @@ with
             offer_id,
             occurred_at,
             ingested_at
-        from ({{ canonical_events(since_days=0) }})
-        where occurred_at >= timestamp({{ start_day() }}) and occurred_at < timestamp({{ end_day(1) }})
-        qualify
-            row_number() over (
-                partition by provider, provider_event_id order by ingested_at, landing_file, landing_row
+        from
+            (
+                select *
+                from ({{ canonical_events(since_days=30) }})
+                where true
+                qualify {{ first_arrival("provider, provider_event_id") }}
             )
-            = 1
+        where occurred_at >= timestamp({{ start_day() }}) and occurred_at < timestamp({{ end_day(1) }})
     ),
 
     missing as (
         select
             subscription_id,
+            account_id,
             provider,
             concat(origin, ':', subscription_id, ':', cast(unix_micros(valid_from_at) as string)),
             event_type,
             {{ event_rank("event_type") }},
             origin,
             reason,
-            cast(null as string),
+            offer_id,
             valid_from_at,
             cast(null as timestamp)
         from periods
@@ -53,7 +58,7 @@ with
     ),
 
     events as (
-        select *, {{ decides_instant("provider") }} as is_deciding
+        select *, {{ decides_instant() }} as is_deciding
         from
             (
                 select *
@@ -67,9 +72,16 @@ with
     -- The life just before the event, and from it on.
     transitions as (
         select
-            event.*,
-            after.account_id as account_id_after,
-            before.account_id as account_id_before,
+            event.* except (account_id),
+            if(
+                event.is_deciding or before.account_id is null,
+                coalesce(after.account_id, event.account_id),
+                before.account_id
+            ) as account_id_after,
+            coalesce(before.account_id, after.account_id, event.account_id) as account_id_before,
+            coalesce(
+                after.subscription_started_at, before.subscription_started_at
+            ) as subscription_started_at,
             before.state as from_state,
             if(event.is_deciding, after.state, before.state) as to_state,
             coalesce(before.is_entitled, false) as was_entitled,
@@ -119,6 +131,7 @@ with
             true as is_deciding,
             day_before.holder_account_id as account_id_after,
             day_before.holder_account_id as account_id_before,
+            day_before.subscription_started_at,
             day_before.state as from_state,
             day_before.state as to_state,
             true as was_entitled,
@@ -157,13 +170,8 @@ with
         select
             event.*,
             date(event.occurred_at) as event_date,
-            coalesce(
-                after.resolved_account_id,
-                before.resolved_account_id,
-                event.account_id_after,
-                event.account_id_before
-            ) as account_id,
-            coalesce(after.resolved_market, before.resolved_market, 'ZZ') as market,
+            coalesce(after.resolved_account_id, event.account_id_after) as account_id,
+            coalesce(after.resolved_market, 'ZZ') as market,
             event.was_entitled
             and if(
                 event.is_account_change,
@@ -182,12 +190,12 @@ with
         from everything as event
         left join
             {{ ref("int_account_versions") }} as before
-            on coalesce(event.account_id_before, event.account_id_after) = before.account_id
+            on event.account_id_before = before.account_id
             and date(event.occurred_at) >= before.valid_from_date
             and date(event.occurred_at) < before.valid_to_date
         left join
             {{ ref("int_account_versions") }} as after
-            on coalesce(event.account_id_after, event.account_id_before) = after.account_id
+            on event.account_id_after = after.account_id
             and date(event.occurred_at) >= after.valid_from_date
             and date(event.occurred_at) < after.valid_to_date
     ),
@@ -195,7 +203,7 @@ with
     priced as (
         select
             event.*,
-            coalesce(to_plan.plan_kind, from_plan.plan_kind) as plan_kind,
+            to_plan.plan_kind,
             if(
                 event.was_counted and event.from_state != 'trial',
                 {{
@@ -260,7 +268,7 @@ select
     to_state,
     case
         when is_counted and not was_counted
-        then if(from_state is null, 'started', 'returned')
+        then if(occurred_at <= subscription_started_at, 'started', 'returned')
         when was_counted and not is_counted
         then 'ended'
         when from_state is distinct from to_state

@@ -1,0 +1,253 @@
+"""The life of a subscription, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby, pairwise, zip_longest
+
+from tests.dbt.reference.company import Event, Window
+
+RANK = {
+    name: rank
+    for rank, name in enumerate(
+        [
+            "trial_started", "started", "reactivated", "trial_converted", "renewed", "plan_changed",
+            "price_changed", "auto_renew_off", "auto_renew_on", "billing_retry_started", "grace_started",
+            "recovered", "paused", "resumed", "refunded", "refund_reversed", "revoked", "expired",
+        ],
+        start=1,
+    )
+}  # fmt: skip
+"""Order of the events of one instant."""
+
+OPENINGS = {"trial_started", "started", "reactivated"}
+ENDS = {"expired", "revoked"}
+ENTITLED = {"trial", "active", "grace"}
+PAID = {"active", "grace"}
+
+ENTERS = {
+    "trial_started": "trial", "started": "active", "trial_converted": "active", "renewed": "active",
+    "recovered": "active", "resumed": "active", "reactivated": "active", "grace_started": "grace",
+    "billing_retry_started": "billing_retry", "paused": "paused", "expired": "ended", "revoked": "ended",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a subscription at a moment."""
+
+    state: str | None = None
+    account_id: str | None = None
+    plan_id: str | None = None
+    price_amount: Decimal | None = None
+    currency: str | None = None
+    interval: str | None = None
+    auto_renew: bool | None = None
+    paid_until: datetime | None = field(default=None, compare=False)
+
+    def after(self, event: Event) -> Standing:
+        """What an event does not say stays as it was."""
+        said = {
+            "state": ENTERS.get(event.event_type),
+            "account_id": event.account_id,
+            "plan_id": event.plan_id,
+            "price_amount": event.price_amount,
+            "currency": event.currency,
+            "interval": event.interval,
+            "auto_renew": event.auto_renew,
+            "paid_until": event.period_end_at or event.trial_ends_at,
+        }
+        if event.event_type == "refund_reversed" and (event.period_end_at or event.occurred_at) > (
+            event.occurred_at
+        ):
+            said["state"] = "active"
+        return replace(self, **{name: value for name, value in said.items() if value is not None})
+
+    @property
+    def is_entitled(self) -> bool:
+        return self.state in ENTITLED
+
+    @property
+    def is_paid(self) -> bool:
+        return self.state in PAID
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A moment at which something was heard or assumed, and how things stood from then on."""
+
+    at: datetime
+    deciding: Event
+    origin: str
+    standing: Standing
+    is_conflict: bool = False
+
+
+@dataclass(frozen=True)
+class Period:
+    """A stretch of a life in which nothing changed."""
+
+    opening: Instant
+    until: datetime | None
+    end_reason: str | None
+
+    @property
+    def since(self) -> datetime:
+        return self.opening.at
+
+    @property
+    def standing(self) -> Standing:
+        return self.opening.standing
+
+    def covers(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True)
+class Life:
+    """A subscription: its notifications in order, and its periods."""
+
+    subscription_id: str
+    events: tuple[Event, ...]
+    periods: tuple[Period, ...]
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it was first entitled."""
+        return min((p.since for p in self.periods if p.standing.is_entitled), default=None)
+
+    @property
+    def first_paid_at(self) -> datetime | None:
+        """When it was first paid."""
+        return min((p.since for p in self.periods if p.standing.is_paid), default=None)
+
+    def at(self, moment: datetime) -> Period | None:
+        """The period that covers a moment."""
+        return next((p for p in self.periods if p.covers(moment)), None)
+
+    def just_before(self, moment: datetime) -> Period | None:
+        """The period that reaches up to a moment."""
+        return next(
+            (p for p in self.periods if p.since < moment and (p.until is None or p.until >= moment)), None
+        )
+
+
+def lives(deliveries: Iterable[Event], window: Window) -> list[Life]:
+    """The lives of all subscriptions as the window's run knows them."""
+    first: dict[tuple[str, str], Event] = {}
+    for event in sorted(deliveries, key=lambda e: (e.ingested_at, e.landing_row)):
+        if window.knows(event.arrival_date):
+            first.setdefault((event.provider, event.provider_event_id), event)
+    known: dict[str, list[Event]] = {}
+    for event in first.values():
+        known.setdefault(event.subscription_id, []).append(event)
+    tolerance = timedelta(days=window.renewal_tolerance_days)
+    return [live(name, events, tolerance) for name, events in sorted(known.items())]
+
+
+def order(event: Event) -> tuple[datetime, int, str, str]:
+    """What happened first, and of the events of one instant, which counts as first."""
+    return event.occurred_at, RANK[event.event_type], event.provider_event_id, event.provider
+
+
+def live(subscription_id: str, events: Iterable[Event], tolerance: timedelta) -> Life:
+    """One life out of its notifications, whatever order they are given in."""
+    notified = sorted(events, key=order)
+    instants: list[Instant] = []
+    standing = Standing()
+    due: datetime | None = None
+    start = _missing_start(notified[0])
+    for at, group in groupby([*([start] if start else []), *notified], key=lambda e: e.occurred_at):
+        together = list(group)
+        deciding = together[-1]
+        is_end_in_time = deciding.event_type in ENDS and due is not None and at <= due + timedelta(hours=24)
+        if due is not None and due < at and not is_end_in_time:
+            standing = _expire(instants, due)
+        is_conflict = False
+        for event in together:
+            if event.event_type in ("trial_started", "started") and standing.is_entitled:
+                is_conflict = True
+            standing = standing.after(event)
+        origin = "synthetic_start" if deciding is start else "original"
+        instants.append(Instant(at, deciding, origin, standing, is_conflict))
+        due = _end_of_entitlement(standing, at, tolerance)
+    if due is not None:
+        _expire(instants, due)
+    return Life(subscription_id, tuple(notified), tuple(_periods(instants)))
+
+
+def _missing_start(first: Event) -> Event | None:
+    """The start that must have been when the first thing heard is something else."""
+    if first.event_type in OPENINGS or first.period_start_at is None:
+        return None
+    if first.period_start_at >= first.occurred_at:
+        return None
+    return replace(
+        first,
+        provider_event_id="synthetic_start",
+        event_type="started",
+        occurred_at=first.period_start_at,
+        auto_renew=None,
+        reason="missing_at_source",
+    )
+
+
+def _end_of_entitlement(standing: Standing, at: datetime, tolerance: timedelta) -> datetime | None:
+    """When the entitlement ends unless something is heard before."""
+    if not standing.is_entitled or standing.paid_until is None:
+        return None
+    base = max(standing.paid_until, at)
+    if standing.auto_renew is False and standing.state in ("trial", "active"):
+        return base
+    return base + tolerance
+
+
+def _expire(instants: list[Instant], due: datetime) -> Standing:
+    """Add the expiry that is missing at the source; at an instant of the source's, it has the last word."""
+    last = instants[-1]
+    expiry = replace(
+        last.deciding,
+        provider_event_id="synthetic_expiry",
+        event_type="expired",
+        reason="missing_at_source",
+        occurred_at=due,
+        offer_id=None,
+    )
+    ended = replace(last.standing, state="ended")
+    is_conflict = last.is_conflict and last.at == due
+    if last.at == due:
+        instants.pop()
+    instants.append(Instant(due, expiry, "synthetic_expiry", ended, is_conflict))
+    return ended
+
+
+def _periods(instants: list[Instant]) -> Iterable[Period]:
+    lived = [instant for instant in instants if instant.standing.state is not None]
+    openings: list[tuple[Instant, str | None]] = []
+    for before, instant in pairwise([None, *lived]):
+        if before is None or before.standing != instant.standing or instant.is_conflict:
+            openings.append((instant, _end_reason(before, instant)))
+    ends = [opening.at for opening, _ in openings[1:]]
+    for (opening, end_reason), until in zip_longest(openings, ends):
+        yield Period(opening, until, end_reason)
+
+
+def _end_reason(before: Instant | None, instant: Instant) -> str | None:
+    """Why an entitlement ended; None where none did."""
+    if before is None or not before.standing.is_entitled or instant.standing.is_entitled:
+        return None
+    said, state = instant.deciding.reason, instant.standing.state
+    if instant.deciding.event_type == "revoked" or said in ("admin", "refund", "fraud"):
+        return "admin"
+    if said == "payment_failure" or state == "billing_retry":
+        return "involuntary"
+    if said == "voluntary" or state == "paused":
+        return "voluntary"
+    if said not in (None, "missing_at_source"):
+        return "other"
+    if before.standing.state == "grace":
+        return "involuntary"
+    return "voluntary" if before.standing.auto_renew is False else "other"

@@ -1,0 +1,259 @@
+"""The subscriber marts of a company, from its raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from tests.dbt.reference.accounts import Accounts
+from tests.dbt.reference.company import Catalogue, Company, Window
+from tests.dbt.reference.days import (
+    DAY,
+    Cell,
+    Closing,
+    Prices,
+    SubscriptionDay,
+    closings,
+    subscription_days,
+    subscription_numbers,
+)
+from tests.dbt.reference.happenings import event_rows
+from tests.dbt.reference.lives import Life, lives
+from tests.dbt.reference.money import ZERO, total
+from tests.dbt.reference.movements import Movement, movements
+from tests.dbt.reference.outcomes import (
+    CohortMember,
+    TrialOutcome,
+    cohort_members,
+    measured_date,
+    trial_outcomes,
+)
+from tests.dbt.reference.subscribers import subscriber_rows
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Marts:
+    """Rows of each mart; ``aggregated`` what the aggregates are made of, which add up over companies."""
+
+    rows: dict[str, list[Row]]
+    days: list[SubscriptionDay]
+    closings: list[Closing]
+    movements: list[Movement]
+    trials: list[TrialOutcome]
+    cohorts: list[CohortMember]
+
+
+def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
+    """Build the row-level marts of one company."""
+    accounts, prices = Accounts(company.accounts, window), Prices(catalogue, window)
+    known = lives(company.events, window)
+    days = [
+        row
+        for life in known
+        for row in subscription_days(life, accounts, prices, window.start - DAY, window.end)
+    ]
+    closes = closings(days, accounts, window)
+    moves = movements(closes, known, accounts, prices)
+    return Marts(
+        rows={
+            "int_subscription_periods": [row for life in known for row in _periods(life)],
+            "fct_subscription_daily": _subscription_rows(days, known, accounts, window),
+            "fct_subscriber_daily": subscriber_rows(days, company.members, moves, accounts, window),
+            "fct_subscription_event": event_rows(known, days, accounts, prices, window),
+        },
+        days=days,
+        closings=closes,
+        movements=moves,
+        trials=trial_outcomes(known, company.payments, accounts, prices, window),
+        cohorts=cohort_members(known, accounts, prices, window),
+    )
+
+
+def aggregates(parts: Iterable[Marts], window: Window) -> dict[str, list[Row]]:
+    """The aggregates over companies that share no account."""
+    everything = list(parts)
+    return {
+        "agg_subscribers_daily": _subscribers([d for m in everything for d in m.days], [
+            c for m in everything for c in m.closings
+        ]),
+        "agg_mrr_movements_daily": _movements([v for m in everything for v in m.movements]),
+        "agg_trial_outcomes": _trials([t for m in everything for t in m.trials]),
+        "agg_retention_cohorts": _cohorts([c for m in everything for c in m.cohorts], window),
+    }  # fmt: skip
+
+
+def _periods(life: Life) -> Iterable[Row]:
+    for period in life.periods:
+        opening, standing = period.opening, period.standing
+        yield {
+            "subscription_id": life.subscription_id,
+            "account_id": standing.account_id,
+            "provider": opening.deciding.provider,
+            "provider_event_id": opening.deciding.provider_event_id,
+            "event_type": opening.deciding.event_type,
+            "origin": opening.origin,
+            "state": standing.state,
+            "is_entitled": standing.is_entitled,
+            "plan_id": standing.plan_id,
+            "price_amount": standing.price_amount,
+            "currency": standing.currency,
+            "billing_interval": standing.interval,
+            "is_auto_renew": standing.auto_renew,
+            "reason": opening.deciding.reason,
+            "end_reason": period.end_reason,
+            "offer_id": opening.deciding.offer_id,
+            "valid_from_at": period.since,
+            "valid_to_at": period.until,
+            "is_conflicting_opening": opening.is_conflict,
+            "subscription_started_at": life.started_at,
+            "first_paid_at": life.first_paid_at,
+        }
+
+
+def _subscription_rows(
+    days: list[SubscriptionDay], known: list[Life], accounts: Accounts, window: Window
+) -> list[Row]:
+    shown = [row for row in days if row.day >= window.start and not row.holder.is_set_apart]
+    numbers = {day: subscription_numbers(known, accounts, day) for day in {row.day for row in shown}}
+    return [
+        {
+            "snapshot_date": row.day,
+            "subscription_id": row.life.subscription_id,
+            "account_id": row.holder.account_id,
+            "provider": row.provider,
+            "market": row.holder.market,
+            "plan_id": row.standing.plan_id,
+            "plan_kind": row.plan_kind,
+            "billing_interval": row.interval,
+            "state": row.standing.state,
+            "is_trial": row.standing.state == "trial",
+            "is_paid": row.standing.is_paid,
+            "is_auto_renew": row.standing.auto_renew,
+            "was_active_at_day_start": row.was_active_at_start,
+            "was_active_at_day_end": row.was_active_at_end,
+            "price_amount": row.standing.price_amount,
+            "currency": row.standing.currency,
+            "mrr_amount": row.mrr,
+            "mrr_usd_amount": row.mrr_usd,
+            "net_mrr_amount": row.net,
+            "net_mrr_usd_amount": row.net_usd,
+            "usd_rate": row.usd_rate,
+            "subscription_number": numbers[row.day][row.holder.account_id, row.life.subscription_id],
+            "subscription_start_date": row.started_at.date(),
+            "tenure_days": row.tenure_days,
+        }
+        for row in shown
+    ]
+
+
+def _cell_row(cell: Cell) -> Row:
+    return dict(zip(("market", "plan_kind", "provider", "currency"), cell, strict=True))
+
+
+def _subscribers(days: list[SubscriptionDay], closes: list[Closing]) -> list[Row]:
+    cells: dict[tuple[Any, Cell], dict[str, int]] = {}
+
+    def count(day: Any, cell: Cell, *names: str) -> None:
+        counts = cells.setdefault((day, cell), dict.fromkeys(_COUNTS, 0))
+        for name in names:
+            counts[name] += 1
+
+    for closing in closes:
+        before, after = closing.before, closing.after
+        if before:
+            left = "ends" if after is None else None if closing.is_same_cell else "moves_out"
+            count(closing.day, before.cell, "opening_subscriptions", *([left] if left else []))
+        if after:
+            entered = "starts" if before is None else None if closing.is_same_cell else "moves_in"
+            count(closing.day, after.cell, *([entered] if entered else []))
+    held: dict[tuple[Any, Cell], list[SubscriptionDay]] = {}
+    for row in days:
+        if row.was_active_at_end and not row.holder.is_set_apart:
+            held.setdefault((row.day, row.cell), []).append(row)
+    found = []
+    for (day, cell), counts in cells.items():
+        theirs = held.get((day, cell), [])
+        trials = sum(row.standing.state == "trial" for row in theirs)
+        found.append(
+            {"snapshot_date": day}
+            | _cell_row(cell)
+            | counts
+            | {
+                "active_subscriptions": len(theirs),
+                "paid_subscriptions": len(theirs) - trials,
+                "trial_subscriptions": trials,
+                "payers": len({row.holder.account_id for row in theirs}),
+                "mrr_amount": total([row.mrr for row in theirs]) if theirs else ZERO,
+                "mrr_usd_amount": total([row.mrr_usd for row in theirs]) if theirs else ZERO,
+                "net_mrr_amount": total([row.net for row in theirs]) if theirs else ZERO,
+                "net_mrr_usd_amount": total([row.net_usd for row in theirs]) if theirs else ZERO,
+            }
+        )
+    return found
+
+
+_COUNTS = ("opening_subscriptions", "starts", "ends", "moves_in", "moves_out")
+
+
+def _movements(moves: list[Movement]) -> list[Row]:
+    lines: dict[tuple[Any, ...], list[tuple[str, Any, Any]]] = {}
+    for move in moves:
+        for cell, change in move.changes.items():
+            if move.kind != "none" or change.mrr or change.mrr_usd:
+                key = (move.day, move.kind, move.churn_reason, cell)
+                lines.setdefault(key, []).append((move.account_id, change.mrr, change.mrr_usd))
+            if change.fx_usd:
+                key = (move.day, "fx", None, cell)
+                lines.setdefault(key, []).append((move.account_id, ZERO, change.fx_usd))
+    return [
+        {"snapshot_date": day, "movement": kind, "churn_reason": reason}
+        | _cell_row(cell)
+        | {
+            "accounts": len({account_id for account_id, _, _ in theirs}),
+            "mrr_amount": sum(mrr for _, mrr, _ in theirs),
+            "mrr_usd_amount": sum(usd for _, _, usd in theirs),
+        }
+        for (day, kind, reason, cell), theirs in lines.items()
+    ]
+
+
+def _trials(trials: list[TrialOutcome]) -> list[Row]:
+    def row(cell: Any, theirs: list[TrialOutcome]) -> Row:
+        names = ("trial_start_date", "market", "plan_kind", "provider")
+        return dict(zip(names, cell, strict=True)) | {
+            "started": len(theirs),
+            "converted": sum(t.is_converted for t in theirs),
+            "pending": sum(not t.is_converted and not t.is_mature for t in theirs),
+            "abandoned": sum(not t.is_converted and t.is_mature for t in theirs),
+            "mature_started": sum(t.is_mature for t in theirs),
+            "mature_converted": sum(t.is_mature and t.is_converted for t in theirs),
+        }
+
+    return _grouped(trials, row)
+
+
+def _cohorts(members: list[CohortMember], window: Window) -> list[Row]:
+    def row(cell: Any, theirs: list[CohortMember]) -> Row:
+        names = ("activity_month", "cohort_month", "market", "plan_kind", "provider")
+        month, cohort = cell[:2]
+        following = (month + timedelta(days=31)).replace(day=1)
+        return dict(zip(names, cell, strict=True)) | {
+            "month_number": (month.year - cohort.year) * 12 + month.month - cohort.month,
+            "cohort_accounts": len(theirs),
+            "retained_accounts": sum(m.is_retained for m in theirs),
+            "measured_date": measured_date(month, window),
+            "is_complete": following <= window.as_of + DAY,
+        }
+
+    return _grouped(members, row)
+
+
+def _grouped(items: list[Any], row: Callable[[Any, list[Any]], Row]) -> list[Row]:
+    cells: dict[Any, list[Any]] = {}
+    for item in items:
+        cells.setdefault(item.cell, []).append(item)
+    return [row(cell, theirs) for cell, theirs in cells.items()]

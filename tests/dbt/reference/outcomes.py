@@ -1,0 +1,144 @@
+"""What became of trials and of the accounts that paid for the first time in one month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+from tests.dbt.reference.accounts import Accounts
+from tests.dbt.reference.company import Payment, Window
+from tests.dbt.reference.days import DAY, Prices, midnight
+from tests.dbt.reference.lives import Life, Period
+
+Row = dict[str, object]
+
+RESTATED_TRIAL_DAYS = 90
+CONVERSION_DAYS = 90
+REFUND_DAYS = 14
+RESTATED_COHORT_DAYS = 30
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """A trial of an account that is not set apart, and what became of it."""
+
+    cell: tuple[date, str, str | None, str]
+    is_converted: bool
+    is_mature: bool
+
+
+def trial_outcomes(
+    lives: Iterable[Life], payments: Iterable[Payment], accounts: Accounts, prices: Prices, window: Window
+) -> list[TrialOutcome]:
+    """The trials that began in the restated days: start day, market, plan kind and provider each."""
+    paid = _kept_charges(payments, window)
+    first = midnight(window.start - DAY * RESTATED_TRIAL_DAYS)
+    found = []
+    for life in lives:
+        for began, ended_at in _trials(life):
+            day = began.since.date()
+            holder = accounts.on(began.standing.account_id or "", day)
+            if holder.is_set_apart or not first <= began.since < midnight(window.end + DAY):
+                continue
+            until = began.since + DAY * CONVERSION_DAYS
+            is_converted = any(began.since <= at < until for at in paid.get(life.subscription_id, []))
+            is_mature = ended_at is not None and ended_at + DAY * REFUND_DAYS <= midnight(window.as_of + DAY)
+            kind = prices.kind(began.standing.plan_id)
+            cell = (day, holder.market, kind, began.opening.deciding.provider)
+            found.append(TrialOutcome(cell, is_converted, is_mature))
+    return found
+
+
+def _trials(life: Life) -> Iterable[tuple[Period, datetime | None]]:
+    """Where the life enters a trial, and when it enters anything else."""
+    began: Period | None = None
+    for before, period in pairwise([None, *life.periods]):
+        was_trial = before is not None and before.standing.state == "trial"
+        is_trial = period is not None and period.standing.state == "trial"
+        if is_trial and not was_trial:
+            began = period
+        if was_trial and not is_trial and began is not None and period is not None:
+            yield began, period.since
+            began = None
+    if began is not None:
+        yield began, None
+
+
+def _kept_charges(payments: Iterable[Payment], window: Window) -> dict[str, list[datetime]]:
+    """When each subscription paid something that was not taken back in full within the refund window."""
+    known: dict[str, Payment] = {}
+    for payment in sorted(payments, key=lambda p: p.ingested_at):
+        if window.knows(payment.ingested_at.date()) and payment.occurred_at < midnight(window.as_of + DAY):
+            known.setdefault(payment.payment_id, payment)
+    kept: dict[str, list[datetime]] = {}
+    for charge in known.values():
+        if charge.kind != "charge" or charge.status != "succeeded" or charge.amount <= 0:
+            continue
+        refunded = sum(
+            (
+                refund.amount
+                for refund in known.values()
+                if refund.kind == "refund"
+                and refund.status == "succeeded"
+                and refund.refunded_payment_id == charge.payment_id
+                and refund.occurred_at < charge.occurred_at + timedelta(days=REFUND_DAYS)
+            ),
+            Decimal(0),
+        )
+        if refunded < charge.amount:
+            kept.setdefault(charge.subscription_id, []).append(charge.occurred_at)
+    return kept
+
+
+@dataclass(frozen=True)
+class CohortMember:
+    """An account in the month of its first payment, looked at in a later one."""
+
+    cell: tuple[date, date, str, str, str]
+    is_retained: bool
+
+
+def cohort_members(
+    lives: Iterable[Life], accounts: Accounts, prices: Prices, window: Window
+) -> list[CohortMember]:
+    """Every account that has paid by the as-of day, once for each activity month since its first payment."""
+    paid: dict[str, list[tuple[datetime, str, Period]]] = {}
+    for life in lives:
+        for period in life.periods:
+            holder = accounts.on(period.standing.account_id or "", window.as_of)
+            is_known = period.since < midnight(window.as_of + DAY)
+            if period.standing.is_paid and is_known and not holder.is_set_apart:
+                paid.setdefault(holder.account_id, []).append((period.since, life.subscription_id, period))
+    found = []
+    for theirs in paid.values():
+        since, _, first = min(theirs, key=lambda entry: entry[:2])
+        market = accounts.on(first.standing.account_id or "", window.as_of).market
+        kind = prices.kind(first.standing.plan_id) or "unknown"
+        cohort_month = since.date().replace(day=1)
+        for month in _months(window):
+            if cohort_month > month:
+                continue
+            close = midnight(measured_date(month, window) + DAY)
+            is_retained = any(
+                at < close and (period.until or _NEVER) >= close for at, _, period in theirs
+            )  # fmt: skip
+            cell = (month, cohort_month, market, kind, first.opening.deciding.provider)
+            found.append(CohortMember(cell, is_retained))
+    return found
+
+
+def _months(window: Window) -> list[date]:
+    first = window.start - DAY * RESTATED_COHORT_DAYS
+    days = [first + DAY * n for n in range((window.end - first).days + 1)]
+    return [day for day in days if day.day == 1]
+
+
+def measured_date(month: date, window: Window) -> date:
+    """The last day of the month; the last known day of one that is not over."""
+    following = (month + timedelta(days=31)).replace(day=1)
+    return min(following - DAY, window.as_of)
