@@ -49,7 +49,8 @@ class AsyncOfferReader:
         refresh_seconds: float = 5.0,
         timeout_seconds: float = 2.0,
         hedge_after_seconds: float | None = None,
-        reads_in_flight: int = 4,
+        linger_seconds: float = 0.002,
+        reads_in_flight: int = 8,
         keys_per_read: int = 64,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -57,8 +58,9 @@ class AsyncOfferReader:
         """Reads ``address`` through ``channel``, which stays the caller's to close.
 
         ``timeout_seconds`` bounds each lookup with its retries. A point read that is not answered after
-        ``hedge_after_seconds`` is sent a second time (``None``: never). At most ``reads_in_flight``
-        requests of at most ``keys_per_read`` point lookups are on their way; further ones wait for the next.
+        ``hedge_after_seconds`` is sent a second time (``None``: never). Concurrent point lookups share
+        requests: while one is on its way, others wait up to ``linger_seconds`` for company. At most
+        ``reads_in_flight`` requests of at most ``keys_per_read`` accounts are sent at a time.
 
         Raises:
             ValueError: ``refresh_seconds`` is negative or above the contract's staleness bound, or another
@@ -68,8 +70,10 @@ class AsyncOfferReader:
             raise ValueError(
                 f"refresh_seconds must be in [0, {schema.MAX_POINTER_STALENESS_SECONDS}]: {refresh_seconds}"
             )
-        if timeout_seconds <= 0 or reads_in_flight < 1 or keys_per_read < 1:
-            raise ValueError("timeout_seconds, reads_in_flight and keys_per_read must be positive")
+        if timeout_seconds <= 0 or linger_seconds <= 0 or reads_in_flight < 1 or keys_per_read < 1:
+            raise ValueError(
+                "timeout_seconds, linger_seconds, reads_in_flight and keys_per_read must be positive"
+            )
         self._timeout_seconds = timeout_seconds
         self._now = now
         self._reads = RowReads(channel, address, hedge_after_seconds)
@@ -85,6 +89,7 @@ class AsyncOfferReader:
         self._points = Coalescer(
             self._read_keys,
             timeout_seconds=timeout_seconds,
+            linger_seconds=linger_seconds,
             reads_in_flight=reads_in_flight,
             keys_per_read=keys_per_read,
         )

@@ -1,8 +1,8 @@
 """Concurrent point reads share requests.
 
-While the allowed number of requests is on its way, further keys wait and go together with the next one. A
-lone lookup never waits; under load the work per lookup falls, because a request of many keys costs client,
-network and store little more than one of a single key.
+A lone lookup is sent at once. While requests are on their way, further keys wait a moment for company and go
+together: a request of many keys costs client, network and store little more than one of a single key, so
+under load the work per lookup falls, and with it the time.
 """
 
 from __future__ import annotations
@@ -29,16 +29,26 @@ class Coalescer:
     """
 
     def __init__(
-        self, read: ReadKeys, *, timeout_seconds: float, reads_in_flight: int, keys_per_read: int
+        self,
+        read: ReadKeys,
+        *,
+        timeout_seconds: float,
+        linger_seconds: float,
+        reads_in_flight: int,
+        keys_per_read: int,
     ) -> None:
-        """Sends at most ``reads_in_flight`` requests at a time, of at most ``keys_per_read`` keys each."""
+        """Sends at most ``reads_in_flight`` requests at a time, of at most ``keys_per_read`` keys each.
+
+        A key waits for others only while a request is on its way, and at most ``linger_seconds``.
+        """
         self._read = read
         self._timeout_seconds = timeout_seconds
+        self._linger_seconds = linger_seconds
         self._reads_in_flight = reads_in_flight
         self._keys_per_read = keys_per_read
         self._waiting: dict[bytes, _Waiters] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._is_scheduled = False
+        self._scheduled: asyncio.Handle | None = None
 
     async def get(self, request: bytes, key: bytes) -> Columns | None:
         """The columns of one row, ``None`` when there is no such row.
@@ -48,11 +58,14 @@ class Coalescer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Columns | None] = loop.create_future()
-        self._waiting.setdefault(request, {}).setdefault(key, []).append(future)
-        if not self._is_scheduled and len(self._running) < self._reads_in_flight:
-            # after everything that is ready now has asked too
-            self._is_scheduled = True
-            loop.call_soon(self._send)
+        waiting = self._waiting.setdefault(request, {})
+        waiting.setdefault(key, []).append(future)
+        if self._scheduled is None and len(self._running) < self._reads_in_flight:
+            if not self._running or len(waiting) >= self._keys_per_read:
+                # after everything that is ready now has asked too
+                self._scheduled = loop.call_soon(self._send)
+            else:
+                self._scheduled = loop.call_later(self._linger_seconds, self._send)
         timer = loop.call_later(self._timeout_seconds, _expire, future)
         try:
             return await future
@@ -60,7 +73,9 @@ class Coalescer:
             timer.cancel()
 
     def _send(self) -> None:
-        self._is_scheduled = False
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
         while self._waiting and len(self._running) < self._reads_in_flight:
             request = next(iter(self._waiting))
             batch = self._take(request)
@@ -102,10 +117,15 @@ class Coalescer:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._send()
+        if not self._running:
+            self._send()
+        elif self._scheduled is None and self._waiting:
+            self._scheduled = asyncio.get_running_loop().call_later(self._linger_seconds, self._send)
 
     async def close(self) -> None:
         """Cancels what is on its way."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
         self._waiting.clear()
         running = list(self._running)
         for task in running:

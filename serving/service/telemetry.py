@@ -6,6 +6,7 @@ registered for the process.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
@@ -78,8 +79,22 @@ class Telemetry:
         self._duration = meter.create_histogram(
             _DURATION, "s", "Time from the arrival of a call to its answer."
         )
-        self._lookups = meter.create_counter("segue.lookups", "1", "Accounts looked up, by outcome.")
-        self._refused = meter.create_counter("segue.calls.refused", "1", "Calls refused, by reason.")
+        # counted in plain dictionaries and read when somebody asks: an OpenTelemetry counter costs a tenth
+        # of a lookup
+        self._lookups: Counter[tuple[str, str]] = Counter()
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        meter.create_observable_counter(
+            "segue.lookups",
+            [_observe_counts(self._lookups, "outcome")],
+            "1",
+            "Accounts looked up, by outcome.",
+        )
+        meter.create_observable_counter(
+            "segue.calls.refused",
+            [_observe_counts(self._refusals, "reason")],
+            "1",
+            "Calls refused, by reason.",
+        )
         for name, (unit, description, gauge) in gauges.items():
             meter.create_observable_gauge(name, [_observe(gauge)], unit, description)
         self._propagator = TraceContextTextMapPropagator()
@@ -104,11 +119,11 @@ class Telemetry:
 
     def looked_up(self, caller: str, outcome: str, accounts: int = 1) -> None:
         """Counts answers."""
-        self._lookups.add(accounts, {"outcome": outcome, "caller": caller})
+        self._lookups[outcome, caller] += accounts
 
     def refused(self, reason: str, caller: str) -> None:
         """Counts a call that was turned away before it was looked at."""
-        self._refused.add(1, {"reason": reason, "caller": caller})
+        self._refusals[reason, caller] += 1
 
     def close(self) -> None:
         """Sends what is left and stops listening."""
@@ -124,5 +139,17 @@ def _observe(gauge: Gauge) -> Callable[[CallbackOptions], list[Observation]]:
     def observe(_: CallbackOptions) -> list[Observation]:
         value = gauge()
         return [] if value is None else [Observation(value)]
+
+    return observe
+
+
+def _observe_counts(
+    counts: Counter[tuple[str, str]], label: str
+) -> Callable[[CallbackOptions], list[Observation]]:
+    def observe(_: CallbackOptions) -> list[Observation]:
+        return [
+            Observation(count, {label: value, "caller": caller})
+            for (value, caller), count in list(counts.items())
+        ]
 
     return observe
