@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         default="127.0.0.1:8087", description="host:port where the service listens and clients find it."
     )
     service_metrics_address: str | None = Field(
-        default="127.0.0.1:9464", description="host:port of the Prometheus endpoint; None: none."
+        default="127.0.0.1:9464", description="host:port of the Prometheus endpoint; empty: none."
     )
     service_certificate_file: Path | None = Field(
         default=None, description="PEM certificate chain of the service; with its key: TLS."

@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import callers, company, generations, land, local, lookup, run, serve
+from segue.cli import bench, callers, company, generations, land, local, lookup, run, serve
 
 app = typer.Typer(
     name="segue",
@@ -32,3 +32,4 @@ app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")
 app.command("serve")(serve.serve)
 app.add_typer(callers.app, name="callers")
+app.add_typer(bench.app, name="bench")

@@ -46,14 +46,14 @@ class Telemetry:
         self._server: WSGIServer | None = None
         self.metrics_port: int | None = None
         readers: list[MetricReader] = []
-        if settings.service_metrics_address is not None:
+        if settings.service_metrics_address:
             registry = CollectorRegistry()
             readers.append(PrometheusMetricReader(registry=registry))
             host, _, port = settings.service_metrics_address.rpartition(":")
             self._server, _ = start_http_server(int(port), addr=host.strip("[]"), registry=registry)
             self.metrics_port = self._server.server_port
         self._tracers: TracerProvider | None = None
-        if settings.otlp_endpoint is not None:
+        if settings.otlp_endpoint:
             insecure = not settings.otlp_endpoint.startswith("https://")
             readers.append(
                 PeriodicExportingMetricReader(
