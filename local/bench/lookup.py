@@ -155,15 +155,7 @@ def _run(
     # the service has the second core to itself; a client that reads the table takes its place
     core = cores and (cores[0] if reader == "service" else cores[1])
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "local.bench.lookup_client",
-            reader,
-            str(in_flight),
-            str(accounts),
-            str(seconds),
-        ],
+        [sys.executable, "-m", _CLIENT, reader, str(in_flight), str(accounts), str(seconds)],
         env=_environment(settings) | ({} if core is None else {"SEGUE_BENCH_CORE": str(core)}),
         capture_output=True,
         text=True,
