@@ -24,13 +24,13 @@ GOLDEN = _ROOT / "serving/golden"
 def generate(out: Path) -> list[Path]:
     """Writes every vector file under ``out`` from the inputs in the committed ones; returns their paths."""
     out.mkdir(parents=True, exist_ok=True)
+    row_keys = [_row_key(each["account_id"]) for each in _read("row_keys.json")]
+    payloads = [_payload(each["name"], each["account"]) for each in _read("payloads.json")]
+    generations = [_generation(each) for each in _read("generations.json")]
     return [
-        _write(out / "row_keys.json", [_row_key(each["account_id"]) for each in _read("row_keys.json")]),
-        _write(
-            out / "payloads.json",
-            [_payload(each["name"], each["account"]) for each in _read("payloads.json")],
-        ),
-        _write(out / "generations.json", [_generation(each) for each in _read("generations.json")]),
+        _write(out / "row_keys.json", row_keys),
+        _write(out / "payloads.json", payloads),
+        _write(out / "generations.json", generations),
     ]
 
 
@@ -47,17 +47,18 @@ def _payload(name: str, account: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _generation(vector: dict[str, Any]) -> dict[str, Any]:
-    """What a day and attempt become: number, cell timestamp, pointer value, and the request that reads by it."""
+    """What a day and attempt become: number, timestamp, pointer value, the request that reads by it."""
     segment_date = schema.segment_date_of(vector["generation_ms"])
     generation = schema.generation_ms(segment_date, vector["attempt"])
     address = TableAddress("projects/p/instances/i/tables/offers", "default")
+    request = with_keys(offers_request(address, generation), [row_key("acc-000001")])
     return {
         "segment_date": segment_date.isoformat(),
         "attempt": vector["attempt"],
         "generation_ms": generation,
         "cell_timestamp_micros": generation * 1000,
         "pointer_value_hex": schema.generation_value(generation).hex(),
-        "read_rows_request_hex": with_keys(
+        "read_rows_request_hex": request.hex(),
             offers_request(address, generation), [row_key("acc-000001")]
         ).hex(),
     }
