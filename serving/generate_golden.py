@@ -59,8 +59,6 @@ def _generation(vector: dict[str, Any]) -> dict[str, Any]:
         "cell_timestamp_micros": generation * 1000,
         "pointer_value_hex": schema.generation_value(generation).hex(),
         "read_rows_request_hex": request.hex(),
-            offers_request(address, generation), [row_key("acc-000001")]
-        ).hex(),
     }
 
 
