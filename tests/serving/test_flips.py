@@ -29,7 +29,7 @@ from serving.service.servicer import WIRE_OUTCOMES
 from serving.wire.offers_pb2 import BatchLookupRequest, LookupRequest, LookupResponse
 from serving.wire.offers_pb2_grpc import OfferLookupStub
 from tests.bigtable_fixture import account, offer, source
-from tests.serving.service.conftest import served
+from tests.serving.service.conftest import serving_process
 
 FIRST_DAY = date(2026, 1, 1)
 LOADS = 12
@@ -185,23 +185,23 @@ def test_no_reader_sees_a_mixture_or_misses_an_account_during_twenty_flips(bigta
     done = threading.Event()
     observed: dict[str, list[Observation]] = {}
 
-    limits = {"pointer_refresh_seconds": REFRESH_SECONDS, "lookup_timeout_seconds": TIMEOUT_SECONDS}
-    with served(bigtable_world, **limits) as running:
-        address = running.settings.service_address
-        readers = [
-            threading.Thread(
-                target=lambda: observed.update(library=asyncio.run(library(bigtable_world, done)))
-            ),
-            threading.Thread(target=lambda: observed.update(service=asyncio.run(service(address, done)))),
-        ]
-        for reader in readers:
-            reader.start()
+    async def read(address: str) -> None:
+        observed["library"], observed["service"] = await asyncio.gather(
+            library(bigtable_world, done), service(address, done)
+        )
+
+    with serving_process(
+        bigtable_world,
+        SEGUE_POINTER_REFRESH_SECONDS=str(REFRESH_SECONDS),
+        SEGUE_LOOKUP_TIMEOUT_SECONDS=str(TIMEOUT_SECONDS),
+    ) as process:
+        readers = threading.Thread(target=lambda: asyncio.run(read(process.address)))
+        readers.start()
         try:
             flip(bigtable_world, publications)
         finally:
             done.set()
-            for reader in readers:
-                reader.join(30)
+            readers.join(30)
 
     assert len(publications.since) == 1 + LOADS + ROLLBACKS
     assert set(observed) == {"library", "service"}

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +63,51 @@ def served(settings: Settings, **changes: Any) -> Iterator[Served]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@dataclass
+class ServingProcess:
+    """``segue serve``, listening."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    log: Path
+
+
+@contextmanager
+def serving_process(settings: Settings, **environment: str) -> Iterator[ServingProcess]:
+    """The command as a process of its own, killed at the end if it has not ended by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        told = {
+            "SEGUE_ENV_FILE": os.devnull,
+            "SEGUE_PROJECT_ID": settings.project_id,
+            "SEGUE_BIGTABLE_EMULATOR_HOST": settings.bigtable_emulator_host or "",
+            "SEGUE_SERVICE_ADDRESS": "127.0.0.1:0",
+            "SEGUE_SERVICE_METRICS_ADDRESS": "",
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "segue"), "serve"],
+                env=os.environ | told | environment,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            yield ServingProcess(process, f"127.0.0.1:{_listening_port(log)}", log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _listening_port(log: Path) -> int:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        for line in log.read_text().splitlines():
+            if '"service is listening"' in line:
+                return int(json.loads(line)["port"])
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
 
 
 @pytest.fixture(scope="module")

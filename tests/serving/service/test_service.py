@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +21,7 @@ from typer.testing import CliRunner
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.table import ensure_table
 from segue.cli import app
-from segue.settings import PROJECT_ROOT, Settings
+from segue.settings import Settings
 from serving.client import OfferReader, Outcome
 from serving.pointer import NothingPublishedError
 from serving.remote import OfferServiceClient
@@ -33,7 +30,7 @@ from serving.service.server import ServiceConfigurationError
 from serving.wire.offers_pb2 import BatchLookupRequest, LookupRequest
 from serving.wire.offers_pb2_grpc import OfferLookupStub
 from tests.bigtable_fixture import FaultyBigtable, account, source
-from tests.serving.service.conftest import DAY, TOKENS, Served, served
+from tests.serving.service.conftest import DAY, TOKENS, Served, served, serving_process
 
 SERVICE = "segue.offers.v1.OfferLookup"
 
@@ -296,54 +293,27 @@ def test_metrics_tell_outcomes_statuses_and_the_generation_and_no_account(
 
 
 def test_the_command_serves_logs_json_and_drains_on_sigterm(
-    faulty_bigtable: tuple[FaultyBigtable, Settings], tmp_path: Path
+    faulty_bigtable: tuple[FaultyBigtable, Settings],
 ) -> None:
     proxy, settings = faulty_bigtable
     load_generation(settings, DAY, source(account("secret-account")))
-    environment = os.environ | {
-        "SEGUE_ENV_FILE": os.devnull,
-        "SEGUE_PROJECT_ID": settings.project_id,
-        "SEGUE_BIGTABLE_EMULATOR_HOST": settings.bigtable_emulator_host or "",
-        "SEGUE_SERVICE_ADDRESS": "127.0.0.1:0",
-        "SEGUE_SERVICE_METRICS_ADDRESS": "127.0.0.1:0",
-        "SEGUE_LOOKUP_TIMEOUT_SECONDS": "20",
-    }
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "segue"), "serve"],
-            env=environment, cwd=PROJECT_ROOT, stdout=output, stderr=output,
-        )  # fmt: skip
-    try:
-        port = _listening_port(log)
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with serving_process(settings, SEGUE_LOOKUP_TIMEOUT_SECONDS="20") as service:
+        with grpc.insecure_channel(service.address) as channel:
             stub = OfferLookupStub(channel)  # type: ignore[no-untyped-call]
             stub.Lookup(LookupRequest(account_id="secret-account"), timeout=10)
             status_of(stub.Lookup, LookupRequest(account_id="secret-account" * 1000), timeout=10)
             proxy.reads_to_delay = 1
             slow = stub.Lookup.future(LookupRequest(account_id="secret-account"), timeout=20)
             time.sleep(0.5)
-            process.send_signal(signal.SIGTERM)
+            service.process.send_signal(signal.SIGTERM)
             assert slow.result().account_id == "secret-account"
-        assert process.wait(timeout=20) == 0
-    finally:
-        process.kill()
-        process.wait()
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert service.process.wait(timeout=20) == 0
+        log = service.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
     events = [line["event"] for line in lines]
     assert events[-2:] == ["service is draining", "service has stopped"]
     assert "lookup failed" in events
-    assert "secret-account" not in log.read_text()
-
-
-def _listening_port(log: Path) -> int:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
-            if '"service is listening"' in line:
-                return int(json.loads(line)["port"])
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    assert "secret-account" not in log
 
 
 def test_segue_lookup_asks_the_service_and_has_the_same_exit_codes(
