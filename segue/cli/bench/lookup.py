@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +32,8 @@ def lookup(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        Console().print(_table(result))
+        # outside a terminal rich assumes 80 columns, which would cut the headings
+        Console(width=None if sys.stdout.isatty() else 120).print(_table(result))
 
 
 def _table(result: LookupBench) -> Table:
