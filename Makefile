@@ -11,7 +11,7 @@ STATE ?= .segue
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser demo test up down lint format
+.PHONY: help setup browser node demo test up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,10 +26,13 @@ setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
 browser:
 	@command -v chromium >/dev/null || bash local/install_debian.sh chromium
 
+node:
+	@command -v npm >/dev/null || bash local/install_debian.sh nodejs npm
+
 demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
 	@GRPC_VERBOSITY=ERROR $(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
 
-test: setup browser lint ## Lint, type-check and run every test
+test: setup browser node lint ## Lint, type-check and run every test
 	@$(RUN) pytest -q
 
 up: setup ## Start the embedded platform

@@ -27,6 +27,7 @@ from local.company import CompanySpec, generate
 from segue.run import StepReport, run
 from segue.settings import Settings
 from serving.client import OfferReader
+from serving.remote import OfferServiceClient
 
 _DAY = timedelta(days=1)
 _DATA_FOLDERS = ("company", "bigquery", "gcs", "data_docs", "validation_results", "postgres", "airflow")
@@ -200,10 +201,11 @@ def _show(embedded: platform.Platform, since: date, last: date) -> None:
         )
     console.print(table)
     account = _an_account_with_offers(settings, last)
-    with OfferReader.open(settings) as reader:
-        answer = reader.lookup(account)
-    console.print(f"[bold]uv run segue lookup {account} --json[/bold]")
+    with OfferServiceClient.open(settings) as service:
+        answer = service.lookup(account)
+    console.print(f"[bold]uv run segue lookup {account} --service --json[/bold]")
     console.print_json(json.dumps(answer.to_dict(), default=str))
+    console.print(f"Service    {embedded.service_address}")
     console.print(f"Airflow    {embedded.airflow_url}")
     console.print(f"Data docs  {settings.data_docs_dir / 'index.html'}")
 

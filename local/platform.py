@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from local.services import airflow, bigquery, bigtable, postgres
+from local.services import airflow, bigquery, bigtable, offer_lookup, postgres
 from local.services.errors import ServiceError
 from local.services.ports import LOOPBACK, write_atomically
 from local.services.service import Service, Specification, StateFolder, ensure
@@ -23,7 +23,7 @@ from segue.settings import PROJECT_ROOT, Settings
 
 EMULATORS = frozenset({bigquery.NAME, bigtable.NAME})
 AIRFLOW = frozenset({postgres.NAME, *airflow.COMPONENTS})
-SERVICES = (bigquery.NAME, bigtable.NAME, postgres.NAME, *airflow.COMPONENTS)
+SERVICES = (bigquery.NAME, bigtable.NAME, offer_lookup.NAME, postgres.NAME, *airflow.COMPONENTS)
 """In the order in which they start; they stop in reverse."""
 
 PROJECT_ID = "segue-local"
@@ -49,6 +49,7 @@ class Platform:
     bigquery_endpoint: str
     bigquery_storage_endpoint: str
     bigtable_emulator_host: str
+    service_address: str
     env_file: Path
     airflow_environment: Mapping[str, str]
     """What the ``airflow`` command line needs to reach this Airflow; it contains secrets."""
@@ -104,7 +105,11 @@ def down(state_dir: Path, on_progress: Progress | None = None) -> list[str]:
     with _locked(state, say):
         stopped: list[str] = []
         # Airflow's processes need nothing of each other to stop; the database has to outlive them.
-        for group in (airflow.COMPONENTS, (postgres.NAME,), (bigtable.NAME, bigquery.NAME)):
+        for group in (
+            (*airflow.COMPONENTS, offer_lookup.NAME),
+            (postgres.NAME,),
+            (bigtable.NAME, bigquery.NAME),
+        ):
             with ThreadPoolExecutor(len(group)) as pool:
                 ran = pool.map(partial(_stop, state), group)
                 stopped += [name for name, was_running in zip(group, ran, strict=True) if was_running]
@@ -160,6 +165,7 @@ def _specifications(state: StateFolder) -> dict[str, Specification]:
     return {
         bigquery.NAME: partial(bigquery.specify, project_id=PROJECT_ID),
         bigtable.NAME: bigtable.specify,
+        offer_lookup.NAME: partial(offer_lookup.specify, environment=_service_variables(state)),
         postgres.NAME: postgres.specify,
         **{
             component: partial(airflow.specify, component=component, environment=variables)
@@ -182,9 +188,13 @@ def _start_emulators(state: StateFolder, chosen: frozenset[str], say: Progress) 
     names = [name for name in preparations if name in chosen]
     if names:
         _together(*(partial(_start, state, name, say, preparations[name]) for name in names))
-    write_atomically(_env_file(state), "".join(f"{k}={v}\n" for k, v in variables(state).items()))
+    _write_env_file(state)
     if chosen >= EMULATORS:
         reload_bigtable(_settings(state), say)
+    if offer_lookup.NAME in chosen:
+        _start(state, offer_lookup.NAME, say)
+        # its port may have been chosen anew
+        _write_env_file(state)
     if chosen & AIRFLOW:
         _parse_dbt(state, say)
 
@@ -267,6 +277,16 @@ def _env_file(state: StateFolder) -> Path:
     return state.path / "segue.env"
 
 
+def _write_env_file(state: StateFolder) -> None:
+    values = variables(state) | offer_lookup.addresses(state)
+    write_atomically(_env_file(state), "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def _service_variables(state: StateFolder) -> dict[str, str]:
+    """What the lookup service is told: of the embedded platform only, whatever this shell says."""
+    return {"SEGUE_ENV_FILE": os.devnull, **variables(state)}
+
+
 def variables(state: StateFolder) -> dict[str, str]:
     """The settings of this platform as environment variables."""
     landing = state.path / "gcs" / LANDING_BUCKET
@@ -290,7 +310,8 @@ def _airflow_variables(state: StateFolder) -> dict[str, str]:
 
 def _settings(state: StateFolder) -> Settings:
     """The same as a process gets that reads the env file; this one's own environment cannot displace them."""
-    values = {name.removeprefix("SEGUE_").lower(): value for name, value in variables(state).items()}
+    named = variables(state) | offer_lookup.addresses(state)
+    values = {name.removeprefix("SEGUE_").lower(): value for name, value in named.items()}
     return Settings(_env_file=None, **values)  # type: ignore[arg-type, call-arg]
 
 
@@ -303,6 +324,7 @@ def _platform(state: StateFolder) -> Platform:
         bigquery_endpoint=settings.bigquery_endpoint or "",
         bigquery_storage_endpoint=settings.bigquery_storage_endpoint or "",
         bigtable_emulator_host=settings.bigtable_emulator_host or "",
+        service_address=settings.service_address,
         env_file=_env_file(state),
         airflow_environment=_airflow_variables(state),
     )

@@ -1,144 +1,131 @@
-"""Looks up what accounts should be offered now, from the published generation."""
+"""Looks up what accounts should be offered now, from the published generation: async first, and blocking.
+
+``AsyncOfferReader`` belongs to one event loop; ``OfferReader`` is the same for threads.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from enum import StrEnum
-from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from google.api_core.exceptions import GoogleAPIError
-from google.cloud.bigtable.data import ReadRowsQuery, Row, Table
-from google.cloud.bigtable.data.row_filters import RowFilterChain
-from google.protobuf.json_format import MessageToDict
+import grpc
 
 from segue.settings import Settings
 from serving import schema
-from serving.connection import open_table
-from serving.pointer import NothingPublishedError, Pointer, read_pointer
+from serving.answer import Lookup, Outcome, judge
+from serving.coalescer import Coalescer
+from serving.connection import async_channel
+from serving.pointer import Pointer, parse_pointer
+from serving.pointer_cache import PointerCache, Snapshot
+from serving.read_rows import TableAddress, offers_request, pointer_request, with_keys
+from serving.reads import RowReads, Rows
 from serving.row_key import row_key
-from serving.wire.offers_pb2 import AccountOffers, Offer
 
-_KEYS_PER_READ: Final = 1_000
+__all__ = ["AsyncOfferReader", "Lookup", "OfferReader", "Outcome", "judge"]
 
+_KEYS_PER_BATCH_READ: Final = 200
+_BATCH_READS_IN_FLIGHT: Final = 4
 
-class Outcome(StrEnum):
-    """The four answers to a lookup; only ``FOUND`` may lead to something shown."""
-
-    FOUND = "found"
-    UNKNOWN = "unknown"
-    SUPPRESSED = "suppressed"
-    EXPIRED = "expired"
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class Lookup:
-    """One answer. ``account`` is what was stored; ``offers`` are those that may be used now, best first.
+class AsyncOfferReader:
+    """Point and batch lookups on one channel, for the event loop in which it was made.
 
-    ``offers`` is empty unless the outcome is ``FOUND``, and may be empty then too. An offer with
-    ``is_control`` is not shown, but its exposure is logged.
-    """
-
-    account_id: str
-    outcome: Outcome
-    generation_ms: int
-    account: AccountOffers | None = None
-    offers: tuple[Offer, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer as plain values for JSON; times as RFC 3339."""
-        answer: dict[str, Any] = {
-            "account_id": self.account_id,
-            "outcome": self.outcome.value,
-            "generation_ms": self.generation_ms,
-        }
-        if self.account is not None:
-            answer["segment_date"] = self.account.segment_date
-            answer["market"] = self.account.market or None
-            answer["suppressed_reason"] = self.account.suppressed_reason or None
-            answer["valid_until_at"] = _rfc3339(self.account.valid_until_ms)
-        answer["offers"] = [_offer_dict(offer) for offer in self.offers]
-        return answer
-
-
-def judge(account_id: str, payload: bytes | None, generation_ms: int, now_ms: int) -> Lookup:
-    """The answer that a cell's bytes (``None``: no cell) give at an instant (milliseconds since 1970).
-
-    A suppressed account stays suppressed when its segments are old: a block does not lapse. An account
-    whose every offer has run out is expired, as is one whose whole answer has.
-
-    Raises:
-        google.protobuf.message.DecodeError: the bytes are no ``AccountOffers``.
-    """
-    if not payload:
-        return Lookup(account_id, Outcome.UNKNOWN, generation_ms)
-    account = AccountOffers.FromString(payload)
-    if account.suppressed_reason:
-        return Lookup(account_id, Outcome.SUPPRESSED, generation_ms, account)
-    if _is_past(account.valid_until_ms, now_ms):
-        return Lookup(account_id, Outcome.EXPIRED, generation_ms, account)
-    offers = tuple(offer for offer in account.offers if not _is_past(offer.valid_until_ms, now_ms))
-    if account.offers and not offers:
-        return Lookup(account_id, Outcome.EXPIRED, generation_ms, account)
-    return Lookup(account_id, Outcome.FOUND, generation_ms, account, offers)
-
-
-class OfferReader:
-    """Point and batch lookups on one open table. Safe to share between threads.
-
-    The pointer is read again when it is older than ``refresh_seconds``; when that read fails the old
-    pointer serves on until it is ``MAX_POINTER_STALENESS_SECONDS`` old.
+    Every answer is of one generation that was published at most ``refresh_seconds`` before it was asked
+    for, or, while the pointer cannot be read, ``MAX_POINTER_STALENESS_SECONDS`` before it is given.
     """
 
     def __init__(
         self,
-        table: Table,
+        channel: grpc.aio.Channel,
+        address: TableAddress,
         *,
         refresh_seconds: float = 5.0,
         timeout_seconds: float = 2.0,
+        hedge_after_seconds: float | None = None,
+        linger_seconds: float = 0.002,
+        reads_in_flight: int = 8,
+        keys_per_read: int = 64,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Reads from ``table``; ``timeout_seconds`` bounds each read with its retries.
+        """Reads ``address`` through ``channel``, which stays the caller's to close.
+
+        ``timeout_seconds`` bounds each lookup with its retries. A point read that is not answered after
+        ``hedge_after_seconds`` is sent a second time (``None``: never). Concurrent point lookups share
+        requests: while one is on its way, others wait up to ``linger_seconds`` for company. At most
+        ``reads_in_flight`` requests of at most ``keys_per_read`` accounts are sent at a time.
 
         Raises:
-            ValueError: ``refresh_seconds`` is negative or above the contract's staleness bound.
+            ValueError: ``refresh_seconds`` is negative or above the contract's staleness bound, or another
+                number is not positive.
         """
         if not 0 <= refresh_seconds <= schema.MAX_POINTER_STALENESS_SECONDS:
             raise ValueError(
                 f"refresh_seconds must be in [0, {schema.MAX_POINTER_STALENESS_SECONDS}]: {refresh_seconds}"
             )
-        self._table = table
-        self._refresh_seconds = refresh_seconds
+        if timeout_seconds <= 0 or linger_seconds <= 0 or reads_in_flight < 1 or keys_per_read < 1:
+            raise ValueError(
+                "timeout_seconds, linger_seconds, reads_in_flight and keys_per_read must be positive"
+            )
         self._timeout_seconds = timeout_seconds
-        self._monotonic = monotonic
         self._now = now
-        self._lock = threading.Lock()
-        self._snapshot: _Snapshot | None = None
+        self._reads = RowReads(channel, address, hedge_after_seconds)
+        self._pointer_request = pointer_request(address)
+        self._pointers = PointerCache(
+            self._read_pointer,
+            lambda generation: offers_request(address, generation),
+            refresh_seconds=refresh_seconds,
+            # a read that starts with a known pointer shall also end within the bound
+            bound_seconds=max(refresh_seconds, schema.MAX_POINTER_STALENESS_SECONDS - timeout_seconds),
+            monotonic=monotonic,
+        )
+        self._points = Coalescer(
+            self._read_keys,
+            timeout_seconds=timeout_seconds,
+            linger_seconds=linger_seconds,
+            reads_in_flight=reads_in_flight,
+            keys_per_read=keys_per_read,
+        )
 
     @classmethod
-    @contextmanager
-    def open(cls, settings: Settings, **arguments: Any) -> Iterator[OfferReader]:
+    @asynccontextmanager
+    async def open(cls, settings: Settings, **arguments: Any) -> AsyncIterator[AsyncOfferReader]:
         """A reader on a connection of its own, closed at the end; arguments as for the constructor."""
-        with open_table(settings) as table:
-            yield cls(table, **arguments)
+        async with async_channel(settings) as channel:
+            reader = cls(channel, TableAddress.of(settings), **arguments)
+            try:
+                yield reader
+            finally:
+                await reader.close()
 
-    def pointer(self) -> Pointer:
+    async def close(self) -> None:
+        """Gives up what is on its way; the channel stays open."""
+        await self._points.close()
+        await self._pointers.close()
+
+    @property
+    def hedges_sent(self) -> int:
+        """How many reads were sent a second time."""
+        return self._reads.hedges_sent
+
+    async def pointer(self) -> Pointer:
         """The published generation as this reader sees it.
 
         Raises:
             NothingPublishedError: no generation is published.
             google.api_core.exceptions.GoogleAPIError: Bigtable did not answer in time.
         """
-        return self._current().pointer
+        return (await self._snapshot()).pointer
 
-    def lookup(self, account_id: str) -> Lookup:
-        """What to offer one account now, with one read.
+    async def lookup(self, account_id: str) -> Lookup:
+        """What to offer one account now; concurrent lookups share reads.
 
         Raises:
             InvalidAccountIdError: the id cannot be a row key.
@@ -146,11 +133,12 @@ class OfferReader:
             google.api_core.exceptions.GoogleAPIError: Bigtable did not answer in time.
         """
         key = row_key(account_id)
-        snapshot = self._current()
-        row = self._table.read_row(key, row_filter=snapshot.filter, operation_timeout=self._timeout_seconds)
-        return judge(account_id, _payload(row), snapshot.pointer.generation_ms, self._now_ms())
+        snapshot = self._pointers.fresh() or await self._pointers.current()
+        columns = await self._points.get(snapshot.request, key)
+        payload = None if columns is None else columns.get(schema.OFFERS_QUALIFIER)
+        return judge(account_id, payload, snapshot.pointer.generation_ms, self._now_ms())
 
-    def lookup_many(self, account_ids: Sequence[str]) -> list[Lookup]:
+    async def lookup_many(self, account_ids: Sequence[str]) -> list[Lookup]:
         """What to offer several accounts now: one answer each, in order, all from one generation.
 
         Raises:
@@ -159,75 +147,102 @@ class OfferReader:
             google.api_core.exceptions.GoogleAPIError: Bigtable did not answer in time.
         """
         keys = [row_key(account_id) for account_id in account_ids]
-        snapshot = self._current()
-        payloads: dict[bytes, bytes | None] = {}
-        unique = iter(dict.fromkeys(keys))
-        while chunk := list(islice(unique, _KEYS_PER_READ)):
-            query = ReadRowsQuery(row_keys=chunk, row_filter=snapshot.filter)
-            for row in self._table.read_rows_stream(query, operation_timeout=self._timeout_seconds):
-                payloads[row.row_key] = _payload(row)
+        if not keys:
+            return []
+        snapshot = await self._snapshot()
+        rows = await self._read_many(snapshot.request, list(dict.fromkeys(keys)))
         now_ms = self._now_ms()
         generation = snapshot.pointer.generation_ms
         return [
-            judge(account_id, payloads.get(key), generation, now_ms)
+            judge(account_id, rows.get(key, {}).get(schema.OFFERS_QUALIFIER), generation, now_ms)
             for account_id, key in zip(account_ids, keys, strict=True)
         ]
+
+    async def _read_many(self, request: bytes, keys: list[bytes]) -> Rows:
+        if len(keys) <= _KEYS_PER_BATCH_READ:
+            return await self._read_keys(request, keys)
+        chunks = iter(
+            [
+                keys[start : start + _KEYS_PER_BATCH_READ]
+                for start in range(0, len(keys), _KEYS_PER_BATCH_READ)
+            ]
+        )
+        rows: Rows = {}
+
+        async def read_chunks() -> None:
+            for chunk in chunks:
+                rows.update(await self._read_keys(request, chunk))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_BATCH_READS_IN_FLIGHT):
+                group.create_task(read_chunks())
+        return rows
+
+    async def _read_keys(self, request: bytes, keys: list[bytes]) -> Rows:
+        return await self._reads.read(with_keys(request, keys), self._timeout_seconds)
+
+    async def _read_pointer(self) -> Pointer | None:
+        rows = await self._reads.read(self._pointer_request, self._timeout_seconds)
+        return parse_pointer(rows.get(schema.POINTER_ROW_KEY, {}))
+
+    async def _snapshot(self) -> Snapshot:
+        return self._pointers.fresh() or await self._pointers.current()
 
     def _now_ms(self) -> int:
         return schema.milliseconds(self._now())
 
-    def _current(self) -> _Snapshot:
-        with self._lock:
-            asked_at = self._monotonic()
-            known = self._snapshot
-            age = float("inf") if known is None else asked_at - known.asked_at
-            if known is not None and age < self._refresh_seconds:
-                return known
+
+class OfferReader:
+    """The blocking face of ``AsyncOfferReader``, safe to share between threads; made by ``open``.
+
+    It runs an event loop in a thread of its own, so lookups of several threads share reads too.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: AsyncOfferReader) -> None:
+        self._loop = loop
+        self._reader = reader
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings, **arguments: Any) -> Iterator[OfferReader]:
+        """A reader on a connection of its own, closed at the end; arguments as for ``AsyncOfferReader``."""
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(_ignore_poller_races)
+        thread = threading.Thread(target=loop.run_forever, name="offer-reader", daemon=True)
+        thread.start()
+        opened = AsyncOfferReader.open(settings, **arguments)
+        try:
+            reader = _wait(loop, opened.__aenter__())
             try:
-                pointer = read_pointer(self._table, self._timeout_seconds)
-            except GoogleAPIError:
-                waited = self._monotonic() - asked_at
-                if known is not None and age + waited < schema.MAX_POINTER_STALENESS_SECONDS:
-                    return known
-                raise
-            if pointer is None:
-                self._snapshot = None
-                raise NothingPublishedError("no generation is published in this table")
-            if known is not None and known.pointer.generation_ms == pointer.generation_ms:
-                row_filter = known.filter
-            else:
-                row_filter = schema.visible_at(pointer.generation_ms)
-            # the age counts from before the read: the answer may be as old as the question
-            self._snapshot = _Snapshot(pointer, row_filter, asked_at)
-            return self._snapshot
+                yield cls(loop, reader)
+            finally:
+                _wait(loop, opened.__aexit__(None, None, None))
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def pointer(self) -> Pointer:
+        """As ``AsyncOfferReader.pointer``."""
+        return _wait(self._loop, self._reader.pointer())
+
+    def lookup(self, account_id: str) -> Lookup:
+        """As ``AsyncOfferReader.lookup``."""
+        return _wait(self._loop, self._reader.lookup(account_id))
+
+    def lookup_many(self, account_ids: Sequence[str]) -> list[Lookup]:
+        """As ``AsyncOfferReader.lookup_many``."""
+        return _wait(self._loop, self._reader.lookup_many(account_ids))
 
 
-@dataclass(frozen=True)
-class _Snapshot:
-    pointer: Pointer
-    filter: RowFilterChain
-    asked_at: float
+def _wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _Result]) -> _Result:
+    return asyncio.run_coroutine_threadsafe(work, loop).result()
 
 
-def _payload(row: Row | None) -> bytes | None:
-    return None if row is None or not row.cells else bytes(row.cells[0].value)
+def _ignore_poller_races(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """``grpc.aio`` wakes every event loop of the process for each event; those too late find nothing to read.
 
-
-def _is_past(valid_until_ms: int, now_ms: int) -> bool:
-    return valid_until_ms != 0 and valid_until_ms <= now_ms
-
-
-def _rfc3339(at_ms: int) -> str | None:
-    return schema.instant(at_ms).isoformat().replace("+00:00", "Z") if at_ms else None
-
-
-def _offer_dict(offer: Offer) -> dict[str, Any]:
-    values: dict[str, Any] = MessageToDict(
-        offer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    values["score"] = offer.score if offer.HasField("score") else None
-    values["valid_until_at"] = _rfc3339(offer.valid_until_ms)
-    del values["valid_until_ms"]
-    for name in ("experiment_id", "variant", "content_id"):
-        values[name] = values[name] or None
-    return values
+    It reports that as an error although nothing is lost (https://github.com/grpc/grpc/issues/25364).
+    """
+    if not isinstance(context.get("exception"), BlockingIOError):
+        loop.default_exception_handler(context)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
+import grpc
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigtable.data import BigtableDataClient, Table
+from google.cloud.bigtable_v2.services.bigtable.transports import BigtableGrpcAsyncIOTransport
 
 from segue.settings import Settings
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # a connection that died silently is found while nothing is asked
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
 
 
 class _ConfiguredDataClient(BigtableDataClient):  # type: ignore[misc]
@@ -59,3 +69,14 @@ def open_table(settings: Settings) -> Iterator[Table]:
         ) as table,
     ):
         yield table
+
+
+def async_channel(settings: Settings) -> grpc.aio.Channel:
+    """A new channel to Bigtable for the running event loop; the caller closes it.
+
+    Raises:
+        google.auth.exceptions.DefaultCredentialsError: no emulator is set and there are no credentials.
+    """
+    if settings.bigtable_emulator_host is not None:
+        return grpc.aio.insecure_channel(settings.bigtable_emulator_host, options=_CHANNEL_OPTIONS)
+    return BigtableGrpcAsyncIOTransport.create_channel(options=_CHANNEL_OPTIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -38,9 +39,11 @@ def read_pointer(table: Table, timeout_seconds: float = 10.0) -> Pointer | None:
         google.api_core.exceptions.GoogleAPIError: the table is missing or not reachable in time.
     """
     row = _read(table, timeout_seconds)
-    if row is None:
-        return None
-    columns = {cell.qualifier: bytes(cell.value) for cell in row}
+    return None if row is None else parse_pointer({cell.qualifier: bytes(cell.value) for cell in row})
+
+
+def parse_pointer(columns: Mapping[bytes, bytes]) -> Pointer | None:
+    """The pointer in the columns of its row, or ``None`` when no generation is published."""
     if schema.POINTER_GENERATION not in columns:
         return None
     return Pointer(

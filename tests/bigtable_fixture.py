@@ -154,7 +154,12 @@ class FaultyBigtable(grpc.GenericRpcHandler):
     ``fault`` gets the request and returns the response to give (nothing reaches the emulator), raises
     ``grpc.StatusCode`` through ``abort``, or returns ``None`` to pass the request on. ``lose`` gets the
     response and may take acknowledgements out of it. ``corrupt`` may change a value on the way in.
+
+    ReadRows: requests that name the row ``refuse_reads_of``, and the next ``reads_to_refuse``, are answered
+    UNAVAILABLE; the next ``reads_to_delay`` are answered after ``DELAY_SECONDS``.
     """
+
+    DELAY_SECONDS = 3.0
 
     def __init__(self, emulator: str) -> None:
         self._channel = grpc.insecure_channel(emulator)
@@ -162,6 +167,9 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         self.lose: Callable[[Any], None] = lambda _response: None
         self.corrupt: Callable[[bytes], bytes] = lambda value: value
         self.mutations_seen = 0
+        self.refuse_reads_of: bytes | None = None
+        self.reads_to_refuse = 0
+        self.reads_to_delay = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = handler_call_details.method
@@ -180,6 +188,8 @@ class FaultyBigtable(grpc.GenericRpcHandler):
                         if mutation.WhichOneof("mutation") == "set_cell":
                             mutation.set_cell.value = self.corrupt(mutation.set_cell.value)
                 request = parsed.SerializeToString()
+            if method.endswith("/ReadRows"):
+                self._disturb_read(request, context)
             try:
                 for response in self._channel.unary_stream(method)(request, timeout=30):
                     if mutating:
@@ -192,6 +202,16 @@ class FaultyBigtable(grpc.GenericRpcHandler):
                 context.abort(error.code(), error.details())
 
         return grpc.unary_stream_rpc_method_handler(forward)
+
+    def _disturb_read(self, request: bytes, context: grpc.ServicerContext) -> None:
+        if self.refuse_reads_of is not None and self.refuse_reads_of in request:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "refused by the test")
+        if self.reads_to_refuse:
+            self.reads_to_refuse -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "refused by the test")
+        if self.reads_to_delay:
+            self.reads_to_delay -= 1
+            time.sleep(self.DELAY_SECONDS)
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def test_the_whole_platform_is_there() -> None:
         "airflow-scheduler",
         "airflow-dag-processor",
         "airflow-triggerer",
+        "offer-lookup",
         "lookup",
     }
 
@@ -113,7 +114,7 @@ def test_services_start_after_what_they_need() -> None:
 def test_ports_are_published_on_loopback_only() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
-    assert len(ports) == 3
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import as_of, company, generations, land, local, lookup, run
+from segue.cli import as_of, bench, callers, company, generations, land, local, lookup, run, serve
 
 app = typer.Typer(
     name="segue",
@@ -31,3 +31,6 @@ app.command("run")(run.run)
 app.command("as-of")(as_of.as_of)
 app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")
+app.command("serve")(serve.serve)
+app.add_typer(callers.app, name="callers")
+app.add_typer(bench.app, name="bench")

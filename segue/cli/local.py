@@ -11,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from local.platform import ServiceStatus
 
-app = typer.Typer(no_args_is_help=True, help="The embedded platform: emulators, PostgreSQL, Airflow.")
+app = typer.Typer(
+    no_args_is_help=True, help="The embedded platform: emulators, lookup service, PostgreSQL, Airflow."
+)
 
 StateDir = Annotated[
     Path | None, typer.Option(help="State folder; SEGUE_STATE_DIR or .segue by default.", show_default=False)
@@ -48,6 +50,7 @@ def up(state_dir: StateDir = None, service: Only = None, as_json: AsJson = False
         "bigquery_endpoint": started.bigquery_endpoint,
         "bigquery_storage_endpoint": started.bigquery_storage_endpoint,
         "bigtable_emulator_host": started.bigtable_emulator_host,
+        "service_address": started.service_address,
     }
     if as_json:
         print(json.dumps(addresses))

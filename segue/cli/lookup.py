@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.panel import Panel
 
-    from serving.client import Lookup
+    from serving.answer import Lookup
 
 EXIT_CODES: Final = {"found": 0, "unknown": 3, "suppressed": 4, "expired": 5}
 EXIT_NOT_PUBLISHED: Final = 6
@@ -19,30 +19,35 @@ EXIT_NO_ANSWER: Final = 1
 
 def lookup(
     account_id: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account to look up.")],
+    service: Annotated[
+        bool, typer.Option("--service/--table", help="Ask the lookup service, or read the table itself.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Look up what ACCOUNT should be offered now.
 
-    Exit code: 0 found, 3 unknown account, 4 suppressed, 5 expired, 6 nothing published yet, 1 no answer
-    from Bigtable, 2 wrong usage.
+    Exit code: 0 found, 3 unknown account, 4 suppressed, 5 expired, 6 nothing published yet, 1 no answer,
+    2 wrong usage.
     """
     from google.api_core.exceptions import GoogleAPIError
 
     from segue.settings import get_settings
     from serving.client import OfferReader
     from serving.pointer import NothingPublishedError
+    from serving.remote import OfferServiceClient
     from serving.row_key import InvalidAccountIdError
 
     try:
-        with OfferReader.open(get_settings()) as reader:
-            answer = reader.lookup(account_id)
+        source = OfferServiceClient if service else OfferReader
+        with source.open(get_settings()) as lookups:
+            answer = lookups.lookup(account_id)
     except InvalidAccountIdError as error:
         raise typer.BadParameter(str(error)) from error
     except NothingPublishedError as error:
         typer.echo(f"{error}: load a day first", err=True)
         raise typer.Exit(EXIT_NOT_PUBLISHED) from error
     except GoogleAPIError as error:
-        typer.echo(f"Bigtable did not answer: {error}", err=True)
+        typer.echo(f"{'the service' if service else 'Bigtable'} did not answer: {error}", err=True)
         raise typer.Exit(EXIT_NO_ANSWER) from error
     if as_json:
         print(json.dumps(answer.to_dict(), ensure_ascii=False, indent=2))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import pytest
@@ -10,12 +13,11 @@ from google.api_core.exceptions import NotFound, ServiceUnavailable
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.table import ensure_table
 from segue.settings import Settings
-from serving.client import Lookup, OfferReader, Outcome, judge
-from serving.connection import open_table
+from serving.client import AsyncOfferReader, Lookup, OfferReader, Outcome, judge
 from serving.pointer import NothingPublishedError
 from serving.row_key import InvalidAccountIdError
 from serving.wire.offers_pb2 import AccountOffers, Offer
-from tests.bigtable_fixture import account, offer, source
+from tests.bigtable_fixture import FaultyBigtable, account, offer, source
 
 DAY = date(2026, 1, 31)
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -147,34 +149,102 @@ def test_a_reader_follows_the_pointer_within_its_refresh_interval(loaded: Settin
     with OfferReader.open(loaded, refresh_seconds=5, monotonic=lambda: clock) as reader:
         first = reader.pointer().generation_ms
         load_generation(loaded, DAY, source(account("found")))
-        clock = 104.9
+        clock = 102.4
         assert reader.lookup("suppressed").generation_ms == first
         assert reader.lookup("suppressed").outcome is Outcome.SUPPRESSED
         clock = 105.0
         assert reader.lookup("suppressed") == Lookup("suppressed", Outcome.UNKNOWN, first + 1)
 
 
-def test_an_unreachable_pointer_serves_on_only_within_the_staleness_bound(
-    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+def test_from_half_the_interval_on_the_pointer_is_read_in_the_background(
+    loaded: Settings,
 ) -> None:
-    clock = 0.0
+    clock = 100.0
     with OfferReader.open(loaded, refresh_seconds=5, monotonic=lambda: clock) as reader:
+        first = reader.pointer().generation_ms
+        load_generation(loaded, DAY, source(account("found")))
+        clock = 102.5
+        assert reader.lookup("found").generation_ms == first
+        deadline = time.monotonic() + 10
+        while reader.lookup("found").generation_ms == first:
+            assert time.monotonic() < deadline
+
+
+def test_an_unreachable_pointer_serves_on_only_within_the_staleness_bound(
+    faulty_bigtable: tuple[FaultyBigtable, Settings],
+) -> None:
+    proxy, settings = faulty_bigtable
+    load_generation(settings, DAY, source(account("found")))
+    clock = 0.0
+    arguments = {"refresh_seconds": 5, "timeout_seconds": 0.5, "monotonic": lambda: clock}
+    with OfferReader.open(settings, **arguments) as reader:
         reader.pointer()
-
-        def unreachable(*_: object) -> None:
-            raise ServiceUnavailable("down")  # type: ignore[no-untyped-call]
-
-        monkeypatch.setattr("serving.client.read_pointer", unreachable)
-        clock = 29.9
+        proxy.refuse_reads_of = b"!pointer"
+        # the read that follows has to end within the 30 seconds too
+        clock = 29.4
         assert reader.lookup("found").outcome is Outcome.FOUND
-        clock = 30.0
+        clock = 29.5
         with pytest.raises(ServiceUnavailable):
             reader.lookup("found")
 
 
+def test_a_read_that_fails_for_the_moment_is_sent_again(
+    faulty_bigtable: tuple[FaultyBigtable, Settings],
+) -> None:
+    proxy, settings = faulty_bigtable
+    load_generation(settings, DAY, source(account("found")))
+    with OfferReader.open(settings) as reader:
+        reader.pointer()
+        proxy.reads_to_refuse = 2
+        assert reader.lookup("found").outcome is Outcome.FOUND
+        assert proxy.reads_to_refuse == 0
+
+
+def test_a_slow_read_is_hedged_and_the_first_answer_wins(
+    faulty_bigtable: tuple[FaultyBigtable, Settings],
+) -> None:
+    proxy, settings = faulty_bigtable
+    load_generation(settings, DAY, source(account("found")))
+
+    async def lookups() -> tuple[float, int]:
+        async with AsyncOfferReader.open(settings, hedge_after_seconds=0.05, timeout_seconds=10) as reader:
+            await reader.pointer()
+            proxy.reads_to_delay = 1
+            started = time.monotonic()
+            found = await reader.lookup("found")
+            assert found.outcome is Outcome.FOUND
+            return time.monotonic() - started, reader.hedges_sent
+
+    seconds, hedges = asyncio.run(lookups())
+    assert seconds < FaultyBigtable.DELAY_SECONDS
+    assert hedges == 1
+
+
+def test_a_store_that_is_slow_as_a_whole_is_not_asked_twice_as_much(
+    faulty_bigtable: tuple[FaultyBigtable, Settings],
+) -> None:
+    _, settings = faulty_bigtable
+    load_generation(settings, DAY, source(account("found")))
+
+    async def lookups() -> int:
+        async with AsyncOfferReader.open(settings, hedge_after_seconds=1e-6) as reader:
+            for _ in range(100):
+                await reader.lookup("found")
+            return reader.hedges_sent
+
+    # ten are saved up, and every tenth read earns one more
+    assert asyncio.run(lookups()) <= 21
+
+
 def test_a_refresh_interval_over_the_contract_is_refused(loaded: Settings) -> None:
-    with open_table(loaded) as table, pytest.raises(ValueError, match="refresh_seconds"):
-        OfferReader(table, refresh_seconds=31)
+    with pytest.raises(ValueError, match="refresh_seconds"), OfferReader.open(loaded, refresh_seconds=31):
+        pass
+
+
+def test_threads_share_a_blocking_reader(loaded: Settings) -> None:
+    with OfferReader.open(loaded, now=lambda: NOON) as reader, ThreadPoolExecutor(8) as pool:
+        outcomes = {each.outcome for each in pool.map(reader.lookup, ["found"] * 200)}
+    assert outcomes == {Outcome.FOUND}
 
 
 def test_the_settings_choose_the_emulator_and_the_environment_does_not(

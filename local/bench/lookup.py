@@ -1,0 +1,253 @@
+"""Point lookups: the official async client, the library and the service on one emulator, by turns.
+
+Each measurement is a process of its own, so that nobody inherits another's warm caches or event loop, and
+rounds alternate between the readers, so that a noisy machine is noisy for all of them. Clients and emulator
+share one core and the service has another to itself, where the machine lets us choose.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from local.services import bigtable
+from local.services.ports import LOOPBACK
+from local.services.service import StateFolder, ensure
+from segue.settings import Settings
+from serving.service.probe import health_of
+
+IN_FLIGHT: Final = (1, 16, 64)
+READERS: Final = ("official", "library", "service")
+_CLIENT: Final = "local.bench.lookup_client"
+SEGMENT_DATE: Final = date(2026, 1, 31)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One reader at one concurrency; medians over the rounds. CPU is of the process that looks up in
+    Bigtable, per lookup: the client, or the service."""
+
+    reader: str
+    in_flight: int
+    p50_ms: float
+    p99_ms: float
+    per_second: float
+    cpu_us: float
+    speed_ratio: float = 1.0
+    p99_ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class LookupBench:
+    """All measurements of one run."""
+
+    accounts: int
+    seconds: float
+    rounds: int
+    rows: list[Measurement]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def bench_lookup(accounts: int, seconds: float, rounds: int, say: Progress) -> LookupBench:
+    """Measures every reader at every concurrency.
+
+    Raises:
+        ServiceError: the emulator could not be started.
+        RuntimeError: a measurement failed; the message is what it printed.
+    """
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        state = StateFolder.open(Path(folder))
+        try:
+            ensure(state, bigtable.specify, lambda: bigtable.prepare(state.path))
+            emulator = state.files.find(bigtable.NAME)
+            cores = _two_cores()
+            if emulator is not None and cores:
+                psutil.Process(emulator.pid).cpu_affinity([cores[0]])
+            settings = Settings(  # type: ignore[call-arg]
+                _env_file=None,
+                project_id="segue-bench",
+                bigtable_emulator_host=bigtable.specify(state).address,
+                service_address=f"{LOOPBACK}:{_free_port()}",
+                service_metrics_address=None,
+            )
+            _load(settings, accounts)
+            say(f"{accounts:,} accounts loaded")
+            with _service(settings, cores) as service:
+                rows = _measure(settings, accounts, seconds, rounds, service, cores, say)
+        finally:
+            state.files.stop(bigtable.NAME, bigtable.specify(state).stop_signal, 3)
+    return LookupBench(accounts, seconds, rounds, rows)
+
+
+def _measure(
+    settings: Settings,
+    accounts: int,
+    seconds: float,
+    rounds: int,
+    service: psutil.Process,
+    cores: tuple[int, int] | None,
+    say: Progress,
+) -> list[Measurement]:
+    taken: dict[tuple[str, int], list[dict[str, float]]] = {}
+    for turn in range(rounds):
+        for in_flight in IN_FLIGHT:
+            for reader in READERS:
+                before = service.cpu_times()
+                values = _run(settings, reader, in_flight, accounts, seconds, cores)
+                after = service.cpu_times()
+                if reader == "service":
+                    spent = after.user + after.system - before.user - before.system
+                    values["cpu_us"] = spent / values["lookups"] * 1e6
+                taken.setdefault((reader, in_flight), []).append(values)
+                say(f"round {turn + 1}: {reader} × {in_flight}: {values['per_second']:,.0f} lookups/s")
+    return [_summary(taken, reader, in_flight) for in_flight in IN_FLIGHT for reader in READERS]
+
+
+def _summary(
+    taken: dict[tuple[str, int], list[dict[str, float]]], reader: str, in_flight: int
+) -> Measurement:
+    def median(name: str) -> float:
+        return statistics.median(each[name] for each in taken[reader, in_flight])
+
+    def ratio(name: str) -> float:
+        pairs = zip(taken[reader, in_flight], taken["official", in_flight], strict=True)
+        return statistics.median(ours[name] / theirs[name] for ours, theirs in pairs)
+
+    return Measurement(
+        reader,
+        in_flight,
+        median("p50_ms"),
+        median("p99_ms"),
+        median("per_second"),
+        median("cpu_us"),
+        speed_ratio=ratio("per_second"),
+        p99_ratio=ratio("p99_ms"),
+    )
+
+
+def _run(
+    settings: Settings,
+    reader: str,
+    in_flight: int,
+    accounts: int,
+    seconds: float,
+    cores: tuple[int, int] | None,
+) -> dict[str, float]:
+    # the service has the second core to itself; a client that reads the table takes its place
+    core = cores and (cores[0] if reader == "service" else cores[1])
+    done = subprocess.run(
+        [sys.executable, "-m", _CLIENT, reader, str(in_flight), str(accounts), str(seconds)],
+        env=_environment(settings) | ({} if core is None else {"SEGUE_BENCH_CORE": str(core)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"measuring {reader} failed:\n{done.stderr[-2000:]}")
+    values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return values
+
+
+@contextmanager
+def _service(settings: Settings, cores: tuple[int, int] | None) -> Iterator[psutil.Process]:
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "segue"), "serve"],
+        env=_environment(settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        if cores:
+            psutil.Process(process.pid).cpu_affinity([cores[1]])
+        deadline = time.monotonic() + 60
+        while problem := health_of(settings.service_address, "segue.offers.v1.OfferLookup", 1.0):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the service did not start: {problem}")
+            time.sleep(0.2)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _load(settings: Settings, accounts: int) -> None:
+    from loaders.bigtable.load import load_generation
+
+    load_generation(settings, SEGMENT_DATE, _segments(accounts))
+
+
+def _segments(accounts: int) -> Callable[[Settings, date], Iterator[Any]]:
+    """Rows as the mart has them: two offers an account, 200 bytes."""
+    import pyarrow as pa
+
+    def offer(name: str) -> dict[str, Any]:
+        return {
+            "offer_id": name, "rule_id": f"rule-{name}", "rule_version": 3, "priority": 10, "score": 0.5,
+            "reason_code": "SELECTED", "experiment_id": None, "variant": None, "is_control": False,
+            "content_id": f"content-{name}", "content_version": 2, "valid_until_at": None,
+        }  # fmt: skip
+
+    def read(_: Settings, __: date) -> Iterator[pa.RecordBatch]:
+        offers = [offer("winback-3-months"), offer("family-1-month")]
+        yield pa.RecordBatch.from_pylist(
+            [
+                {
+                    "account_id": account_id(number),
+                    "offers": offers,
+                    "suppressed_reason": None,
+                    "valid_until_at": None,
+                    "market": "DE",
+                }
+                for number in range(accounts)
+            ]
+        )
+
+    return read
+
+
+def account_id(number: int) -> str:
+    """The id of an account of the benchmark."""
+    return f"a{number:09d}"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return os.environ | {
+        "SEGUE_ENV_FILE": os.devnull,
+        "SEGUE_PROJECT_ID": settings.project_id,
+        "SEGUE_BIGTABLE_EMULATOR_HOST": settings.bigtable_emulator_host or "",
+        "SEGUE_SERVICE_ADDRESS": settings.service_address,
+        "SEGUE_SERVICE_METRICS_ADDRESS": f"{LOOPBACK}:0",
+        "GRPC_VERBOSITY": "ERROR",
+    }
+
+
+def _two_cores() -> tuple[int, int] | None:
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    usable = sorted(os.sched_getaffinity(0))
+    return (usable[0], usable[1]) if len(usable) > 1 else None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,31 @@
+"""``segue serve``: the lookup service."""
+
+from __future__ import annotations
+
+import typer
+
+
+def serve() -> None:
+    """Answer lookups over gRPC until SIGTERM, then let the calls in flight end.
+
+    Exit code: 0 stopped as told, 1 it cannot be started as configured.
+    """
+    import structlog
+    import uvloop
+
+    from segue.settings import get_settings
+    from serving.service.server import ServiceConfigurationError
+    from serving.service.server import serve as run
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    try:
+        uvloop.run(run(get_settings()))
+    except ServiceConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error

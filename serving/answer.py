@@ -1,0 +1,93 @@
+"""What a cell's bytes mean at an instant: the four answers to a lookup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from serving import schema
+from serving.wire.offers_pb2 import AccountOffers, Offer
+
+
+class Outcome(StrEnum):
+    """The four answers to a lookup; only ``FOUND`` may lead to something shown."""
+
+    FOUND = "found"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One answer. ``account`` is what was stored; ``offers`` are those that may be used now, best first.
+
+    ``offers`` is empty unless the outcome is ``FOUND``, and may be empty then too. An offer with
+    ``is_control`` is not shown, but its exposure is logged.
+    """
+
+    account_id: str
+    outcome: Outcome
+    generation_ms: int
+    account: AccountOffers | None = None
+    offers: tuple[Offer, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain values for JSON; times as RFC 3339."""
+        answer: dict[str, Any] = {
+            "account_id": self.account_id,
+            "outcome": self.outcome.value,
+            "generation_ms": self.generation_ms,
+        }
+        if self.account is not None:
+            answer["segment_date"] = self.account.segment_date
+            answer["market"] = self.account.market or None
+            answer["suppressed_reason"] = self.account.suppressed_reason or None
+            answer["valid_until_at"] = _rfc3339(self.account.valid_until_ms)
+        answer["offers"] = [_offer_dict(offer) for offer in self.offers]
+        return answer
+
+
+def judge(account_id: str, payload: bytes | None, generation_ms: int, now_ms: int) -> Lookup:
+    """The answer that a cell's bytes (``None``: no cell) give at an instant (milliseconds since 1970).
+
+    A suppressed account stays suppressed when its segments are old: a block does not lapse. An account
+    whose every offer has run out is expired, as is one whose whole answer has.
+
+    Raises:
+        google.protobuf.message.DecodeError: the bytes are no ``AccountOffers``.
+    """
+    if not payload:
+        return Lookup(account_id, Outcome.UNKNOWN, generation_ms)
+    account = AccountOffers.FromString(payload)
+    if account.suppressed_reason:
+        return Lookup(account_id, Outcome.SUPPRESSED, generation_ms, account)
+    if _is_past(account.valid_until_ms, now_ms):
+        return Lookup(account_id, Outcome.EXPIRED, generation_ms, account)
+    offers = tuple(offer for offer in account.offers if not _is_past(offer.valid_until_ms, now_ms))
+    if account.offers and not offers:
+        return Lookup(account_id, Outcome.EXPIRED, generation_ms, account)
+    return Lookup(account_id, Outcome.FOUND, generation_ms, account, offers)
+
+
+def _is_past(valid_until_ms: int, now_ms: int) -> bool:
+    return valid_until_ms != 0 and valid_until_ms <= now_ms
+
+
+def _rfc3339(at_ms: int) -> str | None:
+    return schema.instant(at_ms).isoformat().replace("+00:00", "Z") if at_ms else None
+
+
+def _offer_dict(offer: Offer) -> dict[str, Any]:
+    values: dict[str, Any] = MessageToDict(
+        offer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    values["score"] = offer.score if offer.HasField("score") else None
+    values["valid_until_at"] = _rfc3339(offer.valid_until_ms)
+    del values["valid_until_ms"]
+    for name in ("experiment_id", "variant", "content_id"):
+        values[name] = values[name] or None
+    return values

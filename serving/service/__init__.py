@@ -1,0 +1,1 @@
+"""The lookup service: ``segue.offers.v1.OfferLookup`` over gRPC."""

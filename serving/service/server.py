@@ -1,0 +1,242 @@
+"""Starts the lookup service, keeps its health true, and ends it without dropping a call."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import structlog
+from google.api_core.exceptions import GoogleAPIError
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from segue.settings import Settings
+from serving.client import AsyncOfferReader
+from serving.pointer import NothingPublishedError, Pointer
+from serving.service.callers import Callers, CallersFileError
+from serving.service.servicer import Authentication, LookupServicer
+from serving.service.telemetry import SERVICE, Telemetry
+from serving.wire.offers_pb2_grpc import add_OfferLookupServicer_to_server
+
+_WATCH_SECONDS: Final = 1.0
+_DESCRIBED: Final = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+
+_log = structlog.get_logger()
+
+
+class ServiceConfigurationError(Exception):
+    """The service cannot be started as it is configured; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """Where a started service is found."""
+
+    port: int
+    metrics_port: int | None
+
+
+async def serve(settings: Settings) -> None:
+    """Runs the service until SIGTERM or SIGINT, then lets the calls in flight end.
+
+    Raises:
+        ServiceConfigurationError: it cannot be started like this.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopped.set)
+    async with run_service(settings):
+        await stopped.wait()
+        _log.info("service is draining", seconds=settings.service_drain_seconds)
+    _log.info("service has stopped")
+
+
+@asynccontextmanager
+async def run_service(settings: Settings) -> AsyncIterator[RunningService]:
+    """The service, started; at the end it takes no new calls and waits for those in flight.
+
+    Raises:
+        ServiceConfigurationError: it cannot be started like this.
+    """
+    credentials = _credentials(settings)
+    _refuse_open_doors(settings, secured=credentials is not None)
+    try:
+        callers = Callers(settings.service_callers_file)
+    except CallersFileError as error:
+        raise ServiceConfigurationError(str(error)) from error
+    async with AsyncOfferReader.open(
+        settings,
+        refresh_seconds=settings.pointer_refresh_seconds,
+        timeout_seconds=settings.lookup_timeout_seconds,
+        hedge_after_seconds=settings.hedge_after_seconds,
+    ) as reader:
+        watch = _Watch(reader, callers)
+        telemetry = _telemetry(settings, watch, reader)
+        try:
+            servicer = LookupServicer(
+                reader,
+                telemetry,
+                max_in_flight=settings.service_max_in_flight,
+                max_batch=settings.service_max_batch,
+            )
+            watch.servicer = servicer
+            server = grpc.aio.server(
+                interceptors=[Authentication(callers, telemetry)],
+                # a second service on the port is an error, not half of the calls gone elsewhere
+                options=[("grpc.so_reuseport", 0)],
+            )
+            add_OfferLookupServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+            health_pb2_grpc.add_HealthServicer_to_server(watch.health, server)
+            reflection.enable_server_reflection(_DESCRIBED, server)
+            port = _listen(server, settings.service_address, credentials)
+            await watch.look()
+            await server.start()
+            watching = asyncio.create_task(watch.keep_looking())
+            try:
+                _log.info("service is listening", port=port, metrics_port=telemetry.metrics_port)
+                yield RunningService(port, telemetry.metrics_port)
+            finally:
+                watching.cancel()
+                await watch.health.enter_graceful_shutdown()
+                await server.stop(settings.service_drain_seconds)
+        finally:
+            telemetry.close()
+
+
+class _Watch:
+    """Looks every second at what can change beside the calls: the pointer, the callers file."""
+
+    def __init__(self, reader: AsyncOfferReader, callers: Callers) -> None:
+        self._reader = reader
+        self._callers = callers
+        self._has_complained = False
+        self.health = health.aio.HealthServicer()
+        self.pointer: Pointer | None = None
+        self.servicer: LookupServicer | None = None
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        try:
+            pointer = await self._reader.pointer()
+        except (GoogleAPIError, NothingPublishedError) as error:
+            self.pointer = None
+            if not self._has_complained:
+                _log.warning("not ready", cause=type(error).__name__)
+                self._has_complained = True
+        else:
+            if self.pointer is None or self.pointer.generation_ms != pointer.generation_ms:
+                _log.info("serving generation", generation_ms=pointer.generation_ms)
+            self.pointer = pointer
+            self._has_complained = False
+        ready = health_pb2.HealthCheckResponse.SERVING
+        status = ready if self.pointer is not None else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self.health.set(SERVICE, status)
+        try:
+            if self._callers.reload_if_changed():
+                _log.info("callers were read again")
+        except CallersFileError as error:
+            _log.error("callers stay as they were", cause=str(error))
+
+
+def _telemetry(settings: Settings, watch: _Watch, reader: AsyncOfferReader) -> Telemetry:
+    try:
+        return Telemetry(
+            settings,
+            {
+                "segue.calls.in_flight": (
+                    "1",
+                    "Calls being answered.",
+                    lambda: 0 if watch.servicer is None else watch.servicer.in_flight,
+                ),
+                "segue.generation": (
+                    "ms",
+                    "The published generation that is served.",
+                    lambda: None if watch.pointer is None else watch.pointer.generation_ms,
+                ),
+                "segue.generation.published": (
+                    "s",
+                    "When the served generation was published, in seconds since 1970.",
+                    lambda: None if watch.pointer is None else watch.pointer.published_at.timestamp(),
+                ),
+                "segue.reads.hedged": (
+                    "1",
+                    "Reads sent a second time.",
+                    lambda: reader.hedges_sent,
+                ),
+            },
+        )
+    except OSError as error:
+        raise ServiceConfigurationError(
+            f"cannot listen for Prometheus on {settings.service_metrics_address}: {error.strerror}"
+        ) from error
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return int(server.add_insecure_port(address))
+        return int(server.add_secure_port(address, credentials))
+    except RuntimeError as error:
+        raise ServiceConfigurationError(f"cannot listen on {address}: {error}") from error
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    certificate, key = settings.service_certificate_file, settings.service_key_file
+    client_ca = settings.service_client_ca_file
+    if certificate is None and key is None:
+        if client_ca is not None:
+            raise ServiceConfigurationError("service_client_ca_file needs a certificate and a key for TLS")
+        return None
+    if certificate is None or key is None:
+        raise ServiceConfigurationError("service_certificate_file and service_key_file go together")
+    return grpc.ssl_server_credentials(
+        [(_read(key), _read(certificate))],
+        root_certificates=None if client_ca is None else _read(client_ca),
+        require_client_auth=client_ca is not None,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ServiceConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _refuse_open_doors(settings: Settings, *, secured: bool) -> None:
+    """Beyond loopback, tokens must not travel in the clear and strangers must not be answered."""
+    if settings.service_insecure or _is_loopback(settings.service_address):
+        return
+    missing = [
+        name
+        for name, there in (
+            ("a certificate (service_certificate_file, service_key_file)", secured),
+            ("callers (service_callers_file)", settings.service_callers_file is not None),
+        )
+        if not there
+    ]
+    if missing:
+        raise ServiceConfigurationError(
+            f"{settings.service_address} is not loopback: give the service {' and '.join(missing)}, "
+            "or set service_insecure"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

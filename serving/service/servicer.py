@@ -1,0 +1,202 @@
+"""The methods of ``OfferLookup``: admission, the lookup, its status, what is counted and logged of it.
+
+Nothing that is logged, counted or traced names an account.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Final, NoReturn, TypeVar
+
+import grpc
+import structlog
+from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError
+from google.protobuf.message import DecodeError
+
+from serving.answer import Lookup, Outcome
+from serving.client import AsyncOfferReader
+from serving.pointer import NothingPublishedError
+from serving.row_key import InvalidAccountIdError
+from serving.service.callers import Caller, Callers
+from serving.service.telemetry import Telemetry
+from serving.wire.offers_pb2 import (
+    LOOKUP_OUTCOME_EXPIRED,
+    LOOKUP_OUTCOME_FOUND,
+    LOOKUP_OUTCOME_SUPPRESSED,
+    LOOKUP_OUTCOME_UNKNOWN_ACCOUNT,
+    BatchLookupRequest,
+    BatchLookupResponse,
+    LookupRequest,
+    LookupResponse,
+)
+from serving.wire.offers_pb2_grpc import OfferLookupServicer
+
+WIRE_OUTCOMES: Final = {
+    Outcome.FOUND: LOOKUP_OUTCOME_FOUND,
+    Outcome.UNKNOWN: LOOKUP_OUTCOME_UNKNOWN_ACCOUNT,
+    Outcome.SUPPRESSED: LOOKUP_OUTCOME_SUPPRESSED,
+    Outcome.EXPIRED: LOOKUP_OUTCOME_EXPIRED,
+}
+PUSHBACK: Final = "grpc-retry-pushback-ms"
+"""Trailing metadata by which gRPC's own retries wait as long as the server says."""
+
+_OVERLOAD_PAUSE_SECONDS: Final = 0.1
+
+_log = structlog.get_logger()
+_caller: ContextVar[Caller] = ContextVar("caller")
+_Response = TypeVar("_Response")
+
+
+class Authentication(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Lets known callers through, and everybody to the health checks, whose askers have no token."""
+
+    def __init__(self, callers: Callers, telemetry: Telemetry) -> None:
+        self._callers = callers
+        self._telemetry = telemetry
+        self._refusal = grpc.unary_unary_rpc_method_handler(_refuse_unauthenticated)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        if details.method.startswith("/grpc.health.v1.Health/"):
+            return await continuation(details)
+        authorization = next((v for k, v in details.invocation_metadata if k == "authorization"), None)
+        caller = self._callers.identify(authorization)
+        if caller is None:
+            self._telemetry.refused("unauthenticated", "")
+            return self._refusal
+        _caller.set(caller)
+        return await continuation(details)
+
+
+class LookupServicer(OfferLookupServicer):
+    """Answers from a reader, as many calls at a time as it is told."""
+
+    def __init__(
+        self, reader: AsyncOfferReader, telemetry: Telemetry, *, max_in_flight: int, max_batch: int
+    ) -> None:
+        self._reader = reader
+        self._telemetry = telemetry
+        self._max_in_flight = max_in_flight
+        self._max_batch = max_batch
+        self.in_flight = 0
+
+    async def Lookup(self, request: LookupRequest, context: Any) -> LookupResponse:  # noqa: N802
+        """One account."""
+
+        async def answer(caller: Caller) -> LookupResponse:
+            found = await self._reader.lookup(request.account_id)
+            self._telemetry.looked_up(caller.name, found.outcome.value)
+            return _response(found)
+
+        return await self._serve("Lookup", context, 1, answer)
+
+    async def BatchLookup(  # noqa: N802
+        self, request: BatchLookupRequest, context: Any
+    ) -> BatchLookupResponse:
+        """Several accounts, answered in the order asked, all from one generation."""
+        account_ids = request.account_ids
+
+        async def answer(caller: Caller) -> BatchLookupResponse:
+            if len(account_ids) > self._max_batch:
+                raise _BatchTooLargeError(f"at most {self._max_batch} accounts in one batch")
+            found = await self._reader.lookup_many(account_ids)
+            for outcome, accounts in Counter(each.outcome.value for each in found).items():
+                self._telemetry.looked_up(caller.name, outcome, accounts)
+            return BatchLookupResponse(answers=[_response(each) for each in found])
+
+        return await self._serve("BatchLookup", context, len(account_ids), answer)
+
+    async def _serve(
+        self,
+        method: str,
+        context: Any,
+        accounts: int,
+        answer: Callable[[Caller], Awaitable[_Response]],
+    ) -> _Response:
+        started = time.perf_counter()
+        caller = _caller.get()
+        if self.in_flight >= self._max_in_flight:
+            self._telemetry.refused("overloaded", caller.name)
+            await _abort_for_now(context, grpc.StatusCode.UNAVAILABLE, "overloaded", _OVERLOAD_PAUSE_SECONDS)
+        if (seconds := caller.charge(accounts)) > 0:
+            self._telemetry.refused("rate_limited", caller.name)
+            await _abort_for_now(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "over the rate limit", seconds)
+        status = grpc.StatusCode.CANCELLED
+        self.in_flight += 1
+        try:
+            with self._telemetry.span(method, context.invocation_metadata()):
+                try:
+                    response = await answer(caller)
+                    status = grpc.StatusCode.OK
+                    return response
+                except _EXPECTED as error:
+                    status, message = _status_of(error)
+                    _log.warning(
+                        "lookup failed",
+                        method=method,
+                        caller=caller.name,
+                        status=status.name,
+                        cause=type(error).__name__,
+                    )
+                    await context.abort(status, message)
+                    raise AssertionError("abort raises") from error
+        finally:
+            self.in_flight -= 1
+            self._telemetry.called(method, caller.name, status.name, time.perf_counter() - started)
+
+
+class _BatchTooLargeError(Exception):
+    pass
+
+
+_EXPECTED: Final = (
+    InvalidAccountIdError,
+    _BatchTooLargeError,
+    NothingPublishedError,
+    GoogleAPIError,
+    DecodeError,
+)
+
+
+def _status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
+    """What the caller is told; its own words only where the fault is its own."""
+    if isinstance(error, InvalidAccountIdError | _BatchTooLargeError):
+        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    if isinstance(error, NothingPublishedError):
+        return grpc.StatusCode.FAILED_PRECONDITION, "no generation is published"
+    if isinstance(error, DeadlineExceeded):
+        return grpc.StatusCode.DEADLINE_EXCEEDED, "the store did not answer in time"
+    if isinstance(error, DecodeError):
+        return grpc.StatusCode.DATA_LOSS, "what is stored of the account cannot be read"
+    return grpc.StatusCode.UNAVAILABLE, "the store does not answer"
+
+
+def _response(found: Lookup) -> LookupResponse:
+    response = LookupResponse(
+        account_id=found.account_id,
+        outcome=WIRE_OUTCOMES[found.outcome],
+        account=found.account,
+        generation_ms=found.generation_ms,
+    )
+    if found.account is not None and len(found.offers) < len(found.account.offers):
+        # what may not be shown does not leave the house
+        del response.account.offers[:]
+        response.account.offers.extend(found.offers)
+    return response
+
+
+async def _refuse_unauthenticated(_request: bytes, context: Any) -> NoReturn:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no known bearer token")
+    raise AssertionError("abort raises")
+
+
+async def _abort_for_now(context: Any, status: grpc.StatusCode, message: str, seconds: float) -> NoReturn:
+    pause_ms = max(1, round(seconds * 1000))
+    await context.abort(status, message, ((PUSHBACK, str(pause_ms)),))
+    raise AssertionError("abort raises")

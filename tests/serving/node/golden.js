@@ -1,0 +1,27 @@
+// Checks the golden vectors with Node's own sha256 and protobufjs. node golden.js
+'use strict';
+const {createHash} = require('node:crypto');
+const {readFileSync} = require('node:fs');
+const path = require('node:path');
+const protobuf = require('protobufjs');
+
+const SERVING = path.join(__dirname, '../../../serving');
+const read = name => JSON.parse(readFileSync(path.join(SERVING, 'golden', name), 'utf8'));
+const offers = protobuf
+  .loadSync(path.join(SERVING, 'proto/segue/offers/v1/offers.proto'))
+  .lookupType('segue.offers.v1.AccountOffers');
+
+const wrongKeys = read('row_keys.json').filter(({account_id, row_key_hex}) => {
+  const id = Buffer.from(account_id, 'utf8');
+  const prefix = createHash('sha256').update(id).digest('hex').slice(0, 4);
+  return Buffer.concat([Buffer.from(`${prefix}#`), id]).toString('hex') !== row_key_hex;
+});
+const payloads = read('payloads.json');
+const wrongPayloads = payloads.filter(({account, payload_hex}) => {
+  const bytes = Buffer.from(payload_hex, 'hex');
+  // a tombstone is no message but the absence of one
+  if (account === null) return bytes.length !== 0;
+  const decoded = offers.decode(bytes);
+  return Buffer.from(offers.encode(decoded).finish()).toString('hex') !== payload_hex;
+});
+console.log(JSON.stringify({payloads: payloads.length, wrongKeys, wrongPayloads: wrongPayloads.map(p => p.name)}));

@@ -1,0 +1,139 @@
+"""TLS and mutual TLS with certificates made for the test."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from google.api_core.exceptions import ServiceUnavailable
+
+from segue.settings import Settings
+from serving.client import Outcome
+from serving.remote import OfferServiceClient
+from serving.service.server import ServiceConfigurationError
+from tests.serving.service.conftest import Served, served
+
+
+@dataclass
+class Authority:
+    """Signs certificates into a folder."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.folder.name)])
+        self.file = self._write("ca.pem", self._sign(self._key, self._name, ca=True))
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """Files of a certificate for localhost and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return (
+            self._write(f"{name}.pem", self._sign(key, subject, ca=False)),
+            self._write(f"{name}.key", private),
+        )
+
+    def _sign(self, key: ec.EllipticCurvePrivateKey, subject: x509.Name, *, ca: bool) -> bytes:
+        now = datetime.now(UTC)
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    def _write(self, name: str, content: bytes) -> Path:
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def mutual(published: Settings, authority: Authority) -> Iterator[Served]:
+    """A service that wants certificates of the authority."""
+    certificate, key = authority.issue("service")
+    with served(
+        published,
+        service_certificate_file=certificate,
+        service_key_file=key,
+        service_client_ca_file=authority.file,
+    ) as running:
+        yield running
+
+
+def found_by(settings: Settings, **changes: object) -> Outcome:
+    with OfferServiceClient.open(settings.model_copy(update=changes)) as remote:
+        return remote.lookup("found").outcome
+
+
+def test_a_client_that_trusts_the_authority_is_answered_over_tls(
+    published: Settings, authority: Authority
+) -> None:
+    certificate, key = authority.issue("tls-only")
+    with served(published, service_certificate_file=certificate, service_key_file=key) as running:
+        assert found_by(running.settings, service_ca_file=authority.file) is Outcome.FOUND
+        with pytest.raises(ServiceUnavailable):
+            found_by(running.settings)
+
+
+def test_mutual_tls_answers_those_with_a_certificate_only(
+    mutual: Served, authority: Authority, tmp_path: Path
+) -> None:
+    known, known_key = authority.issue("client")
+    stranger, stranger_key = Authority(tmp_path / "stranger").issue("client")
+    trusting = {"service_ca_file": authority.file, "lookup_timeout_seconds": 5}
+    assert (
+        found_by(
+            mutual.settings,
+            **trusting,
+            service_client_certificate_file=known,
+            service_client_key_file=known_key,
+        )
+        is Outcome.FOUND
+    )
+    with pytest.raises(ServiceUnavailable):
+        found_by(mutual.settings, **trusting)
+    with pytest.raises(ServiceUnavailable):
+        found_by(
+            mutual.settings,
+            **trusting,
+            service_client_certificate_file=stranger,
+            service_client_key_file=stranger_key,
+        )
+
+
+def test_half_a_configuration_is_refused(published: Settings, authority: Authority, tmp_path: Path) -> None:
+    certificate, key = authority.issue("half")
+    for changes, said in (
+        ({"service_certificate_file": certificate}, "go together"),
+        ({"service_client_ca_file": authority.file}, "needs a certificate"),
+        ({"service_certificate_file": tmp_path / "none", "service_key_file": key}, "cannot read"),
+    ):
+        with pytest.raises(ServiceConfigurationError, match=said), served(published, **changes):
+            pass
