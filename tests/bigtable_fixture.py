@@ -195,6 +195,23 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         self.corrupt: Callable[[bytes], bytes] = lambda value: value
         self.mutations_seen = 0
 
+    def apply(self, request: Any, code_of: Callable[[Any], int]) -> Any:
+        """Passes on the entries for which ``code_of`` says 0 and answers for the others with their code."""
+        codes = [code_of(entry) for entry in request.entries]
+        passed = [index for index, code in enumerate(codes) if not code]
+        answer = MutateRowsResponse()
+        for index, code in enumerate(codes):
+            if code:
+                answer.entries.add(index=index).status.code = code
+        if passed:
+            part = MutateRowsRequest(table_name=request.table_name, app_profile_id=request.app_profile_id)
+            part.entries.extend(request.entries[index] for index in passed)
+            method = "/google.bigtable.v2.Bigtable/MutateRows"
+            for raw in self._channel.unary_stream(method)(part.SerializeToString(), timeout=30):
+                for each in MutateRowsResponse.FromString(raw).entries:
+                    answer.entries.add(index=passed[each.index]).status.CopyFrom(each.status)
+        return answer
+
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = handler_call_details.method
 
