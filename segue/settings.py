@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         description="What a load sends: rows that changed, all rows, or all rows by BigQuery's EXPORT DATA.",
     )
     bigtable_rows_per_shard: int = Field(
-        default=1_000_000, description="Rows that one task loads: about 100 bytes of memory each."
+        default=250_000, description="Rows that one task loads: about 100 bytes of memory each."
     )
     bigtable_load_deadline_seconds: float = Field(
         default=2 * 60 * 60, description="A load that has not written every row by then is given up."

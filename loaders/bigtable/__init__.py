@@ -2,6 +2,7 @@
 
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.generations import list_generations, rollback, verify
+from loaders.bigtable.manifest import LoadMode
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.segments import (
     begin_segments,
@@ -14,6 +15,7 @@ from loaders.bigtable.segments import (
 __all__ = [
     "LoadCode",
     "LoadError",
+    "LoadMode",
     "LoadOutcome",
     "LoadResult",
     "begin_segments",

@@ -1,0 +1,1 @@
+"""Benchmarks on the embedded parts: every figure that counts is a ratio within one run."""

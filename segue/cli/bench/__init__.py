@@ -1,0 +1,17 @@
+"""``segue bench``: one module per benchmark; what they measure is in ``local/bench``."""
+
+from __future__ import annotations
+
+import typer
+
+from segue.cli.bench import load
+
+app = typer.Typer(
+    name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
+)
+app.command("load")(load.load)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps the name of the command in the command line while there is only one."""
