@@ -14,22 +14,22 @@ SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 DOC = """
 ### What it does
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
-Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` writes and verifies one
-range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day older than
-the one online is skipped: a backfill never displaces newer segments.
+Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` writes and verifies
+one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
+older than the one online is skipped: a backfill never displaces newer segments.
 
-By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or has
-BigQuery write them (`export`).
+By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or
+has BigQuery write them (`export`).
 
 ### When a task fails
 - **`choose_day`**: triggered by hand without `segment_date`. Trigger it again with the parameter.
 - **`begin`**: the day has no segments, lists accounts twice, or Bigtable does not answer; the log says which.
-- **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or what
-  was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's deadline
-  has passed or the segments were published anew, clear `begin`.
+- **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or
+  what was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's
+  deadline has passed or the segments were published anew, clear `begin`.
 - **`publish`**: a shard is missing or the counts do not add up. Clear `begin`.
 
-Readers keep the previous generation until `publish` succeeds; what a dead run left is removed by the next one.
+Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.
 """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from google.cloud.bigtable_v2.types import bigtable as messages
@@ -28,16 +29,28 @@ _ENTRY_TAG, _KEY_TAG, _MUTATION_TAG = (col.tag(number, col.DELIMITED) for number
 _SET_CELL_TAG, _VALUE_TAG = col.tag(1, col.DELIMITED), col.tag(4, col.DELIMITED)
 
 
-def set_offers(keys: pa.Array, payloads: pa.Array, generation: int) -> pa.Array:
-    """Entries that write each account's cell; ``generation`` in milliseconds.
+def set_offers(keys: pa.Array, contents: pa.Array, generation: int, cell_tail: bytes = b"") -> pa.Array:
+    """Entries that write each account's cell: its content and ``cell_tail``; ``generation`` in milliseconds.
+
+    Everything that stands before the content depends on its length only, so that rows of one length share
+    it, and a row is put together once.
 
     Raises:
         ValueError: the generation is no cell timestamp.
     """
     head = _cell_head(generation)
-    set_cell = col.join(head, col.prefixes(_VALUE_TAG, payloads, empty_is_absent=True), payloads)
-    mutation = col.join(col.prefixes(_SET_CELL_TAG, set_cell, empty_is_absent=False), set_cell)
-    return _entries(keys, mutation)
+    sizes = pc.binary_length(contents).to_numpy()
+    distinct, which = np.unique(sizes, return_inverse=True)
+    fronts = []
+    lengths = np.zeros(len(distinct), np.int64)
+    for index, size in enumerate(distinct.tolist()):
+        value = size + len(cell_tail)
+        cell = head + (_VALUE_TAG + col.varint(value) if value else b"")
+        mutation = _SET_CELL_TAG + col.varint(len(cell) + value) + cell
+        fronts.append(_MUTATION_TAG + col.varint(len(mutation) + value) + mutation)
+        lengths[index] = len(fronts[-1]) + value
+    front = pa.array(fronts, pa.binary()).take(pa.array(which))
+    return _entries(keys, lengths[which], front, contents, *([cell_tail] if cell_tail else []))
 
 
 def tombstones(keys: pa.Array, generation: int) -> pa.Array:
@@ -82,22 +95,19 @@ def slice_bytes(entries: pa.Array, start: int, stop: int) -> memoryview:
     return memoryview(data)[first:last] if data is not None else memoryview(b"")
 
 
-def _entries(keys: pa.Array, mutations: pa.Array) -> pa.Array:
-    body = (
-        col.prefixes(_KEY_TAG, keys, empty_is_absent=True),
-        keys,
-        col.prefixes(_MUTATION_TAG, mutations, empty_is_absent=False),
-        mutations,
-    )
-    sizes = body[0], body[2]
-    lengths = pc.binary_length(keys).to_numpy().astype(np.uint64) + pc.binary_length(mutations).to_numpy()
-    for framing in sizes:
-        lengths = lengths + pc.binary_length(framing).to_numpy()
-    return col.join(_ENTRY_TAG, col.varints(lengths.astype(np.uint64)), *body)
+def _entries(keys: pa.Array, lengths: npt.NDArray[np.int64], *pieces: pa.Array | bytes) -> pa.Array:
+    """Entries of the keys and ``pieces``, which together have ``lengths`` bytes in each row."""
+    key_prefixes = col.prefixes(_KEY_TAG, keys, empty_is_absent=True)
+    sizes = lengths + pc.binary_length(keys).to_numpy() + pc.binary_length(key_prefixes).to_numpy()
+    distinct, which = np.unique(sizes, return_inverse=True)
+    starts = pa.array([_ENTRY_TAG + col.varint(size) for size in distinct.tolist()], pa.binary())
+    return col.join(starts.take(pa.array(which)), key_prefixes, keys, *pieces)
 
 
 def _same(keys: pa.Array, mutation: Any) -> pa.Array:
-    return _entries(keys, col.constant(mutation.SerializeToString(), len(keys)))
+    serialized = mutation.SerializeToString()
+    framed = _MUTATION_TAG + col.varint(len(serialized)) + serialized
+    return _entries(keys, np.full(len(keys), len(framed), np.int64), framed)
 
 
 def _cell_head(generation: int) -> bytes:

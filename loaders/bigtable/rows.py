@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.bigtable import columns as col
 from loaders.bigtable.payload import column_of, encode, fields_of
 from serving import schema
 from serving.row_key import MAX_ROW_KEY_BYTES
@@ -146,11 +145,6 @@ def checksum(of: Digests) -> int:
 def hexadecimal(total: int) -> str:
     """A checksum as 16 hex digits."""
     return f"{total & 0xFFFF_FFFF_FFFF_FFFF:016x}"
-
-
-def payloads(rows: Rows, cell_tail: bytes) -> pa.Array:
-    """What is stored: the contents with the tail of the generation that writes them."""
-    return col.join(rows.contents, cell_tail)
 
 
 def _objects(values: Any) -> npt.NDArray[np.object_]:

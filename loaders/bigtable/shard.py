@@ -28,7 +28,6 @@ from loaders.bigtable.rows import (
     encode_rows,
     hexadecimal,
     key_digests,
-    payloads,
     tail,
 )
 from loaders.bigtable.scan import Content, KeyRange
@@ -156,18 +155,17 @@ class _Shard:
             self._refused += rows.refused
             self._key_digests.append(key_digests(rows.keys))
             self._row_digests.append(rows.digests)
-            cells = payloads(rows, self._tail)
-            self._sample.offer(rows, cells)
+            self._sample.offer(rows)
             if self._manifest.mode is LoadMode.EXPORT:
                 continue
-            keys, digests = rows.keys, rows.digests
+            keys, contents, digests = rows.keys, rows.contents, rows.digests
             if self._manifest.mode is LoadMode.DELTA and len(known):
                 places = np.minimum(np.searchsorted(known, digests), len(known) - 1)
                 changed = known[places] != digests
-                keys, cells, digests = keys.filter(changed), cells.filter(changed), digests[changed]
+                keys, contents, digests = keys.filter(changed), contents.filter(changed), digests[changed]
             self._sent.append(digests)
             if len(keys):
-                yield Entries(keys, mutations.set_offers(keys, cells, self._generation))
+                yield Entries(keys, mutations.set_offers(keys, contents, self._generation, self._tail))
 
     def _accepted(self) -> tuple[Digests, Digests]:
         """Digests of the rows, and of the keys, that this generation shows.
@@ -222,7 +220,7 @@ class _Shard:
                 {"sent": len(expected), "missing": missing},
             )
         refused = {each.row_key for each in self._refused}
-        expected_cells = {key: cell for _, key, cell in self._sample.rows if key not in refused}
+        expected_cells = {key: body + self._tail for _, key, body in self._sample.rows if key not in refused}
         wrong = sum(key != row_key(account_id_of(key)) for key in expected_cells)
         query = ReadRowsQuery(row_keys=list(expected_cells), row_filter=schema.visible_at(self._generation))
         seen = (
@@ -275,14 +273,15 @@ class _Sample:
         self._random = np.random.default_rng(random.SystemRandom().getrandbits(64))
         self.rows: list[tuple[float, bytes, bytes]] = []
 
-    def offer(self, rows: Rows, cells: pa.Array) -> None:
+    def offer(self, rows: Rows) -> None:
         lots = self._random.random(len(rows))
         bound = self.rows[-1][0] if len(self.rows) == self._size else 1.0
         chosen = np.flatnonzero(lots < bound)
         if len(chosen) > self._size:
             chosen = chosen[np.argpartition(lots[chosen], self._size)[: self._size]]
         drawn = [
-            (float(lots[index]), rows.keys[int(index)].as_py(), cells[int(index)].as_py()) for index in chosen
+            (float(lots[index]), rows.keys[int(index)].as_py(), rows.contents[int(index)].as_py())
+            for index in chosen
         ]
         self.rows = sorted(self.rows + drawn)[: self._size]
 

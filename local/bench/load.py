@@ -25,7 +25,7 @@ from google.cloud.bigtable.data import RowMutationEntry, SetCell, Table
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.manifest import GenerationManifest, LoadMode
 from loaders.bigtable.mutations import set_offers
-from loaders.bigtable.rows import Refused, encode_rows, payloads, tail
+from loaders.bigtable.rows import Refused, encode_rows, tail
 from loaders.bigtable.scan import KeyRange
 from loaders.bigtable.source import Staged
 from loaders.bigtable.table import ensure_table
@@ -133,14 +133,13 @@ def _writers(table: Table, rows: int, rounds: int) -> dict[str, Any]:
 
 def _entries(batch: pa.RecordBatch, generation: int) -> Entries:
     rows = encode_rows(batch)
-    cells = payloads(rows, tail(DAY, generation))
-    return Entries(rows.keys, set_offers(rows.keys, cells, generation))
+    return Entries(rows.keys, set_offers(rows.keys, rows.contents, generation, tail(DAY, generation)))
 
 
 def _official_entries(batch: pa.RecordBatch) -> list[RowMutationEntry]:
     """The same cells for the official client, made before the clock starts."""
     rows = encode_rows(batch)
-    cells = payloads(rows, tail(DAY, 1)).to_pylist()
+    cells = [content + tail(DAY, 1) for content in rows.contents.to_pylist()]
     return [
         RowMutationEntry(
             key,

@@ -36,7 +36,8 @@ def load(
     console.print(table)
     console.print(
         f"{report.times_bulk_mutate_rows} × bulk_mutate_rows (aim 8), "
-        f"{report.share_of_ceiling} of the ceiling (aim 0.9), {report.client_cpu_us_per_row} µs client CPU a row (aim 5), "
+        f"{report.share_of_ceiling} of the ceiling (aim 0.9), "
+        f"{report.client_cpu_us_per_row} µs client CPU a row (aim 5), "
         f"{report.payload_bytes:.0f} bytes a payload"
     )
     if report.memory:

@@ -18,11 +18,11 @@ from loaders.bigtable import columns as col
 from loaders.bigtable.payload import UnknownColumnError, encode
 from loaders.bigtable.rows import (
     TAIL_BYTES,
+    Rows,
     checksum,
     digests,
     encode_rows,
     hexadecimal,
-    payloads,
     source_columns,
     tail,
 )
@@ -99,6 +99,10 @@ def encoded(*rows: dict[str, Any]) -> Any:
     return encode_rows(pa.concat_batches(batches))
 
 
+def payloads(built: Rows) -> list[bytes]:
+    return [content + tail(DAY, GENERATION) for content in built.contents.to_pylist()]
+
+
 class _All:
     first, after = b"0", b"g"
 
@@ -107,7 +111,7 @@ class _All:
 def test_every_batch_of_rows_gives_protobufs_own_bytes(rows: list[dict[str, Any]]) -> None:
     built = encoded(*rows)
     assert built.refused == []
-    assert payloads(built, tail(DAY, GENERATION)).to_pylist() == [by_protobuf(row) for row in rows]
+    assert payloads(built) == [by_protobuf(row) for row in rows]
     assert built.keys.to_pylist() == [row_key(row["account_id"]) for row in rows]
 
 
@@ -121,7 +125,7 @@ def test_slices_of_a_batch_give_the_same_bytes() -> None:
 @pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 2_100_000])
 def test_texts_of_any_length_are_framed_as_protobuf_frames_them(length: int) -> None:
     row = account("a", offer("x" * length), market="y" * length)
-    (payload,) = payloads(encoded(row), tail(DAY, GENERATION)).to_pylist()
+    (payload,) = payloads(encoded(row))
     assert payload == by_protobuf(row)
 
 
@@ -150,7 +154,7 @@ def test_payloads_equal_the_golden_bytes(vector: dict[str, Any]) -> None:
         market=golden.market,
     )
     cell_tail = tail(date.fromisoformat(golden.segment_date), golden.generation_ms)
-    assert payloads(encoded(row), cell_tail)[0].as_py().hex() == vector["payload_hex"]
+    assert (encoded(row).contents[0].as_py() + cell_tail).hex() == vector["payload_hex"]
     assert len(cell_tail) == TAIL_BYTES
 
 

@@ -178,16 +178,17 @@ def test_deleting_a_generation_leaves_the_others(bigtable_world: Settings) -> No
 
 
 @given(
-    st.lists(st.tuples(st.binary(min_size=1, max_size=300), st.binary(max_size=300)), min_size=1, max_size=9)
+    st.lists(st.tuples(st.binary(min_size=1, max_size=300), st.binary(max_size=300)), min_size=1, max_size=9),
+    st.binary(max_size=30),
 )
-def test_request_bytes_are_those_that_protobuf_writes(rows: list[tuple[bytes, bytes]]) -> None:
+def test_request_bytes_are_those_that_protobuf_writes(rows: list[tuple[bytes, bytes]], tail: bytes) -> None:
     expected = MutateRowsRequest(table_name="t", app_profile_id="p")
     for key, payload in rows:
         cell = expected.entries.add(row_key=key).mutations.add().set_cell
         cell.family_name, cell.column_qualifier = schema.OFFERS_FAMILY, schema.OFFERS_QUALIFIER
-        cell.timestamp_micros, cell.value = GENERATION * 1000, payload
+        cell.timestamp_micros, cell.value = GENERATION * 1000, payload + tail
     keys, payloads = (pa.array(list(column), pa.binary()) for column in zip(*rows, strict=True))
-    body = slice_bytes(set_offers(keys, payloads, GENERATION), 0, len(rows))
+    body = slice_bytes(set_offers(keys, payloads, GENERATION, tail), 0, len(rows))
     assert MutateRowsRequest.FromString(request_head("t", "p") + body) == expected
 
 
