@@ -18,6 +18,7 @@ from loaders.bigtable import manifest as manifests
 from loaders.bigtable import mutations, pointer, scan
 from loaders.bigtable.claim import Claim
 from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.bigtable.export import export_cells
 from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.source import SegmentSource
@@ -155,6 +156,9 @@ class _Beginning:
         if unfinished is None:
             manifest = self._with_deadline(self._stage(manifest))
             manifests.write_manifest(self._table, manifest)
+        if manifest.mode is LoadMode.EXPORT:
+            export_cells(self._settings, manifest.staged, self._segment_date, generation)
+            claim.check()
         _log.info(
             "load begun",
             generation_ms=generation,
