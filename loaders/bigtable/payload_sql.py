@@ -1,4 +1,4 @@
-"""The payload as one GoogleSQL expression: the bytes that ``loaders.bigtable.payload`` builds, inside BigQuery.
+"""The payload as one GoogleSQL expression: the bytes of ``loaders.bigtable.payload``, built by BigQuery.
 
 Generated from the message's descriptor like the column-wise encoder, so that a new field needs a line in the
 ``.proto`` and a column in the mart. Functions are those that GoogleSQL has everywhere: no JavaScript, no
@@ -126,43 +126,28 @@ def little_endian_sql(number: str, width: int) -> str:
 
 
 def double_sql(value: str) -> str:
-    """The eight bytes of a FLOAT64 expression, which GoogleSQL has no function for.
+    """The eight bytes of a finite FLOAT64 expression, which GoogleSQL has no function for.
 
     A double is sign, exponent and 52 bits of mantissa. The exponent comes from a logarithm, which may be one
-    off next to a power of two, and is put right by the mantissa that it gives; multiplying by a power of two
-    is exact. Powers are taken in halves, because 2^1074 is no double.
+    off next to a power of two, and is put right by comparing; multiplying by a power of two is exact. Powers
+    are taken in halves, because 2^1074 is no double. One expression without subqueries, so that an engine
+    need not correlate anything for each offer.
     """
-    size = f"abs({value})"
-    scaled = (
-        f"cast({size} * pow(2.0, div(52 - greatest(guess, -1022), 2)) "
-        f"* pow(2.0, (52 - greatest(guess, -1022)) - div(52 - greatest(guess, -1022), 2)) as int64)"
-    )
+    size = f"nullif(abs({value}), 0.0)"
     guess = f"cast(floor(ln({size}) / ln(2.0)) as int64)"
-    # mantissa in [2^52, 2^53) once the guess is right; smaller only for subnormal numbers
-    right = f"""(select
-      case
-        when is_inf({value}) then 2047 << 52
-        when is_nan({value}) then (2047 << 52) | (1 << 51)
-        when {value} = 0 then 0
-        else (
-          select case
-            when mantissa >= 1 << 53 then ((guess + 1 + 1023) << 52) | ((mantissa >> 1) & ((1 << 52) - 1))
-            when mantissa >= 1 << 52 then ((greatest(guess, -1022) + 1023) << 52) | (mantissa & ((1 << 52) - 1))
-            when guess > -1022 then ((guess - 1 + 1023) << 52) | ((exact_below) & ((1 << 52) - 1))
-            else mantissa
-          end
-          from (select guess, {scaled} as mantissa,
-            cast({size} * pow(2.0, div(53 - guess, 2)) * pow(2.0, (53 - guess) - div(53 - guess, 2)) as int64)
-              as exact_below
-            from (select {guess} as guess))
-        )
-      end)"""
-    sign = f"if({value} < 0 or (({value}) = 0 and starts_with(cast({value} as string), '-')), 128, 0)"
-    low = ", ".join(f"(bits >> {8 * place}) & 255" for place in range(7))
-    return (
-        f"(select code_points_to_bytes([{low}, ((bits >> 56) & 127) | sign_bit]) "
-        f"from (select {right} as bits, {sign} as sign_bit))"
+    off_by = (
+        f"case when {size} >= pow(2.0, {guess} + 1) then 1 when {size} < pow(2.0, {guess}) then -1 else 0 end"
     )
+    exponent = f"greatest({guess} + {off_by}, -1022)"
+    half = f"div(52 - {exponent}, 2)"
+    mantissa = f"cast({size} * pow(2.0, {half}) * pow(2.0, 52 - {exponent} - {half}) as int64)"
+    # a subnormal number has no leading bit and the exponent field 0
+    field = f"if({mantissa} < (1 << 52), 0, {exponent} + 1023)"
+    sign = f"if({value} < 0 or ({value} = 0 and starts_with(cast({value} as string), '-')), 128, 0)"
+    low = [f"coalesce(({mantissa} >> {8 * place}) & 255, 0)" for place in range(6)]
+    middle = f"coalesce((({mantissa} >> 48) & 15) | (({field} & 15) << 4), 0)"
+    high = f"{sign} | coalesce({field} >> 4, 0)"
+    return f"code_points_to_bytes([{', '.join([*low, middle, high])}])"
 
 
 def _literal(value: bytes) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from google.cloud import bigquery
 
 from loaders.warehouse.client import WarehouseError, get_table, run
@@ -83,3 +85,44 @@ def _salt(settings: Settings) -> str:
     if settings.erasure_salt is None or not settings.erasure_salt.get_secret_value():
         raise WarehouseError("SEGUE_ERASURE_SALT is not set: erased accounts are known by salted hashes only")
     return settings.erasure_salt.get_secret_value()
+
+
+class ErasedSubjects:
+    """The list, ready to be asked for many rows; asking costs nothing while nobody was ever erased."""
+
+    def __init__(self, settings: Settings, hashes: dict[SubjectKind, frozenset[str]]) -> None:
+        self._settings = settings
+        self._hashes = hashes
+
+    @classmethod
+    def read(cls, client: bigquery.Client, settings: Settings) -> ErasedSubjects:
+        """The list as it is now.
+
+        Raises:
+            WarehouseError: there are erased accounts but no salt is configured.
+        """
+        hashes = erased_subjects(client, settings)
+        if any(hashes.values()):
+            _salt(settings)
+        return cls(settings, hashes)
+
+    def __bool__(self) -> bool:
+        return any(self._hashes.values())
+
+    def names(self, column: str, value: object) -> bool:
+        """Whether a value of a column names an erased account or one of its subscriptions."""
+        kind = SUBJECT_OF_COLUMN.get(column)
+        if kind is None or not isinstance(value, str) or not self._hashes[kind]:
+            return False
+        return subject_hash(self._settings, value) in self._hashes[kind]
+
+    def rows_of(self, rows: pa.Table) -> pa.Array:
+        """True for the rows of an erased account; each distinct value is hashed once."""
+        erased = pa.repeat(pa.scalar(False), rows.num_rows)
+        for name in SUBJECT_OF_COLUMN:
+            if name not in rows.column_names or not self:
+                continue
+            values = rows.column(name)
+            named = [value for value in pc.unique(values).to_pylist() if self.names(name, value)]
+            erased = pc.or_(erased, pc.is_in(values, value_set=pa.array(named, values.type)))
+        return erased

@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import bench, company, generations, land, local, lookup, run
+from segue.cli import bench, company, erase, generations, land, local, lookup, run
 
 app = typer.Typer(
     name="segue",
@@ -31,3 +31,4 @@ app.command("run")(run.run)
 app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")
 app.add_typer(bench.app, name="bench")
+app.command("erase")(erase.erase)

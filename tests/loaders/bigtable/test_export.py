@@ -33,7 +33,7 @@ DAY_1, DAY_2 = date(2026, 1, 30), date(2026, 1, 31)
 GENERATION = 1_769_817_600_001
 
 ROWS = [
-    account("acc-1", offer("b", priority=-1), offer("a", priority=2, score=None), offer("c", is_control=True)),
+    account("acc-1", offer("b", priority=-1), offer("a", score=None), offer("c", is_control=True)),
     account("acc-2", suppressed_reason="NO_CONSENT", market=None),
     account("räksmörgås", offer("räk" * 60, score=0.0, experiment_id="e", variant="v"), market="SE"),
     account("acc-4", offer("x" * 20_000, content_id=None, content_version=None), valid_until_at=None),
@@ -53,7 +53,8 @@ def platform(world: Callable[..., Settings], bigtable_emulator: str) -> Settings
 
 
 def values_of(settings: Settings, expression: str, values: list[str]) -> list[Any]:
-    sql = f"select {expression} as found from unnest([{', '.join(values)}]) as v with offset as place order by place"
+    listed = ", ".join(values)
+    sql = f"select {expression} as found from unnest([{listed}]) as v with offset as place order by place"
     return list(fetch_arrow(bigquery_client(settings), settings, sql).column("found").to_pylist())
 
 
@@ -199,11 +200,6 @@ def test_googles_own_analyzer_resolves_the_statement(platform: Settings) -> None
         .build()
     )
     sql = export_sql(platform, "p.d.staged", columns, DAY_2, GENERATION)
-    resolved = Analyzer(options, catalog).analyze(sql)
-    statement = (
-        resolved.as_resolved_export_data_stmt()
-        if hasattr(resolved, "as_resolved_export_data_stmt")
-        else resolved
-    )
-    assert isinstance(statement, ResolvedExportDataStmt)
-    assert [each.name for each in statement.output_column_list] == ["rowkey", "o", "_CHANGE_TIMESTAMP"]
+    statement = Analyzer(options=options, catalog=catalog).analyze_statement(sql)
+    exported = statement.as_type(ResolvedExportDataStmt)
+    assert [each.name for each in exported.output_column_list] == ["rowkey", "o", "_CHANGE_TIMESTAMP"]
