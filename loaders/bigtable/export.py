@@ -13,7 +13,7 @@ from datetime import date
 from google.api_core.exceptions import GoogleAPIError
 
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.payload_sql import Columns, payload_sql
+from loaders.bigtable.payload_sql import Columns, payload_steps
 from loaders.bigtable.rows import MESSAGE, ROW_KEY, TAIL_BYTES, TAIL_FIELDS, tail
 from loaders.warehouse.client import WarehouseError, bigquery_client, run
 from segue.settings import Settings
@@ -28,15 +28,17 @@ def cells_sql(staged: str, columns: Columns, segment_date: date, generation: int
         UnknownColumnError: a field of the payload has no column that fits.
     """
     cell_tail = "".join(f"\\x{byte:02x}" for byte in tail(segment_date, generation))
-    content = payload_sql(MESSAGE, columns, TAIL_FIELDS)
+    kept = (
+        f"select * from `{staged}` where account_id <> '' and coalesce(suppressed_reason, 'none') <> '' "
+        f"and byte_length({ROW_KEY}) <= {MAX_ROW_KEY_BYTES}"
+    )
+    steps = [("kept", kept), *payload_steps(MESSAGE, columns, "kept", [ROW_KEY], "contents", TAIL_FIELDS)]
+    listed = ",\n".join(f"{name} as (\n{query}\n)" for name, query in steps)
     return (
-        f"select {ROW_KEY} as rowkey, struct(concat(content, b'{cell_tail}') as "
-        f"{schema.OFFERS_QUALIFIER.decode()}) as {schema.OFFERS_FAMILY}, "
-        f"timestamp_millis({generation}) as _CHANGE_TIMESTAMP\n"
-        f"from (select {ROW_KEY}, {content} as content from `{staged}`\n"
-        "where account_id <> '' and coalesce(suppressed_reason, 'none') <> ''\n"
-        f"and byte_length({ROW_KEY}) <= {MAX_ROW_KEY_BYTES})\n"
-        f"where length(content) <= {schema.MAX_VALUE_BYTES - TAIL_BYTES}"
+        f"with {listed}\nselect {ROW_KEY} as rowkey, "
+        f"struct(concat(message, b'{cell_tail}') as {schema.OFFERS_QUALIFIER.decode()}) "
+        f"as {schema.OFFERS_FAMILY}, timestamp_millis({generation}) as _CHANGE_TIMESTAMP\n"
+        f"from contents where length(message) <= {schema.MAX_VALUE_BYTES - TAIL_BYTES}"
     )
 
 

@@ -1,13 +1,13 @@
-"""The payload as one GoogleSQL expression: the bytes of ``loaders.bigtable.payload``, built by BigQuery.
+"""The payload in GoogleSQL: the bytes of ``loaders.bigtable.payload``, built by BigQuery.
 
 Generated from the message's descriptor like the column-wise encoder, so that a new field needs a line in the
-``.proto`` and a column in the mart. Functions are those that GoogleSQL has everywhere: no JavaScript, no
-remote function.
+``.proto`` and a column in the mart. Functions are those that GoogleSQL has everywhere, in common table
+expressions with one idea each: no correlated subqueries, no JavaScript, no remote function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from google.cloud import bigquery
@@ -17,6 +17,8 @@ from loaders.bigtable import columns as col
 from loaders.bigtable.payload import Descriptor, UnknownColumnError, column_of, fields_of, is_repeated
 
 Columns = Sequence[bigquery.SchemaField]
+Step = tuple[str, str]
+"""Name and query of a common table expression."""
 
 _FIXED: Final = {
     FieldDescriptor.TYPE_FIXED32: 4,
@@ -27,127 +29,147 @@ _FIXED: Final = {
 _EMPTY: Final = "b''"
 
 
-def payload_sql(
-    descriptor: Descriptor, columns: Columns, skip: Collection[str] = (), within: str = ""
-) -> str:
-    """An expression of type BYTES: the message made of a row's ``columns``.
+def payload_steps(
+    descriptor: Descriptor,
+    columns: Columns,
+    source: str,
+    keys: Sequence[str],
+    name: str,
+    skip: Collection[str] = (),
+) -> list[Step]:
+    """Common table expressions; the last, ``name``, has ``keys`` and each row's bytes as ``message``.
 
-    ``within`` is the name of the struct that holds them; without it they are columns of the table.
+    ``source`` is what the rows come from, with ``columns`` and ``keys``, which are unique.
 
     Raises:
         UnknownColumnError: a field has no column that fits, or a type that is not supported.
     """
     by_name = {column.name: column for column in columns}
-    parts = []
+    steps: list[Step] = []
+    parts, joins, doubles = [], [], []
     for field in fields_of(descriptor, skip):
         column = by_name[column_of(field, by_name)]
-        value = f"{within}.{column.name}" if within else column.name
-        parts.append(_field_sql(field, column, value))
-    return "concat(" + ",\n".join(parts) + ")"
+        if is_repeated(field):
+            joined = f"{name}_{column.name}"
+            steps += _list_steps(field, column, source, keys, joined)
+            joins.append(joined)
+            parts.append(f"coalesce({joined}.joined, {_EMPTY})")
+        else:
+            if field.type == FieldDescriptor.TYPE_DOUBLE:
+                doubles.append(column.name)
+            parts.append(_scalar_sql(field, column, f"each.{column.name}"))
+    if doubles:
+        steps += double_steps(doubles, source, name)
+        source = steps[-1][0]
+    selected = ", ".join(f"each.{key}" for key in keys)
+    matched = "".join(
+        f"\nleft join {joined} on " + " and ".join(f"each.{key} = {joined}.{key}" for key in keys)
+        for joined in joins
+    )
+    message = "concat(\n" + ",\n".join(parts) + "\n)"
+    steps.append((name, f"select {selected}, {message} as message from {source} as each{matched}"))
+    return steps
 
 
-def _field_sql(field: FieldDescriptor, column: bigquery.SchemaField, value: str) -> str:
-    if is_repeated(field):
-        return _repeated(field, column, value)
-    return _scalar(field)(field, column, value)
-
-
-def _scalar(field: FieldDescriptor) -> Callable[[FieldDescriptor, bigquery.SchemaField, str], str]:
-    if field.type == FieldDescriptor.TYPE_STRING:
-        return _text
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        return _bool
-    if field.type in _FIXED:
-        return _fixed
-    if field.type == FieldDescriptor.TYPE_DOUBLE:
-        return _double
-    raise UnknownColumnError(f"{field.full_name}: a type that SQL does not write")
-
-
-def _repeated(field: FieldDescriptor, column: bigquery.SchemaField, value: str) -> str:
+def _list_steps(
+    field: FieldDescriptor, column: bigquery.SchemaField, source: str, keys: Sequence[str], name: str
+) -> list[Step]:
+    """A list of messages: its items as rows, the message of each, and these joined again in their order."""
     if field.type != FieldDescriptor.TYPE_MESSAGE:
         raise UnknownColumnError(f"{field.full_name}: only lists of messages are supported")
-    item = f"{column.name}_item"
-    message = payload_sql(field.message_type, column.fields, within=item)
-    tag = _literal(col.tag(field.number, col.DELIMITED))
-    return (
-        f"coalesce((select string_agg(concat({tag}, {varint_sql('length(message)')}, message), b'' "
-        f"order by place) from (select {message} as message, place "
-        f"from unnest({value}) as {item} with offset as place)), {_EMPTY})"
+    place = f"{column.name}_place"
+    listed = ", ".join(keys)
+    members = ", ".join(f"item.{part.name}" for part in column.fields)
+    items = (
+        f"{name}_items",
+        f"select {', '.join(f'rows.{key}' for key in keys)}, {place}, {members} from {source} as rows, "
+        f"unnest(rows.{column.name}) as item with offset as {place}",
     )
-
-
-def _text(field: FieldDescriptor, _column: bigquery.SchemaField, value: str) -> str:
+    messages = payload_steps(field.message_type, column.fields, items[0], [*keys, place], f"{name}_messages")
     tag = _literal(col.tag(field.number, col.DELIMITED))
-    absent = f"{value} is null" if field.has_presence else f"coalesce({value}, '') = ''"
-    size = varint_sql(f"byte_length({value})")
-    return f"if({absent}, {_EMPTY}, concat({tag}, {size}, cast({value} as bytes)))"
-
-
-def _bool(field: FieldDescriptor, _column: bigquery.SchemaField, value: str) -> str:
-    return (
-        f"if(coalesce({value}, false), {_literal(col.tag(field.number, col.VARINT) + bytes([1]))}, {_EMPTY})"
+    framed = f"concat({tag}, {varint_sql('length(message)')}, message)"
+    joined = (
+        name,
+        f"select {listed}, string_agg({framed}, {_EMPTY} order by {place}) as joined "
+        f"from {name}_messages group by {listed}",
     )
+    return [items, *messages, joined]
 
 
-def _fixed(field: FieldDescriptor, column: bigquery.SchemaField, value: str) -> str:
-    width = _FIXED[field.type]
-    wire = col.FIXED32 if width == 4 else col.FIXED64
-    number = f"unix_millis({value})" if column.field_type == "TIMESTAMP" else value
-    tag = _literal(col.tag(field.number, wire))
-    absent = f"{number} is null" if field.has_presence else f"coalesce({number}, 0) = 0"
-    return f"if({absent}, {_EMPTY}, concat({tag}, {little_endian_sql(number, width)}))"
-
-
-def _double(field: FieldDescriptor, _column: bigquery.SchemaField, value: str) -> str:
-    if not field.has_presence:
-        raise UnknownColumnError(f"{field.full_name}: a double that is not optional is not supported")
-    tag = _literal(col.tag(field.number, col.FIXED64))
-    return f"if({value} is null, {_EMPTY}, concat({tag}, {double_sql(value)}))"
+def _scalar_sql(field: FieldDescriptor, column: bigquery.SchemaField, value: str) -> str:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        present = f"{value} is not null" if field.has_presence else f"coalesce({value}, '') <> ''"
+        tag, size = _literal(col.tag(field.number, col.DELIMITED)), varint_sql(f"byte_length({value})")
+        encoded = f"concat({tag}, {size}, cast({value} as bytes))"
+    elif field.type == FieldDescriptor.TYPE_BOOL and not field.has_presence:
+        present, encoded = f"coalesce({value}, false)", _literal(col.tag(field.number, col.VARINT) + b"\x01")
+    elif field.type in _FIXED:
+        width = _FIXED[field.type]
+        number = f"unix_millis({value})" if column.field_type == "TIMESTAMP" else value
+        tag = _literal(col.tag(field.number, col.FIXED32 if width == 4 else col.FIXED64))
+        present = f"{number} is not null" if field.has_presence else f"coalesce({number}, 0) <> 0"
+        encoded = f"concat({tag}, {little_endian_sql(number, width)})"
+    elif field.type == FieldDescriptor.TYPE_DOUBLE and field.has_presence:
+        tag = _literal(col.tag(field.number, col.FIXED64))
+        present, encoded = f"{value} is not null", f"concat({tag}, {double_sql(value)})"
+    else:
+        raise UnknownColumnError(f"{field.full_name}: a type that SQL does not write")
+    return f"if({present}, {encoded}, {_EMPTY})"
 
 
 def varint_sql(number: str) -> str:
     """The varint of a non-negative INT64 expression below 2^35: lengths of what fits a cell."""
     cases = []
     for size in range(1, 6):
-        parts = [
-            f"(({number}) >> {7 * place}) & 127" + (" | 128" if place < size - 1 else "")
-            for place in range(size)
-        ]
-        bytes_ = f"code_points_to_bytes([{', '.join(parts)}])"
-        cases.append(f"when {number} < {1 << (7 * size)} then {bytes_}" if size < 5 else f"else {bytes_}")
+        groups = [f"(({number}) >> {7 * place}) & 127" for place in range(size)]
+        groups = [f"({group}) | 128" for group in groups[:-1]] + groups[-1:]
+        encoded = f"code_points_to_bytes([{', '.join(groups)}])"
+        cases.append(f"when {number} < {1 << (7 * size)} then {encoded}" if size < 5 else f"else {encoded}")
     return f"case {' '.join(cases)} end"
 
 
 def little_endian_sql(number: str, width: int) -> str:
     """The low ``width`` bytes of an INT64 expression, least first."""
-    parts = ", ".join(f"(({number}) >> {8 * place}) & 255" for place in range(width))
-    return f"code_points_to_bytes([{parts}])"
+    groups = ", ".join(f"(({number}) >> {8 * place}) & 255" for place in range(width))
+    return f"code_points_to_bytes([{groups}])"
+
+
+def double_steps(columns: Sequence[str], source: str, name: str) -> list[Step]:
+    """Adds exponent and mantissa of FLOAT64 columns to the rows of ``source``, for ``double_sql``.
+
+    A double is sign, exponent and 52 bits of mantissa, and GoogleSQL has no function for them. The exponent
+    comes from a logarithm, which may be one off next to a power of two, and is put right by comparing;
+    multiplying by a power of two is exact. It is done in halves, because 2^1074 is no double.
+    """
+    guesses, exponents, mantissas = [], [], []
+    for each in columns:
+        size = f"nullif(abs({each}), 0.0)"
+        guesses.append(f"cast(floor(ln({size}) / ln(2.0)) as int64) as {each}_guess")
+        exponents.append(
+            f"greatest({each}_guess + case when {size} >= pow(2.0, {each}_guess + 1) then 1 "
+            f"when {size} < pow(2.0, {each}_guess) then -1 else 0 end, -1022) as {each}_exponent"
+        )
+        half = f"div(52 - {each}_exponent, 2)"
+        mantissas.append(
+            f"cast({size} * pow(2.0, {half}) * pow(2.0, 52 - {each}_exponent - {half}) as int64) "
+            f"as {each}_mantissa"
+        )
+    return [
+        (f"{name}_guessed", f"select *, {', '.join(guesses)} from {source}"),
+        (f"{name}_exponents", f"select *, {', '.join(exponents)} from {name}_guessed"),
+        (f"{name}_doubles", f"select *, {', '.join(mantissas)} from {name}_exponents"),
+    ]
 
 
 def double_sql(value: str) -> str:
-    """The eight bytes of a finite FLOAT64 expression, which GoogleSQL has no function for.
-
-    A double is sign, exponent and 52 bits of mantissa. The exponent comes from a logarithm, which may be one
-    off next to a power of two, and is put right by comparing; multiplying by a power of two is exact. Powers
-    are taken in halves, because 2^1074 is no double. One expression without subqueries, so that an engine
-    need not correlate anything for each offer.
-    """
-    size = f"nullif(abs({value}), 0.0)"
-    guess = f"cast(floor(ln({size}) / ln(2.0)) as int64)"
-    off_by = (
-        f"case when {size} >= pow(2.0, {guess} + 1) then 1 when {size} < pow(2.0, {guess}) then -1 else 0 end"
-    )
-    exponent = f"greatest({guess} + {off_by}, -1022)"
-    half = f"div(52 - {exponent}, 2)"
-    mantissa = f"cast({size} * pow(2.0, {half}) * pow(2.0, 52 - {exponent} - {half}) as int64)"
+    """The eight bytes of a finite FLOAT64 column of rows that went through ``double_steps``."""
+    mantissa = f"coalesce({value}_mantissa, 0)"
     # a subnormal number has no leading bit and the exponent field 0
-    field = f"if({mantissa} < (1 << 52), 0, {exponent} + 1023)"
+    field = f"if({mantissa} < (1 << 52), 0, {value}_exponent + 1023)"
     sign = f"if({value} < 0 or ({value} = 0 and starts_with(cast({value} as string), '-')), 128, 0)"
-    low = [f"coalesce(({mantissa} >> {8 * place}) & 255, 0)" for place in range(6)]
-    middle = f"coalesce((({mantissa} >> 48) & 15) | (({field} & 15) << 4), 0)"
-    high = f"{sign} | coalesce({field} >> 4, 0)"
-    return f"code_points_to_bytes([{', '.join([*low, middle, high])}])"
+    low = [f"({mantissa} >> {8 * place}) & 255" for place in range(6)]
+    middle = f"(({mantissa} >> 48) & 15) | (({field} & 15) << 4)"
+    return f"code_points_to_bytes([{', '.join(low)}, {middle}, {sign} | ({field} >> 4)])"
 
 
 def _literal(value: bytes) -> str:

@@ -52,12 +52,12 @@ _LEDGER_ARROW = pa.schema(
         ("rows_in", pa.int64()),
         ("rows_out", pa.int64()),
         ("rows_quarantined", pa.int64()),
-        ("rows_erased", pa.int64()),
         ("files", pa.int64()),
         ("content_hash", pa.string()),
         ("changed_at", pa.timestamp("us", tz="UTC")),
         ("detail", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
+        ("rows_erased", pa.int64()),
     ]
 )
 _FEW_REFUSALS = 20

@@ -16,7 +16,7 @@ from google.cloud import bigquery
 from loaders.bigtable import LoadMode, load_segments, verify
 from loaders.bigtable.export import cells_sql, export_sql
 from loaders.bigtable.mutations import set_offers
-from loaders.bigtable.payload_sql import double_sql, little_endian_sql, varint_sql
+from loaders.bigtable.payload_sql import double_sql, double_steps, little_endian_sql, varint_sql
 from loaders.bigtable.rows import encode_rows, tail
 from loaders.bigtable.scan import ALL_ACCOUNTS
 from loaders.bigtable.source import WarehouseSource
@@ -82,7 +82,11 @@ def test_doubles_are_ieee_754(platform: Settings) -> None:
         123456.789, 2.0**52, 2.0**53 - 1, 8.0, 7.999999999999999, 1e300, -1e-300,
         2.2250738585072014e-308, 1.7976931348623157e308,
     ]  # fmt: skip
-    found = values_of(platform, double_sql("v"), [repr(number) for number in numbers])
+    listed = ", ".join(repr(number) for number in numbers)
+    given = f"(select v, place from unnest([{listed}]) as v with offset as place)"
+    steps = ", ".join(f"{name} as ({query})" for name, query in double_steps(["v"], given, "v"))
+    sql = f"with {steps} select {double_sql('v')} as found from v_doubles order by place"
+    found = fetch_arrow(bigquery_client(platform), platform, sql).column("found").to_pylist()
     assert [struct.unpack("<d", each)[0] for each in found] == numbers
 
 
