@@ -6,6 +6,8 @@ Encoding rules: https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -71,15 +73,48 @@ def varints(numbers: npt.NDArray[np.uint64]) -> pa.Array:
     return binary(parts[places[None, :] < sizes.astype(np.uint64)[:, None]], sizes)
 
 
-def fixed(field_tag: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Array:
-    """Tag and little-endian bytes of a fixed-width value in the rows where it is present."""
-    if not present.all():
-        values = values[present]
-    width = values.dtype.itemsize
-    out = np.empty((len(values), len(field_tag) + width), np.uint8)
-    out[:, : len(field_tag)] = np.frombuffer(field_tag, np.uint8)
-    out[:, len(field_tag) :] = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), width)
-    return binary(out, present * np.int64(out.shape[1]))
+@dataclass(frozen=True)
+class Fixed:
+    """A field of fixed width: its tag, and its values in the rows where it is present."""
+
+    tag: bytes
+    values: npt.NDArray[Any]
+    present: npt.NDArray[np.bool_]
+
+    @property
+    def width(self) -> int:
+        """Bytes of the tag and a value."""
+        return len(self.tag) + int(self.values.dtype.itemsize)
+
+
+def fixed(fields: Sequence[Fixed]) -> list[pa.Array]:
+    """Tags and little-endian bytes of fields that follow each other, in as few pieces as possible."""
+    pieces = []
+    run: list[Fixed] = []
+    for each in fields:
+        if each.present.all():
+            run.append(each)
+            continue
+        if run:
+            pieces.append(_packed(run))
+            run = []
+        some = Fixed(each.tag, each.values[each.present], each.present[each.present])
+        pieces.append(_packed([some], each.present))
+    if run:
+        pieces.append(_packed(run))
+    return pieces
+
+
+def _packed(run: Sequence[Fixed], present: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    rows, width = len(run[0].values), sum(each.width for each in run)
+    out = np.empty((rows, width), np.uint8)
+    at = 0
+    for each in run:
+        after = at + len(each.tag)
+        out[:, at:after] = np.frombuffer(each.tag, np.uint8)
+        at += each.width
+        out[:, after:at] = np.ascontiguousarray(each.values).view(np.uint8).reshape(rows, at - after)
+    return binary(out, np.full(rows, width) if present is None else present * np.int64(width))
 
 
 def flags(field_tag: bytes, values: pa.Array) -> pa.Array:

@@ -13,7 +13,7 @@ from datetime import date
 from google.api_core.exceptions import GoogleAPIError
 
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.payload_sql import Columns, payload_steps
+from loaders.bigtable.payload_sql import Columns, hex_sql, payload_steps
 from loaders.bigtable.rows import MESSAGE, ROW_KEY, TAIL_BYTES, TAIL_FIELDS, tail
 from loaders.warehouse.client import WarehouseError, bigquery_client, run
 from segue.settings import Settings
@@ -27,18 +27,20 @@ def cells_sql(staged: str, columns: Columns, segment_date: date, generation: int
     Raises:
         UnknownColumnError: a field of the payload has no column that fits.
     """
-    cell_tail = "".join(f"\\x{byte:02x}" for byte in tail(segment_date, generation))
+    names = ", ".join(column.name for column in columns)
     kept = (
-        f"select * from `{staged}` where account_id <> '' and coalesce(suppressed_reason, 'none') <> '' "
+        f"select {names} from `{staged}`\n"
+        "where account_id <> '' and coalesce(suppressed_reason, 'none') <> '' "
         f"and byte_length({ROW_KEY}) <= {MAX_ROW_KEY_BYTES}"
     )
     steps = [("kept", kept), *payload_steps(MESSAGE, columns, "kept", [ROW_KEY], "contents", TAIL_FIELDS)]
     listed = ",\n".join(f"{name} as (\n{query}\n)" for name, query in steps)
+    payload = f"from_hex(concat(message, {hex_sql(tail(segment_date, generation))}))"
     return (
         f"with {listed}\nselect {ROW_KEY} as rowkey, "
-        f"struct(concat(message, b'{cell_tail}') as {schema.OFFERS_QUALIFIER.decode()}) "
-        f"as {schema.OFFERS_FAMILY}, timestamp_millis({generation}) as _CHANGE_TIMESTAMP\n"
-        f"from contents where length(message) <= {schema.MAX_VALUE_BYTES - TAIL_BYTES}"
+        f"struct({payload} as {schema.OFFERS_QUALIFIER.decode()}) as {schema.OFFERS_FAMILY}, "
+        f"timestamp_millis({generation}) as _CHANGE_TIMESTAMP\n"
+        f"from contents where length(message) <= {2 * (schema.MAX_VALUE_BYTES - TAIL_BYTES)}"
     )
 
 

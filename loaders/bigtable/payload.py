@@ -65,6 +65,14 @@ class _Pieces:
     violations: list[Violation]
 
 
+@dataclass(frozen=True)
+class _FixedField:
+    """A field of fixed width, which is put together with those that follow it."""
+
+    field: col.Fixed
+    violations: list[Violation]
+
+
 def column_of(field: FieldDescriptor, names: Collection[str]) -> str:
     """Name of the column that fills a field.
 
@@ -98,16 +106,22 @@ def encode(descriptor: Descriptor, rows: pa.StructArray, skip: Collection[str] =
     """
     names = [field.name for field in rows.type]
     pieces: list[pa.Array] = []
+    waiting: list[col.Fixed] = []
     violations: list[Violation] = []
     for field in fields_of(descriptor, skip):
         name = column_of(field, names)
         encoded = _encode_field(field, rows.field(names.index(name)), name)
-        pieces += encoded.pieces
+        if isinstance(encoded, _FixedField):
+            waiting.append(encoded.field)
+        else:
+            pieces += [*col.fixed(waiting), *encoded.pieces]
+            waiting = []
         violations += encoded.violations
+    pieces += col.fixed(waiting)
     return Encoded(col.join(*pieces) if pieces else col.constant(b"", len(rows)), violations)
 
 
-def _encode_field(field: FieldDescriptor, values: pa.Array, name: str) -> _Pieces:
+def _encode_field(field: FieldDescriptor, values: pa.Array, name: str) -> _Pieces | _FixedField:
     if is_repeated(field):
         return _repeated(field, values, name)
     if values.null_count == len(values):
@@ -145,7 +159,7 @@ def _within(name: str, violations: list[Violation]) -> list[Violation]:
     return [(f"{name}.{reason}", mask) for reason, mask in violations]
 
 
-Encoder = Callable[[FieldDescriptor, pa.Array, str], _Pieces]
+Encoder = Callable[[FieldDescriptor, pa.Array, str], _Pieces | _FixedField]
 
 
 def _scalar(field: FieldDescriptor) -> Encoder:
@@ -176,7 +190,7 @@ def _bool(field: FieldDescriptor, values: pa.Array, _name: str) -> _Pieces:
     return _Pieces([col.flags(col.tag(field.number, col.VARINT), values)], [])
 
 
-def _integer(field: FieldDescriptor, values: pa.Array, name: str) -> _Pieces:
+def _integer(field: FieldDescriptor, values: pa.Array, name: str) -> _Pieces | _FixedField:
     violations: list[Violation] = []
     present = _valid(values)
     if pa.types.is_timestamp(values.type):
@@ -196,12 +210,13 @@ def _integer(field: FieldDescriptor, values: pa.Array, name: str) -> _Pieces:
     if field.type in _INTEGERS:
         kind = _INTEGERS[field.type][0]
         wire = col.FIXED32 if np.dtype(kind).itemsize == 4 else col.FIXED64
-        return _Pieces([col.fixed(col.tag(field.number, wire), numbers.astype(kind), present)], violations)
+        fixed = col.Fixed(col.tag(field.number, wire), numbers.astype(kind), present)
+        return _FixedField(fixed, violations)
     framed = col.join(col.tag(field.number, col.VARINT), col.varints(numbers.astype(np.uint64)))
     return _Pieces([pc.if_else(pa.array(present), framed, b"")], violations)
 
 
-def _float(field: FieldDescriptor, values: pa.Array, _name: str) -> _Pieces:
+def _float(field: FieldDescriptor, values: pa.Array, _name: str) -> _FixedField:
     kind, bits = _FLOATS[field.type]
     present = _valid(values)
     numbers = pc.fill_null(values, 0.0).to_numpy(zero_copy_only=False).astype(kind)
@@ -209,7 +224,7 @@ def _float(field: FieldDescriptor, values: pa.Array, _name: str) -> _Pieces:
         # by bits: -0.0 is written
         present = present & (numbers.view(bits) != 0)
     wire = col.FIXED32 if np.dtype(kind).itemsize == 4 else col.FIXED64
-    return _Pieces([col.fixed(col.tag(field.number, wire), numbers, present)], [])
+    return _FixedField(col.Fixed(col.tag(field.number, wire), numbers, present), [])
 
 
 def _valid(values: pa.Array) -> Mask:

@@ -2,7 +2,8 @@
 
 Generated from the message's descriptor like the column-wise encoder, so that a new field needs a line in the
 ``.proto`` and a column in the mart. Functions are those that GoogleSQL has everywhere, in common table
-expressions with one idea each: no correlated subqueries, no JavaScript, no remote function.
+expressions with one idea each: no correlated subqueries, no JavaScript, no remote function. On the way bytes
+are hex digits, because text is what every engine concatenates and aggregates alike.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FIXED: Final = {
     FieldDescriptor.TYPE_FIXED64: 8,
     FieldDescriptor.TYPE_SFIXED64: 8,
 }
-_EMPTY: Final = "b''"
+_EMPTY: Final = "''"
 
 
 def payload_steps(
@@ -37,7 +38,7 @@ def payload_steps(
     name: str,
     skip: Collection[str] = (),
 ) -> list[Step]:
-    """Common table expressions; the last, ``name``, has ``keys`` and each row's bytes as ``message``.
+    """Common table expressions; the last, ``name``, has ``keys`` and each row's ``message`` in hex.
 
     ``source`` is what the rows come from, with ``columns`` and ``keys``, which are unique.
 
@@ -57,17 +58,17 @@ def payload_steps(
         else:
             if field.type == FieldDescriptor.TYPE_DOUBLE:
                 doubles.append(column.name)
-            parts.append(_scalar_sql(field, column, f"each.{column.name}"))
+            parts.append(_scalar_sql(field, column, f"each_row.{column.name}"))
     if doubles:
         steps += double_steps(doubles, source, name)
         source = steps[-1][0]
-    selected = ", ".join(f"each.{key}" for key in keys)
+    selected = ", ".join(f"each_row.{key}" for key in keys)
     matched = "".join(
-        f"\nleft join {joined} on " + " and ".join(f"each.{key} = {joined}.{key}" for key in keys)
+        f"\nleft join {joined} on " + " and ".join(f"each_row.{key} = {joined}.{key}" for key in keys)
         for joined in joins
     )
     message = "concat(\n" + ",\n".join(parts) + "\n)"
-    steps.append((name, f"select {selected}, {message} as message from {source} as each{matched}"))
+    steps.append((name, f"select {selected}, {message} as message from {source} as each_row{matched}"))
     return steps
 
 
@@ -82,12 +83,12 @@ def _list_steps(
     members = ", ".join(f"item.{part.name}" for part in column.fields)
     items = (
         f"{name}_items",
-        f"select {', '.join(f'rows.{key}' for key in keys)}, {place}, {members} from {source} as rows, "
-        f"unnest(rows.{column.name}) as item with offset as {place}",
+        f"select {', '.join(f'each_row.{key}' for key in keys)}, item_offset as {place}, {members} "
+        f"from {source} as each_row, unnest({column.name}) as item with offset as item_offset",
     )
     messages = payload_steps(field.message_type, column.fields, items[0], [*keys, place], f"{name}_messages")
-    tag = _literal(col.tag(field.number, col.DELIMITED))
-    framed = f"concat({tag}, {varint_sql('length(message)')}, message)"
+    tag = hex_sql(col.tag(field.number, col.DELIMITED))
+    framed = f"concat({tag}, {varint_sql('div(length(message), 2)')}, message)"
     joined = (
         name,
         f"select {listed}, string_agg({framed}, {_EMPTY} order by {place}) as joined "
@@ -99,18 +100,18 @@ def _list_steps(
 def _scalar_sql(field: FieldDescriptor, column: bigquery.SchemaField, value: str) -> str:
     if field.type == FieldDescriptor.TYPE_STRING:
         present = f"{value} is not null" if field.has_presence else f"coalesce({value}, '') <> ''"
-        tag, size = _literal(col.tag(field.number, col.DELIMITED)), varint_sql(f"byte_length({value})")
-        encoded = f"concat({tag}, {size}, cast({value} as bytes))"
+        tag, size = hex_sql(col.tag(field.number, col.DELIMITED)), varint_sql(f"byte_length({value})")
+        encoded = f"concat({tag}, {size}, to_hex(cast({value} as bytes)))"
     elif field.type == FieldDescriptor.TYPE_BOOL and not field.has_presence:
-        present, encoded = f"coalesce({value}, false)", _literal(col.tag(field.number, col.VARINT) + b"\x01")
+        present, encoded = f"coalesce({value}, false)", hex_sql(col.tag(field.number, col.VARINT) + b"\x01")
     elif field.type in _FIXED:
         width = _FIXED[field.type]
         number = f"unix_millis({value})" if column.field_type == "TIMESTAMP" else value
-        tag = _literal(col.tag(field.number, col.FIXED32 if width == 4 else col.FIXED64))
+        tag = hex_sql(col.tag(field.number, col.FIXED32 if width == 4 else col.FIXED64))
         present = f"{number} is not null" if field.has_presence else f"coalesce({number}, 0) <> 0"
         encoded = f"concat({tag}, {little_endian_sql(number, width)})"
     elif field.type == FieldDescriptor.TYPE_DOUBLE and field.has_presence:
-        tag = _literal(col.tag(field.number, col.FIXED64))
+        tag = hex_sql(col.tag(field.number, col.FIXED64))
         present, encoded = f"{value} is not null", f"concat({tag}, {double_sql(value)})"
     else:
         raise UnknownColumnError(f"{field.full_name}: a type that SQL does not write")
@@ -118,20 +119,20 @@ def _scalar_sql(field: FieldDescriptor, column: bigquery.SchemaField, value: str
 
 
 def varint_sql(number: str) -> str:
-    """The varint of a non-negative INT64 expression below 2^35: lengths of what fits a cell."""
+    """Hex of the varint of a non-negative INT64 expression below 2^35: lengths of what fits a cell."""
     cases = []
     for size in range(1, 6):
         groups = [f"(({number}) >> {7 * place}) & 127" for place in range(size)]
         groups = [f"({group}) | 128" for group in groups[:-1]] + groups[-1:]
-        encoded = f"code_points_to_bytes([{', '.join(groups)}])"
+        encoded = f"to_hex(code_points_to_bytes([{', '.join(groups)}]))"
         cases.append(f"when {number} < {1 << (7 * size)} then {encoded}" if size < 5 else f"else {encoded}")
     return f"case {' '.join(cases)} end"
 
 
 def little_endian_sql(number: str, width: int) -> str:
-    """The low ``width`` bytes of an INT64 expression, least first."""
+    """Hex of the low ``width`` bytes of an INT64 expression, least first."""
     groups = ", ".join(f"(({number}) >> {8 * place}) & 255" for place in range(width))
-    return f"code_points_to_bytes([{groups}])"
+    return f"to_hex(code_points_to_bytes([{groups}]))"
 
 
 def double_steps(columns: Sequence[str], source: str, name: str) -> list[Step]:
@@ -149,7 +150,7 @@ def double_steps(columns: Sequence[str], source: str, name: str) -> list[Step]:
             f"greatest({each}_guess + case when {size} >= pow(2.0, {each}_guess + 1) then 1 "
             f"when {size} < pow(2.0, {each}_guess) then -1 else 0 end, -1022) as {each}_exponent"
         )
-        half = f"div(52 - {each}_exponent, 2)"
+        half = f"div((52 - {each}_exponent), 2)"
         mantissas.append(
             f"cast({size} * pow(2.0, {half}) * pow(2.0, 52 - {each}_exponent - {half}) as int64) "
             f"as {each}_mantissa"
@@ -162,15 +163,16 @@ def double_steps(columns: Sequence[str], source: str, name: str) -> list[Step]:
 
 
 def double_sql(value: str) -> str:
-    """The eight bytes of a finite FLOAT64 column of rows that went through ``double_steps``."""
+    """Hex of the eight bytes of a finite FLOAT64 column of rows that went through ``double_steps``."""
     mantissa = f"coalesce({value}_mantissa, 0)"
     # a subnormal number has no leading bit and the exponent field 0
-    field = f"if({mantissa} < (1 << 52), 0, {value}_exponent + 1023)"
+    field = f"if({mantissa} < {1 << 52}, 0, {value}_exponent + 1023)"
     sign = f"if({value} < 0 or ({value} = 0 and starts_with(cast({value} as string), '-')), 128, 0)"
     low = [f"({mantissa} >> {8 * place}) & 255" for place in range(6)]
     middle = f"(({mantissa} >> 48) & 15) | (({field} & 15) << 4)"
-    return f"code_points_to_bytes([{', '.join(low)}, {middle}, {sign} | ({field} >> 4)])"
+    return f"to_hex(code_points_to_bytes([{', '.join(low)}, {middle}, {sign} | ({field} >> 4)]))"
 
 
-def _literal(value: bytes) -> str:
-    return "b'" + "".join(f"\\x{byte:02x}" for byte in value) + "'"
+def hex_sql(value: bytes) -> str:
+    """A literal of the hex digits of some bytes."""
+    return f"'{value.hex()}'"

@@ -130,7 +130,7 @@ def _content(cells: Iterator[Cells]) -> Content:
         if keys:
             arrays.append(pa.array(keys, pa.binary()))
             of_keys.append(key_digests(keys))
-            of_rows.append(digests(keys, [value[:-TAIL_BYTES] for value in values]))
+            of_rows.append(digests(of_keys[-1], [value[:-TAIL_BYTES] for value in values]))
     if not arrays:
         nothing = np.zeros(0, np.uint64)
         return Content(pa.array([], pa.binary()), nothing, nothing)

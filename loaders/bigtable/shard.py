@@ -153,7 +153,7 @@ class _Shard:
             rows = encode_rows(batch)
             self._rows_in += batch.num_rows
             self._refused += rows.refused
-            self._key_digests.append(key_digests(rows.keys))
+            self._key_digests.append(rows.key_digests)
             self._row_digests.append(rows.digests)
             self._sample.offer(rows)
             if self._manifest.mode is LoadMode.EXPORT:

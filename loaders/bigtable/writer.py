@@ -122,7 +122,8 @@ class RowWriter:
             running: set[Future[Written]] = set()
             try:
                 for request in self._requests(batches):
-                    if len(running) >= self._requests_in_flight:
+                    # as many wait as are on their way, so that the next batch is made meanwhile
+                    if len(running) >= 2 * self._requests_in_flight:
                         done, running = wait(running, return_when=FIRST_COMPLETED)
                         self._take(written, done)
                     running.add(pool.submit(self._send_until_settled, request))

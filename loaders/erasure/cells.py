@@ -8,7 +8,7 @@ from google.cloud.bigtable.data import Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import mutations, pointer
 from loaders.bigtable.erased_cells import ErasedCells, read_erased, write_erased
-from loaders.bigtable.rows import TAIL_BYTES, digests
+from loaders.bigtable.rows import TAIL_BYTES, digests, key_digests
 from loaders.bigtable.writer import Entries, RowWriter
 from serving.pointer import read_pointer
 from serving.row_key import row_key
@@ -36,7 +36,7 @@ def erase_cells(table: Table, account_id: str, subject_hash: str) -> int:
     for each in manifests.complete(manifests.read_manifests(table)):
         value = next((value for at, value in cells if at <= each.generation_ms), b"")
         if value:
-            [digest] = digests([key], [value[:-TAIL_BYTES]])
+            [digest] = digests(key_digests([key]), [value[:-TAIL_BYTES]])
             shown.setdefault(each.generation_ms, int(digest))
     write_erased(table, subject_hash, ErasedCells(digests=shown))
     keys = pa.array([key])

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from serving import schema
 from serving.connection import open_table
 
 DAY: Final = date(2026, 1, 31)
+_WRITERS: Final = ("bulk_mutate_rows", "prebuilt bytes", "segue")
 _BATCH_ROWS: Final = 20_000
 _KEYS_OF: Final = 4_096
 """Row keys are hashes; the benchmark's rows reuse this many prefixes instead of hashing millions of ids."""
@@ -93,26 +95,35 @@ def bench_load(
 
 def _writers(table: Table, rows: int, rounds: int) -> dict[str, Any]:
     batches = list(synthetic_rows(rows))
-    prebuilt = [_entries(batch, 1) for batch in batches]
-    few = _official_entries(batches[0].slice(0, max(1, rows // 20)))
-    ways: dict[str, tuple[int, Callable[[int], object]]] = {
-        "bulk_mutate_rows": (len(few), lambda _: table.bulk_mutate_rows(few)),
-        "prebuilt bytes": (rows, lambda _: RowWriter(table).write(prebuilt)),
-        "segue": (rows, lambda turn: RowWriter(table).write(_entries(each, turn) for each in batches)),
-    }
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
-    cpu: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(1, rounds + 2):
-        for name, (count, write) in ways.items():
+    few = batches[0].slice(0, max(1, rows // 20))
+    speeds: dict[str, list[float]] = {name: [] for name in _WRITERS}
+    cpu: dict[str, list[float]] = {name: [] for name in _WRITERS}
+    for turn in range(rounds + 1):
+        # every write adds a version to each row: the same work for the server, whoever writes
+        official = _official_entries(few, 3 * turn + 1)
+        prebuilt = [_entries(batch, 3 * turn + 2) for batch in batches]
+        ways: dict[str, tuple[int, Callable[[], object]]] = {
+            "bulk_mutate_rows": (len(few), partial(table.bulk_mutate_rows, official)),
+            "prebuilt bytes": (rows, partial(RowWriter(table).write, prebuilt)),
+            "segue": (rows, partial(_write, table, batches, 3 * turn + 3)),
+        }
+        # by turns, so that none always finds the table as the same other one left it
+        for name in _WRITERS if turn % 2 else reversed(_WRITERS):
+            count, write = ways[name]
             started, used = time.perf_counter(), time.process_time()
-            write(turn)
+            write()
             seconds, busy = time.perf_counter() - started, time.process_time() - used
-            if turn > 1:  # the first round warms up
+            if turn > 0:  # the first round warms up
                 speeds[name].append(count / seconds)
                 cpu[name].append(busy / count * 1e6)
     writers = [
-        Writer(name, count, round(median(speeds[name])), round(median(cpu[name]), 2))
-        for name, (count, _) in ways.items()
+        Writer(
+            name,
+            len(few) if name == "bulk_mutate_rows" else rows,
+            round(median(speeds[name])),
+            round(median(cpu[name]), 2),
+        )
+        for name in _WRITERS
     ]
 
     def ratio(other: str) -> float:
@@ -136,14 +147,18 @@ def _entries(batch: pa.RecordBatch, generation: int) -> Entries:
     return Entries(rows.keys, set_offers(rows.keys, rows.contents, generation, tail(DAY, generation)))
 
 
-def _official_entries(batch: pa.RecordBatch) -> list[RowMutationEntry]:
+def _write(table: Table, batches: Sequence[pa.RecordBatch], generation: int) -> None:
+    RowWriter(table).write(_entries(batch, generation) for batch in batches)
+
+
+def _official_entries(batch: pa.RecordBatch, generation: int) -> list[RowMutationEntry]:
     """The same cells for the official client, made before the clock starts."""
     rows = encode_rows(batch)
-    cells = [content + tail(DAY, 1) for content in rows.contents.to_pylist()]
+    cells = [content + tail(DAY, generation) for content in rows.contents.to_pylist()]
     return [
         RowMutationEntry(
             key,
-            SetCell(schema.OFFERS_FAMILY, schema.OFFERS_QUALIFIER, cell, timestamp_micros=1_000),
+            SetCell(schema.OFFERS_FAMILY, schema.OFFERS_QUALIFIER, cell, timestamp_micros=generation * 1_000),
         )
         for key, cell in zip(rows.keys.to_pylist(), cells, strict=True)
     ]
