@@ -25,7 +25,7 @@ from tests.loaders.bigtable.published_segments import create_mart, publish
 from tests.loaders.landing.test_land import event, write, write_day
 
 DAY_1, DAY_2, DAY_3 = date(2026, 3, 29), date(2026, 3, 30), date(2026, 3, 31)
-LEAVER, STAYER = "räk-7", "a2"
+LEAVER, STAYER = "räk-7", "stäyer-8"
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
