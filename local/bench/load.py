@@ -7,15 +7,19 @@ process a row. The rows are made up: their sizes are those of the demo's segment
 from __future__ import annotations
 
 import json
+import math
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +32,7 @@ from loaders.bigtable.manifest import GenerationManifest, LoadMode
 from loaders.bigtable.mutations import set_offers
 from loaders.bigtable.rows import Refused, encode_rows, tail
 from loaders.bigtable.scan import KeyRange
+from loaders.bigtable.shard import key_range
 from loaders.bigtable.source import Staged
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import Entries, RowWriter
@@ -35,12 +40,11 @@ from local.bench.bigtable import empty_bigtable
 from segue.settings import Settings
 from serving import schema
 from serving.connection import open_table
+from serving.row_key import row_key
 
 DAY: Final = date(2026, 1, 31)
 _WRITERS: Final = ("bulk_mutate_rows", "prebuilt bytes", "segue")
 _BATCH_ROWS: Final = 20_000
-_KEYS_OF: Final = 4_096
-"""Row keys are hashes; the benchmark's rows reuse this many prefixes instead of hashing millions of ids."""
 
 
 @dataclass(frozen=True)
@@ -164,31 +168,16 @@ def _official_entries(batch: pa.RecordBatch, generation: int) -> list[RowMutatio
     ]
 
 
-def synthetic_rows(rows: int, accounts: KeyRange | None = None) -> Iterator[pa.RecordBatch]:
-    """Segments with one or two offers each, in batches, of the accounts in a range of keys."""
+def synthetic_rows(rows: int) -> Iterator[pa.RecordBatch]:
+    """Segments with one or two offers each, in batches."""
     rng = np.random.default_rng(7)
     for start in range(0, rows, _BATCH_ROWS):
-        size = min(_BATCH_ROWS, rows - start)
-        # drawn before the range is looked at: a shard's rows are the same in every attempt
-        batch = _batch(np.arange(start, start + size), rng)
-        if accounts is not None:
-            keys = batch.column("row_key")
-            inside = pc.and_(
-                pc.greater_equal(keys, accounts.first.decode()), pc.less(keys, accounts.after.decode())
-            )
-            batch = batch.filter(inside)
-        if batch.num_rows:
-            yield batch
+        yield _batch(range(start, min(start + _BATCH_ROWS, rows)), rng)
 
 
-def _batch(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.RecordBatch:
+def _batch(numbers: range, rng: np.random.Generator) -> pa.RecordBatch:
     size = len(numbers)
-    ids = pc.binary_join_element_wise(
-        "account-", pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 9, "0"), ""
-    )
-    prefixes = pa.array([f"{n * 16:04x}#" for n in range(_KEYS_OF)]).take(
-        pa.array(numbers * 2_654_435_761 % _KEYS_OF)
-    )
+    ids = [f"account-{number:09d}" for number in numbers]
     counts = 1 + (rng.random(size) < 0.3)
     offers = int(counts.sum())
 
@@ -220,8 +209,8 @@ def _batch(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.Record
     np.cumsum(counts, out=offsets[1:])
     return pa.RecordBatch.from_pydict(
         {
-            "row_key": pc.binary_join_element_wise(prefixes, ids, ""),
-            "account_id": ids,
+            "row_key": pa.array([row_key(each).decode() for each in ids]),
+            "account_id": pa.array(ids),
             "offers": pa.ListArray.from_arrays(pa.array(offsets), offer),
             "suppressed_reason": pa.nulls(size, pa.string()),
             "valid_until_at": until.slice(0, size),
@@ -231,10 +220,24 @@ def _batch(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.Record
 
 
 class SyntheticSource:
-    """As many made-up segments as asked for, drawn anew for every shard: memory holds a batch."""
+    """As many made-up segments as asked for, staged by shard in files: memory holds a batch."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, shards: int, folder: Path) -> None:
+        """Writes the files, before any clock starts: with a warehouse, staging is BigQuery's work."""
         self._rows = rows
+        self._files = {key_range(shard, shards).first: folder / f"{shard}.arrow" for shard in range(shards)}
+        firsts = pa.array(sorted(first.decode() for first in self._files))
+        with ExitStack() as stack:
+            writers: list[Any] = []
+            for batch in synthetic_rows(rows):
+                if not writers:
+                    files = [self._files[first.encode()] for first in firsts.to_pylist()]
+                    writers = [stack.enter_context(pa.ipc.new_file(file, batch.schema)) for file in files]
+                owners = np.searchsorted(
+                    firsts.to_numpy(False), batch.column("row_key").to_numpy(False), "right"
+                )
+                for shard, writer in enumerate(writers):
+                    writer.write_batch(batch.filter(pa.array(owners == shard + 1)))
 
     def fingerprint(self, _segment_date: date) -> str:
         return str(self._rows)
@@ -246,7 +249,10 @@ class SyntheticSource:
         return name == "synthetic"
 
     def rows(self, _name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
-        return synthetic_rows(self._rows, accounts)
+        with pa.OSFile(str(self._files[accounts.first])) as file:
+            reader = pa.ipc.open_file(file)
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
 
     def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
         if refused:
@@ -270,9 +276,11 @@ def main(rows: int) -> None:
     """Loads ``rows`` made-up rows whole and prints a ``Memory`` as JSON."""
     from segue.settings import get_settings
 
-    with empty_bigtable(get_settings()) as world:
+    with empty_bigtable(get_settings()) as world, TemporaryDirectory() as folder:
+        shards = math.ceil(rows / world.bigtable_rows_per_shard)
+        source = SyntheticSource(rows, shards, Path(folder))
         started, used = time.perf_counter(), time.process_time()
-        load_generation(world, DAY, SyntheticSource(rows), LoadMode.DELTA)
+        load_generation(world, DAY, source, LoadMode.DELTA)
         seconds, busy = time.perf_counter() - started, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(asdict(Memory(rows, round(peak, 1), round(seconds, 1), round(busy / rows * 1e6, 2)))))
