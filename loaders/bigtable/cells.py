@@ -24,6 +24,8 @@ METHOD: Final = "/google.bigtable.v2.Bigtable/ReadRows"
 _Request: Any = messages.ReadRowsRequest.meta.pb
 _Response: Any = messages.ReadRowsResponse.meta.pb
 _ATTEMPTS_WITHOUT_PROGRESS: Final = 8
+_ROWS_AT_ONCE: Final = 5_000
+_BYTES_AT_ONCE: Final = 16_000_000
 _TRANSIENT: Final = frozenset(
     {
         grpc.StatusCode.ABORTED,
@@ -58,20 +60,31 @@ def read_cells(
     metadata = (to_grpc_metadata([("table_name", table.table_name), ("app_profile_id", profile)]),)
     request = _Request(table_name=table.table_name, app_profile_id=profile, filter=row_filter._to_pb()._pb)
     request.rows.row_ranges.add(start_key_closed=first_key, end_key_open=after_key)
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    size = 0
     while True:
         progress = False
         try:
-            for cells in _attempted(call, request, metadata, deadline_at):
+            for part_keys, part_values in _attempted(call, request, metadata, deadline_at):
                 progress = True
-                yield cells
-                request.rows.row_ranges[0].start_key_open = cells[0][-1]
-            return
+                keys += part_keys
+                values += part_values
+                size += sum(map(len, part_values))
+                request.rows.row_ranges[0].start_key_open = keys[-1]
+                # a server may answer row by row, and what is done with columns wants many
+                if len(keys) >= _ROWS_AT_ONCE or size >= _BYTES_AT_ONCE:
+                    yield keys, values
+                    keys, values, size = [], [], 0
+            break
         except grpc.RpcError as error:
             late = time.monotonic() >= deadline_at
             if late or not progress or error.code() not in _TRANSIENT:
                 raise LoadError(
                     LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer a scan: {error.details()}"
                 ) from error
+    if keys:
+        yield keys, values
 
 
 def _attempted(call: Any, request: Any, metadata: Any, deadline_at: float) -> Iterator[Cells]:

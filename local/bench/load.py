@@ -225,19 +225,19 @@ class SyntheticSource:
     def __init__(self, rows: int, shards: int, folder: Path) -> None:
         """Writes the files, before any clock starts: with a warehouse, staging is BigQuery's work."""
         self._rows = rows
-        self._files = {key_range(shard, shards).first: folder / f"{shard}.arrow" for shard in range(shards)}
-        firsts = pa.array(sorted(first.decode() for first in self._files))
+        ranges = [key_range(shard, shards) for shard in range(shards)]
+        self._files = {each.first: folder / f"{each.first.decode()}.arrow" for each in ranges}
         with ExitStack() as stack:
             writers: list[Any] = []
             for batch in synthetic_rows(rows):
                 if not writers:
-                    files = [self._files[first.encode()] for first in firsts.to_pylist()]
+                    files = [str(self._files[each.first]) for each in ranges]
                     writers = [stack.enter_context(pa.ipc.new_file(file, batch.schema)) for file in files]
-                owners = np.searchsorted(
-                    firsts.to_numpy(False), batch.column("row_key").to_numpy(False), "right"
-                )
-                for shard, writer in enumerate(writers):
-                    writer.write_batch(batch.filter(pa.array(owners == shard + 1)))
+                keys = batch.column("row_key")
+                for writer, each in zip(writers, ranges, strict=True):
+                    first, after = each.first.decode(), each.after.decode()
+                    inside = pc.and_(pc.greater_equal(keys, first), pc.less(keys, after))
+                    writer.write_batch(batch.filter(inside))
 
     def fingerprint(self, _segment_date: date) -> str:
         return str(self._rows)
