@@ -6,12 +6,13 @@ ACCOUNTS ?= 10000
 HISTORY ?= 60
 DAYS ?= 3
 STATE ?= .segue
+SEEDS ?= 50
 
 # uv comes from PyPI into a folder of the project's own when the machine has none.
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser node demo test up down lint format
+.PHONY: help setup browser node demo test soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -34,6 +35,12 @@ demo: setup ## Build two months of marts, the last days through Airflow, and loo
 
 test: setup browser node lint ## Lint, type-check and run every test
 	@$(RUN) pytest -q
+
+soak: setup ## Run the fault and SIGKILL proofs over SEEDS seeds
+	@SEGUE_SOAK_SEEDS=$(SEEDS) $(RUN) pytest -q --timeout 0 tests/loaders/bigtable/test_chaos.py
+
+bench: setup ## Measure on the embedded parts: ratios within one run
+	@GRPC_VERBOSITY=ERROR $(RUN) segue bench load --memory-rows 200000 --memory-rows 1000000 --memory-rows 5000000
 
 up: setup ## Start the embedded platform
 	@$(RUN) segue local up

@@ -14,14 +14,22 @@ SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 DOC = """
 ### What it does
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
-Bigtable as one generation, verifies it, and only then moves the pointer that readers follow. A day older than
-the one online is skipped: a backfill never displaces newer segments.
+Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` writes and verifies
+one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
+older than the one online is skipped: a backfill never displaces newer segments.
+
+By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or
+has BigQuery write them (`export`).
 
 ### When a task fails
 - **`choose_day`**: triggered by hand without `segment_date`. Trigger it again with the parameter.
-- **`load`**: Bigtable refused rows, or what was read back differs; the log names codes and counts. Clear the
-  task: readers keep the previous generation, and the aborted one is cleaned first.
+- **`begin`**: the day has no segments, lists accounts twice, or Bigtable does not answer; the log says which.
+- **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or
+  what was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's
+  deadline has passed or the segments were published anew, clear `begin`.
+- **`publish`**: a shard is missing or the counts do not add up. Clear `begin`.
 
+Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.
 """
 
@@ -39,7 +47,13 @@ with DAG(
     params={
         "segment_date": Param(
             None, type=["null", "string"], format="date", description="Day to load, when triggered by hand."
-        )
+        ),
+        "mode": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "delta", "full", "export"],
+            description="What to send; without it, what SEGUE_BIGTABLE_LOAD_MODE says.",
+        ),
     },
     default_args=task_defaults(settings),
 ) as dag:
@@ -56,12 +70,34 @@ with DAG(
             raise AirflowFailException("no published day: trigger with the parameter segment_date")
         return max(days)
 
-    @task(doc_md="Bulk-loads the generation, verifies it, moves the pointer.")
-    def load(segment_date: str) -> str:
+    @task(doc_md="Takes or resumes a generation, removes what dead loads left, stages the rows.")
+    def begin(segment_date: str) -> list[dict[str, int]]:
         from datetime import date
 
-        from loaders.bigtable import load_segments
+        from airflow.sdk.exceptions import AirflowSkipException
 
-        return load_segments(get_settings(), date.fromisoformat(segment_date)).summary()
+        from loaders.bigtable import LoadMode, LoadResult, begin_segments
 
-    load(choose_day())
+        mode = get_current_context()["params"]["mode"]
+        begun = begin_segments(
+            get_settings(), date.fromisoformat(segment_date), LoadMode(mode) if mode else None
+        )
+        if isinstance(begun, LoadResult):
+            raise AirflowSkipException(begun.summary())
+        return [{"generation": begun.manifest.generation_ms, "shard": shard} for shard in begun.shards]
+
+    @task(doc_md="Writes one range of accounts and verifies it.", map_index_template="{{ shard_name }}")
+    def load_shard(generation: int, shard: int) -> dict[str, int]:
+        from loaders.bigtable import load_segments_shard
+
+        get_current_context()["shard_name"] = f"shard {shard}"  # type: ignore[typeddict-unknown-key]
+        done = load_segments_shard(get_settings(), generation, shard)
+        return {"generation": generation, "rows": done.rows_in}
+
+    @task(doc_md="Adds the shards up and moves the pointer.")
+    def publish(shards: list[dict[str, int]]) -> str:
+        from loaders.bigtable import publish_segments
+
+        return publish_segments(get_settings(), next(iter(shards))["generation"]).summary()
+
+    publish(load_shard.expand_kwargs(begin(choose_day())))

@@ -11,6 +11,7 @@ import os
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -93,6 +94,29 @@ class Settings(BaseSettings):
     bigtable_instance: str = "segue"
     bigtable_table: str = "offers"
     bigtable_app_profile: str = "default"
+    bigtable_load_dataset: str = Field(
+        default="bigtable_load",
+        description="Dataset of rows that a load has staged; empty between loads.",
+    )
+    bigtable_load_mode: Literal["delta", "full", "export"] = Field(
+        default="delta",
+        description="What a load sends: rows that changed, all rows, or all rows by BigQuery's EXPORT DATA.",
+    )
+    bigtable_rows_per_shard: int = Field(
+        default=250_000, description="Rows that one task loads: about 100 bytes of memory each."
+    )
+    bigtable_load_deadline_seconds: float = Field(
+        default=2 * 60 * 60, description="A load that has not written every row by then is given up."
+    )
+    max_dead_letters: int = Field(
+        default=10, description="Refused rows a shard that are tolerated whatever its size."
+    )
+    max_dead_letter_share: float = Field(
+        default=0.0001, description="A shard with a larger share of refused rows fails."
+    )
+    erasure_salt: SecretStr | None = Field(
+        default=None, description="Secret that account ids are hashed with in the list of erased accounts."
+    )
 
     # Lookups, in the library and in the service
     pointer_refresh_seconds: float = Field(

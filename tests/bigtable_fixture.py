@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ import pyarrow as pa
 import pytest
 from google.cloud.bigtable_v2.types import bigtable as messages
 
+from loaders.bigtable.rows import Refused
+from loaders.bigtable.scan import KeyRange
+from loaders.bigtable.source import Staged
 from segue.settings import Settings
 
 MutateRowsRequest: Any = messages.MutateRowsRequest.meta.pb
@@ -28,6 +32,7 @@ FAR_FUTURE = datetime(2200, 1, 1, tzinfo=UTC)
 
 SEGMENTS_SCHEMA = pa.schema(
     [
+        ("row_key", pa.string()),
         ("account_id", pa.string()),
         (
             "offers",
@@ -136,16 +141,43 @@ def account(account_id: str, *offers: dict[str, Any], **changes: Any) -> dict[st
     } | changes
 
 
-def source(
-    *rows: dict[str, Any], batch_rows: int = 1000
-) -> Callable[[Settings, date], Iterator[pa.RecordBatch]]:
-    """A source that gives these rows whatever the day, for ``load_segments(read=…)``."""
+class MemorySource:
+    """A ``SegmentSource`` whose segments are these rows whatever the day."""
 
-    def read(_settings: Settings, _day: date) -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(rows), batch_rows):
-            yield pa.RecordBatch.from_pylist(list(rows[start : start + batch_rows]), schema=SEGMENTS_SCHEMA)
+    def __init__(self, rows: Sequence[dict[str, Any]], batch_rows: int = 1000) -> None:
+        self._batch_rows = batch_rows
+        self._rows = [row | {"row_key": _row_key(row["account_id"])} for row in rows]
+        self.refused: dict[int, list[Refused]] = {}
 
-    return read
+    def fingerprint(self, _segment_date: date) -> str:
+        return hashlib.sha256(repr(self._rows).encode()).hexdigest()
+
+    def stage(self, _segment_date: date, _generation: int) -> Staged:
+        return Staged("memory", len(self._rows))
+
+    def is_staged(self, name: str) -> bool:
+        return name == "memory"
+
+    def rows(self, _name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
+        part = [row for row in self._rows if accounts.first <= row["row_key"].encode() < accounts.after]
+        for start in range(0, len(part), self._batch_rows):
+            yield pa.RecordBatch.from_pylist(part[start : start + self._batch_rows], schema=SEGMENTS_SCHEMA)
+
+    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused]) -> None:
+        self.refused[shard] = list(refused)
+
+    def drop(self, name: str) -> None:
+        pass
+
+
+def _row_key(account_id: str | None) -> str:
+    encoded = (account_id or "").encode()
+    return f"{hashlib.sha256(encoded).hexdigest()[:4]}#{account_id or ''}"
+
+
+def source(*rows: dict[str, Any], batch_rows: int = 1000) -> MemorySource:
+    """A source that gives these rows whatever the day, for ``load_generation``."""
+    return MemorySource(rows, batch_rows)
 
 
 class FaultyBigtable(grpc.GenericRpcHandler):
@@ -170,6 +202,23 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         self.refuse_reads_of: bytes | None = None
         self.reads_to_refuse = 0
         self.reads_to_delay = 0
+
+    def apply(self, request: Any, code_of: Callable[[Any], int]) -> Any:
+        """Passes on the entries for which ``code_of`` says 0 and answers for the others with their code."""
+        codes = [code_of(entry) for entry in request.entries]
+        passed = [index for index, code in enumerate(codes) if not code]
+        answer = MutateRowsResponse()
+        for index, code in enumerate(codes):
+            if code:
+                answer.entries.add(index=index).status.code = code
+        if passed:
+            part = MutateRowsRequest(table_name=request.table_name, app_profile_id=request.app_profile_id)
+            part.entries.extend(request.entries[index] for index in passed)
+            method = "/google.bigtable.v2.Bigtable/MutateRows"
+            for raw in self._channel.unary_stream(method)(part.SerializeToString(), timeout=30):
+                for each in MutateRowsResponse.FromString(raw).entries:
+                    answer.entries.add(index=passed[each.index]).status.CopyFrom(each.status)
+        return answer
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = handler_call_details.method

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.api_core.exceptions import GoogleAPIError
+from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
-from loaders.bigtable import pointer
+from loaders.bigtable import pointer, scan
+from loaders.bigtable.erased_cells import erased_content
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.load import compare
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.rows import checksum, hexadecimal
+from loaders.bigtable.shard import key_range
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import Pointer, read_pointer
@@ -65,7 +68,7 @@ def verify(settings: Settings, generation: int) -> GenerationManifest:
     try:
         with open_table(settings) as table:
             known = _retained(manifests.read_manifests(table), generation)
-            compare(table, generation, known.rows_out, known.checksum or "")
+            _compare(table, known)
     except GoogleAPIError as error:
         raise LoadError(LoadCode.NO_TABLE, f"cannot read generation {generation}: {error}") from error
     return known
@@ -104,6 +107,32 @@ def rollback(settings: Settings, generation: int) -> Pointer:
     if moved is None:
         raise LoadError(LoadCode.MOVED, "the pointer row was removed")
     return moved
+
+
+def _compare(table: Table, manifest: GenerationManifest) -> None:
+    """Everything that a generation shows against its manifest, a shard at a time.
+
+    Raises:
+        LoadError: ``NOT_VERIFIED``, with the counts or the checksums that differ.
+    """
+    erased = erased_content(table, manifest.generation_ms)
+    accounts, total = erased.rows, erased.checksum
+    for shard in range(manifest.shards):
+        found = scan.visible(table, manifest.generation_ms, key_range(shard, manifest.shards))
+        accounts += len(found.keys)
+        total += checksum(found.digests)
+    if accounts != manifest.rows_out:
+        raise LoadError(
+            LoadCode.NOT_VERIFIED,
+            f"generation {manifest.generation_ms} is not what was written",
+            {"written": manifest.rows_out, "found": accounts},
+        )
+    if hexadecimal(total) != manifest.checksum:
+        raise LoadError(
+            LoadCode.NOT_VERIFIED,
+            f"generation {manifest.generation_ms} has checksum {hexadecimal(total)}, "
+            f"written was {manifest.checksum}",
+        )
 
 
 def _retained(known: list[GenerationManifest], generation: int) -> GenerationManifest:

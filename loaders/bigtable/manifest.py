@@ -1,19 +1,25 @@
-"""The loader's account of every generation, one row each in the offers table."""
+"""The loader's account of every generation and of each of its shards, one row each in the offers table."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import Final
 
-from google.cloud.bigtable.data import ReadRowsQuery, RowRange, SetCell, Table
+from google.cloud.bigtable.data import DeleteAllFromRow, ReadRowsQuery, RowRange, SetCell, Table
 from google.cloud.bigtable.data.row_filters import (
     CellsColumnLimitFilter,
     FamilyNameRegexFilter,
     RowFilterChain,
+    ValueRangeFilter,
 )
 from pydantic import BaseModel, ConfigDict
 
 from serving import schema
+
+SHARD_PREFIX: Final = b"!shard#"
+
+_FILTER = RowFilterChain(filters=[FamilyNameRegexFilter(schema.META_FAMILY), CellsColumnLimitFilter(1)])
 
 
 class GenerationState(StrEnum):
@@ -31,8 +37,22 @@ class GenerationState(StrEnum):
     """Its cells were removed: never published, or rolled back before the next load."""
 
 
+class LoadMode(StrEnum):
+    """Which rows are sent."""
+
+    DELTA = "delta"
+    """Those that differ from what the published generation shows."""
+    FULL = "full"
+    """All."""
+    EXPORT = "export"
+    """All, by BigQuery's EXPORT DATA; the shards then compare and add what is missing."""
+
+
 class GenerationManifest(BaseModel):
-    """One generation. Counts are accounts; ``checksum`` is of all keys and payloads, in any order."""
+    """One generation. Counts are accounts; ``checksum`` is of all keys and contents, in any order.
+
+    ``rows_in`` = ``rows_out`` + ``dead_lettered``, and ``rows_out`` = ``written`` + ``unchanged``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,14 +63,45 @@ class GenerationManifest(BaseModel):
     contract_version: int = schema.CONTRACT_VERSION
     started_at: datetime
     changed_at: datetime
+    mode: LoadMode = LoadMode.DELTA
+    baseline_ms: int | None = None
+    """The published generation that this one is written on top of."""
+    shards: int = 1
+    fingerprint: str = ""
+    """What the source was when it was staged: an unfinished load resumes only with the same."""
+    staged: str = ""
+    """Where the staged rows are."""
+    deadline_at: datetime | None = None
     rows_in: int = 0
+    rows_erased: int = 0
+    """Rows of the source that were left out because their accounts are erased; not in ``rows_in``."""
     rows_out: int = 0
+    written: int = 0
+    unchanged: int = 0
     tombstoned: int = 0
+    dead_lettered: int = 0
     checksum: str | None = None
 
     def in_state(self, state: GenerationState, **changes: object) -> GenerationManifest:
         """A copy in another state, changed now."""
         return self.model_copy(update={"state": state, "changed_at": datetime.now(UTC), **changes})
+
+
+class ShardManifest(BaseModel):
+    """A shard that is complete and verified. Counts as in ``GenerationManifest``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    generation_ms: int
+    shard: int
+    rows_in: int
+    written: int
+    unchanged: int
+    tombstoned: int
+    dead_lettered: int
+    checksum: str
+    sampled: int
+    finished_at: datetime
 
 
 def create_manifest(table: Table, manifest: GenerationManifest) -> bool:
@@ -63,7 +114,7 @@ def create_manifest(table: Table, manifest: GenerationManifest) -> bool:
         google.api_core.exceptions.GoogleAPIError: unknown whether it was written.
     """
     exists = table.check_and_mutate_row(
-        schema.manifest_row_key(manifest.generation_ms), None, false_case_mutations=_content(manifest)
+        schema.manifest_row_key(manifest.generation_ms), None, false_case_mutations=content(manifest)
     )
     return not exists
 
@@ -76,11 +127,61 @@ def write_manifest(table: Table, manifest: GenerationManifest) -> None:
     """
     table.mutate_row(
         schema.manifest_row_key(manifest.generation_ms),
-        _content(manifest),
+        content(manifest),
     )
 
 
-def _content(manifest: GenerationManifest) -> SetCell:
+def replace_manifest(table: Table, known: GenerationManifest, changed: GenerationManifest) -> bool:
+    """Replaces a manifest if it still is what was read.
+
+    Returns:
+        False when another process changed it in between.
+    """
+    value = known.model_dump_json().encode()
+    unchanged = RowFilterChain(filters=[_FILTER, ValueRangeFilter(start_value=value, end_value=value)])
+    return bool(
+        table.check_and_mutate_row(
+            schema.manifest_row_key(known.generation_ms), unchanged, true_case_mutations=content(changed)
+        )
+    )
+
+
+def write_shard(table: Table, manifest: ShardManifest) -> None:
+    """Says that a shard is complete.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPIError: Bigtable did not take it.
+    """
+    table.mutate_row(_shard_key(manifest.generation_ms, manifest.shard), content(manifest))
+
+
+def read_manifest(table: Table, generation: int) -> GenerationManifest | None:
+    """The manifest of one generation (milliseconds)."""
+    row = table.read_row(schema.manifest_row_key(generation), row_filter=_FILTER)
+    return None if row is None else GenerationManifest.model_validate_json(row.cells[0].value)
+
+
+def read_shards(table: Table, generation: int) -> list[ShardManifest]:
+    """The complete shards of a generation (milliseconds), in order."""
+    return [ShardManifest.model_validate_json(value) for value in _values(table, _shard_prefix(generation))]
+
+
+def delete_shards(table: Table, generation: int) -> None:
+    """Forgets the shards of a generation (milliseconds) that will not be published."""
+    for shard in read_shards(table, generation):
+        table.mutate_row(_shard_key(generation, shard.shard), DeleteAllFromRow())
+
+
+def _shard_prefix(generation: int) -> bytes:
+    return SHARD_PREFIX + f"{generation:020d}#".encode("ascii")
+
+
+def _shard_key(generation: int, shard: int) -> bytes:
+    return _shard_prefix(generation) + f"{shard:05d}".encode("ascii")
+
+
+def content(manifest: BaseModel) -> SetCell:
+    """The one cell of a manifest row."""
     # a fixed timestamp makes the write idempotent, so that the client may retry it, and replaces
     return SetCell(
         schema.META_FAMILY,
@@ -96,16 +197,13 @@ def read_manifests(table: Table) -> list[GenerationManifest]:
     Raises:
         google.api_core.exceptions.GoogleAPIError: Bigtable did not answer.
     """
-    end = schema.MANIFEST_PREFIX[:-1] + bytes([schema.MANIFEST_PREFIX[-1] + 1])
-    query = ReadRowsQuery(
-        row_ranges=RowRange(start_key=schema.MANIFEST_PREFIX, end_key=end),
-        row_filter=RowFilterChain(
-            filters=[FamilyNameRegexFilter(schema.META_FAMILY), CellsColumnLimitFilter(1)]
-        ),
-    )
-    return [
-        GenerationManifest.model_validate_json(row.cells[0].value) for row in table.read_rows_stream(query)
-    ]
+    return [GenerationManifest.model_validate_json(value) for value in _values(table, schema.MANIFEST_PREFIX)]
+
+
+def _values(table: Table, prefix: bytes) -> list[bytes]:
+    end = prefix[:-1] + bytes([prefix[-1] + 1])
+    query = ReadRowsQuery(row_ranges=RowRange(start_key=prefix, end_key=end), row_filter=_FILTER)
+    return [bytes(row.cells[0].value) for row in table.read_rows_stream(query)]
 
 
 def complete(manifests: list[GenerationManifest]) -> list[GenerationManifest]:

@@ -21,7 +21,11 @@ class LoadOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Counts are accounts; ``rows_in`` equals ``rows_out`` plus ``dead_lettered``."""
+    """Counts are accounts.
+
+    ``rows_in`` = ``rows_out`` + ``dead_lettered``; ``rows_out`` = ``written`` + ``unchanged``. Rows of erased
+    accounts are in ``rows_erased`` only.
+    """
 
     outcome: LoadOutcome
     segment_date: date
@@ -29,7 +33,10 @@ class LoadResult:
     """The published generation: this load's, or the newer one that supersedes it."""
     attempt: int | None = None
     rows_in: int = 0
+    rows_erased: int = 0
     rows_out: int = 0
+    written: int = 0
+    unchanged: int = 0
     tombstoned: int = 0
     discarded: int = 0
     """Accounts that held cells of generations which were never published or were rolled back."""
@@ -45,7 +52,8 @@ class LoadResult:
             return f"{self.segment_date}: generation {self.generation_ms} is already published"
         return (
             f"{self.segment_date}: generation {self.generation_ms} published, {self.rows_out:,} accounts, "
-            f"{self.tombstoned:,} removed, {self.seconds:.1f} s"
+            f"{self.written:,} written, {self.unchanged:,} unchanged, {self.tombstoned:,} removed, "
+            f"{self.dead_lettered:,} refused, {self.seconds:.1f} s"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,10 +1,13 @@
-"""Questions about all accounts that Bigtable answers itself: only the rows asked for cross the network."""
+"""Questions about many accounts that Bigtable answers itself: only the rows asked for cross the network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from google.cloud.bigtable.data import ReadRowsQuery, RowRange, Table
+import numpy as np
+import pyarrow as pa
+from google.cloud.bigtable.data import Table
 from google.cloud.bigtable.data.row_filters import (
     CellsColumnLimitFilter,
     ColumnQualifierRegexFilter,
@@ -15,51 +18,120 @@ from google.cloud.bigtable.data.row_filters import (
     ValueRangeFilter,
 )
 
+from loaders.bigtable.cells import Cells, read_cells
+from loaders.bigtable.rows import TAIL_BYTES, Digests, digests, key_digests
 from serving import schema
 from serving.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
 
 # Every payload starts with a tag byte above zero, so the values below "\x00" are exactly the empty ones.
 _TOMBSTONE = ValueRangeFilter(end_value=b"\x00", inclusive_end=False)
 _PAYLOAD = ValueRangeFilter(start_value=b"\x00")
-_OPERATION_TIMEOUT_SECONDS = 2 * 60 * 60.0
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """The accounts whose row keys are in [first, after)."""
+
+    first: bytes = FIRST_ACCOUNT_KEY
+    after: bytes = AFTER_ACCOUNT_KEYS
+
+
+ALL_ACCOUNTS = KeyRange()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a scan found: keys in order, a digest of each key and of each key with its content."""
+
+    keys: pa.Array
+    key_digests: Digests
+    digests: Digests
+
+
+def visible(
+    table: Table, generation: int, accounts: KeyRange = ALL_ACCOUNTS, deadline_at: float | None = None
+) -> Content:
+    """What ``generation`` (milliseconds) shows: about 60 bytes of memory an account."""
+    filters = RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])
+    return _content(read_cells(table, filters, accounts.first, accounts.after, deadline_at=deadline_at))
+
+
+def visible_keys(
+    table: Table, generation: int, accounts: KeyRange = ALL_ACCOUNTS, deadline_at: float | None = None
+) -> Content:
+    """The accounts that ``generation`` shows, without their content: its digests are of the keys."""
+    filters = RowFilterChain(
+        filters=[schema.visible_at(generation), _PAYLOAD, StripValueTransformerFilter(True)]
+    )
+    return _content(read_cells(table, filters, accounts.first, accounts.after, deadline_at=deadline_at))
+
+
+def written(
+    table: Table, generation: int, accounts: KeyRange = ALL_ACCOUNTS, deadline_at: float | None = None
+) -> tuple[Content, int]:
+    """The payloads that ``generation`` itself wrote, and how many tombstones."""
+    tombstoned = 0
+
+    def payloads() -> Iterator[Cells]:
+        nonlocal tombstoned
+        filters = RowFilterChain(filters=_cell_of(generation))
+        for keys, values in read_cells(
+            table, filters, accounts.first, accounts.after, deadline_at=deadline_at
+        ):
+            kept = [index for index, value in enumerate(values) if value]
+            tombstoned += len(keys) - len(kept)
+            if len(kept) < len(keys):
+                keys, values = [keys[index] for index in kept], [values[index] for index in kept]
+            yield keys, values
+
+    return _content(payloads()), tombstoned
 
 
 def payloads_of(table: Table, generation: int) -> Iterator[tuple[bytes, bytes]]:
-    """(row key, payload) of every account that ``generation`` shows with a cell of its own."""
-    filters = [schema.visible_at(generation), schema.written_between(generation, generation), _PAYLOAD]
-    for row in table.read_rows_stream(
-        _accounts(RowFilterChain(filters=filters)), operation_timeout=_OPERATION_TIMEOUT_SECONDS
-    ):
-        yield row.row_key, bytes(row.cells[0].value)
+    """(row key, payload) of every account that ``generation`` shows, whichever generation wrote it."""
+    for keys, values in read_cells(table, RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])):
+        yield from zip(keys, values, strict=True)
 
 
-def leftovers_from_before(table: Table, generation: int) -> Iterator[bytes]:
-    """Keys of accounts that ``generation`` would show, but with a cell of an older one."""
-    return _keys(table, schema.visible_at(generation), schema.written_between(None, generation - 1), _PAYLOAD)
-
-
-def written_in(table: Table, generation: int) -> Iterator[bytes]:
-    """Keys of accounts that hold a cell of exactly this generation, visible or not."""
+def written_between(table: Table, first: int | None, last: int | None) -> Iterator[list[bytes]]:
+    """Keys of accounts that hold a cell of the generations in [first, last], visible or not, in parts."""
     return _keys(
         table,
         FamilyNameRegexFilter(schema.OFFERS_FAMILY),
         ColumnQualifierRegexFilter(schema.OFFERS_QUALIFIER),
-        schema.written_between(generation, generation),
+        schema.written_between(first, last),
         CellsColumnLimitFilter(1),
     )
 
 
-def removed_by(table: Table, generation: int) -> Iterator[bytes]:
-    """Keys of accounts for which ``generation`` shows a tombstone."""
+def removed_by(table: Table, generation: int) -> Iterator[list[bytes]]:
+    """Keys of accounts for which ``generation`` shows a tombstone, in parts."""
     return _keys(table, schema.visible_at(generation), _TOMBSTONE)
 
 
-def _keys(table: Table, *filters: RowFilter) -> Iterator[bytes]:
-    query = _accounts(RowFilterChain(filters=[*filters, StripValueTransformerFilter(True)]))
-    for row in table.read_rows_stream(query, operation_timeout=_OPERATION_TIMEOUT_SECONDS):
-        yield row.row_key
+def _cell_of(generation: int) -> list[RowFilter]:
+    return [
+        FamilyNameRegexFilter(schema.OFFERS_FAMILY),
+        ColumnQualifierRegexFilter(schema.OFFERS_QUALIFIER),
+        schema.written_between(generation, generation),
+        CellsColumnLimitFilter(1),
+    ]
 
 
-def _accounts(row_filter: RowFilter) -> ReadRowsQuery:
-    accounts = RowRange(start_key=FIRST_ACCOUNT_KEY, end_key=AFTER_ACCOUNT_KEYS)
-    return ReadRowsQuery(row_ranges=accounts, row_filter=row_filter)
+def _keys(table: Table, *filters: RowFilter) -> Iterator[list[bytes]]:
+    chain = RowFilterChain(filters=[*filters, StripValueTransformerFilter(True)])
+    for keys, _ in read_cells(table, chain):
+        yield keys
+
+
+def _content(cells: Iterator[Cells]) -> Content:
+    arrays, of_keys, of_rows = [], [], []
+    for keys, values in cells:
+        if keys:
+            arrays.append(pa.array(keys, pa.binary()))
+            of_keys.append(key_digests(keys))
+            of_rows.append(digests(of_keys[-1], [value[:-TAIL_BYTES] for value in values]))
+    if not arrays:
+        nothing = np.zeros(0, np.uint64)
+        return Content(pa.array([], pa.binary()), nothing, nothing)
+    return Content(pa.concat_arrays(arrays), np.concatenate(of_keys), np.concatenate(of_rows))

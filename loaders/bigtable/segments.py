@@ -6,14 +6,19 @@ import json
 from datetime import UTC, date, datetime
 
 from google.api_core.exceptions import GoogleAPIError
+from google.cloud import bigquery
 
+from loaders.bigtable.begin import Begun, begin
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.load import load_generation
+from loaders.bigtable.load import leaving_nothing_when_overtaken, load_generation
+from loaders.bigtable.manifest import LoadMode, ShardManifest
+from loaders.bigtable.publish import publish
 from loaders.bigtable.result import LoadOutcome, LoadResult
-from loaders.bigtable.source import SEGMENTS_TABLE, latest_segment_date, read_segments
+from loaders.bigtable.shard import load_shard
+from loaders.bigtable.source import SEGMENTS_TABLE, WarehouseSource, latest_segment_date
 from loaders.bigtable.table import ensure_table
-from loaders.warehouse.client import WarehouseError, bigquery_client
-from loaders.warehouse.ops import RUN_LEDGER, append_rows
+from loaders.warehouse.client import WarehouseError, bigquery_client, get_table, run
+from loaders.warehouse.ops import RUN_LEDGER, append_rows, literal, ops_table
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import read_pointer
@@ -21,17 +26,40 @@ from serving.pointer import read_pointer
 LEDGER_STEP = "bigtable_load"
 
 
-def load_segments(settings: Settings, segment_date: date) -> LoadResult:
+def load_segments(settings: Settings, segment_date: date, mode: LoadMode | None = None) -> LoadResult:
     """Loads the published segments of ``segment_date`` and makes them what readers see.
 
     Loading a published day again makes a new generation of it. A day older than the published one is not
-    loaded: its outcome is ``SUPERSEDED``, and the ledger has no row for it.
+    loaded: its outcome is ``SUPERSEDED``, and the ledger has no row for it. ``mode`` is by default the
+    settings'.
 
     Raises:
         LoadError: nothing was published and what was published before stays. Its code names the cause.
             Except ``LEDGER``: the generation is published, but the run ledger could not be written.
     """
-    result = load_generation(settings, segment_date, read_segments)
+    result = load_generation(settings, segment_date, WarehouseSource(settings), mode)
+    if result.outcome is LoadOutcome.PUBLISHED:
+        _record(settings, result)
+    return result
+
+
+def begin_segments(
+    settings: Settings, segment_date: date, mode: LoadMode | None = None
+) -> Begun | LoadResult:
+    """The first of the three steps of ``load_segments``, for an orchestrator; raises as it does."""
+    return begin(settings, segment_date, WarehouseSource(settings), mode)
+
+
+def load_segments_shard(settings: Settings, generation: int, shard: int) -> ShardManifest:
+    """The second step, once for every shard of a begun generation (milliseconds), in any order."""
+    with leaving_nothing_when_overtaken(settings, generation):
+        return load_shard(settings, generation, shard, WarehouseSource(settings))
+
+
+def publish_segments(settings: Settings, generation: int, discarded: int = 0) -> LoadResult:
+    """The last step, when every shard is loaded; may be repeated."""
+    with leaving_nothing_when_overtaken(settings, generation):
+        result = publish(settings, generation, WarehouseSource(settings), discarded)
     if result.outcome is LoadOutcome.PUBLISHED:
         _record(settings, result)
     return result
@@ -57,28 +85,47 @@ def republish(settings: Settings) -> LoadResult | None:
 
 
 def _record(settings: Settings, result: LoadResult) -> None:
+    detail = {
+        "generation_ms": result.generation_ms,
+        "attempt": result.attempt,
+        "written": result.written,
+        "unchanged": result.unchanged,
+        "tombstoned": result.tombstoned,
+        "discarded": result.discarded,
+        "checksum": result.checksum,
+    }
     row = {
         "run_date": result.segment_date.isoformat(),
         "step": LEDGER_STEP,
         "table_name": SEGMENTS_TABLE,
-        "rows_in": result.rows_in,
+        "rows_in": result.rows_in + result.rows_erased,
         "rows_out": result.rows_out,
         "rows_quarantined": result.dead_lettered,
-        "detail": json.dumps(
-            {
-                "generation_ms": result.generation_ms,
-                "attempt": result.attempt,
-                "tombstoned": result.tombstoned,
-                "discarded": result.discarded,
-                "checksum": result.checksum,
-            }
-        ),
+        "rows_erased": result.rows_erased,
+        "detail": json.dumps(detail),
         "finished_at": datetime.now(UTC).isoformat(),
     }
     try:
-        append_rows(bigquery_client(settings), settings, "run_ledger", RUN_LEDGER, [row])
+        client = bigquery_client(settings)
+        if not _is_recorded(client, settings, result):
+            append_rows(client, settings, "run_ledger", RUN_LEDGER, [row])
     except (GoogleAPIError, WarehouseError) as error:
         raise LoadError(
             LoadCode.LEDGER,
             f"generation {result.generation_ms} is published, but the run ledger is not written: {error}",
         ) from error
+
+
+def _is_recorded(client: bigquery.Client, settings: Settings, result: LoadResult) -> bool:
+    """Whether an earlier try of the same step came this far."""
+    table = ops_table(settings, "run_ledger")
+    if get_table(client, table) is None:
+        return False
+    [row] = run(
+        client,
+        f"select count(*) as found from `{table}` where run_date = {literal(result.segment_date)} "
+        f"and step = {literal(LEDGER_STEP)} "
+        f"and json_value(detail, '$.generation_ms') = {literal(str(result.generation_ms))}",
+        settings=settings,
+    )
+    return bool(row.found)

@@ -1,33 +1,189 @@
-"""Reads the published segments of one day, a record batch at a time."""
+"""Where a generation's rows come from: BigQuery's published segments, staged once for all shards.
+
+Staging fixes what a load reads, however long it takes and however often it is interrupted, leaves erased
+accounts out, and computes the row key, by which the staged table is clustered: a shard reads its part only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, Protocol
 
 import pyarrow as pa
 from google.api_core.exceptions import GoogleAPIError
 
+from loaders.bigtable import dead_letters
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.warehouse.client import WarehouseError, bigquery_client, read_table, run
+from loaders.bigtable.manifest import GenerationManifest
+from loaders.bigtable.payload import UnknownColumnError
+from loaders.bigtable.rows import ROW_KEY, Refused, source_columns
+from loaders.bigtable.scan import KeyRange
+from loaders.warehouse.client import (
+    WarehouseError,
+    bigquery_client,
+    ensure_dataset,
+    get_table,
+    read_table,
+    run,
+)
+from loaders.warehouse.erasures import erased_accounts, erased_filter
+from loaders.warehouse.ops import literal, ops_table
 from segue.settings import Settings
 
 SEGMENTS_TABLE: Final = "offer_segments"
-_COLUMNS: Final = ("account_id", "offers", "suppressed_reason", "valid_until_at", "market")
+ROW_KEY_SQL: Final = (
+    "concat(substr(to_hex(sha256(coalesce(account_id, ''))), 1, 4), '#', coalesce(account_id, ''))"
+)
+"""``serving.row_key.row_key`` in GoogleSQL; of a null id, which no account has, the key of an empty one."""
+
+_STAGED_KEPT: Final = timedelta(days=3)
 
 
-def read_segments(settings: Settings, segment_date: date) -> Iterator[pa.RecordBatch]:
-    """The rows of the day's published partition; memory holds one batch, whatever the size of the day.
+@dataclass(frozen=True)
+class Staged:
+    """Rows that are fixed now: ``name`` finds them again in another process."""
 
-    Raises:
-        LoadError: ``SOURCE``: the table is missing or BigQuery does not answer.
-    """
-    table_id = _table_id(settings)
-    try:
-        yield from read_table(settings, table_id, _COLUMNS, f"segment_date = '{segment_date}'")
-    except (GoogleAPIError, WarehouseError) as error:
-        raise LoadError(LoadCode.SOURCE, f"cannot read {table_id} of {segment_date}: {error}") from error
+    name: str
+    rows: int
+    rows_erased: int = 0
+
+
+class SegmentSource(Protocol):
+    """What a load needs of the side that it reads from."""
+
+    def fingerprint(self, segment_date: date) -> str:
+        """Changes whenever the day's segments change."""
+
+    def stage(self, segment_date: date, generation: int) -> Staged:
+        """Fixes the day's rows for one generation (milliseconds)."""
+
+    def is_staged(self, name: str) -> bool:
+        """Whether staged rows are still there."""
+
+    def rows(self, name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
+        """The staged rows of a key range, with ``row_key`` and the columns of the payload."""
+
+    def keep_refused(self, manifest: GenerationManifest, shard: int, refused: Sequence[Refused]) -> None:
+        """Keeps what a shard could not load, instead of what an earlier attempt at it kept."""
+
+    def drop(self, name: str) -> None:
+        """Removes staged rows."""
+
+
+class WarehouseSource:
+    """BigQuery's published ``offer_segments``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = bigquery_client(settings)
+        self._mart = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
+
+    def fingerprint(self, segment_date: date) -> str:
+        """The day's latest publication, and how many accounts were erased until now.
+
+        Raises:
+            LoadError: ``SOURCE``.
+        """
+        publication = ""
+        try:
+            if get_table(self._client, ops_table(self._settings, "publications")) is not None:
+                rows = run(
+                    self._client,
+                    f"select publication_id from `{ops_table(self._settings, 'publications')}` "
+                    f"where run_date >= {literal(self._settings.history_start_date)} "
+                    f"and mart = {literal(SEGMENTS_TABLE)} and partition_date = {literal(segment_date)} "
+                    "order by published_at desc limit 1",
+                    settings=self._settings,
+                )
+                publication = next((row.publication_id for row in rows), "")
+            return f"{publication}/{erased_accounts(self._client, self._settings)}"
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.SOURCE, f"cannot read the publications: {error}") from error
+
+    def stage(self, segment_date: date, generation: int) -> Staged:
+        """Copies the day's rows, less erased accounts, into a table of the generation's own.
+
+        Raises:
+            LoadError: ``SOURCE``: the mart is missing or BigQuery does not answer; ``INVALID_ROW``: the mart
+                lacks a column or lists an account twice.
+        """
+        name = f"{self._settings.project_id}.{self._settings.bigtable_load_dataset}.segments_{generation}"
+        day = f"segment_date = {literal(segment_date)}"
+        try:
+            mart = get_table(self._client, self._mart)
+            if mart is None:
+                raise LoadError(LoadCode.SOURCE, f"there is no table {self._mart}")
+            columns = source_columns([field.name for field in mart.schema])
+            selected = ", ".join(dict.fromkeys(["account_id", *columns]))
+            keep = erased_filter(self._client, self._settings, "account", "account_id")
+            ensure_dataset(self._client, self._settings, self._settings.bigtable_load_dataset)
+            run(
+                self._client,
+                f"create or replace table `{name}` cluster by {ROW_KEY} as "
+                f"select {ROW_KEY_SQL} as {ROW_KEY}, {selected} from `{self._mart}` where {day} and {keep}",
+                settings=self._settings,
+            )
+            self._expire(name)
+            [counted] = run(
+                self._client,
+                f"select count(*) as found, count(distinct {ROW_KEY}) as accounts, "
+                f"(select count(*) from `{self._mart}` where {day}) as published from `{name}`",
+                settings=self._settings,
+            )
+        except UnknownColumnError as error:
+            raise LoadError(LoadCode.INVALID_ROW, f"{self._mart}: {error}") from error
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(
+                LoadCode.SOURCE, f"cannot stage {self._mart} of {segment_date}: {error}"
+            ) from error
+        if counted.accounts != counted.found:
+            self.drop(name)
+            raise LoadError(
+                LoadCode.INVALID_ROW,
+                f"{self._mart} of {segment_date} lists accounts twice",
+                {"rows": int(counted.found), "accounts": int(counted.accounts)},
+            )
+        return Staged(name, int(counted.found), int(counted.published) - int(counted.found))
+
+    def is_staged(self, name: str) -> bool:
+        """Whether the staged table exists."""
+        return bool(name) and get_table(self._client, name) is not None
+
+    def rows(self, name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
+        """Streams a key range over the Storage Read API; memory holds one page.
+
+        Raises:
+            LoadError: ``SOURCE``: the staged table is gone or BigQuery does not answer.
+        """
+        first, after = literal(accounts.first.decode()), literal(accounts.after.decode())
+        part = f"{ROW_KEY} >= {first} and {ROW_KEY} < {after}"
+        try:
+            yield from read_table(self._settings, name, row_restriction=part)
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.SOURCE, f"cannot read {name}: {error}") from error
+
+    def keep_refused(self, manifest: GenerationManifest, shard: int, refused: Sequence[Refused]) -> None:
+        """Writes ``ops.dead_letters``.
+
+        Raises:
+            LoadError: ``LEDGER``: BigQuery did not take it; the shard is not complete.
+        """
+        try:
+            dead_letters.replace(self._client, self._settings, manifest, shard, refused)
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.LEDGER, f"cannot keep refused rows: {error}") from error
+
+    def drop(self, name: str) -> None:
+        """Removes the staged table; a killed load's removes BigQuery itself after three days."""
+        if name:
+            self._client.delete_table(name, not_found_ok=True, retry=None)
+
+    def _expire(self, name: str) -> None:
+        table = self._client.get_table(name, retry=None)
+        table.expires = datetime.now(UTC) + _STAGED_KEPT
+        self._client.update_table(table, ["expires"], retry=None)
 
 
 def latest_segment_date(settings: Settings) -> date | None:
@@ -36,8 +192,9 @@ def latest_segment_date(settings: Settings) -> date | None:
     Raises:
         LoadError: ``SOURCE``: the table is missing or BigQuery does not answer.
     """
+    table_id = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
     sql = (
-        f"select max(segment_date) as segment_date from `{_table_id(settings)}`"
+        f"select max(segment_date) as segment_date from `{table_id}`"
         f" where segment_date >= date '{settings.history_start_date}'"
     )
     try:
@@ -46,7 +203,3 @@ def latest_segment_date(settings: Settings) -> date | None:
     except (GoogleAPIError, WarehouseError) as error:
         raise LoadError(LoadCode.SOURCE, f"cannot find the newest segments: {error}") from error
     return found
-
-
-def _table_id(settings: Settings) -> str:
-    return f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"

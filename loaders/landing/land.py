@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from google.cloud import bigquery
 
@@ -19,6 +20,7 @@ from loaders.landing.files import day_files, file_digest, read_batches
 from loaders.landing.schema import bigquery_schema, columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
+from loaders.warehouse.erasures import ErasedSubjects
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
 
@@ -55,6 +57,7 @@ _LEDGER_ARROW = pa.schema(
         ("changed_at", pa.timestamp("us", tz="UTC")),
         ("detail", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
+        ("rows_erased", pa.int64()),
     ]
 )
 _FEW_REFUSALS = 20
@@ -63,7 +66,7 @@ _FEW_REFUSALS = 20
 
 @dataclass
 class TableLanding:
-    """What one arrival day of one table brought: in = out + quarantined."""
+    """What one arrival day of one table brought: in = out + quarantined + erased."""
 
     table: str
     day: date
@@ -71,6 +74,8 @@ class TableLanding:
     rows_in: int = 0
     rows_out: int = 0
     rows_quarantined: int = 0
+    rows_erased: int = 0
+    """Rows left out because their account was erased."""
     absent_columns: dict[str, list[str]] = field(default_factory=dict)
     content_hash: str = ""
     """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
@@ -90,9 +95,10 @@ def land_days(
     """
     client = bigquery_client(settings)
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
+    erased = ErasedSubjects.read(client, settings)
     scratch = Scratch(settings, client)
     try:
-        landings, too_many = _read_and_check(settings, scratch, contracts, days)
+        landings, too_many = _read_and_check(settings, scratch, contracts, days, erased)
         _ensure_tables(client, settings, contracts)
         if too_many:
             # Refused rows are shown even when the day itself is not accepted.
@@ -111,13 +117,17 @@ def land_days(
 
 
 def _read_and_check(
-    settings: Settings, scratch: Scratch, contracts: Sequence[type[LandingRow]], days: Sequence[date]
+    settings: Settings,
+    scratch: Scratch,
+    contracts: Sequence[type[LandingRow]],
+    days: Sequence[date],
+    erased: ErasedSubjects,
 ) -> tuple[list[TableLanding], list[str]]:
     """Write accepted and refused rows to scratch; returns the counts and the tables' days with too many."""
     landings, too_many = [], []
     for contract in contracts:
         for day in days:
-            landing = _read_day(settings, scratch, contract, day)
+            landing = _read_day(settings, scratch, contract, day, erased)
             landings.append(landing)
             tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
             if landing.rows_quarantined > tolerated:
@@ -129,7 +139,9 @@ def _read_and_check(
     return landings, too_many
 
 
-def _read_day(settings: Settings, scratch: Scratch, contract: type[LandingRow], day: date) -> TableLanding:
+def _read_day(
+    settings: Settings, scratch: Scratch, contract: type[LandingRow], day: date, erased: ErasedSubjects
+) -> TableLanding:
     landing = TableLanding(contract.table, day)
     digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
     for file in day_files(settings, contract, day):
@@ -140,6 +152,8 @@ def _read_day(settings: Settings, scratch: Scratch, contract: type[LandingRow], 
             accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
             refused = [*batch.unreadable, *refused]
             landing.rows_in += accepted.num_rows + len(refused)
+            if erased:
+                accepted, refused = _without(erased, accepted, refused, landing)
             landing.rows_out += accepted.num_rows
             landing.rows_quarantined += len(refused)
             if batch.absent_columns:
@@ -150,6 +164,24 @@ def _read_day(settings: Settings, scratch: Scratch, contract: type[LandingRow], 
                 scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
     landing.content_hash = digest.hexdigest()
     return landing
+
+
+def _without(
+    erased: ErasedSubjects, accepted: pa.Table, refused: list[Refusal], landing: TableLanding
+) -> tuple[pa.Table, list[Refusal]]:
+    """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
+    kept_rows = accepted.filter(pc.invert(erased.rows_of(accepted)))
+    kept_refusals = [each for each in refused if not _is_erased(erased, each)]
+    landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
+    return kept_rows, kept_refusals
+
+
+def _is_erased(erased: ErasedSubjects, refusal: Refusal) -> bool:
+    try:
+        row = json.loads(refusal.payload)
+    except ValueError:  # a line that is no JSON names nobody that could be recognised
+        return False
+    return isinstance(row, dict) and any(erased.names(name, value) for name, value in row.items())
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:
@@ -316,6 +348,7 @@ def _ledger_row(landing: TableLanding, unchanged: dict[tuple[str, date, str], da
         "rows_in": landing.rows_in,
         "rows_out": landing.rows_out,
         "rows_quarantined": landing.rows_quarantined,
+        "rows_erased": landing.rows_erased,
         "files": landing.files,
         "content_hash": landing.content_hash,
         "changed_at": unchanged.get((landing.table, landing.day, landing.content_hash)) or now,

@@ -24,12 +24,13 @@ RUN_LEDGER = (
     _field("table_name", "STRING", "Raw table or mart that rows were handed over from."),
     _field("rows_in", "INT64", "Rows found at the source."),
     _field("rows_out", "INT64", "Rows handed over."),
-    _field("rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined."),
+    _field("rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased."),
     _field("files", "INT64", "Files read; null for steps without files."),
     _field("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
     _field("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
     _field("detail", "STRING", "JSON with what else the step noted, e.g. absent nullable columns."),
     _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
+    _field("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
 )
 VALIDATION_RESULTS = (
     _field("run_date", "DATE", "Last day of the validated run."),
@@ -71,10 +72,30 @@ RESTATEMENTS = (
     _field("as_of_date", "DATE", "Last arrival day the new rows were built from."),
     _field("restated_at", "TIMESTAMP", "When the change became visible."),
 )
+DEAD_LETTERS = (
+    _field("run_date", "DATE", "Day of the segments."),
+    _field("generation_ms", "INT64", "Generation that the row is missing from."),
+    _field("shard", "INT64", "Shard of the load."),
+    _field("account_id", "STRING", "Account that the generation does not show."),
+    _field("code", "STRING", "INVALID_ROW | KEY_TOO_LONG | VALUE_TOO_LARGE | a status code of Bigtable's."),
+    _field("reason", "STRING", "The broken rule, or the server's words."),
+    _field("refused_at", "TIMESTAMP", "When the shard gave the row up."),
+)
+ERASURES = (
+    _field("run_date", "DATE", "Day of the erasure."),
+    _field("erasure_id", "STRING", "One per run of `segue erase`."),
+    _field("subject_kind", "STRING", "account | subscription"),
+    _field("subject_hash", "STRING", "SHA-256 of the salt and the id, in hex; never the id itself."),
+    _field("state", "STRING", "begun | proved"),
+    _field("proof", "STRING", "JSON: rows removed and rows found afterwards, by table; cells by generation."),
+    _field("recorded_at", "TIMESTAMP", "When this row was written."),
+)
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
-    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined."),
+    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased."),
     "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
     "publications": (PUBLICATIONS, "Every partition that was ever published."),
+    "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),
+    "erasures": (ERASURES, "Accounts that were erased, as salted hashes, and the proof; refused ever after."),
     "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }
 

@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import as_of, bench, callers, company, generations, land, local, lookup, run, serve
+from segue.cli import as_of, bench, callers, company, erase, generations, land, local, lookup, run, serve
 
 app = typer.Typer(
     name="segue",
@@ -34,3 +34,4 @@ app.add_typer(generations.app, name="generations")
 app.command("serve")(serve.serve)
 app.add_typer(callers.app, name="callers")
 app.add_typer(bench.app, name="bench")
+app.command("erase")(erase.erase)

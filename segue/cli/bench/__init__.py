@@ -1,10 +1,13 @@
-"""``segue bench``: measurements, each a ratio within one run."""
+"""``segue bench``: one module per benchmark; what they measure is in ``local/bench``."""
 
 from __future__ import annotations
 
 import typer
 
-from segue.cli.bench import lookup
+from segue.cli.bench import load, lookup
 
-app = typer.Typer(no_args_is_help=True, help="Measure, as ratios within one run.")
+app = typer.Typer(
+    name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
+)
+app.command("load")(load.load)
 app.command("lookup")(lookup.lookup)

@@ -1,74 +1,85 @@
-"""Run as a process of its own: a load that kills itself (SIGKILL) at the point named on the command line."""
+"""What runs in processes that are killed: a load of rows that are a function of their arguments."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
-import sys
-from collections.abc import Iterator
+import random
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from loaders.bigtable import load, manifest, pointer, scan
+from loaders.bigtable import begin, publish, shard
+from loaders.bigtable.errors import LoadError
 from loaders.bigtable.load import load_generation
-from loaders.bigtable.manifest import GenerationState
+from loaders.bigtable.rows import Refused
 from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
-from tests.bigtable_fixture import account, offer, source
+from tests.bigtable_fixture import MemorySource, account, offer
 
-ROWS = [account(f"account-{number}", offer(f"offer-{number % 7}")) for number in range(300, 900)]
-
-
-def kill_me(*_: Any, **__: Any) -> Any:
-    """Dies as a lost machine does: nothing is cleaned up."""
-    os.kill(os.getpid(), signal.SIGKILL)
+DAY_1, DAY_2 = date(2026, 1, 1), date(2026, 1, 2)
+ACCOUNTS = 900
 
 
-def until(rows: int) -> Any:
-    """A source that dies after so many rows."""
-
-    def read(settings: Settings, day: date) -> Iterator[pa.RecordBatch]:
-        yield from source(*ROWS[:rows])(settings, day)
-        kill_me()
-
-    return read
+def rows_before(seed: int) -> list[dict[str, Any]]:
+    """The generation that is published before."""
+    draw = random.Random(f"before {seed}")
+    return [_row(number, draw.randrange(3)) for number in range(ACCOUNTS) if draw.random() < 0.7]
 
 
-def main(point: str, project_id: str, host: str, day: str) -> None:
-    """Loads ROWS and dies at ``point``."""
-    settings = Settings(_env_file=None, project_id=project_id, bigtable_emulator_host=host)
-    load.RowWriter = partial(RowWriter, rows_per_request=100)  # type: ignore[assignment,misc]
-    read = source(*ROWS)
-    if point == "after the claim":
-        load._Load._discard_unpublished = kill_me  # type: ignore[method-assign]
-    elif point == "in the middle of the rows":
-        read = until(450)
-    elif point == "in the middle of the tombstones":
-        found = scan.leftovers_from_before
-
-        def some(*arguments: Any) -> Iterator[bytes]:
-            for number, key in enumerate(found(*arguments)):
-                if number == 220:  # two requests are on their way
-                    kill_me()
-                yield key
-
-        scan.leftovers_from_before = some
-    elif point == "before the pointer moves":
-        pointer.publish = kill_me
-    elif point == "after the pointer moved":
-        write = manifest.write_manifest
-
-        def unless_published(table: Any, changed: manifest.GenerationManifest) -> None:
-            if changed.state is GenerationState.PUBLISHED:
-                kill_me()
-            write(table, changed)
-
-        manifest.write_manifest = unless_published
-    load_generation(settings, date.fromisoformat(day), read)
+def rows_after(seed: int, loader: str = "") -> list[dict[str, Any]]:
+    """What is loaded: many as before, some changed, some new, some gone."""
+    draw = random.Random(f"after {seed} {loader}")
+    before = {row["account_id"]: row for row in rows_before(seed)}
+    rows = []
+    for number in range(ACCOUNTS):
+        if draw.random() < 0.2:
+            continue
+        known = before.get(f"account-{number}")
+        rows.append(known if known and draw.random() < 0.6 else _row(number, draw.randrange(3), loader))
+    return rows
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _row(number: int, offers: int, loader: str = "") -> dict[str, Any]:
+    return account(
+        f"account-{number}", *[offer(f"offer-{loader}-{each}", priority=each) for each in range(offers)]
+    )
+
+
+class FileSource(MemorySource):
+    """Keeps what was refused in a file, by which the process is survived."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]], refused: Path) -> None:
+        super().__init__(rows)
+        self._file = refused
+
+    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused]) -> None:
+        self._file.with_suffix(f".{shard}").write_text(json.dumps([each.account_id for each in refused]))
+
+
+def settings_of(project_id: str, host: str) -> Settings:
+    """Three shards, and a threshold that the refused rows stay under."""
+    return Settings(
+        _env_file=None,
+        project_id=project_id,
+        bigtable_emulator_host=host,
+        bigtable_rows_per_shard=300,
+        bigtable_load_deadline_seconds=60,
+        max_dead_letters=100,
+    )
+
+
+def load(project_id: str, host: str, seed: int, folder: str, loader: str = "") -> None:
+    """Loads ``rows_after`` and writes how it ended to ``folder``."""
+    os.environ["GRPC_VERBOSITY"] = "NONE"
+    writer = partial(RowWriter, rows_per_request=25, request_timeout_seconds=5)
+    for module in (begin, shard, publish):
+        module.RowWriter = writer  # type: ignore[attr-defined]
+    source = FileSource(rows_after(seed, loader), Path(folder) / "refused")
+    try:
+        ended = load_generation(settings_of(project_id, host), DAY_2, source).to_dict()
+    except LoadError as error:
+        ended = {"outcome": error.code.value, "message": str(error)}
+    (Path(folder) / f"ended{loader}").write_text(json.dumps(ended))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, date, datetime
 
+import pyarrow as pa
 import pytest
 
 from loaders.bigtable import (
@@ -16,13 +17,17 @@ from loaders.bigtable import (
     rollback,
     verify,
 )
+from loaders.bigtable.begin import Begun, begin
 from loaders.bigtable.load import load_generation
-from loaders.bigtable.writer import RowWriter, set_offers
+from loaders.bigtable.mutations import set_offers
+from loaders.bigtable.shard import load_shard
+from loaders.bigtable.writer import Entries, RowWriter
 from segue.settings import Settings
 from serving import schema
 from serving.client import OfferReader, Outcome
 from serving.connection import open_table
 from serving.row_key import row_key
+from serving.wire.offers_pb2 import AccountOffers
 from tests.bigtable_fixture import account, offer, source
 
 DAYS = [date(2026, 1, day) for day in range(1, 8)]
@@ -106,12 +111,11 @@ def test_rollback_revokes_the_claim_of_a_running_load(bigtable_world: Settings) 
     first = load(bigtable_world, DAYS[0], "a")
     load(bigtable_world, DAYS[1], "a")
 
-    def rolls_back(settings: Settings, day: date):  # type: ignore[no-untyped-def]
-        rollback(settings, first)
-        yield from source(account("a"))(settings, day)
-
+    begun = begin(bigtable_world, DAYS[2], source(account("a", offer("new"))))
+    assert isinstance(begun, Begun)
+    rollback(bigtable_world, first)
     with pytest.raises(LoadError) as caught:
-        load_generation(bigtable_world, DAYS[2], rolls_back)
+        load_shard(bigtable_world, begun.manifest.generation_ms, 0, source(account("a", offer("new"))))
     assert caught.value.code is LoadCode.OVERTAKEN
     assert seen(bigtable_world, "a") == ["of-2026-01-01"]
 
@@ -128,14 +132,20 @@ def test_verify_compares_any_kept_generation_with_its_manifest(bigtable_world: S
     first = load(bigtable_world, DAYS[0], "a", "b")
     second = load(bigtable_world, DAYS[1], "a")
     assert [verify(bigtable_world, each).rows_out for each in (first, second)] == [2, 1]
-    with open_table(bigtable_world) as table:
-        RowWriter(table).write([set_offers(row_key("a"), b"\x0a\x01z", second)])
+    tampered = AccountOffers(account_id="z", segment_date="2026-01-02", generation_ms=second)
+
+    def put(account_id: str) -> None:
+        keys = pa.array([row_key(account_id)])
+        payloads = pa.array([tampered.SerializeToString()])
+        with open_table(bigtable_world) as table:
+            RowWriter(table).write([Entries(keys, set_offers(keys, payloads, second))])
+
+    put("a")
     verify(bigtable_world, first)
     with pytest.raises(LoadError, match="checksum") as caught:
         verify(bigtable_world, second)
     assert caught.value.code is LoadCode.NOT_VERIFIED
-    with open_table(bigtable_world) as table:
-        RowWriter(table).write([set_offers(row_key("stray"), b"\x0a\x01z", second)])
+    put("stray")
     with pytest.raises(LoadError) as caught:
         verify(bigtable_world, second)
     assert caught.value.counts == {"written": 1, "found": 2}

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from google.cloud import bigquery
 from typer.testing import CliRunner, Result
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, load_segments, republish
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import bigquery_client, run
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
 from serving.client import OfferReader
 from tests.bigtable_fixture import account, offer
+from tests.loaders.bigtable.published_segments import create_mart, publish
 
 DAY_1, DAY_2, DAY_3 = date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)
-OFFER = """struct<offer_id string, rule_id string, rule_version int64, priority int64, score float64,
-    reason_code string, experiment_id string, variant string, is_control bool, content_id string,
-    content_version int64, valid_until_at timestamp>"""
 PAST = datetime(2026, 2, 3, tzinfo=UTC)
-
-
-def publish(settings: Settings, day: date, *rows: dict[str, Any]) -> None:
-    """Puts rows into the published mart as a load job."""
-    client = bigquery_client(settings)
-    table_id = f"{settings.project_id}.marts.offer_segments"
-    lines = "\n".join(json.dumps(row | {"segment_date": day}, default=str) for row in rows)
-    client.load_table_from_file(
-        io.BytesIO(lines.encode()),
-        table_id,
-        job_config=bigquery.LoadJobConfig(
-            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
-            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            schema=client.get_table(table_id).schema,
-        ),
-    ).result(timeout=30)
 
 
 @pytest.fixture(scope="module")
 def platform(world: Any, bigtable_emulator: str) -> Settings:
     """A published mart of two days, nothing loaded."""
     settings: Settings = world("segments", bigtable_emulator_host=bigtable_emulator)
-    client = bigquery_client(settings)
-    ensure_dataset(client, settings, settings.marts_dataset)
-    run(
-        client,
-        f"""create table `{settings.project_id}.marts.offer_segments` (
-            segment_date date, account_id string, market string, offers array<{OFFER}>,
-            suppressed_reason string, valid_until_at timestamp
-        ) partition by segment_date cluster by account_id""",
-        settings=settings,
-    )
+    create_mart(settings)
     publish(settings, DAY_1, account("yesterday", offer()))
     publish(
         settings,

@@ -1,0 +1,248 @@
+"""The first step of a load: takes or resumes a generation, clears what dead loads left, stages the rows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+import structlog
+from google.api_core.exceptions import GoogleAPIError
+from google.cloud.bigtable.data import Table
+
+from loaders.bigtable import manifest as manifests
+from loaders.bigtable import mutations, pointer, scan
+from loaders.bigtable.claim import Claim
+from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.bigtable.export import export_cells
+from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode
+from loaders.bigtable.result import LoadOutcome, LoadResult
+from loaders.bigtable.source import SegmentSource
+from loaders.bigtable.table import ensure_table
+from loaders.bigtable.writer import Entries, RowWriter
+from segue.settings import Settings
+from serving import schema
+from serving.connection import open_table
+from serving.pointer import Pointer, read_pointer
+
+MAX_SHARDS: Final = 1_000
+"""Airflow maps a task at most 1,024 times by default; a larger load has larger shards."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A generation whose shards may be loaded, in any order and at the same time."""
+
+    manifest: GenerationManifest
+    discarded: int
+    """Accounts that held cells of generations which were never published or were rolled back."""
+
+    @property
+    def shards(self) -> range:
+        """Numbers of the shards; those complete already return at once."""
+        return range(self.manifest.shards)
+
+
+def begin(
+    settings: Settings, segment_date: date, source: SegmentSource, mode: LoadMode | None = None
+) -> Begun | LoadResult:
+    """Takes the next attempt at a day, or resumes the unfinished one if its source is what it was.
+
+    From here on every other load of the table is overtaken. A day older than the published one is not
+    loaded: its result is ``SUPERSEDED``.
+
+    Raises:
+        LoadError: nothing was published; what was published before stays. Its code names the cause.
+    """
+    ensure_table(settings)
+    try:
+        with open_table(settings) as table:
+            while True:
+                current = read_pointer(table)
+                if current is not None and segment_date < current.segment_date:
+                    return superseded(segment_date, current)
+                begun = _Beginning(settings, table, segment_date, source, mode, current).run()
+                if begun is not None:
+                    return begun
+    except GoogleAPIError as error:
+        raise LoadError(LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer: {error}") from error
+
+
+def superseded(segment_date: date, current: Pointer) -> LoadResult:
+    """The result of a load that a newer generation makes useless."""
+    _log.info("load superseded", segment_date=segment_date.isoformat(), generation_ms=current.generation_ms)
+    return LoadResult(LoadOutcome.SUPERSEDED, segment_date, current.generation_ms)
+
+
+def abandon(table: Table, generation: int) -> None:
+    """Discards a generation (milliseconds) of a load that was overtaken, unless readers see or saw it.
+
+    Two processes may load one generation; when one has published it, the other leaves it alone.
+    """
+    manifest, current = manifests.read_manifest(table, generation), read_pointer(table)
+    if manifest is None or (current is not None and current.generation_ms == generation):
+        return
+    never_published = manifest.state is GenerationState.LOADING or (
+        manifest.state is GenerationState.VERIFIED and (current is None or current.generation_ms < generation)
+    )
+    if never_published:
+        discard(table, manifest, RowWriter(table))
+
+
+def discard(table: Table, unpublished: GenerationManifest, writer: RowWriter) -> int:
+    """Removes every cell of a generation and says so in its manifest; returns how many accounts had one."""
+    generation = unpublished.generation_ms
+    removed = writer.write(
+        _deletions(scan.written_between(table, generation, generation), generation)
+    ).acknowledged
+    manifests.write_manifest(table, unpublished.in_state(GenerationState.DISCARDED))
+    manifests.delete_shards(table, generation)
+    return removed
+
+
+def _deletions(found: Iterator[list[bytes]], generation: int) -> Iterator[Entries]:
+    for keys in found:
+        array = pa.array(keys, pa.binary())
+        yield Entries(array, mutations.delete_offers(array, generation, generation))
+
+
+class _Beginning:
+    def __init__(
+        self,
+        settings: Settings,
+        table: Table,
+        segment_date: date,
+        source: SegmentSource,
+        mode: LoadMode | None,
+        current: Pointer | None,
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._segment_date = segment_date
+        self._source = source
+        self._mode = mode or LoadMode(settings.bigtable_load_mode)
+        self._baseline = None if current is None else current.generation_ms
+        self._current = current
+
+    def run(self) -> Begun | None:
+        """``None`` when the unfinished generation was finished by another process in between."""
+        fingerprint = self._source.fingerprint(self._segment_date)
+        known = manifests.read_manifests(self._table)
+        unfinished = self._unfinished(known, fingerprint)
+        manifest = unfinished or self._take_attempt(known, fingerprint)
+        generation = manifest.generation_ms
+        claim = Claim(self._table, generation)
+        pointer.claim(self._table, generation)
+        if unfinished is not None:
+            manifest = self._with_deadline(manifest)
+            if not manifests.replace_manifest(self._table, unfinished, manifest):
+                return None
+        else:
+            # again, because the load that held the claim before may have discarded the first one
+            manifests.write_manifest(self._table, manifest)
+        writer = RowWriter(
+            self._table,
+            before_request=claim.check,
+            deadline_at=time.monotonic() + self._settings.bigtable_load_deadline_seconds,
+        )
+        discarded = self._discard_unpublished(generation, writer)
+        claim.check()
+        if unfinished is None:
+            manifest = self._with_deadline(self._stage(manifest))
+            manifests.write_manifest(self._table, manifest)
+        if manifest.mode is LoadMode.EXPORT:
+            export_cells(self._settings, manifest.staged, self._segment_date, generation)
+            claim.check()
+        _log.info(
+            "load begun",
+            generation_ms=generation,
+            segment_date=self._segment_date.isoformat(),
+            mode=self._mode.value,
+            rows=manifest.rows_in,
+            shards=manifest.shards,
+            discarded=discarded,
+        )
+        return Begun(manifest, discarded)
+
+    def _unfinished(self, known: list[GenerationManifest], fingerprint: str) -> GenerationManifest | None:
+        of_day = [each for each in known if each.segment_date == self._segment_date]
+        if not of_day:
+            return None
+        last = of_day[-1]
+        same = (
+            last.state is GenerationState.LOADING
+            and last.contract_version == schema.CONTRACT_VERSION
+            and last.fingerprint == fingerprint
+            and last.mode is self._mode
+            and last.baseline_ms == self._baseline
+            and self._source.is_staged(last.staged)
+        )
+        return last if same else None
+
+    def _take_attempt(self, known: list[GenerationManifest], fingerprint: str) -> GenerationManifest:
+        # Before any cell is added: with one more version, garbage collection may take theirs.
+        for old in manifests.complete(known)[: -schema.RETAINED_GENERATIONS]:
+            manifests.write_manifest(self._table, old.in_state(GenerationState.RETIRED))
+        attempt = max((each.attempt for each in known if each.segment_date == self._segment_date), default=0)
+        while True:
+            attempt += 1
+            now = datetime.now(UTC)
+            first = GenerationManifest(
+                generation_ms=schema.generation_ms(self._segment_date, attempt),
+                segment_date=self._segment_date,
+                attempt=attempt,
+                state=GenerationState.LOADING,
+                started_at=now,
+                changed_at=now,
+                mode=self._mode,
+                baseline_ms=self._baseline,
+                fingerprint=fingerprint,
+            )
+            if manifests.create_manifest(self._table, first):
+                return first
+
+    def _stage(self, manifest: GenerationManifest) -> GenerationManifest:
+        staged = self._source.stage(self._segment_date, manifest.generation_ms)
+        if staged.rows == 0:
+            self._source.drop(staged.name)
+            raise LoadError(LoadCode.EMPTY_PARTITION, f"no published segments of {self._segment_date}")
+        shards = math.ceil(staged.rows / self._settings.bigtable_rows_per_shard)
+        return manifest.model_copy(
+            update={
+                "staged": staged.name,
+                "rows_in": staged.rows,
+                "rows_erased": staged.rows_erased,
+                "shards": min(shards, MAX_SHARDS),
+            }
+        )
+
+    def _with_deadline(self, manifest: GenerationManifest) -> GenerationManifest:
+        allowed = timedelta(seconds=self._settings.bigtable_load_deadline_seconds)
+        return manifest.in_state(GenerationState.LOADING, deadline_at=datetime.now(UTC) + allowed)
+
+    def _discard_unpublished(self, generation: int, writer: RowWriter) -> int:
+        """Removes the cells of every generation that died, or that a rollback left above the pointer."""
+        published = -1 if self._baseline is None else self._baseline
+        unpublished = [
+            each
+            for each in manifests.read_manifests(self._table)
+            if each.generation_ms != generation
+            and each.state is not GenerationState.DISCARDED
+            and (each.generation_ms > published or each.state is GenerationState.LOADING)
+        ]
+        if self._current is not None and any(each.state is GenerationState.PUBLISHED for each in unpublished):
+            # a reader may still follow the pointer as it was before the rollback
+            age = (datetime.now(UTC) - self._current.published_at).total_seconds()
+            bound = schema.MAX_POINTER_STALENESS_SECONDS
+            time.sleep(min(bound, max(0.0, bound - age)))
+        removed = 0
+        for each in unpublished:
+            removed += discard(self._table, each, writer)
+            self._source.drop(each.staged)
+        return removed

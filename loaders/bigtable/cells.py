@@ -1,0 +1,149 @@
+"""Streams cells out of Bigtable with ReadRows over gRPC, resuming where a stream broke.
+
+The stock client builds four objects a row; here a response is two lists, of keys and of values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import grpc
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
+from google.cloud.bigtable.data import Table
+from google.cloud.bigtable.data.row_filters import RowFilter
+from google.cloud.bigtable_v2.types import bigtable as messages
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from loaders.bigtable.errors import LoadCode, LoadError
+from serving.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
+
+METHOD: Final = "/google.bigtable.v2.Bigtable/ReadRows"
+
+_Request: Any = messages.ReadRowsRequest.meta.pb
+_Response: Any = messages.ReadRowsResponse.meta.pb
+_ATTEMPTS_WITHOUT_PROGRESS: Final = 8
+_ROWS_AT_ONCE: Final = 5_000
+_BYTES_AT_ONCE: Final = 16_000_000
+_TRANSIENT: Final = frozenset(
+    {
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+    }
+)
+
+Cells = tuple[list[bytes], list[bytes]]
+"""Row keys in order and, beside them, one value each."""
+
+
+def read_cells(
+    table: Table,
+    row_filter: RowFilter,
+    first_key: bytes = FIRST_ACCOUNT_KEY,
+    after_key: bytes = AFTER_ACCOUNT_KEYS,
+    *,
+    deadline_at: float | None = None,
+) -> Iterator[Cells]:
+    """The cells of [first_key, after_key) that the filter leaves, which may be one a row at most.
+
+    Raises:
+        LoadError: ``UNACKNOWLEDGED``: Bigtable did not answer before ``deadline_at`` (``time.monotonic``) or
+            broke off again and again.
+    """
+    deadline_at = time.monotonic() + 2 * 60 * 60.0 if deadline_at is None else deadline_at
+    call = table.client.transport.grpc_channel.unary_stream(METHOD)
+    profile = table.app_profile_id or ""
+    metadata = (to_grpc_metadata([("table_name", table.table_name), ("app_profile_id", profile)]),)
+    request = _Request(table_name=table.table_name, app_profile_id=profile, filter=row_filter._to_pb()._pb)
+    request.rows.row_ranges.add(start_key_closed=first_key, end_key_open=after_key)
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    size = 0
+    while True:
+        progress = False
+        try:
+            for part_keys, part_values in _attempted(call, request, metadata, deadline_at):
+                progress = True
+                keys += part_keys
+                values += part_values
+                size += sum(map(len, part_values))
+                request.rows.row_ranges[0].start_key_open = keys[-1]
+                # a server may answer row by row, and what is done with columns wants many
+                if len(keys) >= _ROWS_AT_ONCE or size >= _BYTES_AT_ONCE:
+                    yield keys, values
+                    keys, values, size = [], [], 0
+            break
+        except grpc.RpcError as error:
+            late = time.monotonic() >= deadline_at
+            if late or not progress or error.code() not in _TRANSIENT:
+                raise LoadError(
+                    LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer a scan: {error.details()}"
+                ) from error
+    if keys:
+        yield keys, values
+
+
+def _attempted(call: Any, request: Any, metadata: Any, deadline_at: float) -> Iterator[Cells]:
+    """One stream; its first response is waited for through a few attempts."""
+    for attempt in Retrying(
+        retry=retry_if_exception(_is_transient),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        stop=stop_after_attempt(_ATTEMPTS_WITHOUT_PROGRESS),
+        reraise=True,
+    ):
+        with attempt:
+            timeout = max(0.001, deadline_at - time.monotonic())
+            parts = _assemble(call(request.SerializeToString(), metadata=metadata, timeout=timeout))
+            first = next(parts, None)
+    if first is not None:
+        yield first
+        yield from parts
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, grpc.RpcError) and error.code() in _TRANSIENT
+
+
+def _assemble(responses: Iterator[bytes]) -> Iterator[Cells]:
+    pending = _Pending()
+    for raw in responses:
+        chunks = _Response.FromString(raw).chunks
+        if not chunks:
+            continue
+        keys = [chunk.row_key for chunk in chunks]
+        values = [chunk.value for chunk in chunks]
+        whole = all(chunk.commit_row and not chunk.value_size for chunk in chunks)
+        if not whole or not all(keys) or pending:
+            keys, values = pending.take(chunks)
+        if keys:
+            yield keys, values
+
+
+class _Pending:
+    """A row that is spread over several chunks: a large value is, and a server may start a row over."""
+
+    def __init__(self) -> None:
+        self._key = b""
+        self._parts: list[bytes] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._key)
+
+    def take(self, chunks: Any) -> tuple[list[bytes], list[bytes]]:
+        keys, values = [], []
+        for chunk in chunks:
+            if chunk.reset_row:
+                self._key, self._parts = b"", []
+                continue
+            if chunk.row_key:
+                self._key = chunk.row_key
+            self._parts.append(chunk.value)
+            if chunk.commit_row:
+                keys.append(self._key)
+                values.append(b"".join(self._parts))
+                self._key, self._parts = b"", []
+        return keys, values

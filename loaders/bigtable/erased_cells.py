@@ -1,0 +1,61 @@
+"""What erasing accounts took out of generations that were complete: their manifests still count it.
+
+Row ``!erased#<subject hash>``, family ``m``: JSON that maps each complete generation to what it showed of the
+account. Written before the cells are removed, so that an interrupted erasure can be repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from google.cloud.bigtable.data import ReadRowsQuery, RowRange, Table
+from google.cloud.bigtable.data.row_filters import FamilyNameRegexFilter
+from pydantic import BaseModel, ConfigDict
+
+from loaders.bigtable.manifest import content
+from serving import schema
+
+ERASED_PREFIX: Final = b"!erased#"
+
+
+class ErasedCells(BaseModel):
+    """The digest of an erased account's row in each generation (milliseconds) that showed it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digests: dict[int, int]
+
+
+@dataclass(frozen=True)
+class ErasedContent:
+    """What a generation no longer shows."""
+
+    rows: int
+    checksum: int
+
+
+def read_erased(table: Table, subject_hash: str) -> ErasedCells | None:
+    """What was noted of an account, by its hash in the list of erased accounts."""
+    row = table.read_row(ERASED_PREFIX + subject_hash.encode())
+    return None if row is None else ErasedCells.model_validate_json(row.cells[0].value)
+
+
+def write_erased(table: Table, subject_hash: str, erased: ErasedCells) -> None:
+    """Notes what generations showed of an account."""
+    table.mutate_row(ERASED_PREFIX + subject_hash.encode(), content(erased))
+
+
+def erased_content(table: Table, generation: int) -> ErasedContent:
+    """What was erased of a generation (milliseconds) after it was complete."""
+    end = ERASED_PREFIX[:-1] + bytes([ERASED_PREFIX[-1] + 1])
+    query = ReadRowsQuery(
+        row_ranges=RowRange(start_key=ERASED_PREFIX, end_key=end),
+        row_filter=FamilyNameRegexFilter(schema.META_FAMILY),
+    )
+    digests = []
+    for row in table.read_rows_stream(query):
+        erased = ErasedCells.model_validate_json(row.cells[0].value)
+        if generation in erased.digests:
+            digests.append(erased.digests[generation])
+    return ErasedContent(len(digests), sum(digests))

@@ -1,0 +1,160 @@
+"""The last step of a load: the shards add up, and one conditional write shows them to readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import structlog
+from google.api_core.exceptions import GoogleAPIError
+from google.cloud.bigtable.data import Table
+
+from loaders.bigtable import manifest as manifests
+from loaders.bigtable import mutations, pointer, scan
+from loaders.bigtable.begin import abandon, superseded
+from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.result import LoadOutcome, LoadResult
+from loaders.bigtable.rows import hexadecimal
+from loaders.bigtable.source import SegmentSource
+from loaders.bigtable.writer import Entries, RowWriter
+from segue.settings import Settings
+from serving.connection import open_table
+from serving.pointer import read_loading, read_pointer
+
+_ROUNDS = 5
+
+_log = structlog.get_logger()
+
+
+def publish(settings: Settings, generation: int, source: SegmentSource, discarded: int = 0) -> LoadResult:
+    """Makes a generation (milliseconds), all of whose shards are loaded, what readers see.
+
+    Publishing what is published already says so again: a step that died may be repeated.
+
+    Raises:
+        LoadError: nothing was published; what was published before stays. Its code names the cause.
+    """
+    try:
+        with open_table(settings) as table:
+            return _publish(table, generation, source, discarded)
+    except GoogleAPIError as error:
+        raise LoadError(LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer: {error}") from error
+
+
+def _publish(table: Table, generation: int, source: SegmentSource, discarded: int) -> LoadResult:
+    manifest = manifests.read_manifest(table, generation)
+    if manifest is None or manifest.state is GenerationState.DISCARDED:
+        raise LoadError(LoadCode.OVERTAKEN, f"generation {generation} was discarded")
+    current = read_pointer(table)
+    if current is None or current.generation_ms != generation:
+        if read_loading(table) != generation:
+            return _lost(table, manifest)
+        if manifest.state is GenerationState.LOADING:
+            if source.fingerprint(manifest.segment_date) != manifest.fingerprint:
+                raise LoadError(
+                    LoadCode.SOURCE, f"the segments of {manifest.segment_date} changed: run again"
+                )
+            manifest = _verified(table, manifest)
+        _remove_strays(table, manifest)
+        if not pointer.publish(table, generation):
+            current = read_pointer(table)
+            # another process that loads the same generation may have been faster
+            if current is None or current.generation_ms != generation:
+                return _lost(table, manifest)
+    if manifest.state is not GenerationState.PUBLISHED:
+        manifest = manifest.in_state(GenerationState.PUBLISHED)
+        manifests.write_manifest(table, manifest)
+    _remove_spent_tombstones(table)
+    source.drop(manifest.staged)
+    _log.info("generation published", generation_ms=generation, rows=manifest.rows_out)
+    return LoadResult(
+        outcome=LoadOutcome.PUBLISHED,
+        segment_date=manifest.segment_date,
+        generation_ms=generation,
+        attempt=manifest.attempt,
+        rows_in=manifest.rows_in,
+        rows_erased=manifest.rows_erased,
+        rows_out=manifest.rows_out,
+        written=manifest.written,
+        unchanged=manifest.unchanged,
+        tombstoned=manifest.tombstoned,
+        discarded=discarded,
+        dead_lettered=manifest.dead_lettered,
+        checksum=manifest.checksum,
+        seconds=(datetime.now(UTC) - manifest.started_at).total_seconds(),
+    )
+
+
+def _verified(table: Table, manifest: GenerationManifest) -> GenerationManifest:
+    """Adds the shards up.
+
+    Raises:
+        LoadError: ``INCOMPLETE``: a shard is missing; ``NOT_VERIFIED``: the counts do not add up.
+    """
+    shards = manifests.read_shards(table, manifest.generation_ms)
+    missing = set(range(manifest.shards)) - {each.shard for each in shards}
+    if missing:
+        raise LoadError(LoadCode.INCOMPLETE, f"shards {sorted(missing)} are not loaded")
+    rows_in = sum(each.rows_in for each in shards)
+    rows_out = sum(each.written + each.unchanged for each in shards)
+    dead = sum(each.dead_lettered for each in shards)
+    if not manifest.rows_in == rows_in == rows_out + dead:
+        raise LoadError(
+            LoadCode.NOT_VERIFIED,
+            f"generation {manifest.generation_ms} does not add up",
+            {"staged": manifest.rows_in, "read": rows_in, "in Bigtable": rows_out, "dead letters": dead},
+        )
+    if rows_out == 0:
+        raise LoadError(LoadCode.EMPTY_PARTITION, f"no valid segments of {manifest.segment_date}")
+    verified = manifest.in_state(
+        GenerationState.VERIFIED,
+        rows_out=rows_out,
+        written=sum(each.written for each in shards),
+        unchanged=sum(each.unchanged for each in shards),
+        tombstoned=sum(each.tombstoned for each in shards),
+        dead_lettered=dead,
+        checksum=hexadecimal(sum(int(each.checksum, 16) for each in shards)),
+    )
+    manifests.write_manifest(table, verified)
+    return verified
+
+
+def _remove_strays(table: Table, manifest: GenerationManifest) -> None:
+    """Removes cells between the published generation and this one, which would show where this one is silent.
+
+    Usually there are none: only the last requests of a load that was overtaken add some.
+    """
+    first = 0 if manifest.baseline_ms is None else manifest.baseline_ms + 1
+    last = manifest.generation_ms - 1
+    for _ in range(_ROUNDS):
+        found = _delete(table, scan.written_between(table, first, last), first, last)
+        if not found:
+            return
+    raise LoadError(LoadCode.NOT_VERIFIED, "another load keeps writing", {"accounts": found})
+
+
+def _delete(table: Table, found: Iterator[list[bytes]], first: int | None, last: int) -> int:
+    def entries() -> Iterator[Entries]:
+        for keys in found:
+            array = pa.array(keys, pa.binary())
+            yield Entries(array, mutations.delete_offers(array, first, last))
+
+    return RowWriter(table).write(entries()).acknowledged
+
+
+def _remove_spent_tombstones(table: Table) -> None:
+    """Removes what is left of accounts that were gone already in the oldest generation one can go to."""
+    kept = manifests.retained(manifests.read_manifests(table))
+    oldest = kept[0].generation_ms
+    _delete(table, scan.removed_by(table, oldest), None, oldest)
+
+
+def _lost(table: Table, manifest: GenerationManifest) -> LoadResult:
+    """Another load or a rollback came in between: leaves nothing behind."""
+    abandon(table, manifest.generation_ms)
+    current = read_pointer(table)
+    if current is not None and current.generation_ms > manifest.generation_ms:
+        return superseded(manifest.segment_date, current)
+    raise LoadError(LoadCode.OVERTAKEN, "another load or a rollback came in between")

@@ -1,0 +1,5 @@
+"""Erases an account everywhere, on a deletion request, and proves it."""
+
+from loaders.erasure.erase import EraseError, Erasure, erase
+
+__all__ = ["EraseError", "Erasure", "erase"]

@@ -1,0 +1,47 @@
+"""A published ``offer_segments`` in BigQuery, filled by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date
+from typing import Any
+
+from google.cloud import bigquery
+
+from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from segue.settings import Settings
+
+OFFER = """struct<offer_id string, rule_id string, rule_version int64, priority int64, score float64,
+    reason_code string, experiment_id string, variant string, is_control bool, content_id string,
+    content_version int64, valid_until_at timestamp>"""
+
+
+def create_mart(settings: Settings) -> None:
+    """The empty mart."""
+    client = bigquery_client(settings)
+    ensure_dataset(client, settings, settings.marts_dataset)
+    run(
+        client,
+        f"""create table `{settings.project_id}.marts.offer_segments` (
+            segment_date date, account_id string, market string, offers array<{OFFER}>,
+            suppressed_reason string, valid_until_at timestamp
+        ) partition by segment_date cluster by account_id""",
+        settings=settings,
+    )
+
+
+def publish(settings: Settings, day: date, *rows: dict[str, Any]) -> None:
+    """Puts rows into the published mart as a load job."""
+    client = bigquery_client(settings)
+    table_id = f"{settings.project_id}.marts.offer_segments"
+    lines = "\n".join(json.dumps(row | {"segment_date": day}, default=str) for row in rows)
+    client.load_table_from_file(
+        io.BytesIO(lines.encode()),
+        table_id,
+        job_config=bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            schema=client.get_table(table_id).schema,
+        ),
+    ).result(timeout=30)
