@@ -1,7 +1,7 @@
 """Directus, self-hosted: one collection with translations, over its REST API.
 
-Two kinds of requests: a listing of all ids with the times of their last change, in one answer, so that nothing
-slips between two pages while editors work; then the changed items, by id. What is not in the listing is gone.
+Two kinds of requests: a listing of all ids with the times of their last change, in one answer, so that
+nothing slips between two pages while editors work; then the changed items, by id. What is not listed is gone.
 https://directus.io/docs/api/items
 """
 
@@ -24,17 +24,10 @@ PUBLISHED = "published"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LISTED = "id,date_created,date_updated,translations.languages_code,translations.date_updated"
 _SYSTEM_FIELDS = frozenset(
-    [
-        "id",
-        "status",
-        "sort",
-        "user_created",
-        "user_updated",
-        "date_created",
-        "date_updated",
-        "translations",
-        "languages_code",
-    ]
+    {
+        *("id", "status", "sort", "translations", "languages_code"),
+        *("user_created", "user_updated", "date_created", "date_updated"),
+    }
 )
 _TIMEOUT_SECONDS = 30
 
@@ -122,7 +115,7 @@ class DirectusSource:
         count = body.get("meta", {}).get("filter_count")
         if count != len(items):
             raise ContentError(
-                f"directus: the listing has {len(items)} of {count} items: QUERY_LIMIT_MAX of the server is too low"
+                f"directus: the listing has {len(items)} of {count} items: raise the server's QUERY_LIMIT_MAX"
             )
         return items
 
@@ -137,7 +130,7 @@ class DirectusSource:
         )
 
     def _answer(self, query: Mapping[str, str], what: str) -> Any:
-        """The answer's JSON object; every other answer is an error that says whether asking again can help."""
+        """The answer's JSON object; any other answer is an error that tells whether asking again can help."""
         try:
             response = self._client.get(self.origin, params=dict(query))
         except httpx.TransportError as error:

@@ -17,7 +17,7 @@ import structlog
 from filelock import FileLock
 
 from loaders.cms.contract import Changes, ContentError, ContentSource, CursorExpiredError
-from loaders.cms.rows import Plan, plan_rows
+from loaders.cms.rows import Plan, plan_rows, unexplained
 from loaders.cms.state import TABLE, Landing, Pending, PullState
 from segue.settings import Settings
 
@@ -96,9 +96,13 @@ def _changes(source: ContentSource, state: PullState) -> tuple[Changes, bool]:
     cursor = state.cursor if state.origin == source.origin else None
     if cursor is not None:
         try:
-            return source.pull(cursor), False
+            changes = source.pull(cursor)
         except CursorExpiredError as error:
             log.warning("the cursor is not accepted any more: pulling everything", reason=str(error))
+        else:
+            if not unexplained(state.known, changes):
+                return changes, False
+            log.warning("entries appeared without having changed: pulling everything", source=source.name)
     return source.pull(None), True
 
 

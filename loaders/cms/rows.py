@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from loaders.cms.contract import Changes, Entry
+from loaders.cms.contract import Changes, Entry, EntryLocale
 
 Row = dict[str, Any]
 """A row of ``content_entries`` without ``ingested_at``, as JSON knows it."""
@@ -47,7 +47,7 @@ class Plan:
 
 
 def plan_rows(source: str, known: Known, changes: Changes) -> Plan:
-    """Compare changes with what is known: a row for every version that is new and for everything that is gone.
+    """Compare changes with what is known: a row for every new version and for everything that is gone.
 
     What is known already gives no row, so a pull that looks back, or starts again, lands nothing twice.
     """
@@ -82,6 +82,14 @@ def plan_rows(source: str, known: Known, changes: Changes) -> Plan:
         for entry_id, locale in sorted(gone):
             bury(entry_id, locale, after[entry_id].pop(locale))
     return Plan(rows, {entry_id: locales for entry_id, locales in after.items() if locales})
+
+
+def unexplained(known: Known, changes: Changes) -> frozenset[EntryLocale]:
+    """What exists, is not known, and did not change: a token that gained a right, or a restored backup."""
+    if changes.present is None:
+        return frozenset()
+    seen = {(entry_id, locale) for entry_id, locales in known.items() for locale in locales}
+    return changes.present - seen - {(entry.entry_id, entry.locale) for entry in changes.upserts}
 
 
 def _row(source: str, entry: Entry) -> Row:

@@ -1,7 +1,7 @@
 """What a source's pulls have reached: cursor, known versions, and the landing file that is being written.
 
-The state lies beside the landing files it speaks of (``<landing>/_cursors/content_entries/<source>.json``), so
-that a pull needs no warehouse and both can only be lost together. It is replaced as a whole.
+The state lies beside the landing files it speaks of, in ``<landing>/_cursors/content_entries/<source>.json``:
+a pull needs no warehouse, and both can only be lost together. It is replaced as a whole.
 """
 
 from __future__ import annotations
