@@ -54,8 +54,10 @@ class Space:
         """Sync tokens of earlier changes are not accepted."""
         self._revisions: dict[str, int] = {}
         self._changes: list[str] = []
-        self._pages: dict[str, tuple[list[dict[str, Any]], str]] = {}
+        self._pages: dict[str, tuple[list[dict[str, Any]], str, int]] = {}
         self._answers: list[tuple[str, Answer]] = []
+        self.broken_after_page: int | None = None
+        """Pages of a sync beyond this one are cut off."""
 
     # What editors do
 
@@ -110,7 +112,9 @@ class Space:
                 del self._answers[index]
                 return answer
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return error(401, "AccessTokenInvalid", "The access token you sent could not be found or is invalid.")
+            return error(
+                401, "AccessTokenInvalid", "The access token you sent could not be found or is invalid."
+            )
         prefix = f"/spaces/{SPACE}/environments/master/"
         if not request.path.startswith(prefix):
             return error(404, "NotFound", "The resource could not be found.")
@@ -125,11 +129,13 @@ class Space:
 
     def _sync(self, query: Mapping[str, str]) -> Answer:
         if "sync_token" in query and len(query) > 1:
-            return error(400, "BadRequest", "When passing a sync token you can not pass any other parameters.")
+            return error(
+                400, "BadRequest", "When passing a sync token you can not pass any other parameters."
+            )
         token = query.get("sync_token")
         if token in self._pages:
-            items, end = self._pages[token]
-            return self._page(items, end)
+            items, end, number = self._pages[token]
+            return self._page(items, end, number)
         end = f"sync-{len(self._changes)}"
         if token is None:
             return self._page([*self.published.values(), _ASSET], end)
@@ -144,13 +150,15 @@ class Space:
         sys = self._sys("DeletedEntry", entry_id)
         return {"sys": sys | {"deletedAt": sys["updatedAt"]}}
 
-    def _page(self, items: list[dict[str, Any]], end: str) -> Answer:
+    def _page(self, items: list[dict[str, Any]], end: str, number: int = 1) -> Answer:
+        if self.broken_after_page is not None and number > self.broken_after_page:
+            return Answer(200, '{"sys": {"type": "Array"}, "items": [{"sys": {"ty')
         shown, rest = items[: self.page_size], items[self.page_size :]
         url = f"https://cdn.contentful.com/spaces/{SPACE}/environments/master/sync?sync_token="
         if not rest:
             return _ok({"sys": {"type": "Array"}, "items": shown, "nextSyncUrl": url + end})
         token = f"page-{len(self._pages)}"
-        self._pages[token] = (rest, end)
+        self._pages[token] = (rest, end, number + 1)
         return _ok({"sys": {"type": "Array"}, "items": shown, "nextPageUrl": url + token})
 
 
