@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import contentful  # type: ignore[import-untyped]
@@ -81,6 +82,14 @@ class ContentfulSource:
             max_rate_limit_wait=_AT_ONCE,
             application_name="segue",
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close: the SDK opens a connection for each request."""
 
     def pull(self, cursor: str | None) -> Changes:
         """The whole chain of pages since ``cursor``, of every entry only its last state.

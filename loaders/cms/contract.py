@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 
 class ContentError(RuntimeError):
@@ -23,7 +24,7 @@ class CursorExpiredError(ContentError):
 class Entry:
     """One entry in one locale, as it is in the system now.
 
-    ``content_version`` grows with every publication of the entry. ``fields`` holds the values of this locale
+    ``content_version`` grows with every publication of the entry in this locale. ``fields`` holds the values of this locale
     and those that are the same in all locales, by the names they have in the system.
     """
 
@@ -57,7 +58,13 @@ class Changes:
 
 
 class ContentSource(Protocol):
-    """One content management system."""
+    """One content management system; a context manager, which closes its connections."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     @property
     def name(self) -> str:

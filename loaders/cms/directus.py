@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -35,7 +35,7 @@ Item = Mapping[str, Any]
 
 
 class DirectusSource:
-    """The items of one collection; close it, or use it as a context manager."""
+    """The items of one collection."""
 
     name = NAME
 
@@ -58,16 +58,12 @@ class DirectusSource:
             headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS, follow_redirects=True
         )
 
-    def __enter__(self) -> DirectusSource:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
         self._client.close()
 
     def pull(self, cursor: str | None) -> Changes:
@@ -158,15 +154,16 @@ class DirectusSource:
         """
         entry_id, is_published = str(item["id"]), item["status"] == PUBLISHED
         relation = f"{self._collection}_id"
-        changed_at = _changed_at(item)
         translations: list[Item] = item["translations"] or [{"languages_code": self._default_locale}]
         for translation in translations:
+            changed_at = _changed_at({**item, "translations": [translation]})
             values = {**item, **{name: value for name, value in translation.items() if name != relation}}
             yield Entry(
                 entry_id=entry_id,
                 locale=translation["languages_code"],
                 content_type=self._collection,
-                # Directus counts no versions: the milliseconds of the last change grow with every one.
+                # Directus counts no versions: the milliseconds of the last change grow with every one. Of this
+                # locale's alone, so that the version does not fall when another translation is removed.
                 content_version=(changed_at - _EPOCH) // timedelta(milliseconds=1),
                 is_published=is_published,
                 published_at=changed_at if is_published else None,

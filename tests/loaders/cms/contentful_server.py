@@ -112,9 +112,7 @@ class Space:
                 del self._answers[index]
                 return answer
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return error(
-                401, "AccessTokenInvalid", "The access token you sent could not be found or is invalid."
-            )
+            return error(401, "AccessTokenInvalid", "The access token you sent is invalid.")
         prefix = f"/spaces/{SPACE}/environments/master/"
         if not request.path.startswith(prefix):
             return error(404, "NotFound", "The resource could not be found.")
@@ -129,9 +127,7 @@ class Space:
 
     def _sync(self, query: Mapping[str, str]) -> Answer:
         if "sync_token" in query and len(query) > 1:
-            return error(
-                400, "BadRequest", "When passing a sync token you can not pass any other parameters."
-            )
+            return error(400, "BadRequest", "A sync token takes no other parameters.")
         token = query.get("sync_token")
         if token in self._pages:
             items, end, number = self._pages[token]

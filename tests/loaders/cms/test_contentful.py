@@ -18,9 +18,7 @@ from segue.settings import Settings
 from tests.loaders.cms.contentful_server import SPACE, TOKEN, Answer, Space, error, serve
 from tests.loaders.cms.landed import current_content, landed_files, landed_rows
 
-SLOW_DOWN = (
-    '{"sys": {"type": "Error", "id": "RateLimitExceeded"}, "message": "You have exceeded the rate limit"}'
-)
+SLOW_DOWN = '{"sys": {"type": "Error", "id": "RateLimitExceeded"}, "message": "Too many requests"}'
 
 
 @pytest.fixture
@@ -190,7 +188,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_contentful_says(space: Space, set
 def test_a_wait_that_is_too_long_is_left_to_the_next_run(space: Space, settings: Settings) -> None:
     space.answer_next("/sync", Answer(429, SLOW_DOWN, {"X-Contentful-RateLimit-Reset": "3600"}))
 
-    with pytest.raises(TransientError, match=r"HTTP 429: You have exceeded the rate limit") as caught:
+    with pytest.raises(TransientError, match=r"HTTP 429: Too many requests") as caught:
         pull(settings)
 
     assert caught.value.wait_seconds == 3600
@@ -258,9 +256,7 @@ def test_entries_that_vanish_all_at_once_are_taken_for_a_mistake_until_somebody_
 def test_the_preview_api_is_refused(settings: Settings) -> None:
     preview = settings.model_copy(update={"contentful_base_url": "https://preview.contentful.com"})
 
-    with pytest.raises(
-        ContentError, match=r"preview\.contentful\.com is the Preview API, which shows drafts"
-    ):
+    with pytest.raises(ContentError, match=r"preview\.contentful\.com is the Preview API"):
         pull(preview)
 
 

@@ -53,7 +53,7 @@ def world(page_size: int = 2) -> Iterator[tuple[Space, Settings]]:
                 contentful_token=TOKEN,
                 contentful_base_url=url,
                 content_first_wait_seconds=0,
-                content_attempts=2,
+                content_attempts=30,
                 landing_files_uri=(Path(folder) / "landing").as_uri(),
                 state_dir=Path(folder) / "state",
             ),
@@ -184,7 +184,7 @@ ACTIONS = st.one_of(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(st.lists(ACTIONS, max_size=20))
-def test_whatever_happened_the_landed_content_is_the_published_content(
+def test_after_any_history_the_landed_content_is_the_published_one(
     history: list[tuple[Any, ...]],
 ) -> None:
     with world() as (space, of):
