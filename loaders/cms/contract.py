@@ -24,8 +24,8 @@ class CursorExpiredError(ContentError):
 class Entry:
     """One entry in one locale, as it is in the system now.
 
-    ``content_version`` grows with every publication of the entry in this locale. ``fields`` holds the values of this locale
-    and those that are the same in all locales, by the names they have in the system.
+    ``content_version`` grows with every publication of the entry in this locale. ``fields`` holds the values
+    of this locale and those that are the same in all locales, by the names they have in the system.
     """
 
     entry_id: str

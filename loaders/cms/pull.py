@@ -48,6 +48,13 @@ class PullResult:
         """For JSON and XCom."""
         return asdict(self)
 
+    def summary(self) -> str:
+        """One line for a person."""
+        what = f"{self.upserts} new or changed, {self.tombstones} gone" if self.file else "nothing changed"
+        where = f", in {self.file}" if self.file else ""
+        recovered = f", {self.recovered_rows} rows of an interrupted pull" if self.recovered_rows else ""
+        return f"{self.source}: {what}{recovered}{where}"
+
 
 def _now() -> datetime:
     return datetime.now(UTC)

@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import company, generations, land, local, lookup, run
+from segue.cli import company, content, generations, land, local, lookup, run
 
 app = typer.Typer(
     name="segue",
@@ -26,6 +26,7 @@ def configure() -> None:
 
 app.add_typer(local.app, name="local")
 app.command("company")(company.company)
+app.add_typer(content.app, name="content")
 app.add_typer(land.app, name="land")
 app.command("run")(run.run)
 app.command("lookup")(lookup.lookup)

@@ -59,7 +59,7 @@ def test_every_scan_of_raw_is_bounded_by_constant_arrival_days(manifest: dict[st
         for node in models(manifest).values()
         if any(parent.startswith("source.") for parent in node["depends_on"]["nodes"])
     ]
-    assert len(readers) == 14
+    assert len(readers) == 15
     for node in readers:
         assert "{{ arrived(" in node["raw_code"], node["name"]
 
