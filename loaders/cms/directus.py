@@ -162,8 +162,8 @@ class DirectusSource:
                 entry_id=entry_id,
                 locale=translation["languages_code"],
                 content_type=self._collection,
-                # Directus counts no versions: the milliseconds of the last change grow with every one. Of this
-                # locale's alone, so that the version does not fall when another translation is removed.
+                # Directus counts no versions: the milliseconds of the last change grow with every one. Those
+                # of this locale alone: a version must not fall when another translation is removed.
                 content_version=(changed_at - _EPOCH) // timedelta(milliseconds=1),
                 is_published=is_published,
                 published_at=changed_at if is_published else None,
