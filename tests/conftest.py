@@ -57,7 +57,7 @@ def _emulator_binary() -> Path:
     return binary
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A killed test run must not leave its emulator behind (Linux; elsewhere the fixture's end does it)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -96,7 +96,7 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQ
             env=os.environ | {"BQEMU_GCS_LOCAL_ROOT": str(gcs_root)},
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )  # fmt: skip
     try:
         endpoint = f"http://127.0.0.1:{rest}"

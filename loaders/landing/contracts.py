@@ -352,6 +352,27 @@ class DeletionRequest(LandingRow):
     requested_at: EventTime
 
 
+class ContentEntry(LandingRow):
+    """An entry of a content management system in one locale, or that it is gone (``is_deleted``)."""
+
+    table = "content_entries"
+    key = ("source", "entry_id", "locale", "content_version", "is_deleted")
+    rules = (NotBefore("valid_until_at", "valid_from_at"),)
+    may_be_absent = True
+
+    source: Identifier
+    entry_id: Identifier
+    locale: Annotated[str, Field(min_length=2, max_length=35, description="BCP 47")]
+    content_type: Identifier
+    content_version: Annotated[int, Field(ge=0)]
+    is_published: bool
+    published_at: EventTime | None = None
+    valid_from_at: EventTime | None = None
+    valid_until_at: EventTime | None = None
+    fields: Annotated[str, Field(description="JSON object: the entry's fields in this locale")]
+    is_deleted: bool
+
+
 CONTRACTS: dict[str, type[LandingRow]] = {
     contract.table: contract
     for contract in (
@@ -372,6 +393,7 @@ CONTRACTS: dict[str, type[LandingRow]] = {
         EngagementDay,
         Consent,
         DeletionRequest,
+        ContentEntry,
     )
 }
 

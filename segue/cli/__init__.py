@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import as_of, bench, callers, company, erase, generations, land, local, lookup, run, serve
+from segue.cli import as_of, bench, callers, company, content, erase, generations, land, local, lookup, run, serve
 
 app = typer.Typer(
     name="segue",
@@ -26,6 +26,7 @@ def configure() -> None:
 
 app.add_typer(local.app, name="local")
 app.command("company")(company.company)
+app.add_typer(content.app, name="content")
 app.add_typer(land.app, name="land")
 app.command("run")(run.run)
 app.command("as-of")(as_of.as_of)

@@ -20,13 +20,14 @@ READ_DAGS = """
 import json, sys
 import airflow.sdk, cosmos
 before = set(sys.modules)
-import daily_marts, offer_segments
+import content, daily_marts, offer_segments
 loaded = set(sys.modules) - before
 
 def described(dag):
     return {
         "timetable": type(dag.timetable).__name__,
         "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
         "tags": sorted(dag.tags),
         "params": sorted(dag.params),
         "documented": bool(dag.doc_md),
@@ -36,7 +37,7 @@ def described(dag):
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
     }
 
-dags = {dag.dag_id: described(dag) for dag in (daily_marts.dag, offer_segments.dag)}
+dags = {dag.dag_id: described(dag) for dag in (content.dag, daily_marts.dag, offer_segments.dag)}
 print("JSON" + json.dumps({"dags": dags, "loaded": sorted(loaded)}))
 """
 
@@ -47,13 +48,15 @@ HEAVY = (
     "google.cloud.bigtable",
     "pyarrow",
     "pandas",
+    "contentful",
+    "httpx",
 )
 """Modules of seconds each, which belong inside the tasks: the files are read again and again."""
 
 
 @pytest.fixture(scope="module")
 def read(world: Callable[..., Settings], parsed_project: Path) -> dict[str, Any]:
-    """Both DAG files, read the way the dag processor does."""
+    """All DAG files, read the way the dag processor does."""
     settings = world("dags")
     shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
     environment = os.environ | {
@@ -77,7 +80,7 @@ def test_reading_the_dag_files_loads_nothing_heavy(read: dict[str, Any]) -> None
     assert [module for module in read["loaded"] if module.startswith(HEAVY)] == []
 
 
-@pytest.mark.parametrize("dag_id", ["daily_marts", "offer_segments"])
+@pytest.mark.parametrize("dag_id", ["content", "daily_marts", "offer_segments"])
 def test_a_dag_tells_an_operator_whose_it_is_and_what_to_do(read: dict[str, Any], dag_id: str) -> None:
     dag = read["dags"][dag_id]
 
@@ -92,6 +95,13 @@ def test_the_daily_run_covers_a_data_interval_and_takes_a_range(read: dict[str, 
 
     assert dag["timetable"] == "CronDataIntervalTimetable"
     assert dag["params"] == ["end_date", "start_date"]
+
+
+def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any]) -> None:
+    dag = read["dags"]["content"]
+
+    assert (dag["timetable"], dag["max_active_runs"]) == ("CronTriggerTimetable", 1)
+    assert dag["tasks"] == {"configured": [], "pull": ["configured"]}
 
 
 def test_nothing_is_published_that_was_not_built_whole_and_validated(read: dict[str, Any]) -> None:
