@@ -171,7 +171,7 @@ class Content(_Part):
 
 
 class Validity(_Part):
-    """Days on which the rule is judged, both inclusive."""
+    """Days on which the offer may be shown, both inclusive; it is judged the day before."""
 
     from_date: date | None = None
     to_date: date | None = None
