@@ -8,8 +8,9 @@ to the day that is judged: ``day``, ``day - 30``, ``day + 7``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -64,8 +65,7 @@ class Predicate(BaseModel):
     @property
     def operand(self) -> Value | list[Value]:
         """What the feature is compared with."""
-        found: Value | list[Value] = _given(self, self.operator)
-        return found
+        return cast("Value | list[Value]", _given(self, self.operator))
 
     @model_validator(mode="after")
     def _is_one_form(self) -> Predicate:
@@ -108,7 +108,7 @@ def _given(predicate: Predicate, name: str) -> object:
     return getattr(predicate, attribute)
 
 
-def _refused(template: str, found: list[object] | list[str]) -> PydanticCustomError:
+def _refused(template: str, found: Sequence[object]) -> PydanticCustomError:
     listed = ", ".join(str(item) for item in found) or "none"
     return PydanticCustomError("predicate", "{message}", {"message": template.replace("{found}", listed)})
 

@@ -70,7 +70,8 @@ def load_rules(rules_dir: Path = RULES_DIR, program_file: Path = PROGRAM_FILE) -
             problems += error.problems
             continue
         if rule.id != path.stem:
-            problems.append(Problem(path.name, 1, "id", f"is {rule.id}; allowed: the file's name, {path.stem}"))
+            message = f"is {rule.id}; allowed: the file's name, {path.stem}"
+            problems.append(Problem(path.name, 1, "id", message))
         rules[rule.id] = rule
     program = None
     try:

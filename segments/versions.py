@@ -73,11 +73,8 @@ def locked(book: RuleBook, digests: Digests) -> Digests:
                 Problem(file, 1, "version", f"version {item.version} was changed; allowed: {newest + 1}")
             )
         elif item.version < newest:
-            problems.append(
-                Problem(
-                    file, 1, "version", f"{item.version} is older than {newest}; allowed: {newest}, {newest + 1}"
-                )
-            )
+            message = f"{item.version} is older than {newest}; allowed: {newest}, {newest + 1}"
+            problems.append(Problem(file, 1, "version", message))
         result[name, item.version] = digest(item)
     if problems:
         raise RuleFilesError(problems)
