@@ -63,8 +63,8 @@ def compile_statement(book: RuleBook, features: str, contents: str, days: str) -
         "first_reason": _first_reason(),
         "failed_steps": _failed_steps(),
         "max_offers": str(program.max_offers_per_account),
-        "local_holdout": f"{sql.bucket('rule.holdout_salt')} < rule.holdout_buckets",
-        "experiment_bucket": sql.bucket("rule.experiment_salt"),
+        "local_holdout": f"{sql.bucket('holdout_salt')} < holdout_buckets",
+        "experiment_bucket": sql.bucket("experiment_salt"),
     }
     statement = TEMPLATE.read_text()
     for name, part in parts.items():

@@ -1,7 +1,28 @@
 with
     -- What the rules say, but for their predicates.
     rules as (
-        select rule.*
+        select
+            rule.rule_number,
+            rule.rule_id,
+            rule.rule_version,
+            rule.offer_id,
+            rule.offer_reason,
+            rule.priority,
+            rule.exclusivity_group,
+            rule.holdout_buckets,
+            rule.holdout_salt,
+            rule.experiment_id,
+            rule.experiment_salt,
+            rule.variants,
+            rule.frequency_days,
+            rule.max_impressions,
+            rule.cool_down,
+            rule.cool_down_days,
+            rule.rule_cap,
+            rule.content_id,
+            rule.min_content_version,
+            rule.fallback_locale,
+            rule.to_date
         from
             unnest([[rule_type]][
                 [[rules]]
@@ -48,11 +69,11 @@ with
             account.is_marketing_withdrawn,
             account.account_bits,
             account.offer_exposures,
-            rule_number,
+            place as rule_number,
             outcome & 65535 as failed_bits,
             outcome >> 16 as score_points
         from outcomes as account
-        cross join unnest(account.outcomes) as outcome with offset as rule_number
+        cross join unnest(account.outcomes) as outcome with offset as place
     ),
 
     reasoned as (
@@ -98,13 +119,13 @@ with
                     null
                 ) ignore nulls
                 order by rule_number
-            ) as passed
+            ) as accepted
         from reasoned
         group by feature_date, account_id
     ),
 
     -- One row for each rule that an account passed, and one for an account that passed none.
-    candidates as (
+    passing as (
         select
             account.feature_date,
             account.account_id,
@@ -115,52 +136,69 @@ with
             account.is_marketing_withdrawn,
             account.account_bits,
             account.refused,
-            passed.score_points,
-            rule.rule_number,
-            rule.rule_id,
-            rule.rule_version,
-            rule.offer_id,
-            rule.offer_reason,
-            rule.priority,
-            rule.exclusivity_group,
-            rule.experiment_id,
-            rule.rule_cap,
-            rule.min_content_version,
-            rule.fallback_locale,
-            rule.to_date,
+            account.offer_exposures,
+            passed.rule_number as passed_number,
+            passed.score_points
+        from folded as account
+        left join unnest(account.accepted) as passed
+    ),
+
+    ruled as (
+        select passing.*, rule.*
+        from passing
+        left join rules as rule on passing.passed_number = rule.rule_number
+    ),
+
+    exposed as (
+        select
+            ruled.*,
+            exposure.impressions_7d,
+            exposure.impressions_28d,
+            exposure.last_shown_date,
+            exposure.last_clicked_date,
+            exposure.last_converted_date
+        from ruled
+        left join unnest(ruled.offer_exposures) as exposure on exposure.offer_id = ruled.offer_id
+    ),
+
+    bucketed as (
+        select
+            *,
+            [[local_holdout]] as is_locally_held_out,
+            [[experiment_bucket]] as experiment_bucket
+        from exposed
+    ),
+
+    candidates as (
+        select
+            bucketed.* except (variants, offer_exposures, content_id),
             variant.name as variant,
             coalesce(variant.is_control, false) as is_control,
-            coalesce(variant.content_id, rule.content_id) as content_id,
-            [[local_holdout]] as is_locally_held_out,
+            coalesce(variant.content_id, bucketed.content_id) as content_id,
             coalesce(
-                if(rule.frequency_days = 7, exposure.impressions_7d, exposure.impressions_28d)
-                >= rule.max_impressions,
-                false
+                if(frequency_days = 7, impressions_7d, impressions_28d) >= max_impressions, false
             ) as is_shown_enough,
             coalesce(
                 date_diff(
-                    account.feature_date,
+                    feature_date,
                     case
-                        rule.cool_down
+                        cool_down
                         when 'shown'
-                        then exposure.last_shown_date
+                        then last_shown_date
                         when 'clicked'
-                        then exposure.last_clicked_date
+                        then last_clicked_date
                         when 'converted'
-                        then exposure.last_converted_date
+                        then last_converted_date
                     end,
                     day
                 )
-                < rule.cool_down_days,
+                < cool_down_days,
                 false
             ) as is_cooling_down
-        from folded as account
-        left join unnest(account.passed) as passed
-        left join rules as rule on passed.rule_number = rule.rule_number
-        left join unnest(account.offer_exposures) as exposure on exposure.offer_id = rule.offer_id
+        from bucketed
         left join
-            unnest(rule.variants) as variant
-            on [[experiment_bucket]] between variant.first_bucket and variant.last_bucket
+            unnest(bucketed.variants) as variant
+            on bucketed.experiment_bucket between variant.first_bucket and variant.last_bucket
     ),
 
     rested as (

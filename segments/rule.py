@@ -21,7 +21,7 @@ Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alp
 Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
 Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)]
 Whole = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Days = Annotated[int, Field(ge=1, le=3_650)]
+Days = Annotated[int, Field(ge=1, le=28, description="The feature mart looks back 28 days.")]
 
 BASIS_POINTS: Final = 10_000
 """Buckets of a hash: a percentage with two decimals is a whole number of them."""

@@ -291,6 +291,44 @@ class DeletionRequest(LandingRow):
     requested_at: EventTime
 
 
+class ContentEntry(LandingRow):
+    """A version of an entry of a content system, in one locale, as the loader pulled it."""
+
+    table = "content_entries"
+    key = ("source", "entry_id", "locale", "content_version")
+    event_time = None
+    rules = (NotBefore("valid_until", "valid_from"),)
+    may_be_absent = True
+
+    source: Identifier
+    entry_id: Identifier
+    locale: Identifier
+    content_type: Identifier
+    content_version: Annotated[int, Field(ge=0)]
+    is_published: bool
+    is_deleted: bool = Field(description="The entry was taken out of the content system.")
+    published_at: EventTime | None = None
+    valid_from: EventTime | None = None
+    valid_until: EventTime | None = None
+    title: str | None = None
+    fields: str | None = Field(default=None, description="The entry's fields as JSON.")
+
+
+class Score(LandingRow):
+    """A model's score of an account; what it means is the model's business, higher is more."""
+
+    table = "scores"
+    key = ("model", "account_id", "scored_at")
+    event_time = "scored_at"
+    rules = (NotAfterArrival("scored_at"),)
+    may_be_absent = True
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    account_id: Identifier
+    score: Annotated[Decimal, Field(ge=0, le=1, max_digits=15, decimal_places=4)]
+    scored_at: EventTime
+
+
 CONTRACTS: dict[str, type[LandingRow]] = {
     contract.table: contract
     for contract in (
@@ -308,6 +346,8 @@ CONTRACTS: dict[str, type[LandingRow]] = {
         EngagementDay,
         Consent,
         DeletionRequest,
+        ContentEntry,
+        Score,
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -177,44 +178,53 @@ def books(draw: st.DrawFn, count: int) -> RuleBook:
     return RuleBook(tuple(draw(rules(number)) for number in range(count)), program)
 
 
-def _rarely(draw: st.DrawFn) -> bool:
-    return draw(st.integers(0, 9)) == 0
+def accounts(random: Random, count: int) -> list[dict[str, Any]]:
+    """Rows of fct_account_features. From a seed: so many draws would be too much for one example."""
+    return [_account(random, number) for number in range(count)]
 
 
-@st.composite
-def accounts(draw: st.DrawFn, number: int) -> dict[str, Any]:
-    """A row of fct_account_features."""
-    features = {
-        name: draw(value(name) if name in NEVER_NULL or FEATURES[name] == "flag" else _optional(value(name)))
-        for name in FEATURES
-    }
-    exposed = draw(st.lists(st.sampled_from(OFFERS), unique=True, max_size=2))
-    scored = draw(st.lists(st.sampled_from(MODELS), unique=True, max_size=2))
-    return features | {
+def _account(random: Random, number: int) -> dict[str, Any]:
+    def rarely() -> bool:
+        return random.random() < 0.06
+
+    def some_day() -> date | None:
+        return DAY + timedelta(days=random.randint(-6, 6)) if random.random() < 0.8 else None
+
+    def feature(name: str) -> Any:
+        kind = FEATURES[name]
+        if kind == "flag":
+            return random.random() < 0.5
+        if name not in NEVER_NULL and random.random() < 0.15:
+            return None
+        if kind == "text":
+            return random.choice(TEXTS[name])
+        return random.randint(0, 12) if kind == "number" else DAY + timedelta(days=random.randint(-6, 6))
+
+    return {name: feature(name) for name in FEATURES} | {
         "feature_date": DAY,
-        "account_id": f"a{number}-{draw(st.integers(0, 99))}",
-        "is_test_account": _rarely(draw),
-        "is_deletion_requested": _rarely(draw),
-        "is_marketing_withdrawn": _rarely(draw),
-        "is_personalisation_withdrawn": _rarely(draw),
+        "account_id": f"a{number}-{random.randrange(100)}",
+        "is_test_account": rarely(),
+        "is_deletion_requested": rarely(),
+        "is_marketing_withdrawn": rarely(),
+        "is_personalisation_withdrawn": rarely(),
         "offer_exposures": [
             {
                 "offer_id": offer,
-                "impressions_7d": draw(st.integers(0, 6)),
-                "impressions_28d": draw(st.integers(3, 6)),
-                "last_shown_date": DAY - timedelta(days=draw(st.integers(0, 6))),
-                "last_clicked_date": draw(_optional(dates)),
-                "last_converted_date": draw(_optional(dates)),
+                "impressions_7d": random.randint(0, 6),
+                "impressions_28d": random.randint(3, 6),
+                "last_shown_date": DAY - timedelta(days=random.randint(0, 6)),
+                "last_clicked_date": some_day(),
+                "last_converted_date": some_day(),
             }
-            for offer in exposed
+            for offer in random.sample(OFFERS, random.randint(0, 2))
         ],
         "model_scores": [
             {
                 "model": model,
-                "score_points": draw(st.sampled_from([0, 2500, 5001, 10_000])),
-                "scored_date": DAY - timedelta(days=draw(st.integers(0, 5))),
+                "score_points": random.choice([0, 2500, 5001, 10_000]),
+                "scored_date": DAY - timedelta(days=random.randint(0, 5)),
             }
-            for model in scored
+            for model in random.sample(MODELS, random.randint(0, 2))
         ],
     }
 
