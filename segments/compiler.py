@@ -140,4 +140,4 @@ def _failed_steps() -> str:
     listed = ", ".join(
         f"if((failed_bits & {1 << place}) != 0, '{step}', null)" for place, step in enumerate(PREDICATE_STEPS)
     )
-    return f"array_to_string([{listed}], ',')"
+    return f"coalesce(array_to_string([{listed}], ','), '')"

@@ -214,13 +214,16 @@ with
             end as refusal,
             if(
                 is_traced,
-                array_to_string(
-                    [
-                        if(is_locally_held_out, 'LOCAL_HOLDOUT', null),
-                        if(is_shown_enough, 'FREQUENCY_REACHED', null),
-                        if(is_cooling_down, 'COOLING_DOWN', null)
-                    ],
-                    ','
+                coalesce(
+                    array_to_string(
+                        [
+                            if(is_locally_held_out, 'LOCAL_HOLDOUT', null),
+                            if(is_shown_enough, 'FREQUENCY_REACHED', null),
+                            if(is_cooling_down, 'COOLING_DOWN', null)
+                        ],
+                        ','
+                    ),
+                    ''
                 ),
                 null
             ) as candidate_failed_steps

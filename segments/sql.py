@@ -92,7 +92,8 @@ def heuristic_points(ramps: Sequence[Ramp]) -> str:
         # Negative ways are cut off before they are divided: engines differ in how they round those.
         share = f"least({POINTS}, div({POINTS} * greatest(0, {way}), {length}))"
         parts.append(f"{ramp.weight} * coalesce({share}, 0)")
-    return f"div({' + '.join(parts)}, 100)"
+    # In a dialect that writes div() as an operator, the sum would come apart without its own parentheses.
+    return f"div(({' + '.join(parts)}), 100)"
 
 
 def _fresh_model(rule: Rule) -> str | None:

@@ -16,7 +16,7 @@ from segments.evaluator import AccountDecisions, evaluate, is_traced
 from segments.source import RuleBook
 from segue.settings import Settings
 from tests.segments.generated import DAY, accounts, books, contents
-from tests.segments.warehouse_rows import CONTENT_TYPES, FEATURE_TYPES, subquery
+from tests.segments.warehouse_rows import CONTENT_ROWS, FEATURE_ROWS, write_table
 
 RULES, ACCOUNTS, STATEMENTS = 10, 60, 6
 
@@ -31,8 +31,8 @@ def decided_by_sql(
 ) -> dict[str, dict[str, Any]]:
     statement = compile_statement(
         book,
-        subquery(FEATURE_TYPES, rows),
-        subquery(CONTENT_TYPES, entries),
+        write_table(warehouse, "marts", "features", FEATURE_ROWS, rows),
+        write_table(warehouse, "marts", "contents", CONTENT_ROWS, entries),
         f"feature_date = date '{DAY}'",
     )
     found = run(bigquery_client(warehouse), statement, settings=warehouse)
