@@ -38,7 +38,7 @@ def artifacts(book: RuleBook) -> dict[Path, str]:
     statement = compile_statement(
         book,
         '{{ ref("fct_account_features") }}',
-        '{{ ref("int_content_days") }}',
+        '{{ ref("offer_contents") }}',
         '{{ rebuilt_days("feature_date") }}',
     )
     schema = Rule.model_json_schema(by_alias=True) | {

@@ -168,7 +168,9 @@ def judge(rule: Rule, program: Program, row: Row) -> Decision:
     failed = tuple(reason for reason, fails in failures.items() if fails)
     if not failed:
         failed = _rested(rule, row)
-    return Decision(rule, failed[0] if failed else Reason.SELECTED, failed, points, _variant(rule, account_id))
+    return Decision(
+        rule, failed[0] if failed else Reason.SELECTED, failed, points, _variant(rule, account_id)
+    )
 
 
 def is_globally_held_out(program: Program, account_id: str) -> bool:

@@ -129,9 +129,7 @@ def _mark(node: yaml.Node, location: Location, lines: dict[Location, int]) -> It
             yield from _mark(value, (*location, place), lines)
 
 
-def _problem(
-    file: str, model: type[BaseModel], lines: dict[Location, int], found: dict[str, Any]
-) -> Problem:
+def _problem(file: str, model: type[BaseModel], lines: dict[Location, int], found: dict[str, Any]) -> Problem:
     location: Location = found["loc"]
     # Behind the place in the file, pydantic names the branch of a union that it tried.
     known = location

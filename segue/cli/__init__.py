@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import company, generations, land, local, lookup, run
+from segue.cli import company, generations, land, local, lookup, run, segments
 
 app = typer.Typer(
     name="segue",
@@ -30,3 +30,4 @@ app.add_typer(land.app, name="land")
 app.command("run")(run.run)
 app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")
+app.add_typer(segments.app, name="segments")

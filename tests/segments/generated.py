@@ -250,5 +250,3 @@ def contents(draw: st.DrawFn) -> list[dict[str, Any]]:
                     }
                 )
     return rows
-
-

@@ -1,4 +1,10 @@
-{{ config(partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"}) }}
+{{
+    config(
+        partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
+        partitions=rebuilt_bounds(),
+        meta={"published": "days", "restates_days": 0},
+    )
+}}
 
 with
     versions as (
