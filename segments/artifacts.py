@@ -1,4 +1,4 @@
-"""The files that are made from the rules: the dbt model, the JSON Schema for editors, the lock of versions."""
+"""The files made from the rules: the dbt model, the JSON Schema for editors, the lock of versions."""
 
 from __future__ import annotations
 

@@ -25,11 +25,13 @@ MAX_STATEMENT_BYTES: Final = 1_000_000
 """BigQuery's limit of an unresolved standard SQL query (1 MB)."""
 
 _RULE_TYPE: Final = (
-    "array<struct<rule_number int64, rule_id string, rule_version int64, offer_id string, offer_reason string, "
-    "priority int64, exclusivity_group string, holdout_buckets int64, holdout_salt string, "
+    "array<struct<rule_number int64, rule_id string, rule_version int64, offer_id string, "
+    "offer_reason string, priority int64, exclusivity_group string, holdout_buckets int64, "
+    "holdout_salt string, "
     "experiment_id string, experiment_salt string, variants array<struct<name string, first_bucket int64, "
-    "last_bucket int64, is_control bool, content_id string>>, frequency_days int64, max_impressions int64, cool_down string, "
-    "cool_down_days int64, rule_cap int64, content_id string, min_content_version int64, "
+    "last_bucket int64, is_control bool, content_id string>>, frequency_days int64, "
+    "max_impressions int64, cool_down string, cool_down_days int64, rule_cap int64, content_id string, "
+    "min_content_version int64, "
     "fallback_locale string, to_date date>>"
 )
 

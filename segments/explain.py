@@ -104,7 +104,7 @@ def _values(found: Decision, account: AccountDecisions, program: Program, row: R
                 for other in account.decisions.values()
                 if other.rule.group == rule.group
                 and other is not found
-                and other.reason not in (Reason.LOST_EXCLUSIVITY,)
+                and other.reason is not Reason.LOST_EXCLUSIVITY
                 and not other.failed
             )
             yield (
@@ -120,7 +120,8 @@ def _values(found: Decision, account: AccountDecisions, program: Program, row: R
                 control = " (control: show nothing)" if found.variant.is_control else ""
                 yield f"{rule.experiment.id}: {found.variant.name}{control}"
             if found.content is not None:
-                yield f"{found.content['entry_id']} v{found.content['content_version']} {found.content['locale']}"
+                shown = found.content
+                yield f"{shown['entry_id']} v{shown['content_version']} {shown['locale']}"
         case _:
             yield f"{rule.content.entry} in {row['locale']} or {rule.content.fallback_locale}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from google.cloud import bigquery
 
 from loaders.warehouse.client import bigquery_client, get_table, run
 from segments.compiler import compile_statement
+from segments.evaluator import content_flaw
 from segments.source import RuleBook
 from segments.steps import COMPETITION_STEPS, Reason
 from segue.settings import Settings
@@ -132,8 +133,8 @@ def plan(settings: Settings, book: RuleBook, day: date | None = None) -> Plan:
 def _compare(
     settings: Settings, client: bigquery.Client, book: RuleBook, day: date, planned: str, published: str
 ) -> Plan:
-    def rows(sql: str) -> Iterable[bigquery.Row]:
-        return run(client, sql, settings=settings)
+    def rows(sql: str) -> list[bigquery.Row]:
+        return list(run(client, sql, settings=settings))
 
     before = f"`{published}` where decision_date = date '{day}'"
     totals = next(
@@ -244,10 +245,6 @@ def _content_flaws(
     settings: Settings, client: bigquery.Client, book: RuleBook, day: date
 ) -> Iterable[ContentFlaw]:
     """Entries without a text in the fallback locale: accounts of other languages get nothing either."""
-    from datetime import UTC, datetime, time, timedelta
-
-    from segments.evaluator import content_flaw
-
     known = {(row["entry_id"], row["locale"]): row for row in known_contents(settings, client, day)}
     shown_from = datetime.combine(day + timedelta(days=1), time(), UTC)
     for rule in book.active:

@@ -13,4 +13,4 @@ __all__ = ["MartSuite", "all_suites"]
 
 def all_suites(window: AuditWindow) -> list[MartSuite]:
     """The suites of every validated model, for the partitions of ``window``."""
-    return [*subscriber_suites(window), *conversion_suites(), *segment_suites()]
+    return [*subscriber_suites(window), *conversion_suites(), *segment_suites(window)]
