@@ -23,7 +23,7 @@ MIN_SEGMENT = 100
 
 
 def holdout_bounds(accounts: int, share: float) -> tuple[int, int]:
-    """The number of held-out accounts lies in this range, both inclusive, if ``share`` are held out by chance.
+    """The range of held-out accounts, both inclusive, if each is held out with probability ``share``.
 
     The central binomial interval at ``HOLDOUT_CONFIDENCE``.
     """
@@ -74,7 +74,8 @@ def size_expectations(
     yesterday = window.start_date - timedelta(days=1)
     published = run(
         client,
-        f"select offer.rule_id, count(*) as accounts from `{table}` as segment, unnest(segment.offers) as offer "
+        f"select offer.rule_id, count(*) as accounts "
+        f"from `{table}` as segment, unnest(segment.offers) as offer "
         f"where segment.segment_date = date '{yesterday}' group by 1",
         settings=settings,
     )
