@@ -135,7 +135,7 @@ def _run_checkpoint(
         expectations = list(suite.expectations)
         if suite.measured is not None:
             expectations += suite.measured(client, settings, window)
-        if suite.watch_row_count:
+        if suite.watch_row_count and suite.day_column:
             drift = row_count_expectation(client, settings, suite, window.end_date)
             if drift is not None:
                 definitions.append(_day_definition(context, source, suite, window, [drift]))
@@ -143,8 +143,9 @@ def _run_checkpoint(
         keys[suite.model] = suite.key
     outcomes: list[ExpectationOutcome] = []
     pages: list[Any] = []
-    # Without a time, Great Expectations reads the name as one: "…-12-31" as the UTC offset of 31 hours.
-    run_id = RunIdentifier(run_name=f"{window.start_date}..{window.end_date}", run_time=datetime.now(UTC))
+    # Great Expectations reads a name as a time where it can: "…-31" at its end as a UTC offset of 31 hours.
+    run_name = f"{window.start_date} to {window.end_date}"
+    run_id = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
     for definition in definitions:
         model = definition.name.split(":")[0]
         results = _check(context, definition, {"result_format": "BOOLEAN_ONLY"}, run_id)
@@ -175,8 +176,7 @@ def _definition(
     context: Any, source: Any, suite: MartSuite, window: AuditWindow, expectations: list[Any]
 ) -> gx.ValidationDefinition:
     """The suite over all partitions of the run."""
-    days = window.days(suite.day_column, suite.restates_days)
-    query = f"select * from {window.table(suite.model)} where {days}"
+    query = f"select * from {window.table(suite.model)} where {suite.filter(window)}"
     return _bind(context, source, suite.model, query, expectations)
 
 

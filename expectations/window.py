@@ -23,3 +23,8 @@ class AuditWindow:
         """The constant partition filter of the window."""
         first = self.start_date - timedelta(days=restates_days)
         return f"{column} between date '{first}' and date '{self.end_date}'"
+
+    def day_before(self, column: str) -> str:
+        """The constant partition filter of the days that the window's days are compared with."""
+        first, last = self.start_date - timedelta(days=1), self.end_date - timedelta(days=1)
+        return f"{column} between date '{first}' and date '{last}'"

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     marts_dataset: str = "marts"
     ops_dataset: str = "ops"
     audit_dataset_prefix: str = "audit"
+    as_of_dataset_prefix: str = "as_of"
     bigquery_deadline_seconds: float = Field(
         default=600, description="A BigQuery job that takes longer is given up."
     )

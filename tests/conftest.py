@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import pytest
 
+from loaders.warehouse.build import parse
 from local.services.bigquery import import_spatial_extension
 from segue.settings import PROJECT_ROOT, Settings
 
@@ -105,6 +106,12 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQ
         # SIGTERM waits for a running query, and nothing here is worth keeping.
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dbt project's manifest, parsed once and without credentials."""
+    return parse(Settings(_env_file=None, state_dir=tmp_path_factory.mktemp("parsed")))
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,21 @@ from loaders.warehouse.client import read_table
 from segue.settings import Settings
 
 MARTS = {
+    "dim_account": None,
+    "dim_date": None,
+    "dim_plan": None,
     "fct_subscription_daily": "snapshot_date",
+    "fct_subscription_event": "event_date",
     "fct_subscriber_daily": "snapshot_date",
     "agg_subscribers_daily": "snapshot_date",
+    "agg_mrr_movements_daily": "snapshot_date",
+    "agg_trial_outcomes": "trial_start_date",
+    "agg_retention_cohorts": "activity_month",
     "fct_offer_journey": "journey_date",
     "agg_conversions_daily": "journey_date",
     "offer_segments": "segment_date",
 }
-"""Every published mart with its partition column."""
+"""Every published mart with its partition column, none where it is published whole."""
 
 
 def mart_rows(settings: Settings, mart: str) -> list[dict[str, Any]]:
@@ -31,7 +38,7 @@ def fingerprints(settings: Settings) -> dict[tuple[str, str], tuple[int, str]]:
     days: dict[tuple[str, str], list[str]] = {}
     for mart, day_column in MARTS.items():
         for row in mart_rows(settings, mart):
-            key = (mart, str(row[day_column]))
+            key = (mart, str(row[day_column]) if day_column else "")
             days.setdefault(key, []).append(json.dumps(row, default=str, sort_keys=True))
     return {
         key: (len(rows), hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -22,8 +24,16 @@ LONG_BEFORE = date(2024, 1, 1)
 
 
 @pytest.fixture
-def settings(world: Callable[..., Settings]) -> Settings:
-    return world("run")
+def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
+    settings = world("run")
+    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+    return settings
+
+
+def landed(settings: Settings, start: date, end: date) -> tuple[date, date, date]:
+    """First and last day that the run builds, and the last arrival that it knows."""
+    window = land(settings, start, end)
+    return window.start_date, window.end_date, window.as_of_date
 
 
 def deliver(settings: Settings, *days: date) -> None:
@@ -39,20 +49,20 @@ def deliver(settings: Settings, *days: date) -> None:
 def test_a_range_is_built_as_asked(settings: Settings) -> None:
     deliver(settings, FIRST, SECOND, THIRD)
 
-    assert land(settings, FIRST, SECOND) == RunWindow(FIRST, SECOND, as_of_date=SECOND)
+    assert landed(settings, FIRST, SECOND) == (FIRST, SECOND, SECOND)
 
 
 def test_days_before_the_first_arrival_are_built_from_it(settings: Settings) -> None:
     deliver(settings, FIRST, SECOND)
 
-    assert land(settings, LONG_BEFORE, FIRST) == RunWindow(LONG_BEFORE, FIRST, as_of_date=FIRST)
+    assert landed(settings, LONG_BEFORE, FIRST) == (LONG_BEFORE, FIRST, FIRST)
 
 
 def test_a_range_that_ends_before_the_first_arrival_knows_it(settings: Settings) -> None:
     deliver(settings, FIRST)
     year_end = date(2024, 12, 31)
 
-    assert land(settings, LONG_BEFORE, year_end) == RunWindow(LONG_BEFORE, year_end, as_of_date=FIRST)
+    assert landed(settings, LONG_BEFORE, year_end) == (LONG_BEFORE, year_end, FIRST)
 
 
 def test_after_the_first_arrival_no_day_may_be_missing(settings: Settings) -> None:
@@ -65,3 +75,17 @@ def test_after_the_first_arrival_no_day_may_be_missing(settings: Settings) -> No
 def test_without_any_arrival_the_first_day_asked_is_missing(settings: Settings) -> None:
     with pytest.raises(LandingError, match="2024-01-01: no file has arrived"):
         land(settings, LONG_BEFORE, FIRST)
+
+
+def test_a_first_run_builds_all_of_the_history(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND)
+
+    history = land(settings, FIRST, SECOND).history
+    assert (history.events_from_date, history.versions_from_date) == (FIRST, FIRST)
+
+
+def test_a_window_survives_the_way_through_xcom(settings: Settings) -> None:
+    deliver(settings, FIRST)
+    window = land(settings, FIRST, FIRST)
+
+    assert RunWindow.from_dict(json.loads(json.dumps(window.to_dict()))) == window

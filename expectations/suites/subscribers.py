@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from expectations.suites.movements import END_REASONS, MOVEMENTS
 from expectations.suites.suite import MartSuite, at_least, between, no_rows, not_null, one_of, unique_key
 from expectations.window import AuditWindow
 
@@ -83,9 +84,18 @@ def _subscriber_daily(window: AuditWindow) -> MartSuite:
             *not_null("is_payer", "is_member", "mrr_usd_amount", "subscription_count"),
             at_least("mrr_usd_amount", 0),
             at_least("subscription_count", 0),
+            one_of("movement", tuple(name for name in MOVEMENTS if name != "fx")),
+            one_of("churn_reason", END_REASONS),
             no_rows(
-                "select snapshot_date, account_id from {batch} where not is_payer and not is_member",
-                "a subscriber is a payer or a plan member",
+                "select snapshot_date, account_id from {batch} "
+                "where is_subscriber <> (is_payer or is_member) "
+                "or (not is_subscriber and movement <> 'churn')",
+                "a subscriber is a payer or a plan member, and who is neither has churned on the day",
+            ),
+            no_rows(
+                "select snapshot_date, account_id, movement, churn_reason from {batch} "
+                "where (movement = 'churn') <> (churn_reason is not null)",
+                "a churn has a reason, and nothing else has",
             ),
             no_rows(
                 _mrr_differences(window, "fct_subscriber_daily", "mrr_usd_amount"),
@@ -105,6 +115,17 @@ def _subscribers_daily(window: AuditWindow) -> MartSuite:
             *not_null("active_subscriptions", "mrr_amount", "mrr_usd_amount"),
             at_least("active_subscriptions", 0),
             at_least("mrr_usd_amount", 0),
+            no_rows(
+                "select * from {batch} where active_subscriptions "
+                "<> opening_subscriptions + starts - ends + moves_in - moves_out",
+                "active subscriptions are those before, plus starts and moves in, less ends and moves out",
+            ),
+            no_rows(
+                "select * from {batch} "
+                "where active_subscriptions <> paid_subscriptions + trial_subscriptions "
+                "or payers > active_subscriptions",
+                "an active subscription is paid or in trial, and has one payer",
+            ),
             no_rows(
                 _mrr_differences(window, "agg_subscribers_daily", "mrr_usd_amount"),
                 "MRR identity: the aggregate's MRR is the subscriptions' MRR, to the cent, every day",

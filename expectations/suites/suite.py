@@ -27,16 +27,21 @@ class MartSuite:
     """Expectations on one model.
 
     ``key`` are the columns that find an offending row again; they are reported with every failure.
-    ``day_column`` is the partition column, ``restates_days`` how far before the run's first day it reaches.
+    ``day_column`` is the partition column (none: the model is published whole), ``restates_days`` how far
+    before the run's first day it reaches.
     """
 
     model: str
     key: tuple[str, ...]
-    day_column: str
+    day_column: str | None
     expectations: tuple[gxe.Expectation, ...]
     restates_days: int = 0
     watch_row_count: bool = True
     measured: Measured | None = None
+
+    def filter(self, window: AuditWindow) -> str:
+        """The constant partition filter of what the run built."""
+        return window.days(self.day_column, self.restates_days) if self.day_column else "true"
 
 
 def unique_key(*columns: str) -> gxe.Expectation:

@@ -71,11 +71,12 @@ def build(
     *,
     history: HistoryWindow | None = None,
     audit_dataset: str | None = None,
+    data_tests: bool = True,
 ) -> None:
     """Build and test every model (or ``select``) for [start_date, end_date] in the run's audit dataset.
 
     Of the subscription history what ``history`` names is built, everything without it. ``audit_dataset``
-    builds in another dataset than the run's.
+    builds in another dataset than the run's; ``data_tests`` says whether the rows are tested as well.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
@@ -85,6 +86,8 @@ def build(
         variables["audit_dataset"] = audit_dataset
     target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
     command = ["build", "--exclude-resource-type", "unit_test"]
+    if not data_tests:
+        command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
     _invoke(settings, command, target, variables)

@@ -45,7 +45,8 @@ def record_restatements(
     )
     return (
         f"insert into `{ops_table(settings, 'restatements')}` "
-        "(run_date, publication_id, mart, partition_date, measure, value_before, value_after, `change`, as_of_date, restated_at)\n"
+        "(run_date, publication_id, mart, partition_date, measure, value_before, value_after, `change`, "
+        "as_of_date, restated_at)\n"
         f"with was as ({totals(published)}),\n"
         f"now as ({totals(audited)}),\n"
         f"compared as ({lines})\n"

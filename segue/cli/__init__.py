@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import company, generations, land, local, lookup, run, segments
+from segue.cli import as_of, company, generations, land, local, lookup, run, segments
 
 app = typer.Typer(
     name="segue",
@@ -28,6 +28,7 @@ app.add_typer(local.app, name="local")
 app.command("company")(company.company)
 app.add_typer(land.app, name="land")
 app.command("run")(run.run)
+app.command("as-of")(as_of.as_of)
 app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")
 app.add_typer(segments.app, name="segments")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loaders.warehouse.build import parse
 from segue.settings import PROJECT_ROOT, Settings
 
 # Runs in a process of its own: importing Airflow decides its home folder for the whole process.
@@ -51,10 +52,10 @@ HEAVY = (
 
 
 @pytest.fixture(scope="module")
-def read(world: Callable[..., Settings]) -> dict[str, Any]:
+def read(world: Callable[..., Settings], parsed_project: Path) -> dict[str, Any]:
     """Both DAG files, read the way the dag processor does."""
     settings = world("dags")
-    parse(settings)
+    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
     environment = os.environ | {
         "AIRFLOW_HOME": str(settings.state_dir / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -101,14 +102,18 @@ def test_nothing_is_published_that_was_not_built_whole_and_validated(read: dict[
     assert tasks["build.dbt_producer_watcher"] == ["land"]
 
 
-def test_every_published_mart_has_a_task(read: dict[str, Any]) -> None:
+def test_every_mart_published_by_day_has_a_task(read: dict[str, Any]) -> None:
     tasks = read["dags"]["daily_marts"]["tasks"]
 
     assert sorted(task for task in tasks if task.endswith("_run")) == [
         "build.agg_conversions_daily_run",
+        "build.agg_mrr_movements_daily_run",
+        "build.agg_retention_cohorts_run",
         "build.agg_subscribers_daily_run",
+        "build.agg_trial_outcomes_run",
         "build.fct_offer_journey_run",
         "build.fct_subscriber_daily_run",
         "build.fct_subscription_daily_run",
+        "build.fct_subscription_event_run",
         "build.offer_segments_run",
     ]

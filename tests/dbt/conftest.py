@@ -57,9 +57,17 @@ class Warehouse:
         names = ", ".join(f"`{column}`" for column in columns)
         self.query(f"insert into {self.settings.raw_dataset}.{table} ({names}) values {values}")
 
-    def build(self, start: str, end: str, as_of: str | None = None, select: list[str] | None = None) -> str:
+    def build(
+        self,
+        start: str,
+        end: str,
+        as_of: str | None = None,
+        select: list[str] | None = None,
+        *,
+        data_tests: bool = False,
+    ) -> str:
         """Build [start, end] and return the name of the audit dataset."""
-        build(self.settings, day(start), day(end), day(as_of or end), select)
+        build(self.settings, day(start), day(end), day(as_of or end), select, data_tests=data_tests)
         return self.settings.audit_dataset(day(end))
 
     def rows(self, table: str, columns: str, order_by: str, where: str = "true") -> list[tuple[Any, ...]]:
@@ -153,3 +161,14 @@ WarehouseFactory = Callable[[str], Warehouse]
 def new_warehouse(world: Callable[..., Settings]) -> WarehouseFactory:
     """Factory of warehouses with empty raw tables."""
     return lambda name: Warehouse(world(name, dbt_threads=2))
+
+
+@pytest.fixture(scope="session")
+def march(world: Callable[..., Settings]) -> Warehouse:
+    """1 to 5 March as one range, known on 10 March; ``test_rebuilding`` comes last and changes it."""
+    from tests.dbt.march import AS_OF, land_march
+
+    warehouse = Warehouse(world("dbt-march", dbt_threads=2))
+    land_march(warehouse)
+    warehouse.build("2026-03-01", "2026-03-05", AS_OF, data_tests=True)
+    return warehouse

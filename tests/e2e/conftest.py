@@ -101,7 +101,8 @@ def in_order(platform: local_platform.Platform) -> Settings:
     ]
     for first, last in ranges:
         window = land(settings, first, last)
-        build(settings, window.start_date, window.end_date, window.as_of_date)
-        publish(settings, window.start_date, window.end_date, window.as_of_date)
+        days = window.start_date, window.end_date, window.as_of_date
+        build(settings, *days, history=window.history)
+        publish(settings, *days, history=window.history)
         drop_audit(settings, last)
     return settings

@@ -231,13 +231,62 @@ def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
     manifest.write_text(
         """{"nodes": {
         "model.segue.b": {"resource_type": "model", "name": "b", "description": "B.", "config":
-            {"meta": {"published": true, "restates_days": 45}, "partition_by": {"field": "day"}}},
+            {"meta": {"published": "days", "restates_days": 45, "measures": ["amount"]},
+            "partition_by": {"field": "day"}}},
         "model.segue.a": {"resource_type": "model", "name": "a", "config":
-            {"meta": {"published": true}, "partition_by": {"field": "snapshot_date"}}},
+            {"meta": {"published": "days"}, "partition_by": {"field": "snapshot_date"}}},
+        "model.segue.c": {"resource_type": "model", "name": "c", "config": {"meta": {"published": "whole"}}},
         "model.segue.stg": {"resource_type": "model", "name": "stg", "config": {"meta": {}}},
         "test.segue.t": {"resource_type": "test", "name": "t"}}}"""
     )
     assert published_marts(manifest) == [
         PublishedMart("a", "snapshot_date", 0, ""),
-        PublishedMart("b", "day", 45, "B."),
+        PublishedMart("b", "day", 45, "B.", measures=("amount",)),
+        PublishedMart("c", "", 0, "", kind="whole"),
     ]
+
+
+AMOUNTS = PublishedMart("fct_amounts", "snapshot_date", 0, "Amounts.", measures=("amount",))
+
+
+def build_amounts(settings: Settings, end: date, *amounts: tuple[date, str]) -> None:
+    """The audit table of a run that ends on ``end``: a row of an amount for each pair."""
+    client = bigquery_client(settings)
+    ensure_dataset(client, settings, settings.audit_dataset(end))
+    table = f"{settings.project_id}.{settings.audit_dataset(end)}.fct_amounts"
+    rows = ", ".join(f"(date '{day}', 'x', cast('{amount}' as numeric))" for day, amount in amounts)
+    amount_field = bigquery.SchemaField("amount", "NUMERIC", description="An amount.")
+    ensure_table(client, table, schema(AMOUNTS, amount_field), partition_field="snapshot_date")
+    run(client, f"delete from `{table}` where true")
+    run(client, f"insert into `{table}` (snapshot_date, known, amount) values {rows}")
+
+
+def restatements(settings: Settings) -> list[tuple[Any, ...]]:
+    found = run(
+        bigquery_client(settings),
+        "select run_date, partition_date, measure, value_before, value_after, `change` "
+        f"from `{settings.project_id}.ops.restatements` order by partition_date, measure",
+    )
+    return [(*row.values()[:3], *(f"{value:.2f}" for value in row.values()[3:])) for row in found]
+
+
+def test_what_a_restatement_changes_is_recorded_by_day_and_measure(settings: Settings) -> None:
+    build_amounts(settings, D2, (D1, "10"), (D2, "5"))
+    publish(settings, D1, D2, D2, [AMOUNTS])
+    assert restatements(settings) == []
+
+    # Late events add a row to the first day; the second stays; the third is new and restates nothing.
+    build_amounts(settings, D3, (D1, "10"), (D1, "2.50"), (D2, "5"), (D3, "7"))
+    publish(settings, D1, D3, D3, [AMOUNTS])
+    assert restatements(settings) == [
+        (D3, D1, "amount", "10.00", "12.50", "2.50"),
+        (D3, D1, "rows", "1.00", "2.00", "1.00"),
+    ]
+
+
+def test_a_run_that_changes_nothing_restates_nothing(settings: Settings) -> None:
+    build_amounts(settings, D2, (D1, "10"), (D2, "5"))
+    publish(settings, D1, D2, D2, [AMOUNTS])
+    publish(settings, D1, D2, D2, [AMOUNTS])
+
+    assert restatements(settings) == []

@@ -1,0 +1,86 @@
+"""Expectations on what happened: events and revenue movements explain every change between two days."""
+
+from __future__ import annotations
+
+from expectations.suites.suite import MartSuite, at_least, no_rows, not_null, one_of, unique_key
+from expectations.window import AuditWindow
+
+CELL = ("market", "plan_kind", "provider", "currency")
+"""The dimensions within which everything reconciles."""
+MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn", "none", "fx")
+END_REASONS = ("voluntary", "involuntary", "admin", "other")
+ORIGINS = ("original", "synthetic_start", "synthetic_expiry", "synthetic_account_change")
+
+
+def movement_suites(window: AuditWindow) -> list[MartSuite]:
+    """Suites of ``fct_subscription_event`` and ``agg_mrr_movements_daily``."""
+    return [_subscription_events(window), _mrr_movements(window)]
+
+
+def _subscription_events(window: AuditWindow) -> MartSuite:
+    return MartSuite(
+        model="fct_subscription_event",
+        key=("event_date", "subscription_id", "provider_event_id"),
+        day_column="event_date",
+        expectations=(
+            unique_key("provider", "provider_event_id"),
+            *not_null("subscription_id", "event_type", "occurred_at", "starts", "ends"),
+            one_of("origin", ORIGINS),
+            one_of("end_reason", END_REASONS),
+            at_least("mrr_before_usd_amount", 0),
+            at_least("mrr_after_usd_amount", 0),
+            no_rows(
+                f"""with changes as (
+                    select snapshot_date as event_date, subscription_id, 1 as change
+                    from {window.table("int_subscription_days")}
+                    where {window.days("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    union all
+                    select date_add(snapshot_date, interval 1 day), subscription_id, -1
+                    from {window.table("int_subscription_days")}
+                    where {window.day_before("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    union all
+                    select event_date, subscription_id, ends - starts
+                    from {{batch}}
+                )
+                select event_date, subscription_id, sum(change) as unexplained
+                from changes group by event_date, subscription_id having sum(change) <> 0""",
+                "nothing enters or leaves the active set without an event",
+            ),
+        ),
+    )
+
+
+def _mrr_movements(window: AuditWindow) -> MartSuite:
+    cell = ", ".join(CELL)
+    return MartSuite(
+        model="agg_mrr_movements_daily",
+        key=("snapshot_date", "movement", *CELL),
+        day_column="snapshot_date",
+        expectations=(
+            unique_key("snapshot_date", "movement", "churn_reason", *CELL),
+            *not_null("movement", "market", "mrr_amount", "mrr_usd_amount"),
+            one_of("movement", MOVEMENTS),
+            one_of("churn_reason", END_REASONS),
+            at_least("accounts", 1),
+            no_rows(
+                f"""with changes as (
+                    select snapshot_date, {cell}, mrr_amount, mrr_usd_amount
+                    from {window.table("agg_subscribers_daily")}
+                    where {window.days("snapshot_date")}
+                    union all
+                    select date_add(snapshot_date, interval 1 day), {cell},
+                        cast(-mrr_cents as numeric) / 100, cast(-mrr_usd_cents as numeric) / 100
+                    from {window.table("int_subscription_days")}
+                    where {window.day_before("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    union all
+                    select snapshot_date, {cell}, -mrr_amount, -mrr_usd_amount
+                    from {{batch}}
+                )
+                select snapshot_date, {cell}, sum(mrr_amount) as unexplained,
+                    sum(mrr_usd_amount) as unexplained_usd
+                from changes group by snapshot_date, {cell}
+                having sum(mrr_amount) <> 0 or sum(mrr_usd_amount) <> 0""",
+                "MRR identity: the day before plus the movements is the day, to the cent, in every cell",
+            ),
+        ),
+    )

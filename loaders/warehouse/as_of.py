@@ -1,0 +1,36 @@
+"""The marts as they were known on an earlier day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from loaders.warehouse.build import build
+from loaders.warehouse.client import bigquery_client, ensure_dataset
+from loaders.warehouse.history import history_window
+from segue.settings import Settings
+
+
+def as_of_dataset(settings: Settings, as_of_date: date) -> str:
+    """Name of the dataset that holds the marts as known on ``as_of_date``."""
+    return f"{settings.as_of_dataset_prefix}_{as_of_date:%Y%m%d}"
+
+
+def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> str:
+    """Build the marts of [start_date, end_date] from what had arrived by ``as_of_date``; returns the dataset.
+
+    Nothing is published and nothing published is read except the subscription history, whose partitions do
+    not depend on later arrivals. With the ``as_of_date`` of a day's first run these are its first rows.
+
+    Raises:
+        BuildError: a model failed.
+        ValueError: the days end after the as-of day, when nothing was known of them.
+    """
+    if end_date > as_of_date:
+        raise ValueError(f"{end_date} had not happened on {as_of_date}: the last day is after the as-of day")
+    dataset = as_of_dataset(settings, as_of_date)
+    ensure_dataset(bigquery_client(settings), settings, dataset)
+    history = history_window(settings, as_of_date)
+    build(
+        settings, start_date, end_date, as_of_date, history=history, audit_dataset=dataset, data_tests=False
+    )
+    return dataset

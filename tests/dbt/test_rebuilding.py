@@ -1,0 +1,48 @@
+"""Days built again, alone, in another order, and over rows that are gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from loaders.warehouse.build import BuildError, unit_test
+from tests.dbt.conftest import Warehouse, day
+from tests.dbt.march import AS_OF, subscription_days
+from tests.marts import MARTS
+
+
+def test_days_built_alone_backwards_or_twice_are_the_days_of_the_range(march: Warehouse) -> None:
+    def partitions(dataset: str, on: str) -> dict[str, str]:
+        return {
+            mart: march.fingerprint(f"{dataset}.{mart}", f"{column} = '{on}'" if column else "true")
+            for mart, column in MARTS.items()
+            if mart != "agg_retention_cohorts"
+        } | {"agg_retention_cohorts": march.fingerprint(f"{dataset}.agg_retention_cohorts", "true")}
+
+    ranged = {on: partitions("audit_20260305", on) for on in ("2026-03-01", "2026-03-02", "2026-03-03")}
+    # No trial started on the second; everything else has rows.
+    assert [mart for mart, rows in ranged["2026-03-02"].items() if not rows] == ["agg_trial_outcomes"]
+    for on in ("2026-03-03", "2026-03-02"):
+        assert partitions(march.build(on, on, AS_OF), on) == ranged[on]
+    # Again, over what is there: a partition is replaced, not added to, and its neighbours stay.
+    march.build("2026-03-01", "2026-03-05", AS_OF)
+    assert {on: partitions("audit_20260305", on) for on in ranged} == ranged
+
+
+def test_a_day_that_lost_its_rows_becomes_empty(march: Warehouse) -> None:
+    march.query("delete from raw.subscription_events where subscription_id = 'brief'")
+    history = ["int_subscription_events", "int_subscription_versions", "int_subscription_periods"]
+    days = ["int_subscription_days", "fct_subscription_daily"]
+    march.build("2026-03-05", "2026-03-05", AS_OF, [*history, *days])
+    assert subscription_days(march, "brief", "state") != []
+    march.build("2026-03-01", "2026-03-05", AS_OF, days)
+    assert subscription_days(march, "brief", "state") == []
+
+
+def test_the_unit_tests_of_the_models_pass(march: Warehouse) -> None:
+    unit_test(march.settings, day("2026-03-01"), day("2026-03-05"), day(AS_OF))
+
+
+def test_a_failing_node_is_named_with_its_reason(march: Warehouse) -> None:
+    march.query("drop view audit_20260305.stg_billing__plans")
+    with pytest.raises(BuildError, match=r"model int_subscription_days: error: .*stg_billing__plans"):
+        march.build("2026-03-05", "2026-03-05", AS_OF, select=["int_subscription_days"])
