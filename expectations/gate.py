@@ -133,6 +133,8 @@ def _run_checkpoint(
     keys: dict[str, tuple[str, ...]] = {}
     for suite in all_suites(window):
         expectations = list(suite.expectations)
+        if suite.measured is not None:
+            expectations += suite.measured(client, settings, window)
         if suite.watch_row_count and suite.day_column:
             drift = row_count_expectation(client, settings, suite, window.end_date)
             if drift is not None:

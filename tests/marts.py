@@ -22,6 +22,9 @@ MARTS = {
     "agg_retention_cohorts": "activity_month",
     "fct_offer_journey": "journey_date",
     "agg_conversions_daily": "journey_date",
+    "fct_account_features": "feature_date",
+    "offer_contents": "feature_date",
+    "offer_decisions": "decision_date",
     "offer_segments": "segment_date",
 }
 """Every published mart with its partition column, none where it is published whole."""

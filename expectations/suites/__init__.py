@@ -22,5 +22,5 @@ def all_suites(window: AuditWindow) -> list[MartSuite]:
         *outcome_suites(),
         *dimension_suites(),
         *conversion_suites(),
-        *segment_suites(),
+        *segment_suites(window),
     ]

@@ -1,37 +1,97 @@
-"""Expectations on the offer segments that go online."""
+"""Expectations on the decisions about offers, and on the segments that go online."""
 
 from __future__ import annotations
 
+from expectations.segment_measures import holdout_expectations, size_expectations
 from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, unique_key
+from expectations.window import AuditWindow
+from segments.rule import Rule
+from segments.source import load_rules
 
 
-def segment_suites() -> list[MartSuite]:
-    """Suite of ``offer_segments``."""
-    return [
-        MartSuite(
-            model="offer_segments",
-            key=("segment_date", "account_id"),
-            day_column="segment_date",
-            expectations=(
-                unique_key("segment_date", "account_id"),
-                *not_null("account_id", "market", "valid_until_at"),
-                no_rows(
-                    "select segment_date, account_id, valid_until_at from {batch} "
-                    "where valid_until_at <= timestamp(date_add(segment_date, interval 1 day))",
-                    "segments are still valid when they go online, the day after",
-                ),
-                no_rows(
-                    "select segment_date, account_id, suppressed_reason from {batch} "
-                    "where (array_length(offers) > 0) = (suppressed_reason is not null)",
-                    "an account has offers or a reason for having none",
-                ),
-                no_rows(
-                    "select segment_date, account_id, count(*) as offers_of_one_id "
-                    "from {batch}, unnest(offers) as offer "
-                    "group by segment_date, account_id, offer.offer_id having count(*) > 1",
-                    "no account has one offer twice",
-                    severity=WARNING,
-                ),
+def segment_suites(window: AuditWindow) -> list[MartSuite]:
+    """Suites of ``offer_decisions`` and ``offer_segments``."""
+    rules = load_rules().active
+    return [_decisions(rules), _segments(window, rules)]
+
+
+def _decisions(rules: tuple[Rule, ...]) -> MartSuite:
+    return MartSuite(
+        model="offer_decisions",
+        key=("decision_date", "account_id"),
+        day_column="decision_date",
+        expectations=(
+            unique_key("decision_date", "account_id"),
+            *not_null("account_id", "market", "is_globally_held_out"),
+            no_rows(
+                "select decision_date, account_id, array_length(decisions) as decisions from {batch} "
+                f"where array_length(decisions) <> {len(rules)}",
+                "every account has one reason code for every active rule",
             ),
-        )
-    ]
+        ),
+        measured=holdout_expectations,
+    )
+
+
+def _segments(window: AuditWindow, rules: tuple[Rule, ...]) -> MartSuite:
+    groups = " ".join(f"when '{rule.id}' then '{rule.group}'" for rule in rules)
+    return MartSuite(
+        model="offer_segments",
+        key=("segment_date", "account_id"),
+        day_column="segment_date",
+        expectations=(
+            unique_key("segment_date", "account_id"),
+            *not_null("account_id", "market", "valid_until_at"),
+            no_rows(
+                "select segment_date, account_id, valid_until_at from {batch} "
+                "where valid_until_at <= timestamp(date_add(segment_date, interval 1 day))",
+                "segments are still valid when they go online, the day after",
+            ),
+            no_rows(
+                "select segment_date, account_id, offer.offer_id, offer.valid_until_at "
+                "from {batch}, unnest(offers) as offer "
+                "where offer.valid_until_at <= timestamp(date_add(segment_date, interval 1 day))",
+                "every offer is still valid when it goes online",
+            ),
+            no_rows(
+                "select segment_date, account_id, suppressed_reason from {batch} "
+                "where (array_length(offers) > 0) = (suppressed_reason is not null)",
+                "an account has offers or a reason for having none",
+            ),
+            no_rows(
+                f"""select segment_date, account_id, exclusivity_group, count(*) as offers
+                from (
+                    select segment_date, account_id, case offer.rule_id {groups} end as exclusivity_group
+                    from {{batch}}, unnest(offers) as offer
+                ) as grouped
+                where exclusivity_group is not null
+                group by segment_date, account_id, exclusivity_group having count(*) > 1""",
+                "no account has two offers of one exclusivity group",
+            ),
+            no_rows(
+                f"""with offered as (
+                    select segment_date, account_id, offer.offer_id, offer.content_id,
+                        offer.content_version, offer.content_locale
+                    from {{batch}}, unnest(offers) as offer
+                )
+                select segment_date, account_id, offer_id, content_id, content_locale
+                from offered
+                left join {window.table("offer_contents")} as content
+                    on content.feature_date = segment_date
+                    and content.entry_id = content_id
+                    and content.locale = content_locale
+                    and content.content_version = offered.content_version
+                    and content.is_published
+                where content.entry_id is null""",
+                "every offer shows a content entry that is published",
+            ),
+            no_rows(
+                "select segment_date, account_id, count(*) as offers_of_one_id "
+                "from {batch}, unnest(offers) as offer "
+                "group by segment_date, account_id, offer.offer_id having count(*) > 1",
+                "no account has one offer twice",
+                severity=WARNING,
+            ),
+        ),
+        measured=size_expectations,
+    )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import great_expectations.expectations as gxe
+from google.cloud import bigquery
 
 from expectations.window import AuditWindow
+from segue.settings import Settings
 
 CRITICAL = "critical"
 """A failure stops the run before anything is published."""
 WARNING = "warning"
 """A failure is recorded and shown; the run goes on."""
+
+
+Measured = Callable[[bigquery.Client, Settings, AuditWindow], list[gxe.Expectation]]
+"""Expectations whose bounds are computed from the run itself or from what was published before."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class MartSuite:
     expectations: tuple[gxe.Expectation, ...]
     restates_days: int = 0
     watch_row_count: bool = True
+    measured: Measured | None = None
 
     def filter(self, window: AuditWindow) -> str:
         """The constant partition filter of what the run built."""

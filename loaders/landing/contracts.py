@@ -373,6 +373,21 @@ class ContentEntry(LandingRow):
     is_deleted: bool
 
 
+class Score(LandingRow):
+    """A model's score of an account; what it means is the model's business, higher is more."""
+
+    table = "scores"
+    key = ("model", "account_id", "scored_at")
+    event_time = "scored_at"
+    rules = (NotAfterArrival("scored_at"),)
+    may_be_absent = True
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    account_id: Identifier
+    score: Annotated[Decimal, Field(ge=0, le=1, max_digits=15, decimal_places=4)]
+    scored_at: EventTime
+
+
 CONTRACTS: dict[str, type[LandingRow]] = {
     contract.table: contract
     for contract in (
@@ -394,6 +409,7 @@ CONTRACTS: dict[str, type[LandingRow]] = {
         Consent,
         DeletionRequest,
         ContentEntry,
+        Score,
     )
 }
 

@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from segue.cli import as_of, bench, callers, company, content, erase, generations, land, local, lookup, run, serve
+from segue.cli import as_of, bench, callers, company, content, erase, generations, land, local, lookup, run, segments, serve
 
 app = typer.Typer(
     name="segue",
@@ -36,3 +36,4 @@ app.command("serve")(serve.serve)
 app.add_typer(callers.app, name="callers")
 app.add_typer(bench.app, name="bench")
 app.command("erase")(erase.erase)
+app.add_typer(segments.app, name="segments")

@@ -30,6 +30,15 @@ def listening(account_id: str, on: str, streams: int) -> Row:
     }  # fmt: skip
 
 
+def entry(entry_id: str, version: int = 1, since: str = "2026-01-01 00:00") -> Row:
+    """A published entry of the content system, in the fallback language."""
+    return {
+        "source": "contentful", "entry_id": entry_id, "locale": "en-US", "content_type": "offer",
+        "content_version": version, "is_published": True, "is_deleted": False, "published_at": at(since),
+        "ingested_at": at(since),
+    }  # fmt: skip
+
+
 def land_march(warehouse: Warehouse) -> None:
     """Every lifecycle that the tests below look at, one subscription each."""
     warehouse.land("plans", [plan("solo", "individual", "month"), plan("home", "family", "month")])
@@ -116,6 +125,12 @@ def land_march(warehouse: Warehouse) -> None:
     ])  # fmt: skip
     warehouse.land("engagement_daily", [
         listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")
+    ])  # fmt: skip
+    warehouse.land("content_entries", [
+        entry("trial-30-days"), entry("winback-3-months"),
+        # Known a day too late for the fifth.
+        entry("winback-3-months", 2, "2026-03-06 10:00"),
+        entry("annual-switch") | {"is_published": False},
     ])  # fmt: skip
     warehouse.land("consents", [
         {"account_id": "a_silent", "purpose": "marketing", "granted": False,

@@ -46,6 +46,9 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "dim_plan": ("whole", 0),
         "fct_offer_journey": ("days", 45),
         "agg_conversions_daily": ("days", 45),
+        "fct_account_features": ("days", 0),
+        "offer_contents": ("days", 0),
+        "offer_decisions": ("days", 0),
         "offer_segments": ("days", 0),
     }
 

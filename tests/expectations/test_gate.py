@@ -10,6 +10,7 @@ import pytest
 from expectations.drift import tolerated_rows
 from loaders.warehouse.client import bigquery_client, ensure_dataset, run
 from segue.settings import Settings
+from tests.expectations.segment_tables import segment_tables
 
 DAY = date(2026, 3, 31)
 """Great Expectations reads a run's name as its time when it gets no other, and "-31" as a UTC offset."""
@@ -81,11 +82,6 @@ select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id,
 create or replace table `{audit}.agg_conversions_daily` as
 select date '2026-03-31' as journey_date, 'o1' as offer_id, 'home' as surface, 'DE' as market,
     'none' as variant, 2 as impressions, 0 as mature_impressions, 1 as reach;
-
-create or replace table `{audit}.offer_segments` as
-select date '2026-03-31' as segment_date, 'a1' as account_id, 'DE' as market,
-    [struct('o1' as offer_id, 10 as priority)] as offers, cast(null as string) as suppressed_reason,
-    timestamp '2026-04-02 00:00:00' as valid_until_at;
 """
 
 
@@ -101,7 +97,7 @@ def audit(settings: Settings) -> str:
     for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
         ensure_dataset(client, settings, dataset)
     name = f"{settings.project_id}.{settings.audit_dataset(DAY)}"
-    run(client, AUDIT_TABLES.format(audit=name))
+    run(client, AUDIT_TABLES.format(audit=name) + segment_tables(name))
     return name
 
 
@@ -119,7 +115,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
         "fct_subscription_event", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
         "dim_account", "dim_plan",
-        "fct_offer_journey", "agg_conversions_daily", "offer_segments",
+        "fct_offer_journey", "agg_conversions_daily", "offer_decisions", "offer_segments",
     }  # fmt: skip
     recorded = bigquery_client(settings).query_and_wait(
         f"select count(*) as rows_ from `{settings.project_id}.ops.validation_results` "

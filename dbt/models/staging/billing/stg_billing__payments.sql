@@ -9,7 +9,8 @@ select
     decline_code,
     refunded_payment_id,
     occurred_at,
-    ingested_at
+    ingested_at,
+    arrival_date
 from {{ source("billing", "payments") }}
 where {{ arrived(since_days=90) }}
 qualify {{ first_arrival("payment_id") }}

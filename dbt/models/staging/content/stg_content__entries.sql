@@ -10,7 +10,8 @@ select
     valid_until_at,
     `fields` as content_fields,
     is_deleted,
-    ingested_at
+    ingested_at,
+    arrival_date
 from {{ source("content", "content_entries") }}
 where {{ arrived() }}
-qualify {{ latest_arrival("source, entry_id, locale") }}
+qualify {{ latest_arrival("source, entry_id, locale, arrival_date") }}

@@ -8,7 +8,8 @@ select
     result as checkout_result,
     subscription_id,
     occurred_at,
-    ingested_at
+    ingested_at,
+    arrival_date
 from {{ source("merchandising", "checkouts") }}
 where {{ arrived(since_days=52) }}
 qualify {{ first_arrival("checkout_id") }}

@@ -8,7 +8,8 @@ select
     generation,
     content_version,
     occurred_at,
-    ingested_at
+    ingested_at,
+    arrival_date
 from {{ source("merchandising", "offer_impressions") }}
 where {{ arrived() }}
 qualify {{ first_arrival("impression_id") }}

@@ -1,0 +1,65 @@
+{{
+    config(
+        partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
+        cluster_by=["account_id"],
+    )
+}}
+
+with
+    scored as (
+        select
+            account.resolved_account_id as account_id,
+            score.model_name,
+            date(score.scored_at) as scored_date,
+            score.scored_at,
+            -- Whole ten-thousandths: a score decides an order, which must not depend on how an engine rounds.
+            cast(round(score.score * 10000) as int64) as score_points,
+            greatest(
+                date(score.scored_at),
+                if(
+                    score.arrival_date <= first_arrival.first_arrival_date,
+                    date(score.scored_at),
+                    score.arrival_date
+                )
+            ) as known_from_date
+        from {{ ref("stg_scoring__scores") }} as score
+        inner join
+            {{ ref("int_account_versions") }} as account
+            on score.account_id = account.account_id
+            and date(score.scored_at) >= account.valid_from_date
+            and date(score.scored_at) < account.valid_to_date
+        cross join {{ ref("int_first_arrival") }} as first_arrival
+    ),
+
+    score_days as (
+        select feature_date, scored.*
+        from scored
+        cross join
+            unnest(
+                generate_date_array(
+                    greatest(scored.known_from_date, {{ start_day() }}),
+                    least(date_add(scored.scored_date, interval 27 day), {{ end_day() }})
+                )
+            ) as feature_date
+    ),
+
+    newest as (
+        select *
+        from score_days
+        where true
+        qualify
+            row_number() over (
+                partition by feature_date, account_id, model_name order by scored_at desc, score_points desc
+            )
+            = 1
+    )
+
+select
+    feature_date,
+    account_id,
+    array_agg(
+        struct(model_name as model, score_points as score_points, scored_date as scored_date)
+        order by model_name
+    ) as model_scores
+from newest
+group by feature_date, account_id

@@ -1,0 +1,97 @@
+{{
+    config(
+        partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
+        cluster_by=["account_id"],
+    )
+}}
+
+with
+    touches as (
+        select account_id, offer_id, 'shown' as touch, date(occurred_at) as touch_date, arrival_date
+        from {{ ref("stg_merchandising__offer_impressions") }}
+        where occurred_at >= timestamp({{ start_day(-27) }}) and occurred_at < timestamp({{ end_day(1) }})
+        union all
+        select account_id, offer_id, 'clicked', date(occurred_at), arrival_date
+        from {{ ref("stg_merchandising__offer_clicks") }}
+        where occurred_at >= timestamp({{ start_day(-27) }}) and occurred_at < timestamp({{ end_day(1) }})
+        union all
+        select account_id, offer_id, 'converted', date(occurred_at), arrival_date
+        from {{ ref("stg_merchandising__checkouts") }}
+        where
+            occurred_at >= timestamp({{ start_day(-27) }})
+            and occurred_at < timestamp({{ end_day(1) }})
+            and checkout_result = 'completed'
+    ),
+
+    -- A touch counts from its arrival on, for the account that it belonged to, for 28 days.
+    counted as (
+        select
+            account.resolved_account_id as account_id,
+            touch.offer_id,
+            touch.touch,
+            touch.touch_date,
+            greatest(
+                touch.touch_date,
+                if(
+                    touch.arrival_date <= first_arrival.first_arrival_date,
+                    touch.touch_date,
+                    touch.arrival_date
+                )
+            ) as counts_from_date,
+            count(*) as touches
+        from touches as touch
+        inner join
+            {{ ref("int_account_versions") }} as account
+            on touch.account_id = account.account_id
+            and touch.touch_date >= account.valid_from_date
+            and touch.touch_date < account.valid_to_date
+        cross join {{ ref("int_first_arrival") }} as first_arrival
+        group by 1, 2, 3, 4, 5
+    ),
+
+    touch_days as (
+        select feature_date, counted.*
+        from counted
+        cross join
+            unnest(
+                generate_date_array(
+                    greatest(counted.counts_from_date, {{ start_day() }}),
+                    least(date_add(counted.touch_date, interval 27 day), {{ end_day() }})
+                )
+            ) as feature_date
+    ),
+
+    exposures as (
+        select
+            feature_date,
+            account_id,
+            offer_id,
+            cast(
+                sum(
+                    if(touch = 'shown' and touch_date > date_sub(feature_date, interval 7 day), touches, 0)
+                ) as int64
+            ) as impressions_7d,
+            cast(sum(if(touch = 'shown', touches, 0)) as int64) as impressions_28d,
+            max(if(touch = 'shown', touch_date, null)) as last_shown_date,
+            max(if(touch = 'clicked', touch_date, null)) as last_clicked_date,
+            max(if(touch = 'converted', touch_date, null)) as last_converted_date
+        from touch_days
+        group by feature_date, account_id, offer_id
+    )
+
+select
+    feature_date,
+    account_id,
+    array_agg(
+        struct(
+            offer_id as offer_id,
+            impressions_7d as impressions_7d,
+            impressions_28d as impressions_28d,
+            last_shown_date as last_shown_date,
+            last_clicked_date as last_clicked_date,
+            last_converted_date as last_converted_date
+        )
+        order by offer_id
+    ) as offer_exposures
+from exposures
+group by feature_date, account_id

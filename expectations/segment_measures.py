@@ -1,0 +1,105 @@
+"""Expectations on segments whose bounds are computed from the run and from what was published before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+import great_expectations.expectations as gxe
+from google.cloud import bigquery
+from scipy.stats import binom
+
+from expectations.suites.suite import WARNING, no_rows
+from expectations.window import AuditWindow
+from loaders.warehouse.client import get_table, run
+from segments.rule import BASIS_POINTS
+from segments.source import load_rules
+from segue.settings import Settings
+
+HOLDOUT_CONFIDENCE = 0.99999
+"""Of the interval for the held-out accounts: one false alarm in 100,000 days."""
+MIN_SEGMENT = 100
+"""Smaller segments change by any share without a reason."""
+
+
+def holdout_bounds(accounts: int, share: float) -> tuple[int, int]:
+    """The range of held-out accounts, both inclusive, if each is held out with probability ``share``.
+
+    The central binomial interval at ``HOLDOUT_CONFIDENCE``.
+    """
+    if share in (0, 1) or not accounts:
+        return round(accounts * share), round(accounts * share)
+    low, high = binom.interval(HOLDOUT_CONFIDENCE, accounts, share)
+    return int(low), int(high)
+
+
+def holdout_expectations(
+    client: bigquery.Client, settings: Settings, window: AuditWindow
+) -> list[gxe.Expectation]:
+    """The share of globally held-out accounts of each day lies within its binomial interval."""
+    share = load_rules().program.global_holdout.buckets / BASIS_POINTS
+    days = run(
+        client,
+        f"select decision_date, count(*) as accounts from {window.table('offer_decisions')} "
+        f"where {window.days('decision_date')} group by decision_date",
+        settings=settings,
+    )
+    bounds = [(row.decision_date, *holdout_bounds(row.accounts, share)) for row in days]
+    if not bounds:
+        return []
+    return [
+        no_rows(
+            f"""select decision_date, countif(is_globally_held_out) as held_out, count(*) as accounts
+            from {{batch}}
+            group by decision_date
+            having countif(is_globally_held_out) not between {_by_day((day, low) for day, low, _ in bounds)}
+                and {_by_day((day, high) for day, _, high in bounds)}""",
+            f"the share of held-out accounts is {share:.2%} within its binomial interval",
+        )
+    ]
+
+
+def _by_day(values: Iterable[tuple[date, int]]) -> str:
+    cases = " ".join(f"when date '{day}' then {value}" for day, value in values)
+    return f"case decision_date {cases} end"
+
+
+def size_expectations(
+    client: bigquery.Client, settings: Settings, window: AuditWindow
+) -> list[gxe.Expectation]:
+    """A warning for each rule whose segment differs from the published one of the day before the run."""
+    table = f"{settings.project_id}.{settings.marts_dataset}.offer_segments"
+    if get_table(client, table) is None:
+        return []
+    yesterday = window.start_date - timedelta(days=1)
+    published = run(
+        client,
+        f"select offer.rule_id, count(*) as accounts "
+        f"from `{table}` as segment, unnest(segment.offers) as offer "
+        f"where segment.segment_date = date '{yesterday}' group by 1",
+        settings=settings,
+    )
+    sizes = {row.rule_id: int(row.accounts) for row in published}
+    watched = {rule: size for rule, size in sizes.items() if size >= MIN_SEGMENT}
+    if not watched:
+        return []
+    drift = settings.row_count_drift
+    before = " union all ".join(
+        f"select '{rule}' as rule_id, {size} as size" for rule, size in watched.items()
+    )
+    return [
+        no_rows(
+            f"""with before as ({before}), now as (
+                select offer.rule_id, count(*) as size
+                from (select segment_date, offers from {{batch}}) as segment, unnest(segment.offers) as offer
+                where segment.segment_date = date '{window.start_date}'
+                group by 1
+            )
+            select before.rule_id, before.size as size_before, coalesce(now.size, 0) as size_now
+            from before
+            left join now on before.rule_id = now.rule_id
+            where abs(coalesce(now.size, 0) - before.size) > {drift} * before.size""",
+            f"no rule's segment changes by more than {drift:.0%} from one day to the next",
+            severity=WARNING,
+        )
+    ]

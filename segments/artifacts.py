@@ -1,0 +1,65 @@
+"""The files made from the rules: the dbt model, the JSON Schema for editors, the lock of versions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from segments.compiler import compile_statement
+from segments.rule import Rule
+from segments.source import RuleBook
+from segments.versions import LOCK_FILE, lock_text, locked, read_lock
+
+MODEL_FILE: Final = Path(__file__).parent.parent / "dbt/models/marts/segments/offer_decisions.sql"
+SCHEMA_FILE: Final = Path(__file__).parent / "rule.schema.json"
+
+_HEAD: Final = """-- fmt: off
+-- Made by `segue segments compile` from segments/rules; edit those.
+{{
+    config(
+        partition_by={"field": "decision_date", "data_type": "date", "granularity": "day"},
+        cluster_by=["account_id"],
+        partitions=rebuilt_bounds(),
+        meta={"published": "days", "restates_days": 0},
+    )
+}}
+
+"""
+
+
+def artifacts(book: RuleBook) -> dict[Path, str]:
+    """Each file with the content that belongs to ``book``.
+
+    Raises:
+        RuleFilesError: a locked version was changed.
+        StatementTooLongError: the rules do not fit into one statement.
+    """
+    statement = compile_statement(
+        book,
+        '{{ ref("fct_account_features") }}',
+        '{{ ref("offer_contents") }}',
+        '{{ rebuilt_days("feature_date") }}',
+    )
+    schema = Rule.model_json_schema(by_alias=True) | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Segment rule",
+    }
+    return {
+        MODEL_FILE: _HEAD + statement,
+        SCHEMA_FILE: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        LOCK_FILE: lock_text(locked(book, read_lock())),
+    }
+
+
+def stale(files: dict[Path, str]) -> list[Path]:
+    """The files whose content on disk is another one."""
+    return [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+
+
+def write(files: dict[Path, str]) -> list[Path]:
+    """Write what is stale, and return it."""
+    changed = stale(files)
+    for path in changed:
+        path.write_text(files[path])
+    return changed

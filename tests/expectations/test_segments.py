@@ -1,0 +1,93 @@
+"""Segments that would do harm online are not published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from segue.settings import Settings
+from tests.expectations.segment_tables import OFFER, segment_tables
+from tests.expectations.test_gate import DAY
+
+
+@pytest.fixture(scope="module")
+def settings(world: Callable[..., Settings]) -> Settings:
+    return world("segment-gate")
+
+
+@pytest.fixture(autouse=True)
+def audit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A clean day of the segment marts, made anew for each test; the other marts are not judged here."""
+    from expectations import gate
+    from expectations.suites.segments import segment_suites
+
+    monkeypatch.setattr(gate, "all_suites", segment_suites)
+    client = bigquery_client(settings)
+    for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
+        ensure_dataset(client, settings, dataset)
+    name = f"{settings.project_id}.{settings.audit_dataset(DAY)}"
+    run(client, segment_tables(name))
+    return name
+
+
+def test_a_clean_day_may_be_published(settings: Settings) -> None:
+    from expectations.gate import run_suites
+
+    result = run_suites(settings, DAY, DAY, DAY)
+
+    assert (result.failures, result.warnings) == ([], [])
+
+
+YESTERDAY = f"""
+create or replace table `{{marts}}.offer_segments` as
+select date '2026-03-30' as segment_date, format('a%d', number) as account_id,
+    [{OFFER.format(offer="annual-switch", rule="annual_switch")}] as offers
+from unnest(generate_array(1, 150)) as number;
+"""
+
+DAMAGE = f"""
+update `{{audit}}.offer_segments` set offers = array_concat(offers, [
+    {OFFER.format(offer="duo-upgrade", rule="duo_upgrade")},
+    {OFFER.format(offer="winback-3-months", rule="winback_recent").replace("04-04", "04-01")}
+]), suppressed_reason = 'NO_CONSENT' where true;
+update `{{audit}}.offer_contents` set is_published = false where entry_id = 'annual-switch';
+update `{{audit}}.offer_contents` set content_version = 3 where entry_id = 'stay-discount';
+update `{{audit}}.offer_decisions` set decisions = [1] where account_id = 'a7';
+update `{{audit}}.offer_decisions` set is_globally_held_out = true where mod(length(account_id), 2) = 0;
+"""
+
+
+def test_each_damage_is_found_and_the_critical_ones_stop_the_publication(
+    settings: Settings, audit: str
+) -> None:
+    from expectations.gate import run_suites
+
+    marts = f"{settings.project_id}.{settings.marts_dataset}"
+    run(bigquery_client(settings), YESTERDAY.format(marts=marts) + DAMAGE.format(audit=audit))
+
+    result = run_suites(settings, DAY, DAY, DAY)
+
+    assert {(found.expectation, found.unexpected_count) for found in result.failures} == {
+        ("no account has two offers of one exclusivity group", 1),
+        # Unpublished, another version, and never in the content system.
+        ("every offer shows a content entry that is published", 3),
+        ("every offer is still valid when it goes online", 1),
+        ("an account has offers or a reason for having none", 1),
+        ("every account has one reason code for every active rule", 1),
+        ("the share of held-out accounts is 2.00% within its binomial interval", 1),
+    }
+    # From 150 accounts to one.
+    assert ("no rule's segment changes by more than 50% from one day to the next", 1) in {
+        (found.expectation, found.unexpected_count) for found in result.warnings
+    }
+    run(bigquery_client(settings), f"drop table `{marts}.offer_segments`")
+
+
+def test_the_interval_for_held_out_accounts_is_the_binomial_one() -> None:
+    from expectations.segment_measures import holdout_bounds
+
+    assert holdout_bounds(10_000, 0.02) == (141, 265)
+    assert holdout_bounds(1, 0.02) == (0, 1)
+    assert holdout_bounds(500, 0) == (0, 0)
