@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -23,11 +23,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+import pyarrow as pa
 
+from loaders.bigtable.manifest import GenerationManifest
+from loaders.bigtable.rows import Refused
+from loaders.bigtable.scan import KeyRange
+from loaders.bigtable.source import Staged
 from local.services import bigtable
 from local.services.ports import LOOPBACK
 from local.services.service import StateFolder, ensure
 from segue.settings import Settings
+from serving.row_key import row_key
 from serving.service.probe import health_of
 
 IN_FLIGHT: Final = (1, 16, 64)
@@ -192,36 +198,55 @@ def _service(settings: Settings, cores: tuple[int, int] | None) -> Iterator[psut
 def _load(settings: Settings, accounts: int) -> None:
     from loaders.bigtable.load import load_generation
 
-    load_generation(settings, SEGMENT_DATE, _segments(accounts))
+    load_generation(settings, SEGMENT_DATE, _Segments(accounts))
 
 
-def _segments(accounts: int) -> Callable[[Settings, date], Iterator[Any]]:
-    """Rows as the mart has them: two offers an account, 200 bytes."""
-    import pyarrow as pa
+class _Segments:
+    """Segments as the mart has them, for every account of the benchmark: two offers, 200 bytes."""
 
-    def offer(name: str) -> dict[str, Any]:
-        return {
-            "offer_id": name, "rule_id": f"rule-{name}", "rule_version": 3, "priority": 10, "score": 0.5,
-            "reason_code": "SELECTED", "experiment_id": None, "variant": None, "is_control": False,
-            "content_id": f"content-{name}", "content_version": 2, "valid_until_at": None,
-        }  # fmt: skip
+    def __init__(self, accounts: int) -> None:
+        self._keys = [row_key(account_id(number)) for number in range(accounts)]
 
-    def read(_: Settings, __: date) -> Iterator[pa.RecordBatch]:
-        offers = [offer("winback-3-months"), offer("family-1-month")]
+    def fingerprint(self, _segment_date: date) -> str:
+        return str(len(self._keys))
+
+    def stage(self, _segment_date: date, _generation: int) -> Staged:
+        return Staged("benchmark", len(self._keys))
+
+    def is_staged(self, name: str) -> bool:
+        return name == "benchmark"
+
+    def rows(self, _name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
+        offers = [_offer("winback-3-months"), _offer("family-1-month")]
         yield pa.RecordBatch.from_pylist(
             [
                 {
-                    "account_id": account_id(number),
+                    "row_key": key.decode(),
+                    "account_id": key.decode().partition("#")[2],
                     "offers": offers,
                     "suppressed_reason": None,
                     "valid_until_at": None,
                     "market": "DE",
                 }
-                for number in range(accounts)
+                for key in self._keys
+                if accounts.first <= key < accounts.after
             ]
         )
 
-    return read
+    def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
+        if refused:
+            raise RuntimeError(f"a row of the benchmark was refused: {refused[0].reason}")
+
+    def drop(self, name: str) -> None:
+        pass
+
+
+def _offer(name: str) -> dict[str, Any]:
+    return {
+        "offer_id": name, "rule_id": f"rule-{name}", "rule_version": 3, "priority": 10, "score": 0.5,
+        "reason_code": "SELECTED", "experiment_id": None, "variant": None, "is_control": False,
+        "content_id": f"content-{name}", "content_version": 2, "valid_until_at": None,
+    }  # fmt: skip
 
 
 def account_id(number: int) -> str:

@@ -23,6 +23,7 @@ from local.company.catalogue import (
     usd_rates_micro,
 )
 from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
+from local.company.content import content_table
 from local.company.dirt import Dirt, Tables
 from local.company.lives import CODE, Life, Subscriptions, new_subscriptions
 from local.company.natural_dirt import count_currency_changes, count_natural_dirt
@@ -173,6 +174,7 @@ def _catalogue_tables(spec: CompanySpec) -> Tables:
         axis.ravel() for axis in np.meshgrid(np.arange(len(CURRENCIES)), np.arange(spec.days), indexing="ij")
     )
     return {
+        "content_entries": content_table(spec),
         "plans": pa.table(
             {
                 "plan_id": [p.plan_id for p in PLANS],

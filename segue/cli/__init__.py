@@ -7,7 +7,21 @@ import sys
 import structlog
 import typer
 
-from segue.cli import as_of, bench, callers, company, content, erase, generations, land, local, lookup, run, segments, serve
+from segue.cli import (
+    as_of,
+    bench,
+    callers,
+    company,
+    content,
+    erase,
+    generations,
+    land,
+    local,
+    lookup,
+    run,
+    segments,
+    serve,
+)
 
 app = typer.Typer(
     name="segue",

@@ -35,7 +35,7 @@ def entry(entry_id: str, version: int = 1, since: str = "2026-01-01 00:00") -> R
     return {
         "source": "contentful", "entry_id": entry_id, "locale": "en-US", "content_type": "offer",
         "content_version": version, "is_published": True, "is_deleted": False, "published_at": at(since),
-        "ingested_at": at(since),
+        "fields": "{}", "ingested_at": at(since),
     }  # fmt: skip
 
 

@@ -137,7 +137,8 @@ def _difference(key: str, wanted: list[Row], found: list[Row]) -> Iterator[str]:
         return
     for column, value in wanted[0].items():
         if found[0][column] != value:
-            yield f"  {key}: {column}: {_shown(value)} in the reference, {_shown(found[0][column])} in the SQL"
+            built = _shown(found[0][column])
+            yield f"  {key}: {column}: {_shown(value)} in the reference, {built} in the SQL"
 
 
 def _shown(value: Any) -> str:
@@ -207,7 +208,9 @@ def smaller(company: Company) -> Iterator[Company]:
             for fact in OPTIONAL:
                 # The account of an opening is what the others carry on.
                 if getattr(row, fact, None) is not None and not (fact == "account_id" and n == 0):
-                    yield replace(company, **{name: (*rows[:n], replace(row, **{fact: None}), *rows[n + 1 :])})
+                    yield replace(
+                        company, **{name: (*rows[:n], replace(row, **{fact: None}), *rows[n + 1 :])}
+                    )
 
 
 def smallest_failing(company: Company, fails: Callable[[Sequence[Company]], list[bool]]) -> Company:

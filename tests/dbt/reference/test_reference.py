@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -81,9 +81,9 @@ def build(project: CompiledProject, shared_catalogue: Catalogue) -> Build:
 
 
 @pytest.fixture(scope="module")
-def built(build: Build) -> Iterator[Built]:
+def built(build: Build) -> Built:
     """Thousands of random companies side by side in one warehouse."""
-    yield build(generated(EXAMPLES, SEED))
+    return build(generated(EXAMPLES, SEED))
 
 
 def test_the_marts_are_those_of_the_reference(

@@ -15,7 +15,8 @@ with
             ) as known_from_date,
             coalesce(
                 lead(entry.arrival_date) over (
-                    partition by entry.source, entry.entry_id, entry.locale order by entry.arrival_date
+                    partition by entry.content_source, entry.entry_id, entry.locale
+                    order by entry.arrival_date
                 ),
                 date '9999-12-31'
             ) as known_to_date
@@ -27,7 +28,7 @@ select
     feature_date,
     version.entry_id,
     version.locale,
-    version.source,
+    version.content_source as source,
     version.content_version,
     version.is_published,
     version.valid_from_at,
@@ -45,6 +46,6 @@ where not version.is_deleted
 qualify
     row_number() over (
         partition by feature_date, version.entry_id, version.locale
-        order by version.is_published desc, version.ingested_at desc, version.source
+        order by version.is_published desc, version.ingested_at desc, version.content_source
     )
     = 1
