@@ -130,7 +130,7 @@ def land_march(warehouse: Warehouse) -> None:
     warehouse.land("engagement_daily", [
         *(listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")),
         # Arrives after all the days, and corrects one that was known.
-        listening("a_free", "2026-03-02", 500) | {"ingested_at": at("2026-03-06 09:00")},
+        listening("a_free", "2026-03-02", 400) | {"ingested_at": at("2026-03-06 09:00")},
         listening("a_free", "2026-03-01", 10) | {"ingested_at": at("2026-03-06 09:00")},
     ])  # fmt: skip
     warehouse.land("content_entries", [
