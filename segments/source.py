@@ -15,6 +15,8 @@ from segments.rule import Program, Rule
 
 RULES_DIR: Final = Path(__file__).parent / "rules"
 PROGRAM_FILE: Final = Path(__file__).parent / "program.yml"
+OWN_ERRORS: Final = ("predicate", "ramp", "score", "experiment")
+"""Kinds of mistakes that the schema's own checks word in full."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[str | int, ...]
@@ -141,7 +143,7 @@ def _problem(file: str, model: type[BaseModel], lines: dict[Location, int], foun
         message = f"unknown field; allowed: {', '.join(_fields(model, location[:-1]))}"
     elif found["type"] == "missing":
         message = "is missing"
-    elif found["type"] != "predicate":
+    elif found["type"] not in OWN_ERRORS:
         message = f"{message[:1].lower()}{message[1:]}; found {found['input']!r}"
     return Problem(file, lines[known], _dotted(shown), message)
 

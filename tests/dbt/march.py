@@ -88,10 +88,14 @@ def land_march(warehouse: Warehouse) -> None:
         event("lapsed", "a_lapsed", "started", "2026-01-10 00:00", **eur("9.99")),
         event("lapsed", "a_lapsed", "expired", "2026-02-20 00:00"),
         event("family", "a_family", "started", "2026-02-01 00:00", **eur("16", plan_id="home")),
+        # Heard of two days later.
+        event("tardy", "a_tardy", "started", "2026-03-03 14:00", ingested_at=at("2026-03-05 10:00"),
+              **eur("8")),
     ])  # fmt: skip
     names = "trial midnight brief grace late moves old new upside lapsed family member free deleted silent"
     warehouse.land("accounts", [
         *(account(f"a_{name}") for name in names.split()),
+        account("a_tardy", market="NO"),
         account("a_old", merged_into="a_new", ingested_at=at("2026-03-03 05:00")),
         account("a_moves", market="JP", ingested_at=at("2026-03-02 05:00")),
         account("a_tester", is_employee=True),
@@ -124,7 +128,10 @@ def land_march(warehouse: Warehouse) -> None:
          "ingested_at": at("2026-03-03 10:05")},
     ])  # fmt: skip
     warehouse.land("engagement_daily", [
-        listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")
+        *(listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")),
+        # Arrives after all the days, and corrects one that was known.
+        listening("a_free", "2026-03-02", 400) | {"ingested_at": at("2026-03-06 09:00")},
+        listening("a_free", "2026-03-01", 10) | {"ingested_at": at("2026-03-06 09:00")},
     ])  # fmt: skip
     warehouse.land("content_entries", [
         entry("trial-30-days"), entry("winback-3-months"),

@@ -124,20 +124,3 @@ def test_conversions_add_up_over_offers(march: Warehouse) -> None:
         ("2026-03-01", "winback-3-months", 1, 0, 0, 0, "0.00", 1),
         ("2026-03-02", "trial-30-days", 1, 0, 0, 0, "0.00", 1),
     ]
-
-
-def test_segments_offer_or_say_why_not(march: Warehouse) -> None:
-    found = march.query(
-        "select account_id, offers, suppressed_reason from audit_20260305.offer_segments "
-        "where segment_date = '2026-03-05' order by account_id"
-    )
-    segments = [
-        (row["account_id"], [(o["offer_id"], o["priority"]) for o in row["offers"]], row["suppressed_reason"])
-        for row in found
-    ]
-    assert segments == [
-        ("a_deleted", [], "DELETION_REQUESTED"),
-        ("a_free", [("trial-30-days", 20)], None),
-        ("a_lapsed", [("winback-3-months", 10)], None),
-        ("a_silent", [], "NO_CONSENT"),
-    ]
