@@ -203,7 +203,7 @@ with
             max(if(is_conflict, 1, 0)) over (partition by subscription_id, known_date, occurred_at)
             = 1 as is_conflicting_opening
         from checked
-        where state is not null and not is_redundant
+        where not is_redundant
         qualify {{ decides_instant("known_date") }}
     ),
 
@@ -233,6 +233,7 @@ with
         where is_change or is_conflicting_opening
     )
 
+-- Also what is known before any state (state null): a version must show that a life has lost its periods.
 select
     known_date,
     subscription_id,
@@ -242,7 +243,7 @@ select
     event_type,
     origin,
     state,
-    state in ('trial', 'active', 'grace') as is_entitled,
+    coalesce(state in ('trial', 'active', 'grace'), false) as is_entitled,
     plan_id,
     price_amount,
     currency,
