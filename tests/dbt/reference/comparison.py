@@ -207,7 +207,9 @@ def smaller(company: Company) -> Iterator[Company]:
             for fact in OPTIONAL:
                 # The account of an opening is what the others carry on.
                 if getattr(row, fact, None) is not None and not (fact == "account_id" and n == 0):
-                    yield replace(company, **{name: (*rows[:n], replace(row, **{fact: None}), *rows[n + 1 :])})
+                    yield replace(
+                        company, **{name: (*rows[:n], replace(row, **{fact: None}), *rows[n + 1 :])}
+                    )
 
 
 def smallest_failing(company: Company, fails: Callable[[Sequence[Company]], list[bool]]) -> Company:

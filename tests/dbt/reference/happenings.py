@@ -47,7 +47,9 @@ def _life_rows(life: Life, accounts: Accounts, prices: Prices, window: Window) -
     for period in life.periods:
         if period.opening.origin != "original":
             origin, at = period.opening.origin, period.since
-            happened.append((origin, period.opening.deciding, _synthetic_id(origin, life.subscription_id, at)))
+            happened.append(
+                (origin, period.opening.deciding, _synthetic_id(origin, life.subscription_id, at))
+            )
     happened = [entry for entry in happened if begins <= entry[1].occurred_at < ends]
     # The last of an instant decides; an assumed expiry is the last.
     last = {event.occurred_at: event for _, event, _ in sorted(happened, key=lambda entry: order(entry[1]))}

@@ -116,7 +116,18 @@ CHANGED_TERMS = (
 
 PAID_DAYS = (None, None, 30, 30, 14, 7, 7, 1, 0)
 STARTED_DAYS_AGO = (None, None, None, 0, 7, 30)
-REASONS = (None, None, None, "voluntary", "payment_failure", "admin", "refund", "fraud", "other", "moved_away")
+REASONS = (
+    None,
+    None,
+    None,
+    "voluntary",
+    "payment_failure",
+    "admin",
+    "refund",
+    "fraud",
+    "other",
+    "moved_away",
+)
 AUTO_RENEW = (None, None, None, True, False, False)
 
 # Hours from an event to its arrival; a clock that runs ahead makes it arrive before it happened.
@@ -135,7 +146,15 @@ REDELIVERIES: tuple[tuple[int, dict[str, Any]] | None, ...] = (
 
 FOLLOWS: dict[str, tuple[str, ...]] = {
     "trial_started": ("trial_converted", "auto_renew_off", "expired", "trial_converted", "plan_changed"),
-    "started": ("renewed", "plan_changed", "auto_renew_off", "grace_started", "paused", "refunded", "expired"),
+    "started": (
+        "renewed",
+        "plan_changed",
+        "auto_renew_off",
+        "grace_started",
+        "paused",
+        "refunded",
+        "expired",
+    ),
     "reactivated": ("renewed", "auto_renew_off", "expired", "price_changed"),
     "trial_converted": ("renewed", "auto_renew_off", "refunded", "expired", "plan_changed"),
     "renewed": ("renewed", "auto_renew_off", "billing_retry_started", "price_changed", "expired"),
