@@ -181,7 +181,7 @@
             max(if(is_conflict, 1, 0)) over (partition by subscription_id, known_date, occurred_at)
             = 1 as is_conflicting_opening
         from checked
-        where state is not null and not is_redundant
+        where not is_redundant
         qualify {{ decides_instant("known_date") }}
     ),
 
@@ -220,7 +220,7 @@
         event_type,
         origin,
         state,
-        state in ('trial', 'active', 'grace') as is_entitled,
+        coalesce(state in ('trial', 'active', 'grace'), false) as is_entitled,
         plan_id,
         price_amount,
         currency,

@@ -4,9 +4,16 @@
 with
     versions as (
         {{ history_rows("int_subscription_versions", "known_date", checkpoint_day(), versions_from_day()) }}
+    ),
+
+    current_lives as (
+        select * except (known_date)
+        from versions
+        where true
+        qualify rank() over (partition by subscription_id order by known_date desc) = 1
     )
 
-select * except (known_date)
-from versions
-where true
-qualify rank() over (partition by subscription_id order by known_date desc) = 1
+-- Of a life that nothing has given a state yet, or no longer gives one, there is nothing to tell.
+select *
+from current_lives
+where state is not null
