@@ -23,3 +23,4 @@ with
     ),
 
     {{ subscription_lives() }}
+where state is not null
