@@ -12,6 +12,8 @@ from loaders.bigtable.errors import LoadCode, LoadError
 from serving.pointer import read_loading
 
 _CHECKED_EVERY_SECONDS: Final = 0.25
+_TIMEOUT_SECONDS: Final = 60.0
+"""As long as a request that writes: a busy server is no reason to give a load up."""
 
 
 class Claim:
@@ -25,7 +27,7 @@ class Claim:
 
     def is_held(self) -> bool:
         """Asks Bigtable now."""
-        return read_loading(self._table) == self._generation
+        return read_loading(self._table, _TIMEOUT_SECONDS) == self._generation
 
     def check(self) -> None:
         """Raises LoadError ``OVERTAKEN`` when another load or a rollback came in between."""
