@@ -117,12 +117,7 @@ def _measure(
     for turn in range(rounds):
         for in_flight in IN_FLIGHT:
             for reader in READERS:
-                before = service.cpu_times()
-                values = _run(settings, reader, in_flight, accounts, seconds, cores)
-                after = service.cpu_times()
-                if reader == "service":
-                    spent = after.user + after.system - before.user - before.system
-                    values["cpu_us"] = spent / values["lookups"] * 1e6
+                values = _run(settings, reader, in_flight, accounts, seconds, service, cores)
                 taken.setdefault((reader, in_flight), []).append(values)
                 say(f"round {turn + 1}: {reader} × {in_flight}: {values['per_second']:,.0f} lookups/s")
     return [_summary(taken, reader, in_flight) for in_flight in IN_FLIGHT for reader in READERS]
@@ -156,13 +151,16 @@ def _run(
     in_flight: int,
     accounts: int,
     seconds: float,
+    service: psutil.Process,
     cores: tuple[int, int] | None,
 ) -> dict[str, float]:
     # the service has the second core to itself; a client that reads the table takes its place
     core = cores and (cores[0] if reader == "service" else cores[1])
     done = subprocess.run(
         [sys.executable, "-m", _CLIENT, reader, str(in_flight), str(accounts), str(seconds)],
-        env=_environment(settings) | ({} if core is None else {"SEGUE_BENCH_CORE": str(core)}),
+        env=_environment(settings)
+        | ({} if core is None else {"SEGUE_BENCH_CORE": str(core)})
+        | ({"SEGUE_BENCH_CPU_OF": str(service.pid)} if reader == "service" else {}),
         capture_output=True,
         text=True,
         check=False,
@@ -261,6 +259,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "SEGUE_BIGTABLE_EMULATOR_HOST": settings.bigtable_emulator_host or "",
         "SEGUE_SERVICE_ADDRESS": settings.service_address,
         "SEGUE_SERVICE_METRICS_ADDRESS": f"{LOOPBACK}:0",
+        # a machine that is slow for a moment shows in the times, and ends no measurement
+        "SEGUE_LOOKUP_TIMEOUT_SECONDS": "20",
         "GRPC_VERBOSITY": "ERROR",
     }
 
