@@ -113,7 +113,7 @@ with DAG(
         group_id="build",
         project_config=ProjectConfig(
             dbt_project_path=settings.dbt_project_dir,
-            manifest_path=settings.dbt_target_dir / "manifest.json",
+            manifest_path=settings.dbt_manifest,
             install_dbt_deps=False,
         ),
         profile_config=ProfileConfig(

@@ -220,7 +220,7 @@ def _start_airflow(state: StateFolder, chosen: frozenset[str], say: Progress) ->
 def _parse_dbt(state: StateFolder, say: Progress) -> None:
     """Write the manifest that the DAG is drawn from, unless it is newer than the dbt project."""
     settings = _settings(state)
-    manifest = settings.dbt_target_dir / "manifest.json"
+    manifest = settings.dbt_manifest
     sources = [
         path for path in settings.dbt_project_dir.rglob("*") if path.suffix in {".sql", ".yml", ".yaml"}
     ]

@@ -61,7 +61,9 @@ def compile_statement(book: RuleBook, features: str, contents: str, days: str) -
         "global_holdout": f"{sql.bucket(sql.text(program.global_holdout.salt))}"
         f" < {program.global_holdout.buckets}",
         "is_traced": f"{sql.bucket(sql.text(TRACE_SALT))} < {program.traced_buckets}",
-        "outcomes": ",\n            ".join(f"-- {rule.id}\n            {sql.outcome(rule)}" for rule in rules),
+        "outcomes": ",\n            ".join(
+            f"-- {rule.id}\n            {sql.outcome(rule)}" for rule in rules
+        ),
         "first_reason": _first_reason(),
         "failed_steps": _failed_steps(),
         "max_offers": str(program.max_offers_per_account),

@@ -137,14 +137,10 @@ def _compare(
         return list(run(client, sql, settings=settings))
 
     before = f"`{published}` where decision_date = date '{day}'"
-    totals = next(
-        iter(
-            rows(
-                f"select count(*) as accounts, countif(array_length(offers) > 0) as with_offers, "
-                f"(select countif(array_length(offers) > 0) from {before}) as with_offers_before "
-                f"from `{planned}`"
-            )
-        )
+    [totals] = rows(
+        f"select count(*) as accounts, countif(array_length(offers) > 0) as with_offers, "
+        f"(select countif(array_length(offers) > 0) from {before}) as with_offers_before "
+        f"from `{planned}`"
     )
     changes = {row.rule_id: row for row in rows(_changes_sql(planned, before))}
     reasons: dict[str, dict[str, int]] = {}
@@ -273,15 +269,7 @@ def account_features(
     settings: Settings, client: bigquery.Client, day: date, account_id: str
 ) -> dict[str, Any] | None:
     """The account's row of ``fct_account_features`` of the day; None when it has none."""
-    table = f"{settings.project_id}.{settings.marts_dataset}.{FEATURES_TABLE}"
-    job = bigquery.QueryJobConfig(
-        query_parameters=[bigquery.ScalarQueryParameter("account_id", "STRING", account_id)]
-    )
-    rows = client.query_and_wait(
-        f"select * from `{table}` where feature_date = date '{day}' and account_id = @account_id",
-        job_config=job,
-        retry=None,
-    )
+    rows = _account_rows(settings, client, FEATURES_TABLE, "*", "feature_date", day, account_id)
     return next((dict(row) for row in rows), None)
 
 
@@ -289,13 +277,27 @@ def published_reasons(
     settings: Settings, client: bigquery.Client, day: date, account_id: str
 ) -> dict[str, str]:
     """Rule id → published reason code of the account on the day."""
-    table = f"{settings.project_id}.{settings.marts_dataset}.{DECISIONS_TABLE}"
+    rows = _account_rows(settings, client, DECISIONS_TABLE, "decisions", "decision_date", day, account_id)
+    return {item["rule_id"]: item["reason_code"] for row in rows for item in row["decisions"]}
+
+
+def _account_rows(
+    settings: Settings,
+    client: bigquery.Client,
+    mart: str,
+    columns: str,
+    day_column: str,
+    day: date,
+    account_id: str,
+) -> Iterable[bigquery.Row]:
+    """The account's rows of a published mart on the day; the id, which anyone may type, is a parameter."""
     job = bigquery.QueryJobConfig(
         query_parameters=[bigquery.ScalarQueryParameter("account_id", "STRING", account_id)]
     )
-    rows = client.query_and_wait(
-        f"select decisions from `{table}` where decision_date = date '{day}' and account_id = @account_id",
+    rows: Iterable[bigquery.Row] = client.query_and_wait(
+        f"select {columns} from `{settings.project_id}.{settings.marts_dataset}.{mart}` "
+        f"where {day_column} = date '{day}' and account_id = @account_id",
         job_config=job,
         retry=None,
     )
-    return {item["rule_id"]: item["reason_code"] for row in rows for item in row["decisions"]}
+    return rows

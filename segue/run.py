@@ -84,11 +84,10 @@ def run(settings: Settings, start_date: date, end_date: date, report: StepReport
         LandingError, BuildError, ValidationFailedError, PublishError, LoadError: the step of that name
             failed; what was published before stays as it is.
     """
-    from loaders.warehouse.build import build, parse
+    from loaders.warehouse.build import build, ensure_parsed
     from loaders.warehouse.publish import drop_audit, publish
 
-    if not (settings.dbt_target_dir / "manifest.json").exists():
-        parse(settings)
+    ensure_parsed(settings)
     window = land(settings, start_date, end_date)
     report("land", f"arrival days to {end_date}, known as of {window.as_of_date}")
     build(settings, window.start_date, window.end_date, window.as_of_date, history=window.history)

@@ -213,8 +213,13 @@ class Settings(BaseSettings):
 
     @property
     def dbt_target_dir(self) -> Path:
-        """Where ``dbt parse`` leaves manifest.json for Airflow, the gate and the publisher."""
+        """Where ``dbt parse`` leaves its artefacts."""
         return self.state_dir / "dbt_target"
+
+    @property
+    def dbt_manifest(self) -> Path:
+        """The parsed project, for Airflow, the history and the publisher."""
+        return self.dbt_target_dir / "manifest.json"
 
     @property
     def data_docs_dir(self) -> Path:

@@ -3,24 +3,6 @@
   of each life. Their partitions are pure functions of the raw rows that had arrived by then, so a run builds
   only those that are missing or that a later landing has changed, and reads the others as published.
 #}
-{# ISO date, the later of several. #}
-{% macro latest_of() -%} {{ return(varargs | map("string") | max) }} {%- endmacro %}
-
-{# ISO date, the earlier of several. #}
-{% macro earliest_of() -%} {{ return(varargs | map("string") | min) }} {%- endmacro %}
-
-{# ISO date some days from another. #}
-{% macro moved_day(day, plus_days) -%}
-    {{
-        return(
-            (
-                modules.datetime.date.fromisoformat(day | string)
-                + modules.datetime.timedelta(days=plus_days)
-            ).isoformat()
-        )
-    }}
-{%- endmacro %}
-
 {#
   The first of the as-of day's month: its partition of the version log holds every subscription, the following
   ones only those that events touched. Reading the current lives takes the month's partitions, however long
@@ -58,12 +40,15 @@
   with `since_days` only arrivals from that many days before the run's first day on.
 #}
 {% macro canonical_events(since_days=none, columns="*") -%}
-    {%- set first = var("history_start_date") | string -%}
-    {%- if since_days is not none -%}
-        {# An event is at most a day ahead of its arrival (the landing contract). #}
-        {%- set first = latest_of(first, moved_day(var("start_date"), -since_days - 2)) -%}
-    {%- endif -%}
-    {{ history_rows("int_subscription_events", "arrival_date", first, var("events_from_date"), columns) }}
+    {{
+        history_rows(
+            "int_subscription_events",
+            "arrival_date",
+            first_arrival_day(since_days),
+            var("events_from_date"),
+            columns,
+        )
+    }}
 {%- endmacro %}
 
 {# Names of the columns that a canonical event has, without its lineage. #}

@@ -1,13 +1,26 @@
+{# ISO date, the later of several. #}
+{% macro latest_of() -%} {{ return(varargs | map("string") | max) }} {%- endmacro %}
+
+{# ISO date, the earlier of several. #}
+{% macro earliest_of() -%} {{ return(varargs | map("string") | min) }} {%- endmacro %}
+
+{# ISO date some days from another. #}
+{% macro moved_day(day, plus_days) -%}
+    {{
+        return(
+            (
+                modules.datetime.date.fromisoformat(day | string)
+                + modules.datetime.timedelta(days=plus_days)
+            ).isoformat()
+        )
+    }}
+{%- endmacro %}
+
 {#
   The days of a run as date literals. Jinja computes them, so that every filter is a constant and BigQuery
   prunes partitions before it reads anything.
 #}
-{% macro day_literal(day, plus_days=0) -%}
-    {%- set moved = modules.datetime.date.fromisoformat(day | string) + modules.datetime.timedelta(
-        days=plus_days
-    ) -%}
-    date '{{ moved.isoformat() }}'
-{%- endmacro %}
+{% macro day_literal(day, plus_days=0) -%} date '{{ moved_day(day, plus_days) }}' {%- endmacro %}
 
 {% macro start_day(plus_days=0) -%} {{ day_literal(var("start_date"), plus_days) }} {%- endmacro %}
 
@@ -28,20 +41,37 @@
 {% endmacro %}
 
 {#
-  Filter of every scan of raw: rows that arrived within the history and were known at the as-of day. With
-  `since_days`, only arrivals from that many days before the run's first day on: an event is at most a day
-  ahead of its arrival (the landing contract), so two more days are enough to see every event since then.
+  First arrival day that a scan has to read: the history's, or with `since_days` only arrivals from that many
+  days before the run's first day on. An event is at most a day ahead of its arrival (the landing contract), so
+  two more days are enough to see every event since then.
 #}
-{% macro arrived(since_days=none) -%}
+{% macro first_arrival_day(since_days=none) -%}
     {%- set first = var("history_start_date") | string -%}
     {%- if since_days is not none -%}
-        {%- set needed = (
-            modules.datetime.date.fromisoformat(var("start_date") | string)
-            - modules.datetime.timedelta(days=since_days + 2)
-        ).isoformat() -%}
-        {%- set first = [first, needed] | max -%}
+        {%- set first = latest_of(first, moved_day(var("start_date"), -since_days - 2)) -%}
     {%- endif -%}
-    arrival_date between date '{{ first }}' and {{ as_of_day() }}
+    {{ return(first) }}
+{%- endmacro %}
+
+{# Filter of every scan of raw: rows that arrived since then and were known at the as-of day. #}
+{% macro arrived(since_days=none) -%}
+    arrival_date between date '{{ first_arrival_day(since_days) }}' and {{ as_of_day() }}
+{%- endmacro %}
+
+{# Whether a dated row (an account's version, a rate, a price) is the one of the day. #}
+{% macro valid_on(row, day) -%}
+    {{ day }} >= {{ row }}.valid_from_date and {{ day }} < {{ row }}.valid_to_date
+{%- endmacro %}
+
+{#
+  First day on which a row counts, beside `int_first_arrival as first_arrival`: its own day or that of its
+  arrival, whichever is later. Days before the first arrival know what the first arrival tells.
+#}
+{% macro counts_from(day, row) -%}
+    greatest(
+        {{ day }},
+        if({{ row }}.arrival_date <= first_arrival.first_arrival_date, {{ day }}, {{ row }}.arrival_date)
+    )
 {%- endmacro %}
 
 {# Redelivery: rows of one key are one event, the first to arrive is kept. #}

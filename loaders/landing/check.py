@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.landing.contracts import LandingRow, NotAfterArrival, NotBefore, RequiredWhen
 from loaders.landing.errors import Refusal
+from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore, RequiredWhen
 from loaders.landing.schema import Column, columns_of
 
 Violation = tuple[str, pa.Array, str]

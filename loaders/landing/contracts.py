@@ -7,20 +7,24 @@ rules span columns. Definitions follow the domain's list of source tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from loaders.landing.notifications.app_store import AppStorePayload
 from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
 from loaders.landing.notifications.payload import JsonOf
 from loaders.landing.notifications.stripe import StripeEvent
-
-EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
-"""No subscription service of this kind is older; an earlier event time is a broken clock (1970)."""
+from loaders.landing.row import (
+    EARLIEST_EVENT,
+    EventTime,
+    LandingRow,
+    NotAfterArrival,
+    NotBefore,
+    RequiredWhen,
+)
 
 MILLISECONDS_PER_DAY = 86_400_000
 
@@ -28,7 +32,6 @@ Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=15, decimal_places=2)]
-EventTime = Annotated[AwareDatetime, Field(ge=EARLIEST_EVENT)]
 
 Interval = Literal["week", "month", "year"]
 PlanKind = Literal["free", "individual", "duo", "family", "student", "basic"]
@@ -53,50 +56,6 @@ EventType = Literal[
     "expired",
     "reactivated",
 ]
-
-
-@dataclass(frozen=True)
-class NotBefore:
-    """``column`` must not lie before ``other`` (rows where either is null pass)."""
-
-    column: str
-    other: str
-
-
-@dataclass(frozen=True)
-class NotAfterArrival:
-    """``column`` may lie at most ``tolerance_hours`` after ``ingested_at``: clocks skew."""
-
-    column: str
-    tolerance_hours: int = 24
-
-
-@dataclass(frozen=True)
-class RequiredWhen:
-    """``column`` must be given when the property ``says`` of the object in ``payload`` (JSON) is true."""
-
-    column: str
-    payload: str
-    says: str
-
-
-Rule = NotBefore | NotAfterArrival | RequiredWhen
-
-
-class LandingRow(BaseModel):
-    """Base of all contracts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    table: ClassVar[str]
-    key: ClassVar[tuple[str, ...]]
-    event_time: ClassVar[str | None] = None
-    """Column with the event's own time (TIMESTAMP or DATE); late rows restate its day."""
-    rules: ClassVar[tuple[Rule, ...]] = ()
-    may_be_absent: ClassVar[bool] = False
-    """Whether a day without any file is an empty day instead of an error."""
-
-    ingested_at: EventTime
 
 
 class Account(LandingRow):

@@ -16,8 +16,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from loaders.landing.contracts import LandingRow
 from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
 from segue.settings import Settings
 

@@ -14,9 +14,10 @@ import structlog
 from google.cloud import bigquery
 
 from loaders.landing.check import split
-from loaders.landing.contracts import CONTRACTS, LandingRow
+from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.files import day_files, file_digest, read_batches
+from loaders.landing.row import LandingRow
 from loaders.landing.schema import bigquery_schema, columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run

@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loaders.landing.contracts import Account, LandingRow, Plan, SubscriptionEvent
+from loaders.landing.contracts import Account, Plan, SubscriptionEvent
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.period_map import AccountColumns, PeriodMap, Source
+from loaders.landing.row import LandingRow
 
 Row = dict[str, str]
 

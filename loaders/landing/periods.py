@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from loaders.landing.contracts import CONTRACTS, FxRate, LandingRow, Plan, SubscriptionEvent
+from loaders.landing.contracts import CONTRACTS, FxRate, Plan, SubscriptionEvent
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.period_map import PeriodMap
 from loaders.landing.period_rows import (
@@ -32,6 +32,7 @@ from loaders.landing.period_rows import (
     read_periods,
     read_reasons,
 )
+from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 from google.cloud import bigquery
 from pydantic import AwareDatetime
 
-from loaders.landing.contracts import LandingRow
 from loaders.landing.notifications.payload import JsonOf
+from loaders.landing.row import LandingRow
 
 LINEAGE = pa.schema(
     [

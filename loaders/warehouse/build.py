@@ -101,7 +101,17 @@ def parse(settings: Settings) -> Path:
         BuildError: the project does not parse.
     """
     _invoke(settings, ["parse"], settings.dbt_target_dir, {})
-    return settings.dbt_target_dir / "manifest.json"
+    return settings.dbt_manifest
+
+
+def ensure_parsed(settings: Settings) -> None:
+    """Write the manifest unless there is one.
+
+    Raises:
+        BuildError: the project does not parse.
+    """
+    if not settings.dbt_manifest.exists():
+        parse(settings)
 
 
 def unit_test(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> None:

@@ -60,7 +60,7 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
     # Before any question: what lands from now on makes what this run builds look stale, never the reverse.
     raw_read_at = datetime.now(UTC)
     client = bigquery_client(settings)
-    manifest = settings.dbt_target_dir / "manifest.json"
+    manifest = settings.dbt_manifest
     ensure_history_tables(client, settings, manifest)
     version = code_version(manifest)
     changes = _changes(client, settings, as_of_date)

@@ -76,11 +76,7 @@ def publish(
     """
     client = bigquery_client(settings)
     run_ = _Run(settings, start_date, end_date, as_of_date, history)
-    wanted = [
-        mart
-        for mart in marts or published_marts(settings.dbt_target_dir / "manifest.json")
-        if run_.days_of(mart)
-    ]
+    wanted = [mart for mart in marts or published_marts(settings.dbt_manifest) if run_.days_of(mart)]
     for dataset in {mart.dataset(settings) for mart in wanted}:
         ensure_dataset(client, settings, dataset)
     ensure_ops_tables(client, settings)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="UTC day, YYYY-MM-DD.")]
+from segue.cli.run import Day
 
 
 def as_of(
@@ -22,13 +22,12 @@ def as_of(
 ) -> None:
     """Build START_DATE..END_DATE as known on a day, in a dataset of its own; what is published stays."""
     from loaders.warehouse.as_of import build_as_of
-    from loaders.warehouse.build import BuildError, parse
+    from loaders.warehouse.build import BuildError, ensure_parsed
     from segue.settings import get_settings
 
     settings = get_settings()
     try:
-        if not (settings.dbt_target_dir / "manifest.json").exists():
-            parse(settings)
+        ensure_parsed(settings)
         dataset = build_as_of(settings, start_date.date(), end_date.date(), known_on.date())
     except (BuildError, ValueError) as error:
         Console(stderr=True).print(f"[red]{error}[/red]")

@@ -104,8 +104,7 @@ with
         inner join
             holders as holder
             on account.account_id = holder.account_id
-            and account.snapshot_date >= holder.valid_from_date
-            and account.snapshot_date < holder.valid_to_date
+            and {{ valid_on("holder", "account.snapshot_date") }}
         where account.is_paid and not account.was_paid
         group by account.snapshot_date, account.account_id
     ),

@@ -73,8 +73,7 @@ with
         left join
             {{ ref("int_account_versions") }} as account
             on pair.holder_account_id = account.account_id
-            and pair.snapshot_date >= account.valid_from_date
-            and pair.snapshot_date < account.valid_to_date
+            and {{ valid_on("account", "pair.snapshot_date") }}
         left join
             {{ ref("int_usd_rates_daily") }} as rate
             on pair.currency_before = rate.currency

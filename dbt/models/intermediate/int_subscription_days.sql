@@ -59,8 +59,7 @@ with
         left join
             {{ ref("int_account_versions") }} as account
             on days.account_id = account.account_id
-            and days.snapshot_date >= account.valid_from_date
-            and days.snapshot_date < account.valid_to_date
+            and {{ valid_on("account", "days.snapshot_date") }}
     ),
 
     priced as (
@@ -105,15 +104,13 @@ with
         left join
             {{ ref("int_vat_rates") }} as vat
             on day.market = vat.market
-            and day.snapshot_date >= vat.valid_from_date
-            and day.snapshot_date < vat.valid_to_date
+            and {{ valid_on("vat", "day.snapshot_date") }}
         left join
             {{ ref("int_list_prices") }} as price
             on day.plan_id = price.plan_id
             and day.market = price.market
             and day.currency = price.currency
-            and day.snapshot_date >= price.valid_from_date
-            and day.snapshot_date < price.valid_to_date
+            and {{ valid_on("price", "day.snapshot_date") }}
     ),
 
     netted as (
@@ -126,8 +123,7 @@ with
         left join
             {{ ref("int_provider_fees") }} as fee
             on day.provider = fee.provider
-            and day.snapshot_date >= fee.valid_from_date
-            and day.snapshot_date < fee.valid_to_date
+            and {{ valid_on("fee", "day.snapshot_date") }}
             and day.tenure_days >= fee.from_tenure_days
             and day.tenure_days < fee.to_tenure_days
     )

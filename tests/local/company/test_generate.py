@@ -16,7 +16,8 @@ import typer
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from loaders.landing.contracts import CONTRACTS, LandingRow, NotAfterArrival, NotBefore
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore
 from local.company import CompanySpec, generate
 from tests.local.company.conftest import Company
 

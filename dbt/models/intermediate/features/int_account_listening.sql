@@ -14,14 +14,7 @@ with
             engagement.streams,
             engagement.ad_ms,
             coalesce(engagement.skips_blocked, 0) as skips_blocked,
-            greatest(
-                engagement.activity_date,
-                if(
-                    engagement.arrival_date <= first_arrival.first_arrival_date,
-                    engagement.activity_date,
-                    engagement.arrival_date
-                )
-            ) as counts_from_date,
+            {{ counts_from("engagement.activity_date", "engagement") }} as counts_from_date,
             least(
                 date_add(engagement.activity_date, interval 28 day),
                 coalesce(
@@ -44,8 +37,7 @@ with
         inner join
             {{ ref("int_account_versions") }} as account
             on version.account_id = account.account_id
-            and version.activity_date >= account.valid_from_date
-            and version.activity_date < account.valid_to_date
+            and {{ valid_on("account", "version.activity_date") }}
         where version.counts_from_date < version.counts_to_date
     ),
 

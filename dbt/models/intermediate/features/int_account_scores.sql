@@ -14,20 +14,12 @@ with
             score.scored_at,
             -- Whole ten-thousandths: a score decides an order, which must not depend on how an engine rounds.
             cast(round(score.score * 10000) as int64) as score_points,
-            greatest(
-                date(score.scored_at),
-                if(
-                    score.arrival_date <= first_arrival.first_arrival_date,
-                    date(score.scored_at),
-                    score.arrival_date
-                )
-            ) as known_from_date
+            {{ counts_from("date(score.scored_at)", "score") }} as known_from_date
         from {{ ref("stg_scoring__scores") }} as score
         inner join
             {{ ref("int_account_versions") }} as account
             on score.account_id = account.account_id
-            and date(score.scored_at) >= account.valid_from_date
-            and date(score.scored_at) < account.valid_to_date
+            and {{ valid_on("account", "date(score.scored_at)") }}
         cross join {{ ref("int_first_arrival") }} as first_arrival
     ),
 

@@ -30,21 +30,13 @@ with
             touch.offer_id,
             touch.touch,
             touch.touch_date,
-            greatest(
-                touch.touch_date,
-                if(
-                    touch.arrival_date <= first_arrival.first_arrival_date,
-                    touch.touch_date,
-                    touch.arrival_date
-                )
-            ) as counts_from_date,
+            {{ counts_from("touch.touch_date", "touch") }} as counts_from_date,
             count(*) as touches
         from touches as touch
         inner join
             {{ ref("int_account_versions") }} as account
             on touch.account_id = account.account_id
-            and touch.touch_date >= account.valid_from_date
-            and touch.touch_date < account.valid_to_date
+            and {{ valid_on("account", "touch.touch_date") }}
         cross join {{ ref("int_first_arrival") }} as first_arrival
         group by 1, 2, 3, 4, 5
     ),

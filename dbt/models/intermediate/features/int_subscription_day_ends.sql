@@ -103,5 +103,4 @@ left join
 left join
     {{ ref("int_account_versions") }} as account
     on subscriber.account_id = account.account_id
-    and subscriber.feature_date >= account.valid_from_date
-    and subscriber.feature_date < account.valid_to_date
+    and {{ valid_on("account", "subscriber.feature_date") }}

@@ -24,8 +24,7 @@ with
         inner join
             {{ ref("int_account_versions") }} as account
             on impression.account_id = account.account_id
-            and date(impression.occurred_at) >= account.valid_from_date
-            and date(impression.occurred_at) < account.valid_to_date
+            and {{ valid_on("account", "date(impression.occurred_at)") }}
         where not account.is_resolved_test_account and impression.occurred_at < timestamp({{ as_of_day(1) }})
     ),
 
@@ -133,8 +132,7 @@ with
         left join
             {{ ref("int_account_versions") }} as account
             on event.account_id = account.account_id
-            and date(event.occurred_at) >= account.valid_from_date
-            and date(event.occurred_at) < account.valid_to_date
+            and {{ valid_on("account", "date(event.occurred_at)") }}
     ),
 
     candidates as (

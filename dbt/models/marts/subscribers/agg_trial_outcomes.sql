@@ -42,8 +42,7 @@ with
         left join
             {{ ref("int_account_versions") }} as account
             on turn.account_id = account.account_id
-            and date(turn.valid_from_at) >= account.valid_from_date
-            and date(turn.valid_from_at) < account.valid_to_date
+            and {{ valid_on("account", "date(turn.valid_from_at)") }}
         left join {{ ref("stg_billing__plans") }} as plan on turn.plan_id = plan.plan_id
         where
             turn.state = 'trial'

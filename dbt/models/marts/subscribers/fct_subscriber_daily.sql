@@ -69,8 +69,7 @@ with
         left join
             {{ ref("int_account_versions") }} as account
             on day.member_account_id = account.account_id
-            and day.snapshot_date >= account.valid_from_date
-            and day.snapshot_date < account.valid_to_date
+            and {{ valid_on("account", "day.snapshot_date") }}
         where not coalesce(account.is_resolved_test_account, false)
     ),
 

@@ -40,8 +40,7 @@ with
         inner join
             account_subscriptions as earlier
             on days.account_id = earlier.resolved_account_id
-            and days.snapshot_date >= earlier.valid_from_date
-            and days.snapshot_date < earlier.valid_to_date
+            and {{ valid_on("earlier", "days.snapshot_date") }}
         where
             earlier.subscription_started_at < days.subscription_started_at
             or (

@@ -149,8 +149,7 @@ with
         inner join
             {{ ref("int_account_versions") }} as account
             on day_before.holder_account_id = account.account_id
-            and date_add(day_before.snapshot_date, interval 1 day) >= account.valid_from_date
-            and date_add(day_before.snapshot_date, interval 1 day) < account.valid_to_date
+            and {{ valid_on("account", "date_add(day_before.snapshot_date, interval 1 day)") }}
         where
             day_before.snapshot_date between {{ start_day(-1) }} and {{ end_day(-1) }}
             and day_before.was_active_at_day_end
@@ -191,13 +190,11 @@ with
         left join
             {{ ref("int_account_versions") }} as before
             on event.account_id_before = before.account_id
-            and date(event.occurred_at) >= before.valid_from_date
-            and date(event.occurred_at) < before.valid_to_date
+            and {{ valid_on("before", "date(event.occurred_at)") }}
         left join
             {{ ref("int_account_versions") }} as after
             on event.account_id_after = after.account_id
-            and date(event.occurred_at) >= after.valid_from_date
-            and date(event.occurred_at) < after.valid_to_date
+            and {{ valid_on("after", "date(event.occurred_at)") }}
     ),
 
     priced as (

@@ -1,0 +1,58 @@
+"""What every landed row has, and the rules that span its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
+"""No subscription service of this kind is older; an earlier event time is a broken clock (1970)."""
+
+EventTime = Annotated[AwareDatetime, Field(ge=EARLIEST_EVENT)]
+
+
+@dataclass(frozen=True)
+class NotBefore:
+    """``column`` must not lie before ``other`` (rows where either is null pass)."""
+
+    column: str
+    other: str
+
+
+@dataclass(frozen=True)
+class NotAfterArrival:
+    """``column`` may lie at most ``tolerance_hours`` after ``ingested_at``: clocks skew."""
+
+    column: str
+    tolerance_hours: int = 24
+
+
+@dataclass(frozen=True)
+class RequiredWhen:
+    """``column`` must be given when the property ``says`` of the object in ``payload`` (JSON) is true."""
+
+    column: str
+    payload: str
+    says: str
+
+
+Rule = NotBefore | NotAfterArrival | RequiredWhen
+
+
+class LandingRow(BaseModel):
+    """Base of all contracts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: ClassVar[str]
+    key: ClassVar[tuple[str, ...]]
+    event_time: ClassVar[str | None] = None
+    """Column with the event's own time (TIMESTAMP or DATE); late rows restate its day."""
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    may_be_absent: ClassVar[bool] = False
+    """Whether a day without any file is an empty day instead of an error."""
+
+    ingested_at: EventTime
