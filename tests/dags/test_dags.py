@@ -121,9 +121,12 @@ def test_every_mart_published_by_day_has_a_task(read: dict[str, Any]) -> None:
         "build.agg_retention_cohorts_run",
         "build.agg_subscribers_daily_run",
         "build.agg_trial_outcomes_run",
+        "build.fct_account_features_run",
         "build.fct_offer_journey_run",
         "build.fct_subscriber_daily_run",
         "build.fct_subscription_daily_run",
         "build.fct_subscription_event_run",
+        "build.offer_contents_run",
+        "build.offer_decisions_run",
         "build.offer_segments_run",
     ]

@@ -42,7 +42,7 @@ def test_a_payment_failure_that_grace_does_not_save_is_an_involuntary_end(march:
 def test_an_end_before_the_start_ends_nothing(march: Warehouse) -> None:
     assert subscription_events(march, "upside") == [
         (2, "expired", None, "ended", "state_changed", "0.00", "0.00", None),
-        (2, "started", "ended", "active", "returned", "0.00", "6.00", None),
+        (2, "started", "ended", "active", "started", "0.00", "6.00", None),
     ]
 
 
@@ -73,6 +73,8 @@ def test_the_day_tells_who_moved_how_much_and_why(march: Warehouse) -> None:
         ("a_new", 4, True, "none", None, "0.00", "0.30"),
         ("a_nobody", 2, True, "new", None, "14.58", "0.00"),
         ("a_nobody", 4, True, "none", None, "0.00", "0.97"),
+        ("a_tardy", 3, True, "new", None, "9.00", "0.00"),
+        ("a_tardy", 4, True, "none", None, "0.00", "0.60"),
         ("a_trial", 3, True, "new", None, "11.24", "0.00"),
         ("a_trial", 4, True, "none", None, "0.00", "0.75"),
         ("a_trial", 5, True, "churn", "voluntary", "-11.99", "0.00"),
@@ -103,6 +105,7 @@ def test_a_change_of_cell_leaves_one_and_enters_the_other(march: Warehouse) -> N
 
 def test_exchange_rates_are_a_movement_of_their_own(march: Warehouse) -> None:
     assert movements(march, "2026-03-04") == [
+        ("fx", None, "NO", "individual", "EUR", 1, "0.00", "0.60"),
         ("fx", None, "SE", "family", "EUR", 1, "0.00", "1.20"),
         ("fx", None, "SE", "individual", "EUR", 3, "0.00", "1.50"),
         ("fx", None, "ZZ", "individual", "EUR", 1, "0.00", "0.97"),
@@ -157,6 +160,7 @@ def test_cohorts_keep_their_size_and_say_whether_the_month_is_over(march: Wareho
         (3, 2, "JP", "individual", 1, 1, False),
         (3, 2, "SE", "family", 1, 1, False),
         (3, 2, "SE", "individual", 2, 2, False),
+        (3, 3, "NO", "individual", 1, 1, False),
         (3, 3, "SE", "individual", 5, 1, False),
         (3, 3, "ZZ", "individual", 1, 1, False),
     ]

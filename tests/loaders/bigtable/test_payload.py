@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from google.cloud.bigtable_v2.types import MutateRowsRequest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders.bigtable import columns as col
+from loaders.bigtable.mutations import tombstones
 from loaders.bigtable.payload import UnknownColumnError, encode
 from loaders.bigtable.rows import (
     TAIL_BYTES,
@@ -133,7 +135,19 @@ def test_texts_of_any_length_are_framed_as_protobuf_frames_them(length: int) -> 
 GOLDEN = json.loads((PROJECT_ROOT / "serving/golden/payloads.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("vector", GOLDEN, ids=lambda vector: vector["name"])
+def test_a_tombstone_has_the_golden_bytes() -> None:
+    """The empty cell is the one vector without an account."""
+    [vector] = [vector for vector in GOLDEN if vector["account"] is None]
+    key = row_key("acc-000001")
+    [entry] = tombstones(pa.array([key], pa.binary()), GENERATION).to_pylist()
+    [sent] = MutateRowsRequest.deserialize(entry).entries
+    [mutation] = sent.mutations
+    assert mutation.set_cell.value.hex() == vector["payload_hex"]
+
+
+@pytest.mark.parametrize(
+    "vector", [vector for vector in GOLDEN if vector["account"]], ids=lambda vector: vector["name"]
+)
 def test_payloads_equal_the_golden_bytes(vector: dict[str, Any]) -> None:
     golden = ParseDict(vector["account"], AccountOffers())
 

@@ -114,7 +114,14 @@ def test_operational_tables_are_made_once(settings: Settings, client: bigquery.C
     ensure_ops_tables(client, settings)
     ensure_ops_tables(client, settings)
     names = {table.table_id for table in client.list_tables(f"{settings.project_id}.ops")}
-    assert names == {"run_ledger", "validation_results", "publications", "restatements"}
+    assert names == {
+        "run_ledger",
+        "validation_results",
+        "dead_letters",
+        "erasures",
+        "publications",
+        "restatements",
+    }
 
 
 @pytest.mark.parametrize("text", ['say "no"', "it's", "back\\slash", "line\nbreak", "ÀÉ€ 🎵", ""])

@@ -88,7 +88,7 @@ def test_a_company_of_one_account_on_one_day_is_a_company(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("table", list(CONTRACTS))
 def test_every_day_has_a_file_unless_the_contract_lets_it_be_absent(company: Company, table: str) -> None:
-    found = {path.name for path in (company.folder / "landing" / table).iterdir()}
+    found = {path.name for path in (company.folder / "landing" / table).glob("*")}
 
     if CONTRACTS[table].may_be_absent:
         assert found <= set(DAYS)
