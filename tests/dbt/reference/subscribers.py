@@ -27,14 +27,15 @@ class _Entitlement:
     is_active_at_end: bool
 
     @property
-    def preference(self) -> tuple[bool, bool, bool, int, str]:
-        """One that lasts, paid, own, and the oldest of those comes first."""
+    def preference(self) -> tuple[bool, bool, bool, int, str, str]:
+        """One that lasts, paid, own, and the oldest of those comes first; last, the market decides."""
         return (
             not self.is_active_at_end,
             not self.row.standing.is_paid,
             not self.is_payer,
             -self.row.tenure_days,
             self.row.life.subscription_id,
+            self.market,
         )
 
     @property

@@ -9,9 +9,8 @@ with
         where arrival_date between {{ start_day(1) }} and {{ as_of_day() }}
     ),
 
-    -- What arrived after the run's first day must not be known on days before: these lives are written down
-    -- as
-    -- known on each of their arrival days, and on the first day of the run.
+    -- What arrived after the run's first day must not be known on days before: these lives are written
+    -- down as known on each of their arrival days, and on the first day of the run.
     touched as (
         select subscription_id, known_date
         from restating_arrivals
