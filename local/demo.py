@@ -242,8 +242,9 @@ order by day"""
 def _an_account_with_offers(settings: Settings, day: date) -> str:
     [row] = run_sql(
         bigquery_client(settings),
-        f"select min(account_id) as account_id from `{settings.project_id}.marts.offer_segments` "
-        f"where segment_date = date '{day}' and array_length(offers) > 1",
+        f"select account_id from `{settings.project_id}.marts.offer_segments` "
+        f"where segment_date = date '{day}' and array_length(offers) > 0 "
+        "order by array_length(offers) > 1 desc, account_id limit 1",
         settings=settings,
     )
     return str(row.account_id)
