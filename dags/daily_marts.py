@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, get_current_context, task
-from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, LoadMode, TestBehavior
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AssetAlias,
+    CronDataIntervalTimetable,
+    Param,
+    get_current_context,
+    task,
+)
 
-from loaders.warehouse.dbt_producer import RebuildingProducer
 from segue.settings import get_settings
 from segue.task_defaults import task_defaults
 
-if TYPE_CHECKING:
-    from cosmos.dbt.graph import DbtNode
-
-WINDOW_VARIABLES = (
-    "start_date", "end_date", "as_of_date", "events_from_date", "versions_from_date", "audit_dataset",
-)  # fmt: skip
-"""What ``land`` decides and dbt is told."""
-
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
+MARTS = AssetAlias("published_marts")
+"""An event of its own for every mart that a run publishes, with its rows: for the UI."""
 
 DOC = """
 ### What it does
@@ -34,8 +32,8 @@ Nothing is published unless every task succeeds: yesterday's marts and the onlin
 ### When a task fails
 - **`land`**: a file is missing or truncated, or its columns changed; the log names file, column and
   reason. Have the file delivered again and clear the task. Raw still holds what it held.
-- **`build.*`**: a model or a data test; the log of `build.dbt_producer_watcher` names it. Fix the model
-  and clear the task group. The audit dataset `audit_<day>` keeps what was built.
+- **`build`**: a model or a data test; the log has a line for each and names those that failed. Fix the model
+  and clear the task. The audit dataset `audit_<day>` keeps what was built.
 - **`validate`**: a critical expectation; the log names model, column, number of rows and sample keys.
   Look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source,
   clear from `land`.
@@ -47,31 +45,6 @@ Nothing is published unless every task succeeds: yesterday's marts and the onlin
 To rebuild a long range as one (one landing, one dbt run, one publication), trigger the DAG with
 `start_date` and `end_date`.
 """
-
-
-def _window(key: str) -> str:
-    """Template of one value of the window that ``land`` decided."""
-    return f"{{{{ ti.xcom_pull(task_ids='land')['{key}'] }}}}"
-
-
-def _only_published(node: DbtNode, **kwargs: Any) -> Any:
-    """A task for every mart that is published by day; one for each staging view would crowd the graph."""
-    from cosmos.airflow.graph import create_airflow_task, create_task_metadata
-
-    if node.config.get("meta", {}).get("published") != "days":
-        return None
-    metadata = create_task_metadata(
-        node=node,
-        execution_mode=kwargs["execution_mode"],
-        args=kwargs["task_args"],
-        dbt_dag_task_group_identifier="",
-        render_config=RenderConfig(test_behavior=kwargs["test_behavior"]),
-    )
-    return create_airflow_task(metadata, kwargs["dag"], kwargs["task_group"])
-
-
-def _not_shown(**_: Any) -> None:
-    """No task: seeds are built with everything else."""
 
 
 settings = get_settings()
@@ -107,45 +80,22 @@ with DAG(
         else:
             first = last = context["data_interval_start"].date()
         window = run.land(get_settings(), first, last)
-        return window.to_dict() | {"audit_dataset": get_settings().audit_dataset(window.end_date)}
+        return window.to_dict()
 
-    build = DbtTaskGroup(
-        group_id="build",
-        project_config=ProjectConfig(
-            dbt_project_path=settings.dbt_project_dir,
-            manifest_path=settings.dbt_manifest,
-            install_dbt_deps=False,
-        ),
-        profile_config=ProfileConfig(
-            profile_name="segue",
-            target_name=settings.dbt_target,
-            profiles_yml_filepath=settings.dbt_project_dir / "profiles.yml",
-        ),
-        execution_config=ExecutionConfig(
-            execution_mode=ExecutionMode.WATCHER, invocation_mode=InvocationMode.DBT_RUNNER
-        ),
-        render_config=RenderConfig(
-            load_method=LoadMode.DBT_MANIFEST,
-            test_behavior=TestBehavior.AFTER_EACH,
-            emit_datasets=False,
-            node_converters={DbtResourceType.MODEL: _only_published, DbtResourceType.SEED: _not_shown},
-        ),
-        operator_args={
-            "poke_interval": 1,
-            # A deferred sensor that resumes while its first half is still being reported is failed by the
-            # scheduler; these wait for seconds only.
-            "deferrable": False,
-            "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
-            "vars": {key: _window(key) for key in WINDOW_VARIABLES}
-            | {
-                "history_start_date": str(settings.history_start_date),
-                "raw_dataset": settings.raw_dataset,
-                "history_dataset": settings.history_dataset,
-            },
-        },
-    )
+    @task(doc_md="dbt, started once: every model of the run in its audit dataset, each with its data tests.")
+    def build(window: dict[str, str]) -> None:
+        from loaders.warehouse.build import build as build_models
+        from segue.run import RunWindow
 
-    dag.get_task("build.dbt_producer_watcher").__class__ = RebuildingProducer
+        days = RunWindow.from_dict(window)
+        build_models(
+            get_settings(),
+            days.start_date,
+            days.end_date,
+            days.as_of_date,
+            history=days.history,
+            on_node=print,
+        )
 
     @task(doc_md="Great Expectations over the partitions in audit; a critical failure ends the run here.")
     def validate(window: dict[str, str]) -> dict[str, int]:
@@ -163,7 +113,8 @@ with DAG(
         return {"expectations": len(result.outcomes), "warnings": len(result.warnings)}
 
     @task(
-        outlets=[SEGMENTS], doc_md="Moves all marts' partitions from audit to the published dataset at once."
+        outlets=[SEGMENTS, MARTS],
+        doc_md="Moves all marts' partitions from audit to the published dataset at once.",
     )
     def publish(window: dict[str, str]) -> str:
         from loaders.warehouse.publish import drop_audit
@@ -175,8 +126,12 @@ with DAG(
             get_settings(), days.start_date, days.end_date, days.as_of_date, history=days.history
         )
         drop_audit(get_settings(), days.end_date)
-        get_current_context()["outlet_events"][SEGMENTS].extra = {"segment_date": window["end_date"]}
+        events = get_current_context()["outlet_events"]
+        events[SEGMENTS].extra = {"segment_date": window["end_date"]}
+        for mart, rows in publication.rows_of_marts().items():
+            days_of = {"start_date": window["start_date"], "end_date": window["end_date"]}
+            events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days_of | {"rows": rows})
         return publication.summary()
 
     landed = land()
-    landed >> build >> validate(landed) >> publish(landed)
+    build(landed) >> validate(landed) >> publish(landed)

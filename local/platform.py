@@ -218,7 +218,7 @@ def _start_airflow(state: StateFolder, chosen: frozenset[str], say: Progress) ->
 
 
 def _parse_dbt(state: StateFolder, say: Progress) -> None:
-    """Write the manifest that the DAG is drawn from, unless it is newer than the dbt project."""
+    """Write the manifest that runs publish by, unless it is newer than the dbt project."""
     settings = _settings(state)
     manifest = settings.dbt_manifest
     sources = [

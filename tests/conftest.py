@@ -21,7 +21,7 @@ from uuid import uuid4
 import pytest
 
 from loaders.warehouse.build import parse
-from local.services.bigquery import import_spatial_extension
+from local.services.bigquery import command, import_spatial_extension
 from segue.settings import PROJECT_ROOT, Settings
 
 pytest_plugins = ["tests.bigtable_fixture"]
@@ -89,7 +89,7 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQ
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                str(_emulator_binary()), "start", "--persistent", "--data-dir", str(home / "data"),
+                *command(_emulator_binary()), "start", "--persistent", "--data-dir", str(home / "data"),
                 "--rest-port", str(rest), "--grpc-port", str(grpc), "--project", "segue-tests",
                 "--log-level", "warning",
             ],

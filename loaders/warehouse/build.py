@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from filelock import FileLock
@@ -17,6 +17,7 @@ from segue.settings import Settings
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt_common.events.base_types import EventMsg
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +73,13 @@ def build(
     history: HistoryWindow | None = None,
     audit_dataset: str | None = None,
     data_tests: bool = True,
+    on_node: Callable[[str], None] | None = None,
 ) -> None:
     """Build and test every model (or ``select``) for [start_date, end_date] in the run's audit dataset.
 
     Of the subscription history what ``history`` names is built, everything without it. ``audit_dataset``
-    builds in another dataset than the run's; ``data_tests`` says whether the rows are tested as well.
+    builds in another dataset than the run's; ``data_tests`` says whether the rows are tested as well;
+    ``on_node`` gets a line for every model and test as it ends.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
@@ -90,7 +93,7 @@ def build(
         command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
-    _invoke(settings, command, target, variables)
+    _invoke(settings, command, target, variables, on_node)
     log.info("built", start=str(start_date), end=str(end_date), dataset=variables["audit_dataset"])
 
 
@@ -125,7 +128,13 @@ def unit_test(settings: Settings, start_date: date, end_date: date, as_of_date: 
     _invoke(settings, ["test", "--select", "test_type:unit"], target, variables)
 
 
-def _invoke(settings: Settings, command: list[str], target: Path, variables: dict[str, str]) -> None:
+def _invoke(
+    settings: Settings,
+    command: list[str],
+    target: Path,
+    variables: dict[str, str],
+    on_node: Callable[[str], None] | None = None,
+) -> None:
     import json
 
     from dbt.cli.main import dbtRunner
@@ -144,9 +153,23 @@ def _invoke(settings: Settings, command: list[str], target: Path, variables: dic
     ]  # fmt: skip
     # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
     with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
-        result = dbtRunner().invoke(arguments)
+        result = dbtRunner(callbacks=[_node_listener(on_node)] if on_node else []).invoke(arguments)
     if not result.success:
         raise BuildError(_failure(command[0], result))
+
+
+def _node_listener(on_node: Callable[[str], None]) -> Callable[[EventMsg], None]:
+    """Takes dbt's events and passes on the end of each node: what it was, how it went, how long it took."""
+
+    def listen(event: EventMsg) -> None:
+        if event.info.name == "NodeFinished":
+            data: Any = event.data
+            node, outcome = data.node_info, data.run_result
+            on_node(
+                f"{node.resource_type} {node.node_name}: {outcome.status} in {outcome.execution_time:.1f} s"
+            )
+
+    return listen
 
 
 def _failure(command: str, result: dbtRunnerResult) -> str:

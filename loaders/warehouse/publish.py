@@ -45,9 +45,16 @@ class Publication:
     rows: dict[tuple[str, date], int]
     skipped: int
 
+    def rows_of_marts(self) -> dict[str, int]:
+        """Rows of each mart, over all its days."""
+        rows: dict[str, int] = {}
+        for (mart, _), count in sorted(self.rows.items()):
+            rows[mart] = rows.get(mart, 0) + count
+        return rows
+
     def summary(self) -> str:
         """One line for a log."""
-        marts = len({mart for mart, _ in self.rows})
+        marts = len(self.rows_of_marts())
         newer = f", {self.skipped} partitions left to newer knowledge" if self.skipped else ""
         return (
             f"{sum(self.rows.values()):,} rows of {marts} marts for {self.start_date}..{self.end_date}, "

@@ -27,7 +27,7 @@ def specify(state: StateFolder, project_id: str) -> Service:
     return Service(
         name=NAME,
         command=(
-            str(binary(state.path)),
+            *command(binary(state.path)),
             "start",
             "--persistent",
             "--data-dir",
@@ -57,6 +57,11 @@ def specify(state: StateFolder, project_id: str) -> Service:
 def binary(state_dir: Path) -> Path:
     """The emulator's executable."""
     return Path(os.environ.get(BINARY_VARIABLE) or state_dir / "bqemulator-env" / "bin" / "bqemulator")
+
+
+def command(emulator: Path) -> tuple[str, str]:
+    """How the ``emulator`` is started: through our own entry, in its environment's Python."""
+    return str(emulator.with_name("python")), str(PROJECT / "main.py")
 
 
 def prepare(state_dir: Path) -> None:
