@@ -231,7 +231,6 @@ def _earlier_publications(client: bigquery.Client, run_: _Run) -> dict[tuple[str
 def _record(run_: _Run, mart: PublishedMart, days: list[date], publication_id: str, now: datetime) -> str:
     """A row in ops.publications for every day, also for a day without rows."""
     settings, history = run_.settings, run_.history
-    listed = ", ".join(literal(day) for day in days)
     read_at, version = literal(None), literal(None)
     if mart.kind == "arrivals" and history is not None:
         read_at, version = literal(history.raw_read_at), literal(history.code_version)
@@ -247,7 +246,7 @@ def _record(run_: _Run, mart: PublishedMart, days: list[date], publication_id: s
         f"select {literal(run_.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
         f"coalesce(counted.row_count, 0), {literal(run_.as_of_date)}, {final}, {literal(now)}, "
         f"cast({read_at} as timestamp), cast({version} as string)\n"
-        f"from unnest([{listed}]) as day\n"
+        f"from unnest({mart.array(days)}) as day\n"
         f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
         f"from `{run_.audited(mart)}` where {mart.filter(days)} group by 1) as counted "
         "on counted.counted_day = day"

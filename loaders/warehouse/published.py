@@ -69,14 +69,24 @@ class PublishedMart:
         """A constant filter on the partitions: a range when the days are consecutive, else a list."""
         if self.kind == "whole":
             return "true"
-        if (days[-1] - days[0]).days + 1 == len(days):
+        if _consecutive(days):
             return f"{self.day_column} between date '{days[0]}' and date '{days[-1]}'"
         return f"{self.day_column} in ({', '.join(literal(day) for day in days)})"
+
+    def array(self, days: Sequence[date]) -> str:
+        """The days as an array; two years of literals would take longer to parse than to publish."""
+        if _consecutive(days):
+            return f"generate_date_array(date '{days[0]}', date '{days[-1]}')"
+        return f"[{', '.join(literal(day) for day in days)}]"
 
     @property
     def day_expression(self) -> str:
         """SQL of a row's partition day."""
         return literal(WHOLE) if self.kind == "whole" else self.day_column
+
+
+def _consecutive(days: Sequence[date]) -> bool:
+    return (days[-1] - days[0]).days + 1 == len(days)
 
 
 def published_marts(manifest: Path) -> list[PublishedMart]:
