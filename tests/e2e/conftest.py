@@ -80,7 +80,7 @@ def run_backfill(
     days = {str(first + DAY * n) for n in range((last - first).days + 1)}
     airflow_backfill(platform, first, last, backwards=backwards, max_active_runs=2)
     airflow.unpause("daily_marts")
-    return airflow.wait_for_runs("daily_marts", lambda run: run.day in days, len(days), 300)
+    return airflow.wait_for_runs("daily_marts", lambda run: run.day in days, len(days), 900)
 
 
 @pytest.fixture(scope="session")

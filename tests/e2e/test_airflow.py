@@ -17,7 +17,7 @@ from segue.settings import Settings
 from tests.e2e.conftest import FIRST_DAY, LAST_DAY
 from tests.marts import fingerprints, mart_rows
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def failed_log(airflow: AirflowClient, run: DagRun) -> tuple[str, str]:
@@ -30,7 +30,7 @@ def failed_log(airflow: AirflowClient, run: DagRun) -> tuple[str, str]:
 def run_again(airflow: AirflowClient, day: date) -> DagRun:
     """Trigger the day by hand, as an operator would after a correction, and wait for the run's end."""
     run_id = airflow.trigger("daily_marts", {"start_date": str(day), "end_date": str(day)})
-    return airflow.run("daily_marts", run_id, 240)
+    return airflow.run("daily_marts", run_id, 600)
 
 
 def online_generation(settings: Settings) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from segue.cli.bench import load, lookup
+from segue.cli.bench import build, load, lookup
 
 app = typer.Typer(
     name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
 )
+app.command("build")(build.build)
 app.command("load")(load.load)
 app.command("lookup")(lookup.lookup)

@@ -1,0 +1,247 @@
+"""What a day of the subscriber marts costs, against building everything anew and against building a range.
+
+A generated company of each size is landed once. Then, all on one emulator and in one run:
+
+- *rebuild*: its whole window as one range, with the subscription history from raw;
+- *increment*: the last day, of which the arrivals of 1% of all subscriptions are kept, with the history of
+  the day before as published and with all the days that late events may reach;
+- *single days*: some days of the last month, each as a daily run builds it, extrapolated to the window.
+
+Landing, validation and publication are not in these times. ``floor`` is the same increment for a company of
+almost nobody: what dbt and the engine take to look at every statement, which no amount of data changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import structlog
+
+from loaders.landing.contracts import CONTRACTS, EVENT_TABLES
+from loaders.landing.land import land_days
+from loaders.warehouse.build import build, ensure_parsed
+from loaders.warehouse.client import bigquery_client
+from loaders.warehouse.client import run as run_sql
+from loaders.warehouse.history import HistoryWindow, code_version, history_window
+from loaders.warehouse.publish import publish
+from loaders.warehouse.published import published_marts
+from local.bench.bigquery import empty_bigquery
+from local.company import CompanySpec, generate
+from segue.settings import Settings
+
+END: Final = date(2026, 6, 28)
+"""Late in a month: the single days before it lie in the same month, whose history the rebuild has built."""
+TOUCHED_SHARE: Final = 0.01
+_DAY: Final = timedelta(days=1)
+_FLOOR_ACCOUNTS: Final = 50
+_SELECTED: Final = (
+    "fct_subscription_event", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
+    "agg_mrr_movements_daily", "agg_retention_cohorts", "agg_trial_outcomes", "dim_account", "dim_plan",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """Seconds of one company's builds; single days and increments are medians."""
+
+    accounts: int
+    days: int
+    subscriptions: int
+    touched_share: float
+    rebuild_seconds: float
+    increment_seconds: float
+    single_day_seconds: float
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """One size, in the terms of the aims; *net* leaves the floor out of both sides."""
+
+    accounts: int
+    increment_share: float
+    net_increment_share: float
+    range_share: float
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was measured, and what the aims are about."""
+
+    days: int
+    floor_seconds: float
+    sizes: list[Size]
+    ratios: list[Ratios]
+    growth: list[float]
+    """By what the increment grows from each size to the next."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def bench_build(
+    settings: Settings,
+    accounts: Sequence[int],
+    days: int = 90,
+    rounds: int = 3,
+    say: Callable[[str], None] = lambda _: None,
+) -> BuildReport:
+    """Measure each size on an emulator of its own; ``rounds`` increments and as many single days."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    floor = _measure(settings, _FLOOR_ACCOUNTS, days, rounds, say).increment_seconds
+    sizes = [_measure(settings, count, days, rounds, say) for count in accounts]
+    return report_of(days, floor, sizes)
+
+
+def report_of(days: int, floor: float, sizes: list[Size]) -> BuildReport:
+    """The ratios of what was measured."""
+    ratios = [
+        Ratios(
+            size.accounts,
+            round(size.increment_seconds / size.rebuild_seconds, 3),
+            round((size.increment_seconds - floor) / (size.rebuild_seconds - floor), 3),
+            round(size.rebuild_seconds / (days * size.single_day_seconds), 3),
+        )
+        for size in sizes
+    ]
+    growth = [
+        round(larger.increment_seconds / smaller.increment_seconds, 2)
+        for smaller, larger in itertools.pairwise(sizes)
+    ]
+    return BuildReport(days, round(floor, 1), sizes, ratios, growth)
+
+
+def _measure(settings: Settings, accounts: int, days: int, rounds: int, say: Callable[[str], None]) -> Size:
+    spec = CompanySpec(accounts=accounts, days=days, seed=11, end_date=END)
+    yesterday = END - _DAY
+    with empty_bigquery(settings) as emulator:
+        world = emulator.model_copy(update={"history_start_date": spec.first_day})
+        ensure_parsed(world)
+        _land(world, spec, say)
+        _touch_few(world)
+        rebuild = _timed(world, spec.first_day, yesterday, yesterday, None)
+        say(f"{accounts:,} accounts: {days - 1} days rebuilt in {rebuild:.1f} s")
+        _publish_history(world, spec.first_day, yesterday)
+        increments, singles = [], []
+        for turn in range(rounds):
+            # Always an empty dataset, as every run of a day begins with one.
+            increments.append(_timed_day(world, END, history_window(world, END), f"audit_increment_{turn}"))
+            single = yesterday - turn * 5 * _DAY
+            singles.append(_timed_day(world, single, _only(world, single), f"audit_single_{turn}"))
+        say(f"{accounts:,} accounts: an increment in {median(increments):.1f} s")
+        say(f"{accounts:,} accounts: a single day in {median(singles):.1f} s")
+        subscriptions, touched = _touched(world)
+    return Size(
+        accounts, days, subscriptions, round(touched / subscriptions, 4),
+        round(rebuild, 1), round(median(increments), 1), round(median(singles), 1),
+    )  # fmt: skip
+
+
+def _land(world: Settings, spec: CompanySpec, say: Callable[[str], None]) -> None:
+    """The tables that the subscriber marts are made from, all days at once."""
+    folder = world.state_dir
+    landing = folder / "gcs" / world.landing_uri.removeprefix("gs://")
+    rows = sum(generate(spec, folder / "company", landing=landing).rows.values())
+    say(f"{spec.accounts:,} accounts, {spec.days} days, {rows:,} rows in landing")
+    every = [spec.first_day + _DAY * n for n in range(spec.days)]
+    land_days(world, every, _tables(world.dbt_manifest))
+
+
+def _tables(manifest: Path) -> list[str]:
+    """Raw tables that the selected models descend from."""
+    content = json.loads(manifest.read_text())
+    names = {key: node["name"] for part in ("nodes", "sources") for key, node in content[part].items()}
+    queue = [key for key, name in names.items() if key.startswith("model.") and name in _SELECTED]
+    seen: set[str] = set()
+    while queue:
+        key = queue.pop()
+        if key not in seen:
+            seen.add(key)
+            queue += content["parent_map"].get(key, [])
+    return sorted({names[key] for key in seen if key.startswith("source.")} & set(CONTRACTS))
+
+
+def _touch_few(world: Settings) -> None:
+    """Leave of the last day's arrivals those of about ``TOUCHED_SHARE`` of all subscriptions."""
+    client = bigquery_client(world)
+    tables = [f"`{world.project_id}.{world.raw_dataset}.{table}`" for table in EVENT_TABLES]
+    arrived = " union all ".join(f"select arrival_date from {table}" for table in tables)
+    [row] = run_sql(
+        client,
+        f"select countif(arrival_date = date '{END}') as last_day, count(*) as events from ({arrived})",
+        settings=world,
+    )
+    # A subscription has about four events in three months; the share that was reached is measured afterwards.
+    wanted = TOUCHED_SHARE * row.events / 4
+    for table in tables:
+        run_sql(
+            client,
+            f"delete from {table} where arrival_date = date '{END}' "
+            f"and mod(landing_row, 1000) >= {round(1000 * min(1.0, wanted / max(row.last_day, 1)))}",
+            settings=world,
+        )
+
+
+def _publish_history(world: Settings, first: date, last: date) -> None:
+    """Only what later builds read of earlier ones; the marts of the days before are not among it."""
+    history = [mart for mart in published_marts(world.dbt_manifest) if mart.kind == "arrivals"]
+    window = HistoryWindow(
+        world.history_start_date,
+        world.history_start_date,
+        datetime.now(UTC),
+        code_version(world.dbt_manifest),
+    )
+    publish(world, first, last, last, history, history=window)
+
+
+def _only(world: Settings, day: date) -> HistoryWindow:
+    """The history of one arrival day, on top of what is published of the days before."""
+    return HistoryWindow(day, day, datetime.now(UTC), code_version(world.dbt_manifest))
+
+
+def _timed_day(world: Settings, day: date, history: HistoryWindow, audit_dataset: str) -> float:
+    """A daily run's build, with all the days that late events may reach."""
+    return _timed(world, day - _DAY * world.restatement_days, day, day, history, audit_dataset)
+
+
+def _timed(
+    world: Settings,
+    first: date,
+    last: date,
+    as_of: date,
+    history: HistoryWindow | None,
+    audit_dataset: str | None = None,
+) -> float:
+    started = time.perf_counter()
+    select = [f"+{model}" for model in _SELECTED]
+    build(world, first, last, as_of, select, history=history, audit_dataset=audit_dataset, data_tests=False)
+    return time.perf_counter() - started
+
+
+def _touched(world: Settings) -> tuple[int, int]:
+    """Subscriptions in all, and those of which something arrived on the last day."""
+    project = world.project_id
+    [row] = run_sql(
+        bigquery_client(world),
+        f"""
+        select count(distinct subscription_id) as subscriptions,
+            count(distinct if(arrived_today, subscription_id, null)) as touched
+        from (
+            select subscription_id, false as arrived_today from `{project}.history.int_subscription_events`
+            where arrival_date <= date '{END}'
+            union all
+            select subscription_id, true from `{project}.audit_increment_0.int_subscription_events`
+            where arrival_date = date '{END}'
+        )""",
+        settings=world,
+    )
+    return int(row.subscriptions), int(row.touched)
