@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from segue.cli.bench import build, load, lookup
+from segue.cli.bench import build, load, lookup, segments
 
 app = typer.Typer(
     name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
@@ -12,3 +12,4 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("load")(load.load)
 app.command("lookup")(lookup.lookup)
+app.command("segments")(segments.segments)

@@ -170,7 +170,6 @@ with
                     struct(rule_number as rule_number, score_points as score_points),
                     null
                 ) ignore nulls
-                order by rule_number
             ) as accepted
         from reasoned
         group by feature_date, account_id

@@ -1,0 +1,166 @@
+"""What a day's decisions cost with few and with many rules, over the same accounts.
+
+The rules are the project's own, repeated under other names; the accounts are made up. The floor of a
+statement is the same statement over one account: the engine's time to read its text. It grows with the rules
+(on an emulator that is written in Python, much), but not with the accounts; the rest is the cost of deciding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from statistics import median
+from typing import Any, Final
+
+from google.cloud import bigquery
+
+from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from local.bench.bigquery import empty_bigquery
+from segments.compiler import compile_statement
+from segments.features import FEATURES
+from segments.source import RuleBook, load_rules
+from segue.settings import Settings
+
+DAY: Final = date(2026, 1, 31)
+_TEXTS: Final = {
+    "market": ("SE", "DE", "US", "JP"),
+    "locale": ("sv-SE", "de-DE", "en-US", "ja-JP"),
+    "birth_year_band": ("1980-1990", "1990-2000", "2000-2010"),
+    "plan_kind": ("free", "individual", "duo", "family", "student"),
+    "billing_interval": ("month", "year"),
+    "last_end_reason": ("voluntary", "involuntary"),
+}
+_FLAGS: Final = (
+    "is_test_account", "is_deletion_requested", "is_marketing_withdrawn", "is_personalisation_withdrawn",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Decided:
+    """One number of rules; seconds are medians."""
+
+    rules: int
+    statement_kb: float
+    seconds: float
+    floor_seconds: float
+    ns_per_account_and_rule: float
+    """What is over the floor, for each account and rule."""
+
+
+@dataclass(frozen=True)
+class SegmentsReport:
+    """The cost by number of rules."""
+
+    accounts: int
+    decided: list[Decided]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def bench_segments(
+    settings: Settings,
+    accounts: int = 100_000,
+    rules: Sequence[int] = (3, 30, 300),
+    rounds: int = 3,
+    say: Callable[[str], None] = lambda _: None,
+) -> SegmentsReport:
+    """Measure on an emulator of its own; sizes take turns, so that a slow moment meets all of them."""
+    with empty_bigquery(settings) as world:
+        client = bigquery_client(world)
+        for dataset in ("many", "one"):
+            ensure_dataset(client, world, dataset)
+        _make_accounts(client, world, "many", accounts)
+        _make_accounts(client, world, "one", 1)
+        say(f"{accounts:,} accounts made")
+        books = {count: repeated(load_rules(), count) for count in rules}
+        seconds: dict[tuple[int, str], list[float]] = {}
+        for _ in range(rounds):
+            for count, book in books.items():
+                for dataset in ("one", "many"):
+                    took = _decide(client, world, book, dataset)
+                    seconds.setdefault((count, dataset), []).append(took)
+                say(f"{count} rules: {took:.1f} s")
+    return SegmentsReport(
+        accounts,
+        [_decided(accounts, book, count, seconds) for count, book in books.items()],
+    )
+
+
+def repeated(book: RuleBook, count: int) -> RuleBook:
+    """``count`` rules of which each is one of ``book``, under a name and an offer of its own."""
+    own = book.active
+    rules = [
+        own[n % len(own)].model_copy(update={"id": f"{own[n % len(own)].id}_{n}", "offer_id": f"offer-{n}"})
+        for n in range(count)
+    ]
+    return RuleBook(tuple(rules), book.program)
+
+
+def _decided(
+    accounts: int, book: RuleBook, count: int, seconds: dict[tuple[int, str], list[float]]
+) -> Decided:
+    total, floor = median(seconds[count, "many"]), median(seconds[count, "one"])
+    return Decided(
+        count,
+        round(len(_statement(book, "t", "t").encode()) / 1_000, 1),
+        round(total, 2),
+        round(floor, 2),
+        round((total - floor) / accounts / count * 1e9, 1),
+    )
+
+
+def _statement(book: RuleBook, features: str, contents: str) -> str:
+    return compile_statement(book, features, contents, f"feature_date = date '{DAY}'")
+
+
+def _decide(client: bigquery.Client, world: Settings, book: RuleBook, dataset: str) -> float:
+    name = f"{world.project_id}.{dataset}"
+    statement = _statement(book, f"`{name}.features`", f"`{name}.contents`")
+    started = time.perf_counter()
+    run(client, f"create or replace table `{name}.decisions` as\n{statement}", settings=world)
+    return time.perf_counter() - started
+
+
+def _make_accounts(client: bigquery.Client, world: Settings, dataset: str, accounts: int) -> None:
+    """Features without pattern, and a text in every language for every entry that a rule shows."""
+    columns = [f"{_made_up(name, kind)} as {name}" for name, kind in FEATURES.items()]
+    columns += [f"false as {name}" for name in _FLAGS]
+    exposure = (
+        "offer_id string, impressions_7d int64, impressions_28d int64, last_shown_date date, "
+        "last_clicked_date date, last_converted_date date"
+    )
+    columns += [
+        f"cast([] as array<struct<{exposure}>>) as offer_exposures",
+        "cast([] as array<struct<model string, score_points int64, scored_date date>>) as model_scores",
+    ]
+    entries = sorted({rule.content.entry for rule in load_rules().active})
+    listed = ", ".join(f"'{entry}'" for entry in entries)
+    run(
+        client,
+        f"""create table `{world.project_id}.{dataset}.features` as
+        select date '{DAY}' as feature_date, format('account-%09d', number) as account_id,
+            {", ".join(columns)}
+        from unnest(generate_array(1, {accounts})) as number;
+        create table `{world.project_id}.{dataset}.contents` as
+        select date '{DAY}' as feature_date, entry_id, locale, 1 as content_version, true as is_published,
+            cast(null as timestamp) as valid_from_at, cast(null as timestamp) as valid_until_at
+        from unnest([{listed}]) as entry_id cross join unnest(['en-US']) as locale""",
+        settings=world,
+    )
+
+
+def _made_up(name: str, kind: str) -> str:
+    """A value that depends on nothing but column and account."""
+    drawn = f"mod(abs(farm_fingerprint(concat('{name}', cast(number as string)))), {{}})"
+    if kind == "text":
+        values = ", ".join(f"'{value}'" for value in _TEXTS[name])
+        return f"[{values}][offset({drawn.format(len(_TEXTS[name]))})]"
+    if kind == "flag":
+        return f"{drawn.format(2)} = 0"
+    if kind == "date":
+        return f"date_sub(date '{DAY}', interval {drawn.format(400)} day)"
+    return drawn.format(1_000)
