@@ -126,11 +126,11 @@ with DAG(
             get_settings(), days.start_date, days.end_date, days.as_of_date, history=days.history
         )
         drop_audit(get_settings(), days.end_date)
-        events = get_current_context()["outlet_events"]
-        events[SEGMENTS].extra = {"segment_date": window["end_date"]}
-        for mart, rows in publication.rows_of_marts().items():
-            days_of = {"start_date": window["start_date"], "end_date": window["end_date"]}
-            events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days_of | {"rows": rows})
+        events, rows = get_current_context()["outlet_events"], publication.rows_of_marts()
+        events[SEGMENTS].extra = {"segment_date": window["end_date"], "rows": rows.pop(SEGMENTS.name, 0)}
+        for mart, count in rows.items():
+            days_of = {"start_date": window["start_date"], "end_date": window["end_date"], "rows": count}
+            events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days_of)
         return publication.summary()
 
     landed = land()

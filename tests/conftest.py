@@ -24,7 +24,7 @@ from loaders.warehouse.build import parse
 from local.services.bigquery import command, import_spatial_extension
 from segue.settings import PROJECT_ROOT, Settings
 
-pytest_plugins = ["tests.bigtable_fixture"]
+pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order"]
 
 World = Callable[..., Settings]
 """``world(name, **overrides)`` gives the settings of a fresh, empty project."""

@@ -30,20 +30,34 @@ MARTS = {
 """Every published mart with its partition column, none where it is published whole."""
 
 
-def mart_rows(settings: Settings, mart: str) -> list[dict[str, Any]]:
-    """All published rows of a mart."""
-    batches = read_table(settings, f"{settings.project_id}.{settings.marts_dataset}.{mart}")
+Fingerprints = dict[tuple[str, str], tuple[int, str]]
+"""(mart, day) → (rows, hash of the rows whatever their order); the day is empty for a mart without days."""
+
+
+def mart_rows(settings: Settings, mart: str, dataset: str | None = None) -> list[dict[str, Any]]:
+    """All rows of a mart as published, or as another dataset has it."""
+    batches = read_table(settings, f"{settings.project_id}.{dataset or settings.marts_dataset}.{mart}")
     return [row for batch in batches for row in batch.to_pylist()]
 
 
-def fingerprints(settings: Settings) -> dict[tuple[str, str], tuple[int, str]]:
-    """(mart, day) → (rows, hash of the rows whatever their order)."""
-    days: dict[tuple[str, str], list[str]] = {}
-    for mart, day_column in MARTS.items():
-        for row in mart_rows(settings, mart):
-            key = (mart, str(row[day_column]) if day_column else "")
-            days.setdefault(key, []).append(json.dumps(row, default=str, sort_keys=True))
+def fingerprints(settings: Settings, dataset: str | None = None) -> Fingerprints:
+    """Every partition of every mart as published, or as another dataset has it."""
     return {
-        key: (len(rows), hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest())
-        for key, rows in days.items()
+        (mart, day): found
+        for mart, day_column in MARTS.items()
+        for day, found in table_fingerprints(settings, dataset, mart, day_column).items()
+    }
+
+
+def table_fingerprints(
+    settings: Settings, dataset: str | None, table: str, day_column: str | None
+) -> dict[str, tuple[int, str]]:
+    """Day → (rows, hash of the rows whatever their order)."""
+    days: dict[str, list[str]] = {}
+    for row in mart_rows(settings, table, dataset):
+        day = str(row[day_column]) if day_column else ""
+        days.setdefault(day, []).append(json.dumps(row, default=str, sort_keys=True))
+    return {
+        day: (len(rows), hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest())
+        for day, rows in days.items()
     }

@@ -42,6 +42,7 @@ from local.company.people import (
     touch_rows,
 )
 from local.company.providers import EVENT_TABLE, by_landing_table
+from local.company.scores import score_rows
 from local.company.spec import DAY_US, CompanySpec, Manifest, day_label
 from local.company.truth import Truth
 
@@ -104,6 +105,7 @@ def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Mani
         ),
     }
     tables |= consent_rows(spec, random, people)
+    tables |= score_rows(spec, np.random.default_rng([spec.seed, 3, chunk]), people)
     tables |= deletion_rows(spec, random, people, account_rows(spec, random, people))
     number = chunk * NUMBERS_PER_CHUNK
     for touches in (leading, casual_touches(spec, random, people)):

@@ -1,156 +1,266 @@
-"""It is BigQuery's SQL: Google's own analyzer resolves every compiled model against the declared sources."""
+"""It is BigQuery's SQL: Google's own analyzer resolves every model, and Google's reference implementation of
+GoogleSQL gives the rows that the embedded BigQuery gave."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-from unittest import mock
 
 import pytest
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema
-from loaders.warehouse.build import dbt_environment, dbt_vars
-from segue.settings import Settings
-from tests.dbt.conftest import Warehouse, day
+from tests.dbt.conftest import Row, Warehouse
+from tests.dbt.googlesql import (
+    GoogleSql,
+    Scan,
+    columns_of,
+    comparable,
+    declared,
+    literal,
+    scans_of,
+    written,
+)
 
-Columns = list[tuple[str, Any]]
-
-KINDS = {
-    "STRING": "TYPE_STRING", "BOOL": "TYPE_BOOL", "INT64": "TYPE_INT64", "NUMERIC": "TYPE_NUMERIC",
-    "DATE": "TYPE_DATE", "TIMESTAMP": "TYPE_TIMESTAMP", "JSON": "TYPE_JSON",
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def compiled(world: Callable[..., Settings]) -> Path:
-    """dbt's target folder with the compiled SQL of every model and the manifest."""
-    from dbt.cli.main import dbtRunner
-
-    settings = Warehouse(world("googlesql")).settings
-    target = settings.state_dir / "compiled"
-    march = day("2026-03-01"), day("2026-03-31")
-    arguments = [
-        *("compile", "--quiet", "--target", "embedded", "--target-path", str(target)),
-        *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
-        *("--log-path", str(target), "--vars", json.dumps(dbt_vars(settings, *march, march[1]))),
-    ]
-    with mock.patch.dict(os.environ, dbt_environment(settings)):
-        result = dbtRunner().invoke(arguments)
-    assert result.success, result.exception
-    return target
+READS_EVERYTHING: dict[str, str] = {}
+"""Model → why it reads all partitions of a table. There is none; a new one needs a reason here."""
 
 
-class Resolver:
-    """Resolves statements against the tables it has been told of."""
-
-    def __init__(self) -> None:
-        from zetasql.api import TypeFactory
-        from zetasql.types import AnalyzerOptions, LanguageOptions, TypeKind
-
-        self._kinds = {name: getattr(TypeKind, kind) for name, kind in KINDS.items()}
-        self._names = {int(kind): name for name, kind in self._kinds.items()}
-        self._language = LanguageOptions.maximum_features()
-        self._options = AnalyzerOptions()
-        self._options.language_options = self._language
-        self._simple = TypeFactory.create_simple_type
-        self.tables: dict[str, Columns] = {}
-
-    def declare_source(self, table: str, contract: str) -> None:
-        """A raw table with the columns of its landing contract."""
-        fields = bigquery_schema(CONTRACTS[contract])
-        self.tables[table] = [(f.name, self._simple(self._kinds[f.field_type])) for f in fields]
-
-    def declare(self, table: str, kinds: dict[str, str]) -> None:
-        """A table with columns of these types."""
-        names = {name: kind.upper().split("(")[0] for name, kind in kinds.items()}
-        self.tables[table] = [(name, self._simple(self._kinds[kind])) for name, kind in names.items()]
-
-    def resolve(self, sql: str) -> Columns:
-        """Output columns of a query in GoogleSQL's types; unknown names and mismatched types raise."""
-        from zetasql.api import Analyzer, CatalogBuilder, TableBuilder
-        from zetasql.types import ResolvedQueryStmt, ZetaSQLBuiltinFunctionOptions
-
-        # A catalog knows a table by one name; dbt quotes its three parts apart.
-        sql = re.sub(r"`([^`]+)`\.`([^`]+)`\.`([^`]+)`", r"`\1.\2.\3`", sql)
-        catalog = CatalogBuilder("warehouse")
-        for name, columns in self.tables.items():
-            if name in sql:
-                table = TableBuilder(name)
-                for column, kind in columns:
-                    table.add_column(column, kind)
-                catalog.add_table(table.build())
-        catalog.with_builtin_functions(ZetaSQLBuiltinFunctionOptions(language_options=self._language))
-        statement = Analyzer(options=self._options, catalog=catalog.build()).analyze_statement(sql)
-        if type(statement).__name__ != "ResolvedQueryStmt":
-            statement = statement.as_type(ResolvedQueryStmt)
-        return [(column.name, column.column.type) for column in statement.output_column_list]
-
-    def kind(self, resolved: Any) -> str:
-        """A resolved type's name; what is not simple (arrays) by its own."""
-        return self._names.get(int(resolved.type_kind), "OTHER")
-
-
-def full_name(node: dict[str, Any]) -> str:
+def full_name(node: Row) -> str:
     return f"{node['database']}.{node['schema']}.{node.get('alias') or node['identifier']}"
 
 
-def models_in_order(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Models, each after the models that it reads."""
-    models = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
-    ordered: dict[str, dict[str, Any]] = {}
+@dataclass
+class Project:
+    """The compiled project of the March build, with what Google's analyzer makes of it."""
 
-    def visit(key: str) -> None:
-        if key in models and key not in ordered:
-            for needed in models[key]["depends_on"]["nodes"]:
-                visit(needed)
-            ordered[key] = models[key]
+    warehouse: Warehouse
+    manifest: Row
 
-    for key in models:
-        visit(key)
-    return list(ordered.values())
+    def __post_init__(self) -> None:
+        self.nodes: Row = self.manifest["nodes"] | self.manifest["sources"]
+        self.google = GoogleSql()
+        self.partition_columns: dict[str, str] = {}
+        for source in self.manifest["sources"].values():
+            if source["source_name"] == "history":
+                # What earlier runs published has the columns of its model's contract.
+                model = self.nodes[f"model.segue.{source['name']}"]
+                kinds = {name: column["data_type"] for name, column in model["columns"].items()}
+                self.partition_columns[full_name(source)] = model["config"]["partition_by"]["field"]
+            else:
+                fields = bigquery_schema(CONTRACTS[source["name"]])
+                kinds = {field.name: field.field_type for field in fields}
+                self.partition_columns[full_name(source)] = "arrival_date"
+            self.google.declare(full_name(source), kinds)
+        for node in self.manifest["nodes"].values():
+            if node["resource_type"] == "seed":
+                self.google.declare(full_name(node), node["config"]["column_types"])
+        for model in self.models.values():
+            if partition := model["config"].get("partition_by"):
+                self.partition_columns[full_name(model)] = partition["field"]
 
+    @cached_property
+    def models(self) -> dict[str, Row]:
+        """Models by name, each after those that it reads."""
+        ordered: dict[str, Row] = {}
 
-def test_every_model_resolves_and_the_marts_have_the_types_of_their_contracts(compiled: Path) -> None:
-    manifest = json.loads((compiled / "manifest.json").read_text())
-    resolver = Resolver()
-    for source in manifest["sources"].values():
-        if source["source_name"] != "history":
-            resolver.declare_source(full_name(source), source["name"])
-            continue
-        # What earlier runs published has the columns of its model's contract.
-        model = manifest["nodes"][f"model.segue.{source['name']}"]
-        kinds = {name: column["data_type"] for name, column in model["columns"].items()}
-        resolver.declare(full_name(source), kinds)
-    for node in manifest["nodes"].values():
-        if node["resource_type"] == "seed":
-            resolver.declare(full_name(node), node["config"]["column_types"])
+        def visit(key: str) -> None:
+            node = self.nodes[key]
+            if node["resource_type"] == "model" and node["name"] not in ordered:
+                for needed in node["depends_on"]["nodes"]:
+                    visit(needed)
+                ordered[node["name"]] = node
 
-    resolved: dict[str, Columns] = {}
-    for model in models_in_order(manifest):
-        sql = (compiled / "compiled" / "segue" / model["original_file_path"]).read_text()
-        resolved[model["name"]] = resolver.tables[full_name(model)] = resolver.resolve(sql)
+        for key in self.manifest["nodes"]:
+            visit(key)
+        return ordered
 
-    for model in models_in_order(manifest):
-        if not model["config"]["contract"]["enforced"]:
-            continue
-        declared = {
-            name: column["data_type"].upper().split("(")[0] for name, column in model["columns"].items()
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The resolved statement of every model; each is declared for those that read it."""
+        statements = {}
+        for name, model in self.models.items():
+            statements[name] = self.google.resolve(model["compiled_code"])
+            self.google.tables[full_name(model)] = columns_of(statements[name])
+        return statements
+
+    @cached_property
+    def data_tests(self) -> dict[str, str]:
+        """Compiled SQL of the data tests."""
+        return {
+            node["name"]: node["compiled_code"]
+            for node in self.manifest["nodes"].values()
+            if node["resource_type"] == "test"
         }
-        simple = {name: kind for name, kind in declared.items() if kind in KINDS}
-        actual = {name: resolver.kind(kind) for name, kind in resolved[model["name"]]}
-        assert set(actual) == set(declared), model["name"]
-        assert {name: actual[name] for name in simple} == simple, model["name"]
+
+    def rows(self, table: str) -> list[Row]:
+        """What the embedded BigQuery holds in a table or view."""
+        return [dict(row) for row in self.warehouse.query(f"select * from `{table}`")]
+
+    def inputs(self, model: Row) -> dict[str, list[Row]]:
+        """The rows of all that a model reads."""
+        return {
+            name: self.rows(name)
+            for name in (full_name(self.nodes[key]) for key in model["depends_on"]["nodes"])
+        }
 
 
-def test_an_unknown_column_does_not_resolve() -> None:
-    resolver = Resolver()
-    resolver.declare_source("p.raw.plans", "plans")
+@pytest.fixture(scope="module")
+def project(march: Warehouse) -> Project:
+    built = march.settings.state_dir / "dbt_runs" / "audit_20260305" / "manifest.json"
+    return Project(march, json.loads(built.read_text()))
 
-    assert [name for name, _ in resolver.resolve("select plan_id from `p`.`raw`.`plans`")] == ["plan_id"]
-    with pytest.raises(Exception, match="plan_idd"):
-        resolver.resolve("select plan_idd from `p`.`raw`.`plans`")
+
+def test_every_model_resolves_to_the_types_of_its_contract(project: Project) -> None:
+    for name, model in project.models.items():
+        actual = {column: written(kind) for column, kind in columns_of(project.resolved[name])}
+        if model["config"]["contract"]["enforced"]:
+            assert actual == {
+                column: declared(described["data_type"]) for column, described in model["columns"].items()
+            }, name
+
+
+def test_every_scan_of_a_partitioned_table_has_a_constant_filter(project: Project) -> None:
+    unpruned = {
+        (name, scan.table)
+        for name, statement in project.resolved.items()
+        for scan in scans_of(statement, project.partition_columns)
+        if not scan.is_pruned and name not in READS_EVERYTHING
+    }
+
+    assert unpruned == set()
+    assert len(project.resolved) > 50
+
+
+def test_every_scan_of_a_data_test_has_a_constant_filter(project: Project) -> None:
+    assert project.resolved
+    scans = {
+        (name, scan)
+        for name, sql in project.data_tests.items()
+        for scan in scans_of(project.google.resolve(sql), project.partition_columns)
+    }
+
+    assert {name for name, scan in scans if not scan.is_pruned} == set()
+    assert len(scans) > 30
+
+
+def test_googles_reference_implementation_gives_the_same_rows(project: Project) -> None:
+    """Each model over what the embedded BigQuery holds of its inputs: a difference is the model's own."""
+    assert project.resolved
+    differing = {}
+    for name, model in project.models.items():
+        expected = _sorted(project.rows(full_name(model)))
+        actual = _sorted(project.google.execute(model["compiled_code"], project.inputs(model)))
+        if actual != expected:
+            differing[name] = (
+                [row for row in expected if row not in actual][:1],
+                [row for row in actual if row not in expected][:1],
+            )
+
+    assert differing == {}
+
+
+def _sorted(rows: list[Row]) -> list[str]:
+    return sorted(json.dumps(comparable(row), sort_keys=True) for row in rows)
+
+
+# What the proofs above would not let through.
+
+
+@pytest.fixture(scope="module")
+def small() -> GoogleSql:
+    google = GoogleSql()
+    google.declare("p.d.t", {"day": "date", "id": "string", "amount": "numeric(38, 9)"})
+    return google
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("select idd from `p`.`d`.`t`", "Unrecognized name: idd"),
+        ("select id from `p`.`d`.`u`", "Table not found: `p.d.u`"),
+        ("select id + amount from `p`.`d`.`t`", "No matching signature for operator +"),
+        ("select id from `p`.`d`.`t` where day = amount", "No matching signature for operator ="),
+        ("select if(id = 'a', day, amount) from `p`.`d`.`t`", "No matching signature for function IF"),
+        ("select id, sum(amount) from `p`.`d`.`t`", "neither grouped nor aggregated"),
+        ("select list_sort([1, 2])", "Function not found: list_sort"),
+    ],
+)
+def test_what_is_not_googlesql_does_not_resolve(small: GoogleSql, sql: str, reason: str) -> None:
+    with pytest.raises(Exception, match="INVALID_ARGUMENT") as error:
+        small.resolve(sql)
+
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("where", "is_pruned"),
+    [
+        ("where day = date '2026-03-01'", True),
+        ("where day between date '2026-03-01' and date_add(date '2026-03-01', interval 3 day)", True),
+        ("where day in (date '2026-03-01', date '2026-03-02') and id = 'a'", True),
+        ("where date '2026-03-01' <= day", True),
+        ("", False),
+        ("where id = 'a'", False),
+        ("where day = date '2026-03-01' or id = 'a'", False),
+        ("where date_add(day, interval 1 day) = date '2026-03-01'", False),
+        ("where day = (select max(day) from `p.d.t` where day = date '2026-03-01')", False),
+        ("where day = date(id)", False),
+    ],
+)
+def test_only_a_comparison_of_the_partition_column_with_constants_prunes(
+    small: GoogleSql, where: str, is_pruned: bool
+) -> None:
+    scans = scans_of(small.resolve(f"select id from `p`.`d`.`t` {where}"), {"p.d.t": "day"})
+
+    assert Scan("p.d.t", is_pruned) in scans
+
+
+def test_the_condition_of_an_outer_join_does_not_prune_the_side_that_it_keeps(small: GoogleSql) -> None:
+    joined = """select 1 from `p.d.t` as kept left join `p.d.t` as other
+        on kept.id = other.id and {0}.day = date '2026-03-01' where {1}.day = date '2026-03-01'"""
+
+    def pruned(on: str, where: str) -> list[bool]:
+        scans = scans_of(small.resolve(joined.format(on, where)), {"p.d.t": "day"})
+        return [scan.is_pruned for scan in scans]
+
+    assert pruned("other", "kept") == [True, True]
+    assert pruned("kept", "other") == [False, True]
+
+
+def test_arrays_and_structs_are_compared_field_by_field(small: GoogleSql) -> None:
+    [(_, kind)] = columns_of(
+        small.resolve("select array_agg(struct(id as offer_id, amount)) as a from `p.d.t`")
+    )
+
+    assert written(kind) == "ARRAY<STRUCT<offer_id STRING, amount NUMERIC>>"
+    assert declared("array<struct<offer_id string, amount numeric(38, 9)>>") == written(kind)
+    assert declared("array<struct<offer_id string, amount int64>>") != written(kind)
+
+
+def test_rows_of_every_type_reach_the_reference_implementation(small: GoogleSql) -> None:
+    google = GoogleSql()
+    kinds = "array<struct<name string, score float64>>[]"
+    google.tables["p.d.u"] = columns_of(
+        small.resolve(
+            f"select id, day, amount, true as flag, 1 as n, timestamp(day) as at, {kinds} as parts, "
+            "json '{}' as document from `p.d.t`"
+        )
+    )
+    row = {
+        "id": "a'\"\\", "day": "2026-03-01", "amount": "1.50", "flag": True, "n": 7,
+        "at": "2026-03-01 10:00:00+00:00", "parts": [{"name": "x", "score": 0.5}], "document": {"k": [1]},
+    }  # fmt: skip
+
+    found = google.execute("select * from `p`.`d`.`u`", {"p.d.u": [row, {}]})
+
+    assert [comparable(each) for each in found] == [
+        {
+            "id": "a'\"\\", "day": "2026-03-01", "amount": "1.5", "flag": True, "n": "7",
+            "at": "2026-03-01T10:00:00Z", "parts": [{"name": "x", "score": "0.5"}], "document": {"k": ["1"]},
+        },
+        dict.fromkeys(("id", "day", "amount", "flag", "n", "at", "document")) | {"parts": []},
+    ]  # fmt: skip
+    assert literal(None, google.tables["p.d.u"][0][1]) == "null"

@@ -6,25 +6,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from loaders.warehouse.build import build
-from loaders.warehouse.publish import drop_audit, publish
 from local import platform as local_platform
 from local.airflow_client import AirflowClient, DagRun
-from local.company import CompanySpec, generate
+from local.company import generate
 from local.demo import airflow_backfill
-from segue.run import land, run
-from segue.settings import Settings
-
-DAY = timedelta(days=1)
-LAST_DAY = datetime.now(UTC).date() - timedelta(days=1)
-HISTORY_END = LAST_DAY - timedelta(days=3)
-FIRST_DAY = LAST_DAY - timedelta(days=20)
-SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
+from segue.run import run
+from tests.company_in_order import DAY, HISTORY_END, LAST_DAY, SPEC
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +36,7 @@ def platform(company: Path) -> Iterator[local_platform.Platform]:
     os.environ["SEGUE_TASK_RETRIES"] = "0"
     started = local_platform.up(state)
     try:
-        run(started.settings, FIRST_DAY, HISTORY_END, lambda *_: None)
+        run(started.settings, SPEC.first_day, HISTORY_END, lambda *_: None)
         yield started
     finally:
         local_platform.down(state)
@@ -90,19 +82,3 @@ def backfills(platform: local_platform.Platform, airflow: AirflowClient) -> list
         *run_backfill(platform, airflow, HISTORY_END + DAY, LAST_DAY - DAY, backwards=True),
         *run_backfill(platform, airflow, LAST_DAY - DAY, LAST_DAY),
     ]
-
-
-@pytest.fixture(scope="session")
-def in_order(platform: local_platform.Platform) -> Settings:
-    """The same company in another project, built day after day without Airflow and without the gate."""
-    settings = platform.settings.model_copy(update={"project_id": "segue-in-order"})
-    ranges = [(FIRST_DAY, HISTORY_END)] + [
-        (day, day) for day in (LAST_DAY - timedelta(days=n) for n in (2, 1, 0))
-    ]
-    for first, last in ranges:
-        window = land(settings, first, last)
-        days = window.start_date, window.end_date, window.as_of_date
-        build(settings, *days, history=window.history)
-        publish(settings, *days, history=window.history)
-        drop_audit(settings, last)
-    return settings

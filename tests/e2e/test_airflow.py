@@ -14,7 +14,7 @@ import pytest
 from local.airflow_client import AirflowClient, DagRun
 from local.platform import Platform
 from segue.settings import Settings
-from tests.e2e.conftest import FIRST_DAY, LAST_DAY
+from tests.company_in_order import LAST_DAY, SPEC, CompanyInOrder
 from tests.marts import fingerprints, mart_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -25,6 +25,15 @@ def failed_log(airflow: AirflowClient, run: DagRun) -> tuple[str, str]:
     failed = [task for task in airflow.tasks("daily_marts", run.run_id) if task.state == "failed"]
     task = next(task for task in failed if task.task_id in {"land", "validate", "publish"})
     return task.task_id, airflow.log("daily_marts", run.run_id, task)
+
+
+def failures(airflow: AirflowClient, dag_id: str, run: DagRun) -> list[str]:
+    """Each failed task with the end of its log."""
+    return [
+        f"{run.run_id} {task.task_id}: {airflow.log(dag_id, run.run_id, task)[-3000:]}"
+        for task in airflow.tasks(dag_id, run.run_id)
+        if task.state == "failed"
+    ]
 
 
 def run_again(airflow: AirflowClient, day: date) -> DagRun:
@@ -42,10 +51,10 @@ def online_generation(settings: Settings) -> int:
 
 
 def test_backfills_that_overlap_and_run_backwards_give_the_tables_of_one_run_after_the_other(
-    platform: Platform, backfills: list[DagRun], in_order: Settings
+    platform: Platform, backfills: list[DagRun], company_in_order: CompanyInOrder
 ) -> None:
     assert {run.state for run in backfills} == {"success"}
-    assert fingerprints(platform.settings) == fingerprints(in_order)
+    assert fingerprints(platform.settings) == company_in_order.after[LAST_DAY]
 
 
 @pytest.mark.usefixtures("backfills")
@@ -70,7 +79,8 @@ def test_what_airflow_published_agrees_with_the_companys_truth(platform: Platfor
 def test_segments_of_the_last_day_are_online(platform: Platform, airflow: AirflowClient) -> None:
     from serving.client import OfferReader, Outcome
 
-    airflow.wait_for_runs("offer_segments", lambda _: True, 1, 120)
+    runs = airflow.wait_for_runs("offer_segments", lambda _: True, 1, 300)
+    assert [failure for run in runs for failure in failures(airflow, "offer_segments", run)] == []
     day_rows = [
         row
         for row in mart_rows(platform.settings, "offer_segments")
@@ -167,4 +177,4 @@ def test_a_broken_day_that_is_fixed_publishes(platform: Platform, airflow: Airfl
 def test_the_history_starts_on_the_first_day(platform: Platform) -> None:
     days = {row["snapshot_date"] for row in mart_rows(platform.settings, "agg_subscribers_daily")}
 
-    assert (min(days), max(days)) == (FIRST_DAY, LAST_DAY)
+    assert (min(days), max(days)) == (SPEC.first_day, LAST_DAY)

@@ -127,6 +127,7 @@ with
                     subscription_id
             ) as preference
         from {{ ref("int_subscription_day_ends") }}
+        where {{ rebuilt_days("feature_date") }}
     ),
 
     entitlements as (
@@ -159,7 +160,8 @@ with
             {{ ref("stg_billing__payments") }} as payment on day.subscription_id = payment.subscription_id
         cross join {{ ref("int_first_arrival") }} as first_arrival
         where
-            day.is_payer
+            {{ rebuilt_days("day.feature_date") }}
+            and day.is_payer
             and payment.payment_kind = 'charge'
             and payment.payment_status = 'failed'
             and date(payment.occurred_at) > date_sub(day.feature_date, interval 28 day)
@@ -323,6 +325,7 @@ left join
     {{ ref("int_account_listening") }} as listening
     on day.account_id = listening.account_id
     and day.feature_date = listening.feature_date
+    and {{ rebuilt_days("listening.feature_date") }}
 left join past on day.account_id = past.account_id and day.feature_date = past.feature_date
 left join
     last_ends as last_end on day.account_id = last_end.account_id and day.feature_date = last_end.feature_date
@@ -347,7 +350,9 @@ left join
     {{ ref("int_offer_exposures") }} as exposure
     on day.account_id = exposure.account_id
     and day.feature_date = exposure.feature_date
+    and {{ rebuilt_days("exposure.feature_date") }}
 left join
     {{ ref("int_account_scores") }} as score
     on day.account_id = score.account_id
     and day.feature_date = score.feature_date
+    and {{ rebuilt_days("score.feature_date") }}

@@ -1,0 +1,53 @@
+"""A small generated company, built day after day as the scheduler would on a quiet morning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+from loaders.warehouse.build import build, ensure_parsed
+from loaders.warehouse.publish import drop_audit, publish
+from local.company import CompanySpec, generate
+from segue.run import land
+from segue.settings import Settings
+from tests.marts import Fingerprints, fingerprints
+
+DAY = timedelta(days=1)
+LAST_DAY = datetime.now(UTC).date() - DAY
+HISTORY_END = LAST_DAY - 3 * DAY
+"""Up to here the days are built as one range; the last three one by one."""
+SINGLE_DAYS = tuple(HISTORY_END + DAY * n for n in (1, 2, 3))
+SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
+
+
+@dataclass
+class CompanyInOrder:
+    """The company's project; ``after`` holds all that was published when a day's first run had ended."""
+
+    settings: Settings
+    after: dict[date, Fingerprints] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def company_in_order(
+    world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+) -> CompanyInOrder:
+    """Built without Airflow and without the gate; no test may change it."""
+    settings = world("in-order", bigquery_deadline_seconds=300)
+    landing = Path(urlparse(settings.landing_files_root).path)
+    generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
+    ensure_parsed(settings)
+    built = CompanyInOrder(settings)
+    for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
+        window = land(settings, first, last)
+        days = window.start_date, window.end_date, window.as_of_date
+        build(settings, *days, history=window.history)
+        publish(settings, *days, history=window.history)
+        drop_audit(settings, last)
+        built.after[last] = fingerprints(settings)
+    return built

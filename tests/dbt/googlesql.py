@@ -1,0 +1,275 @@
+"""Google's own GoogleSQL: its analyzer (names, types, filters of scans) and its reference implementation."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from zetasql.api import Analyzer, CatalogBuilder, PreparedQuery, TableBuilder, TypeFactory
+from zetasql.types import (
+    AnalyzerOptions,
+    LanguageOptions,
+    ResolvedQueryStmt,
+    TypeKind,
+    ZetaSQLBuiltinFunctionOptions,
+)
+
+Row = dict[str, Any]
+Columns = list[tuple[str, Any]]
+"""Names and GoogleSQL types of a table or of a query's result, in order."""
+
+_KINDS = {
+    "STRING": TypeKind.TYPE_STRING, "BOOL": TypeKind.TYPE_BOOL, "INT64": TypeKind.TYPE_INT64,
+    "FLOAT64": TypeKind.TYPE_DOUBLE, "NUMERIC": TypeKind.TYPE_NUMERIC, "DATE": TypeKind.TYPE_DATE,
+    "TIMESTAMP": TypeKind.TYPE_TIMESTAMP, "JSON": TypeKind.TYPE_JSON, "BYTES": TypeKind.TYPE_BYTES,
+}  # fmt: skip
+_NAMES = {int(kind): name for name, kind in _KINDS.items()}
+_QUOTED = re.compile(r"`([^`]+)`\.`([^`]+)`\.`([^`]+)`")
+
+
+def one_name(sql: str) -> str:
+    """A catalog knows a table by one name; dbt quotes its three parts apart."""
+    return _QUOTED.sub(r"`\1.\2.\3`", sql)
+
+
+def written(kind: Any) -> str:
+    """A type as GoogleSQL writes it, such as ``ARRAY<STRUCT<offer_id STRING>>``."""
+    if kind.is_array():
+        return f"ARRAY<{written(kind.as_array().element_type)}>"
+    if kind.is_struct():
+        fields = ", ".join(f"{field.field_name} {written(field.field_type)}" for field in _fields(kind))
+        return f"STRUCT<{fields}>"
+    return _NAMES[int(kind.type_kind)]
+
+
+def declared(data_type: str) -> str:
+    """A contract's type in the same spelling; precision is no part of what a query resolves to."""
+    text = re.sub(r"\(\s*\d+\s*(,\s*\d+\s*)?\)", "", " ".join(data_type.split()))
+    text = re.sub(r"\s*([<>,])\s*", r"\1", text).replace(",", ", ")
+    # Names of fields keep their case, words of types are capitals.
+    return re.sub(
+        r"\b(array|struct|string|bool|int64|float64|numeric|date|timestamp|json|bytes)\b(?=[<>,]|$)",
+        lambda found: found.group(1).upper(),
+        text,
+    )
+
+
+def _fields(kind: Any) -> Sequence[Any]:
+    fields: Sequence[Any] = kind.as_struct().field
+    return fields
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One reading of a table by a statement, and whether a constant decides which partitions it reads."""
+
+    table: str
+    is_pruned: bool
+
+
+class GoogleSql:
+    """Statements over the tables that were declared."""
+
+    def __init__(self) -> None:
+        self._language = LanguageOptions.maximum_features()
+        self._options = AnalyzerOptions()
+        self._options.language_options = self._language
+        # BigQuery's; the analyzer's own is that of its authors.
+        self._options.default_timezone = "UTC"
+        self.tables: dict[str, Columns] = {}
+
+    def declare(self, table: str, kinds: Mapping[str, str]) -> None:
+        """A table with columns of these types, none of them an array or a struct."""
+        names = {name: kind.upper().split("(")[0] for name, kind in kinds.items()}
+        self.tables[table] = [
+            (name, TypeFactory.create_simple_type(_KINDS[kind])) for name, kind in names.items()
+        ]
+
+    def resolve(self, sql: str) -> Any:
+        """The resolved statement; an unknown name or a type that does not fit raises."""
+        sql = one_name(sql)
+        statement = Analyzer(options=self._options, catalog=self._catalog(sql)).analyze_statement(sql)
+        is_query = type(statement).__name__ == "ResolvedQueryStmt"
+        return statement if is_query else statement.as_type(ResolvedQueryStmt)
+
+    def execute(self, sql: str, inputs: Mapping[str, Sequence[Row]]) -> list[Row]:
+        """Run a query by the reference implementation over these rows of the declared tables.
+
+        Values are as JSON gives them. Raises what the implementation raises, also for what it lacks.
+        """
+        sql = one_name(sql)
+        tables = []
+        for number, (name, rows) in enumerate(inputs.items()):
+            if f"`{name}`" in sql:
+                sql = sql.replace(f"`{name}`", f"input_{number}")
+                tables.append(f"input_{number} as ({self._literal_rows(self.tables[name], rows)})")
+        given = f"with {', '.join(tables)}\n" if tables else ""
+        query = f"{given}select to_json_string(found) from (\n{sql}\n) as found"
+        with (
+            PreparedQuery.builder()
+            .set_sql(query)
+            .set_analyzer_options(self._options)
+            .set_catalog(self._catalog(query))
+            .prepare() as prepared
+        ):
+            content = prepared.execute().content.table_data
+        return [json.loads(row.cell[0].string_value) for row in (content.row if content else ())]
+
+    def _catalog(self, sql: str) -> Any:
+        catalog = CatalogBuilder("warehouse")
+        for name, columns in self.tables.items():
+            if name in sql:
+                table = TableBuilder(name)
+                for column, kind in columns:
+                    table.add_column(column, kind)
+                catalog.add_table(table.build())
+        catalog.with_builtin_functions(ZetaSQLBuiltinFunctionOptions(language_options=self._language))
+        return catalog.build()
+
+    def _literal_rows(self, columns: Columns, rows: Sequence[Row]) -> str:
+        kinds = ", ".join(f"`{name}` {written(kind)}" for name, kind in columns)
+        values = ",\n".join(
+            "(" + ", ".join(literal(row.get(name), kind) for name, kind in columns) + ")" for row in rows
+        )
+        if len(columns) == 1:
+            # A struct of one field is written with its name.
+            values = ",\n".join(f"struct({literal(row.get(columns[0][0]), columns[0][1])})" for row in rows)
+        return f"select * from unnest(array<struct<{kinds}>>[{values}])"
+
+
+def columns_of(statement: Any) -> Columns:
+    """Output columns of a resolved statement."""
+    return [(column.name, column.column.type) for column in statement.output_column_list]
+
+
+def scans_of(statement: Any, partition_columns: Mapping[str, str]) -> list[Scan]:
+    """Every scan of the tables that ``partition_columns`` names with their partition column."""
+    nodes = list(_nodes(statement))
+    constant = {_only_column(condition) for condition in _conditions(nodes)}
+    found = []
+    for node in nodes:
+        if type(node).__name__ == "ResolvedTableScan" and node.table.name in partition_columns:
+            wanted = partition_columns[node.table.name]
+            read = {column.name: column.column_id for column in node.column_list}
+            found.append(Scan(node.table.name, read.get(wanted) in constant))
+    return found
+
+
+def literal(value: Any, kind: Any) -> str:
+    """A value of that type as a GoogleSQL literal."""
+    if value is None:
+        return "null"
+    if kind.is_array():
+        element = kind.as_array().element_type
+        return f"{written(kind)}[{', '.join(literal(item, element) for item in value)}]"
+    if kind.is_struct():
+        fields = ", ".join(literal(value[field.field_name], field.field_type) for field in _fields(kind))
+        return f"{written(kind)}({fields})"
+    match _NAMES[int(kind.type_kind)]:
+        case "NUMERIC":
+            return f"numeric '{value}'"
+        case "DATE":
+            return f"date '{value}'"
+        case "TIMESTAMP":
+            return f"timestamp '{value}'"
+        case "JSON":
+            text = value if isinstance(value, str) else json.dumps(value)
+            return f"json {_text(text)}"
+        case "STRING":
+            return _text(str(value))
+    return str(value).lower()
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def comparable(value: Any) -> Any:
+    """A value of either engine in one form: numbers without trailing zeros, instants and days as text."""
+    match value:
+        case bool() | None:
+            return value
+        case int() | float() | Decimal():
+            return str(Decimal(str(value)).normalize() + 0)
+        case datetime():
+            return value.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
+        case date():
+            return value.isoformat()
+        case dict():
+            return {name: comparable(part) for name, part in value.items()}
+        case list() | tuple():
+            return [comparable(part) for part in value]
+    text = str(value)
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return str(Decimal(text).normalize() + 0)
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", text):
+        return re.sub(r"\.?0+Z$", "Z", text) if "." in text else text
+    return text
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """The node and everything below it."""
+    if dataclasses.is_dataclass(node):
+        yield node
+        for field in dataclasses.fields(node):
+            yield from _nodes(getattr(node, field.name))
+    elif isinstance(node, list | tuple):
+        for part in node:
+            yield from _nodes(part)
+
+
+def _conditions(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Every condition that all rows of a scan below it must meet: the parts of what ``and`` joins."""
+    for node in nodes:
+        name = type(node).__name__
+        if name == "ResolvedFilterScan":
+            yield from _conjuncts(node.filter_expr)
+        elif name == "ResolvedJoinScan" and node.join_expr is not None:
+            kept = _kept_side(node)
+            for condition in _conjuncts(node.join_expr):
+                # An outer join keeps the rows of its side whatever the condition says.
+                if kept is None or _only_column(condition) not in kept:
+                    yield condition
+
+
+def _kept_side(join: Any) -> set[int] | None:
+    """Columns of the side of which an outer join keeps all rows; None for an inner join."""
+    sides = {"LEFT": [join.left_scan], "RIGHT": [join.right_scan], "FULL": [join.left_scan, join.right_scan]}
+    kept = sides.get(str(getattr(join.join_type, "name", join.join_type)).removeprefix("JOIN_TYPE_"))
+    if kept is None:
+        return None
+    return {column.column_id for scan in kept for column in scan.column_list}
+
+
+def _conjuncts(expression: Any) -> Iterator[Any]:
+    if _function(expression) == "$and":
+        for argument in expression.argument_list:
+            yield from _conjuncts(argument)
+    else:
+        yield expression
+
+
+def _function(expression: Any) -> str:
+    function = getattr(expression, "function", None)
+    return str(getattr(function, "name", "")).rpartition(":")[2]
+
+
+_COMPARISONS = {"$equal", "$in", "$between", "$less", "$less_or_equal", "$greater", "$greater_or_equal"}
+
+
+def _only_column(condition: Any) -> int | None:
+    """Id of the column that a condition compares, by itself, with constants."""
+    if _function(condition) not in _COMPARISONS:
+        return None
+    columns = [node for node in _nodes(condition) if type(node).__name__ == "ResolvedColumnRef"]
+    direct = [part for part in condition.argument_list if type(part).__name__ == "ResolvedColumnRef"]
+    has_query = any(type(node).__name__ == "ResolvedSubqueryExpr" for node in _nodes(condition))
+    if len(columns) != 1 or len(direct) != 1 or has_query:
+        return None
+    return int(columns[0].column.column_id)
