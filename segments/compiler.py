@@ -66,6 +66,7 @@ def compile_statement(book: RuleBook, features: str, contents: str, days: str) -
         ),
         "first_reason": _first_reason(),
         "failed_steps": _failed_steps(),
+        "served_until": sql.served_until(),
         "max_offers": str(program.max_offers_per_account),
         "local_holdout": f"{sql.bucket('holdout_salt')} < holdout_buckets",
         "experiment_bucket": sql.bucket("experiment_salt"),

@@ -355,6 +355,7 @@ with
             any_value(is_marketing_withdrawn) as is_marketing_withdrawn,
             any_value(account_bits) as account_bits,
             any_value(refused) as refused,
+            [[served_until]] as served_until_at,
             array_agg(
                 if(
                     rule_id is not null,
@@ -383,10 +384,9 @@ with
                         is_control as is_control,
                         content_id as content_id,
                         if(is_own_shown, own_version, fallback_version) as content_version,
-                        -- Good for the day after, on which it is served, and two more in which a late run may
-                        -- replace it; never longer than the rule or the content.
+                        -- Never longer than the rule or the content.
                         least(
-                            timestamp(date_add(feature_date, interval 4 day)),
+                            [[served_until]],
                             coalesce(
                                 timestamp(date_add(to_date, interval 1 day)), timestamp '9999-12-31'
                             ),
@@ -426,5 +426,6 @@ select
     end as suppressed_reason,
     is_globally_held_out,
     array_concat(coalesce(refused, []), coalesce(judged, [])) as decisions,
-    coalesce(offers, []) as offers
+    coalesce(offers, []) as offers,
+    served_until_at
 from offered

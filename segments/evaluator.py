@@ -14,13 +14,21 @@ from typing import Any, Final
 
 from segments.features import FEATURES
 from segments.predicate import Predicate, Value, resolved_date
-from segments.rule import BASIS_POINTS, TRACE_SALT, Bounds, Eligibility, Program, Rule, Variant
+from segments.rule import (
+    BASIS_POINTS,
+    SERVED_DAYS,
+    SERVING_SALT,
+    TRACE_SALT,
+    Bounds,
+    Eligibility,
+    Program,
+    Rule,
+    Variant,
+)
 from segments.source import RuleBook
 from segments.steps import POINTS, Reason
 
 Row = Mapping[str, Any]
-SERVED_DAYS: Final = 4
-"""An offer is good from the day after its decision, on which it is served, for three days."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,12 @@ def bucket(account_id: str, salt: str) -> int:
     """The account's bucket of ``BASIS_POINTS`` under a salt."""
     digest = hashlib.sha256(f"{account_id}:{salt}".encode()).hexdigest()
     return int(digest[:12], 16) % BASIS_POINTS
+
+
+def served_until(account_id: str, day: date) -> datetime:
+    """When a decision of ``day`` stops being served if no later one comes."""
+    weekday = (day - date(1970, 1, 1)).days + SERVED_DAYS
+    return _midnight(day + timedelta(days=SERVED_DAYS + (bucket(account_id, SERVING_SALT) - weekday) % 7))
 
 
 def holds(predicate: Predicate, row: Row) -> bool:
@@ -302,7 +316,7 @@ def _midnight(day: date) -> datetime:
 def _conclude(account: AccountDecisions, program: Program, row: Row) -> None:
     for decision in _winning(account):
         rule, variant, content = decision.rule, decision.variant, decision.content or {}
-        ends = [_midnight(row["feature_date"] + timedelta(days=SERVED_DAYS))]
+        ends = [served_until(account.account_id, row["feature_date"])]
         if rule.validity.to_date is not None:
             ends.append(_midnight(rule.validity.to_date + timedelta(days=1)))
         if content["valid_until_at"] is not None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from segments.features import FEATURES
 from segments.predicate import Predicate, Value, day_offset, resolved_date
-from segments.rule import BASIS_POINTS, Eligibility, Program, Ramp, Rule
+from segments.rule import BASIS_POINTS, SERVED_DAYS, SERVING_SALT, Eligibility, Program, Ramp, Rule
 from segments.steps import POINTS, POINTS_BITS, Reason, bit
 
 _COMPARISONS: Final = {
@@ -29,6 +29,12 @@ def bucket(salt: str) -> str:
     """The account's bucket of ``BASIS_POINTS`` under a salt, an SQL expression itself."""
     digest = f"substr(to_hex(sha256(concat(account_id, ':', {salt}))), 1, 12)"
     return f"mod(cast(concat('0x', {digest}) as int64), {BASIS_POINTS})"
+
+
+def served_until() -> str:
+    """When a decision of ``feature_date`` stops being served if no later one comes, a timestamp."""
+    phase = f"mod({bucket(text(SERVING_SALT))} + 7 - mod(unix_date(feature_date) + {SERVED_DAYS}, 7), 7)"
+    return f"timestamp(date_add(feature_date, interval {SERVED_DAYS} + {phase} day))"
 
 
 def predicate(node: Predicate) -> str:

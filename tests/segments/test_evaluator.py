@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from segments.evaluator import AccountDecisions, bucket, evaluate
+from segments.evaluator import AccountDecisions, bucket, evaluate, served_until
 from segments.explain import explain
 from segments.features import FEATURES
 from segments.rule import Program, Rule
@@ -177,13 +178,25 @@ def test_an_offer_ends_with_its_day_its_rule_or_its_content() -> None:
         end: datetime = decide([rule("r", **values)], row(), *contents).offers[0]["valid_until_at"]
         return end
 
-    assert until(text()) == datetime(2026, 3, 9, tzinfo=UTC)
+    assert until(text()) == served_until("a1", DAY) == datetime(2026, 3, 11, tzinfo=UTC)
     assert until(text(), validity={"to_date": "2026-03-07"}) == datetime(2026, 3, 8, tzinfo=UTC)
     noon = datetime(2026, 3, 7, 12, tzinfo=UTC)
     assert until(text(valid_until_at=noon)) == noon
     assert reasons(decide([rule("r", validity={"to_date": "2026-03-05"})], row())) == {
         "r": "OUTSIDE_VALIDITY"
     }
+
+
+def test_an_accounts_decisions_end_on_its_own_weekday_so_that_its_row_seldom_changes() -> None:
+    days = [DAY + timedelta(days=number) for number in range(28)]
+    for account in ("a1", "a2", "a3"):
+        ends = [served_until(account, day) for day in days]
+        assert all(4 <= (end.date() - day).days <= 10 for day, end in zip(days, ends, strict=True))
+        assert len({end.weekday() for end in ends}) == 1
+        assert len(set(ends)) <= 5
+    weekdays = Counter(served_until(f"a{number}", DAY).weekday() for number in range(7_000))
+    assert set(weekdays) == set(range(7))
+    assert max(weekdays.values()) < 1_150
 
 
 def test_buckets_are_spread_evenly_and_independent_of_each_other() -> None:

@@ -407,6 +407,7 @@ with
             any_value(is_marketing_withdrawn) as is_marketing_withdrawn,
             any_value(account_bits) as account_bits,
             any_value(refused) as refused,
+            timestamp(date_add(feature_date, interval 4 + mod(mod(cast(concat('0x', substr(to_hex(sha256(concat(account_id, ':', 'served-until'))), 1, 12)) as int64), 10000) + 7 - mod(unix_date(feature_date) + 4, 7), 7) day)) as served_until_at,
             array_agg(
                 if(
                     rule_id is not null,
@@ -435,10 +436,9 @@ with
                         is_control as is_control,
                         content_id as content_id,
                         if(is_own_shown, own_version, fallback_version) as content_version,
-                        -- Good for the day after, on which it is served, and two more in which a late run may
-                        -- replace it; never longer than the rule or the content.
+                        -- Never longer than the rule or the content.
                         least(
-                            timestamp(date_add(feature_date, interval 4 day)),
+                            timestamp(date_add(feature_date, interval 4 + mod(mod(cast(concat('0x', substr(to_hex(sha256(concat(account_id, ':', 'served-until'))), 1, 12)) as int64), 10000) + 7 - mod(unix_date(feature_date) + 4, 7), 7) day)),
                             coalesce(
                                 timestamp(date_add(to_date, interval 1 day)), timestamp '9999-12-31'
                             ),
@@ -478,5 +478,6 @@ select
     end as suppressed_reason,
     is_globally_held_out,
     array_concat(coalesce(refused, []), coalesce(judged, [])) as decisions,
-    coalesce(offers, []) as offers
+    coalesce(offers, []) as offers,
+    served_until_at
 from offered

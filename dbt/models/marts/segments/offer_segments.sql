@@ -13,8 +13,7 @@ select
     market,
     offers,
     suppressed_reason,
-    -- Good for the day after, on which it is served, and two more in which a late run may replace it.
-    timestamp(date_add(decision_date, interval 4 day)) as valid_until_at
+    served_until_at as valid_until_at
 from {{ ref("offer_decisions") }}
 where
     {{ rebuilt_days("decision_date") }}
