@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -279,7 +280,8 @@ def _env_file(state: StateFolder) -> Path:
 
 def _write_env_file(state: StateFolder) -> None:
     values = variables(state) | offer_lookup.addresses(state)
-    write_atomically(_env_file(state), "".join(f"{name}={value}\n" for name, value in values.items()))
+    text = "".join(f"{name}={value}\n" for name, value in values.items())
+    write_atomically(_env_file(state), text, mode=0o600)
 
 
 def _service_variables(state: StateFolder) -> dict[str, str]:
@@ -298,10 +300,19 @@ def variables(state: StateFolder) -> dict[str, str]:
         "SEGUE_BIGTABLE_EMULATOR_HOST": f"{LOOPBACK}:{state.ports.get(bigtable.PORT)}",
         "SEGUE_LANDING_URI": f"gs://{LANDING_BUCKET}",
         "SEGUE_LANDING_FILES_URI": landing.as_uri(),
+        "SEGUE_ERASURE_SALT": _erasure_salt(state),
         # A person waits in front of an embedded platform: failures show after seconds, not minutes.
         "SEGUE_TASK_RETRIES": os.environ.get("SEGUE_TASK_RETRIES", "1"),
         "SEGUE_TASK_RETRY_DELAY_SECONDS": os.environ.get("SEGUE_TASK_RETRY_DELAY_SECONDS", "2"),
     }
+
+
+def _erasure_salt(state: StateFolder) -> str:
+    """Made once: with another one, accounts that were erased would no longer be recognised."""
+    path = state.path / "erasure_salt"
+    if not path.exists():
+        write_atomically(path, secrets.token_urlsafe(32), mode=0o600)
+    return path.read_text()
 
 
 def _airflow_variables(state: StateFolder) -> dict[str, str]:

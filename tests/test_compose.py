@@ -26,7 +26,7 @@ COMPOSE = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if name.startswith("airflow-")}
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?][^}]*)?\}")
-SECRET = re.compile("PASSWORD|SECRET|FERNET|TOKEN|PRIVATE|SQL_ALCHEMY_CONN")
+SECRET = re.compile("PASSWORD|SECRET|SALT|FERNET|TOKEN|PRIVATE|SQL_ALCHEMY_CONN")
 
 
 def dockerfiles() -> Iterator[Path]:

@@ -163,11 +163,12 @@ def scans_of(statement: Any, partition_columns: Mapping[str, str]) -> list[Scan]
 
 def literal(value: Any, kind: Any) -> str:
     """A value of that type as a GoogleSQL literal."""
+    if kind.is_array():
+        # BigQuery keeps no null array: it becomes an empty one.
+        element = kind.as_array().element_type
+        return f"{written(kind)}[{', '.join(literal(item, element) for item in value or ())}]"
     if value is None:
         return "null"
-    if kind.is_array():
-        element = kind.as_array().element_type
-        return f"{written(kind)}[{', '.join(literal(item, element) for item in value)}]"
     if kind.is_struct():
         fields = ", ".join(literal(value[field.field_name], field.field_type) for field in _fields(kind))
         return f"{written(kind)}({fields})"

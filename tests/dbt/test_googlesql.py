@@ -245,13 +245,13 @@ def test_rows_of_every_type_reach_the_reference_implementation(small: GoogleSql)
     kinds = "array<struct<name string, score float64>>[]"
     google.tables["p.d.u"] = columns_of(
         small.resolve(
-            f"select id, day, amount, true as flag, 1 as n, timestamp(day) as at, {kinds} as parts, "
+            f"select id, day, amount, true as flag, 1 as n, timestamp(day) as moment, {kinds} as parts, "
             "json '{}' as document from `p.d.t`"
         )
     )
     row = {
         "id": "a'\"\\", "day": "2026-03-01", "amount": "1.50", "flag": True, "n": 7,
-        "at": "2026-03-01 10:00:00+00:00", "parts": [{"name": "x", "score": 0.5}], "document": {"k": [1]},
+        "moment": "2026-03-01 10:00:00+00:00", "parts": [{"name": "x", "score": 0.5}], "document": {"k": [1]},
     }  # fmt: skip
 
     found = google.execute("select * from `p`.`d`.`u`", {"p.d.u": [row, {}]})
@@ -259,8 +259,9 @@ def test_rows_of_every_type_reach_the_reference_implementation(small: GoogleSql)
     assert [comparable(each) for each in found] == [
         {
             "id": "a'\"\\", "day": "2026-03-01", "amount": "1.5", "flag": True, "n": "7",
-            "at": "2026-03-01T10:00:00Z", "parts": [{"name": "x", "score": "0.5"}], "document": {"k": ["1"]},
+            "moment": "2026-03-01T10:00:00Z", "parts": [{"name": "x", "score": "0.5"}],
+            "document": {"k": ["1"]},
         },
-        dict.fromkeys(("id", "day", "amount", "flag", "n", "at", "document")) | {"parts": []},
+        dict.fromkeys(("id", "day", "amount", "flag", "n", "moment", "document")) | {"parts": []},
     ]  # fmt: skip
     assert literal(None, google.tables["p.d.u"][0][1]) == "null"

@@ -47,6 +47,9 @@ def test_emulators_start_once_answer_and_leave_nothing_behind(state_dir: Path) -
     }
     assert _two(started.settings) == 2
     assert Settings(_env_file=started.env_file).bigtable_emulator_host == started.bigtable_emulator_host
+    # It holds the secret that erased accounts are hashed with.
+    assert started.env_file.stat().st_mode & 0o077 == 0
+    assert started.settings.erasure_salt is not None
     before = pids(state_dir)
 
     again = platform.up(state_dir, platform.EMULATORS, lines.append)
