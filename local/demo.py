@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import shutil
@@ -16,18 +15,15 @@ from pathlib import Path
 
 import structlog
 from rich.console import Console
-from rich.table import Table
 
-from loaders.bigtable import list_generations, load_segments
-from loaders.warehouse.client import bigquery_client
-from loaders.warehouse.client import run as run_sql
+from loaders.bigtable import load_segments
 from local import platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import CompanySpec, generate
+from local.demo_report import show
 from segue.run import StepReport, run
 from segue.settings import Settings
 from serving.client import OfferReader
-from serving.remote import OfferServiceClient
 
 _DAY = timedelta(days=1)
 _DATA_FOLDERS = ("company", "bigquery", "gcs", "data_docs", "validation_results", "postgres", "airflow")
@@ -92,7 +88,10 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
     client = AirflowClient(embedded.airflow_url)
     _backfill(embedded, client, last_history_day + _DAY, yesterday, say)
     _wait_online(client, embedded.settings, yesterday, say)
-    _show(embedded, last_history_day, yesterday)
+    show(console, embedded, last_history_day, yesterday)
+    console.print(f"Service    {embedded.service_address}")
+    console.print(f"Airflow    {embedded.airflow_url}")
+    console.print(f"Data docs  {embedded.settings.data_docs_dir / 'index.html'}")
     say("done", "`make down` stops everything")
 
 
@@ -141,7 +140,7 @@ def _backfill(
     client.unpause("daily_marts")
     seen: dict[str, str] = {}
 
-    def show(runs: list[DagRun]) -> None:
+    def tell(runs: list[DagRun]) -> None:
         for dag_run in runs:
             line = dag_run.state
             if dag_run.state == "running":
@@ -155,7 +154,7 @@ def _backfill(
                 say("airflow", f"daily_marts {dag_run.day} {line}")
 
     try:
-        runs = client.wait_for_runs("daily_marts", lambda r: r.day in days, len(days), 600, show)
+        runs = client.wait_for_runs("daily_marts", lambda r: r.day in days, len(days), 600 * len(days), tell)
     except TimeoutError as error:
         raise DemoFailedError(str(error)) from error
     failed = [dag_run.day for dag_run in runs if dag_run.state != "success"]
@@ -177,77 +176,6 @@ def _wait_online(client: AirflowClient, settings: Settings, day: date, say: Step
             return
         time.sleep(1)
     raise DemoFailedError(f"the segments of {day} did not get online in time")
-
-
-def _show(embedded: platform.Platform, since: date, last: date) -> None:
-    """What was published per day, one looked-up account, and where to look further."""
-    settings = embedded.settings
-    generations = {
-        row.manifest.segment_date: f"{row.manifest.generation_ms} {row.manifest.state.value}"
-        for row in reversed(list_generations(settings))
-    }
-    table = Table(title="Published", title_justify="left")
-    for column in ("day", "rows", "active", "MRR (USD)", "expectations", "warnings", "generation"):
-        table.add_column(column, justify="left" if column in ("day", "generation") else "right")
-    for row in run_sql(bigquery_client(settings), _summary_sql(settings, since, last), settings=settings):
-        table.add_row(
-            str(row.day),
-            f"{row.row_count:,}",
-            f"{row.active:,}",
-            f"{row.mrr:,.2f}",
-            f"{row.held} of {row.expectations}",
-            str(row.warnings),
-            generations.get(row.day, "–"),
-        )
-    console.print(table)
-    account = _an_account_with_offers(settings, last)
-    with OfferServiceClient.open(settings) as service:
-        answer = service.lookup(account)
-    console.print(f"[bold]uv run segue lookup {account} --service --json[/bold]")
-    console.print_json(json.dumps(answer.to_dict(), default=str))
-    console.print(f"Service    {embedded.service_address}")
-    console.print(f"Airflow    {embedded.airflow_url}")
-    console.print(f"Data docs  {settings.data_docs_dir / 'index.html'}")
-
-
-def _summary_sql(settings: Settings, since: date, last: date) -> str:
-    def table(name: str) -> str:
-        return f"`{settings.project_id}.{name}`"
-
-    days = f"between date '{since}' and date '{last}'"
-    return f"""
-with publications as (
-    select partition_date as day, mart, row_count,
-        row_number() over (partition by partition_date, mart order by published_at desc) as age
-    from {table("ops.publications")}
-    where run_date {days} and partition_date {days}
-), row_counts as (
-    select day, sum(row_count) as row_count from publications where age = 1 group by day
-), subscribers as (
-    select snapshot_date as day, sum(active_subscriptions) as active, sum(mrr_usd_amount) as mrr
-    from {table("marts.agg_subscribers_daily")} where snapshot_date {days} group by snapshot_date
-), validations as (
-    select run_date as day, validation_id, count(*) as expectations, countif(success) as held,
-        countif(not success and severity <> 'critical') as warnings, max(validated_at) as validated_at
-    from {table("ops.validation_results")} where run_date {days} group by run_date, validation_id
-), last_validations as (
-    select * from validations where true
-    qualify row_number() over (partition by day order by validated_at desc) = 1
-)
-select day, row_count, active, mrr, expectations, held, warnings
-from row_counts inner join subscribers using (day) left join last_validations using (day)
-order by day"""
-
-
-def _an_account_with_offers(settings: Settings, day: date) -> str:
-    [row] = run_sql(
-        bigquery_client(settings),
-        f"select account_id from `{settings.project_id}.marts.offer_segments` "
-        f"where segment_date = date '{day}' and array_length(offers) > 0 "
-        "order by array_length(offers) > 1 desc, account_id limit 1",
-        settings=settings,
-    )
-    return str(row.account_id)
 
 
 if __name__ == "__main__":
