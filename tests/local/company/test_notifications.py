@@ -10,7 +10,10 @@ import pytest
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import columns_of
 from local.company.lives import EVENT_TYPES
-from local.company.notifications import Event, app_store, google_play, stripe
+from local.company.notifications.app_store import app_store
+from local.company.notifications.event import Event
+from local.company.notifications.google_play import google_play
+from local.company.notifications.stripe import stripe
 
 APRIL, MAY = 1_775_001_600_000_000, 1_777_593_600_000_000
 NEVER_TOLD = {"app_store": ("paused", "resumed", "trial_converted"), "stripe": ("reactivated",),
