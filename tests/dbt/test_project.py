@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from expectations.suites import all_suites
+from expectations.window import AuditWindow
 from loaders.warehouse.build import dbt_vars
 from segue.settings import Settings
 
@@ -51,6 +53,18 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "offer_decisions": ("days", 0),
         "offer_segments": ("days", 0),
     }
+
+
+def test_the_gate_looks_at_all_days_that_a_mart_restates(manifest: dict[str, Any]) -> None:
+    window = AuditWindow("p", "audit", date(2026, 3, 1), date(2026, 3, 5))
+    declared = {
+        name: node["config"]["meta"].get("restates_days", 0) for name, node in models(manifest).items()
+    }
+
+    suites = {suite.model: suite.restates_days for suite in all_suites(window)}
+
+    assert suites == {name: declared[name] for name in suites}
+    assert len(suites) > 10
 
 
 def test_published_marts_are_partitioned_documented_and_under_contract(manifest: dict[str, Any]) -> None:

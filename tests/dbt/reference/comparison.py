@@ -111,6 +111,7 @@ def read_built(execution: Execution, project: CompiledProject, companies: Sequen
     for mart, column in DETAILS.items():
         theirs = details.setdefault(mart, {})
         for row in execution.rows(project, mart):
+            assert row[column] is not None, f"{mart}: a row belongs to nobody: {row}"
             theirs.setdefault(row[column].partition(".")[0] + ".", []).append(row)
     aggregated = {mart: execution.rows(project, mart) for mart in AGGREGATES}
     return Built(companies, details, aggregated)
