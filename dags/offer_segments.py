@@ -16,7 +16,8 @@ DOC = """
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
 Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` writes and verifies
 one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
-older than the one online is skipped: a backfill never displaces newer segments.
+older than the one online is skipped: a backfill never displaces newer segments. So is a load whose day was
+published anew meanwhile: that publication starts the next run.
 
 By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or
 has BigQuery write them (`export`).
@@ -26,7 +27,7 @@ has BigQuery write them (`export`).
 - **`begin`**: the day has no segments, lists accounts twice, or Bigtable does not answer; the log says which.
 - **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or
   what was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's
-  deadline has passed or the segments were published anew, clear `begin`.
+  deadline has passed, clear `begin`.
 - **`publish`**: a shard is missing or the counts do not add up. Clear `begin`.
 
 Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
@@ -96,8 +97,16 @@ with DAG(
 
     @task(doc_md="Adds the shards up and moves the pointer.")
     def publish(shards: list[dict[str, int]]) -> str:
-        from loaders.bigtable import publish_segments
+        from airflow.sdk.exceptions import AirflowSkipException
 
-        return publish_segments(get_settings(), next(iter(shards))["generation"]).summary()
+        from loaders.bigtable import LoadCode, LoadError, publish_segments
+
+        try:
+            return publish_segments(get_settings(), next(iter(shards))["generation"]).summary()
+        except LoadError as error:
+            # The publication that came in between has queued the run that loads it.
+            if error.code is LoadCode.CHANGED:
+                raise AirflowSkipException(str(error)) from error
+            raise
 
     publish(load_shard.expand_kwargs(begin(choose_day())))

@@ -38,7 +38,7 @@ def company_in_order(
     world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
 ) -> CompanyInOrder:
     """Built without Airflow and without the gate; no test may change it."""
-    settings = world("in-order", bigquery_deadline_seconds=300)
+    settings = world("in-order")
     landing = Path(urlparse(settings.landing_files_root).path)
     generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
     ensure_parsed(settings)

@@ -129,7 +129,7 @@ def world(bigquery_emulator: BigQueryEmulator, tmp_path_factory: pytest.TempPath
             "landing_uri": f"gs://{label}",
             "landing_files_uri": landing.as_uri(),
             "state_dir": tmp_path_factory.mktemp(label),
-            "bigquery_deadline_seconds": 60,
+            "bigquery_deadline_seconds": 300,
         }
         return Settings(_env_file=None, **(values | overrides))
 

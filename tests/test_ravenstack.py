@@ -78,7 +78,7 @@ def segue(*arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def platform(world: Callable[..., Settings], bigtable_emulator: str) -> Iterator[Platform]:
     """Three commands, as a newcomer with an export would type them; the last one is each test's own."""
-    settings = world("ravenstack", bigtable_emulator_host=bigtable_emulator, bigquery_deadline_seconds=600)
+    settings = world("ravenstack", bigtable_emulator_host=bigtable_emulator)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("segue.settings.get_settings", lambda: settings)
         export = str(DATA / "subscriptions.csv")

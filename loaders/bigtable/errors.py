@@ -17,6 +17,8 @@ class LoadCode(StrEnum):
     """The mart lists an account twice, or lacks a column that the payload needs."""
     SOURCE = "source"
     """The published partition could not be read."""
+    CHANGED = "changed"
+    """The day was published anew while it was loaded: that publication is loaded next."""
     REFUSED = "refused"
     """More rows than are tolerated break a limit or were refused for good: see ops.dead_letters."""
     UNACKNOWLEDGED = "unacknowledged"

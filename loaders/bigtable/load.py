@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
+from typing import Final
 
 from google.api_core.exceptions import GoogleAPIError
 
@@ -18,6 +19,11 @@ from loaders.bigtable.shard import load_shard
 from loaders.bigtable.source import SegmentSource
 from segue.settings import Settings
 from serving.connection import open_table
+
+_PERHAPS_OVERTAKEN: Final = frozenset(
+    {LoadCode.OVERTAKEN, LoadCode.NOT_VERIFIED, LoadCode.SOURCE, LoadCode.CHANGED}
+)
+"""What a step may stumble over because another load or a rollback came in between."""
 
 
 def load_generation(
@@ -53,7 +59,7 @@ def leaving_nothing_when_overtaken(settings: Settings, generation: int) -> Itera
     try:
         yield
     except LoadError as error:
-        if error.code not in (LoadCode.OVERTAKEN, LoadCode.NOT_VERIFIED, LoadCode.SOURCE):
+        if error.code not in _PERHAPS_OVERTAKEN:
             raise
         with suppress(GoogleAPIError), open_table(settings) as table:
             if not Claim(table, generation).is_held():

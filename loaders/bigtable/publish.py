@@ -54,7 +54,7 @@ def _publish(table: Table, generation: int, source: SegmentSource, discarded: in
         if manifest.state is GenerationState.LOADING:
             if source.fingerprint(manifest.segment_date) != manifest.fingerprint:
                 raise LoadError(
-                    LoadCode.SOURCE, f"the segments of {manifest.segment_date} changed: run again"
+                    LoadCode.CHANGED, f"the segments of {manifest.segment_date} were published anew"
                 )
             manifest = _verified(table, manifest)
         _remove_strays(table, manifest)

@@ -200,6 +200,22 @@ def test_shards_are_loaded_in_any_order_and_published_only_when_all_are_there(
     verify(settings, generation)
 
 
+def test_a_day_that_was_published_anew_meanwhile_is_left_to_the_next_load(bigtable_world: Settings) -> None:
+    before, anew = source(account("a1", offer())), source(account("a1", offer("offer-2")))
+    begun = begin(bigtable_world, date(2026, 1, 31), before)
+    assert isinstance(begun, Begun)
+    load_shard(bigtable_world, begun.manifest.generation_ms, 0, before)
+
+    with pytest.raises(LoadError, match="published anew") as error:
+        publish(bigtable_world, begun.manifest.generation_ms, anew)
+    assert error.value.code is LoadCode.CHANGED
+
+    loaded = load_generation(bigtable_world, date(2026, 1, 31), anew)
+    assert loaded.outcome is LoadOutcome.PUBLISHED
+    with OfferReader.open(bigtable_world) as reader:
+        assert [each.offer_id for each in reader.lookup("a1").offers] == ["offer-2"]
+
+
 def test_the_shards_cover_every_key_once() -> None:
     for shards in (1, 3, 7, 1_000):
         ranges = [key_range(shard, shards) for shard in range(shards)]
