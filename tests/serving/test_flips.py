@@ -201,7 +201,7 @@ def test_no_reader_sees_a_mixture_or_misses_an_account_during_twenty_flips(bigta
             flip(bigtable_world, publications)
         finally:
             done.set()
-            readers.join(30)
+            readers.join(90)
 
     assert len(publications.since) == 1 + LOADS + ROLLBACKS
     assert set(observed) == {"library", "service"}
