@@ -43,6 +43,35 @@ SEGMENT_DATE: Final = date(2026, 1, 31)
 
 Progress = Callable[[str], None]
 
+_TIME: Final = pa.timestamp("us", "UTC")
+_SEGMENTS_SCHEMA: Final = pa.schema(
+    [
+        ("row_key", pa.string()),
+        ("account_id", pa.string()),
+        (
+            "offers",
+            pa.list_(
+                pa.struct(
+                    [
+                        *((name, pa.string()) for name in ("offer_id", "rule_id")),
+                        *((name, pa.int64()) for name in ("rule_version", "priority")),
+                        ("score", pa.float64()),
+                        *((name, pa.string()) for name in ("reason_code", "experiment_id", "variant")),
+                        ("is_control", pa.bool_()),
+                        ("content_id", pa.string()),
+                        ("content_version", pa.int64()),
+                        ("valid_until_at", _TIME),
+                    ]
+                )
+            ),
+        ),
+        ("suppressed_reason", pa.string()),
+        ("valid_until_at", _TIME),
+        ("market", pa.string()),
+    ]
+)
+"""The mart's columns that a payload is made of: without types, columns of nothing but nulls have none."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -228,7 +257,8 @@ class _Segments:
                 }
                 for key in self._keys
                 if accounts.first <= key < accounts.after
-            ]
+            ],
+            schema=_SEGMENTS_SCHEMA,
         )
 
     def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
