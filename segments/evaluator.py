@@ -17,6 +17,7 @@ from segments.predicate import Predicate, Value, resolved_date
 from segments.rule import (
     BASIS_POINTS,
     SERVED_DAYS,
+    SERVED_PERIOD_DAYS,
     SERVING_SALT,
     TRACE_SALT,
     Bounds,
@@ -62,7 +63,8 @@ def bucket(account_id: str, salt: str) -> int:
 def served_until(account_id: str, day: date) -> datetime:
     """When a decision of ``day`` stops being served if no later one comes."""
     weekday = (day - date(1970, 1, 1)).days + SERVED_DAYS
-    return _midnight(day + timedelta(days=SERVED_DAYS + (bucket(account_id, SERVING_SALT) - weekday) % 7))
+    later = (bucket(account_id, SERVING_SALT) - weekday) % SERVED_PERIOD_DAYS
+    return _midnight(day + timedelta(days=SERVED_DAYS + later))
 
 
 def holds(predicate: Predicate, row: Row) -> bool:

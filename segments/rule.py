@@ -248,6 +248,7 @@ TRACE_SALT: Final = "trace"
 
 SERVED_DAYS: Final = 4
 """A decision is served from the day after it for at least three days, in which a late run may replace it."""
+SERVED_PERIOD_DAYS: Final = 7
 SERVING_SALT: Final = "served-until"
 """Spreads the ends of decisions over the weekdays: an account keeps its weekday, so that its row in Bigtable
 changes once a week for that reason, and not every day."""

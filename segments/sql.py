@@ -11,7 +11,16 @@ from typing import Final
 
 from segments.features import FEATURES
 from segments.predicate import Predicate, Value, day_offset, resolved_date
-from segments.rule import BASIS_POINTS, SERVED_DAYS, SERVING_SALT, Eligibility, Program, Ramp, Rule
+from segments.rule import (
+    BASIS_POINTS,
+    SERVED_DAYS,
+    SERVED_PERIOD_DAYS,
+    SERVING_SALT,
+    Eligibility,
+    Program,
+    Ramp,
+    Rule,
+)
 from segments.steps import POINTS, POINTS_BITS, Reason, bit
 
 _COMPARISONS: Final = {
@@ -33,7 +42,9 @@ def bucket(salt: str) -> str:
 
 def served_until() -> str:
     """When a decision of ``feature_date`` stops being served if no later one comes, a timestamp."""
-    phase = f"mod({bucket(text(SERVING_SALT))} + 7 - mod(unix_date(feature_date) + {SERVED_DAYS}, 7), 7)"
+    period = SERVED_PERIOD_DAYS
+    weekday = f"mod(unix_date(feature_date) + {SERVED_DAYS}, {period})"
+    phase = f"mod({bucket(text(SERVING_SALT))} + {period} - {weekday}, {period})"
     return f"timestamp(date_add(feature_date, interval {SERVED_DAYS} + {phase} day))"
 
 

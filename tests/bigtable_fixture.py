@@ -23,43 +23,13 @@ from google.cloud.bigtable_v2.types import bigtable as messages
 from loaders.bigtable.rows import Refused
 from loaders.bigtable.scan import KeyRange
 from loaders.bigtable.source import Staged
+from local.bench.bigtable import SEGMENTS_SCHEMA
 from segue.settings import Settings
 
 MutateRowsRequest: Any = messages.MutateRowsRequest.meta.pb
 MutateRowsResponse: Any = messages.MutateRowsResponse.meta.pb
 
 FAR_FUTURE = datetime(2200, 1, 1, tzinfo=UTC)
-
-SEGMENTS_SCHEMA = pa.schema(
-    [
-        ("row_key", pa.string()),
-        ("account_id", pa.string()),
-        (
-            "offers",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("offer_id", pa.string()),
-                        ("rule_id", pa.string()),
-                        ("rule_version", pa.int64()),
-                        ("priority", pa.int64()),
-                        ("score", pa.float64()),
-                        ("reason_code", pa.string()),
-                        ("experiment_id", pa.string()),
-                        ("variant", pa.string()),
-                        ("is_control", pa.bool_()),
-                        ("content_id", pa.string()),
-                        ("content_version", pa.int64()),
-                        ("valid_until_at", pa.timestamp("us", tz="UTC")),
-                    ]
-                )
-            ),
-        ),
-        ("suppressed_reason", pa.string()),
-        ("valid_until_at", pa.timestamp("us", tz="UTC")),
-        ("market", pa.string()),
-    ]
-)
 
 
 def _emulator_binary() -> str:

@@ -1,4 +1,4 @@
-"""A Bigtable emulator for one benchmark, with nothing else in it."""
+"""A Bigtable emulator for one benchmark, with nothing else in it, and the shape of the rows it is given."""
 
 from __future__ import annotations
 
@@ -6,12 +6,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 from uuid import uuid4
+
+import pyarrow as pa
 
 from local.services.bigtable import NAME, PORT, prepare, specify
 from local.services.ports import LOOPBACK
 from local.services.service import StateFolder, ensure
 from segue.settings import Settings
+
+SEGMENTS_SCHEMA: Final = pa.schema(
+    [
+        ("row_key", pa.string()),
+        ("account_id", pa.string()),
+        (
+            "offers",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("offer_id", pa.string()),
+                        ("rule_id", pa.string()),
+                        ("rule_version", pa.int64()),
+                        ("priority", pa.int64()),
+                        ("score", pa.float64()),
+                        ("reason_code", pa.string()),
+                        ("experiment_id", pa.string()),
+                        ("variant", pa.string()),
+                        ("is_control", pa.bool_()),
+                        ("content_id", pa.string()),
+                        ("content_version", pa.int64()),
+                        ("valid_until_at", pa.timestamp("us", tz="UTC")),
+                    ]
+                )
+            ),
+        ),
+        ("suppressed_reason", pa.string()),
+        ("valid_until_at", pa.timestamp("us", tz="UTC")),
+        ("market", pa.string()),
+    ]
+)
+"""The mart's columns that a payload is made of: without types, columns of nothing but nulls have none."""
 
 
 @contextmanager

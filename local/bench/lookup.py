@@ -29,6 +29,7 @@ from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.rows import Refused
 from loaders.bigtable.scan import KeyRange
 from loaders.bigtable.source import Staged
+from local.bench.bigtable import SEGMENTS_SCHEMA
 from local.services import bigtable
 from local.services.ports import LOOPBACK
 from local.services.service import StateFolder, ensure
@@ -42,35 +43,6 @@ _CLIENT: Final = "local.bench.lookup_client"
 SEGMENT_DATE: Final = date(2026, 1, 31)
 
 Progress = Callable[[str], None]
-
-_TIME: Final = pa.timestamp("us", "UTC")
-_SEGMENTS_SCHEMA: Final = pa.schema(
-    [
-        ("row_key", pa.string()),
-        ("account_id", pa.string()),
-        (
-            "offers",
-            pa.list_(
-                pa.struct(
-                    [
-                        *((name, pa.string()) for name in ("offer_id", "rule_id")),
-                        *((name, pa.int64()) for name in ("rule_version", "priority")),
-                        ("score", pa.float64()),
-                        *((name, pa.string()) for name in ("reason_code", "experiment_id", "variant")),
-                        ("is_control", pa.bool_()),
-                        ("content_id", pa.string()),
-                        ("content_version", pa.int64()),
-                        ("valid_until_at", _TIME),
-                    ]
-                )
-            ),
-        ),
-        ("suppressed_reason", pa.string()),
-        ("valid_until_at", _TIME),
-        ("market", pa.string()),
-    ]
-)
-"""The mart's columns that a payload is made of: without types, columns of nothing but nulls have none."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +230,7 @@ class _Segments:
                 for key in self._keys
                 if accounts.first <= key < accounts.after
             ],
-            schema=_SEGMENTS_SCHEMA,
+            schema=SEGMENTS_SCHEMA,
         )
 
     def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:

@@ -126,7 +126,7 @@ def _decide(client: bigquery.Client, world: Settings, book: RuleBook, dataset: s
 
 
 def _make_accounts(client: bigquery.Client, world: Settings, dataset: str, accounts: int) -> None:
-    """Features without pattern, and a text in every language for every entry that a rule shows."""
+    """Features without pattern, and a text in the fallback language for every entry that a rule shows."""
     columns = [f"{_made_up(name, kind)} as {name}" for name, kind in FEATURES.items()]
     columns += [f"false as {name}" for name in _FLAGS]
     exposure = (
@@ -146,9 +146,10 @@ def _make_accounts(client: bigquery.Client, world: Settings, dataset: str, accou
             {", ".join(columns)}
         from unnest(generate_array(1, {accounts})) as number;
         create table `{world.project_id}.{dataset}.contents` as
-        select date '{DAY}' as feature_date, entry_id, locale, 1 as content_version, true as is_published,
-            cast(null as timestamp) as valid_from_at, cast(null as timestamp) as valid_until_at
-        from unnest([{listed}]) as entry_id cross join unnest(['en-US']) as locale""",
+        select date '{DAY}' as feature_date, entry_id, 'en-US' as locale, 1 as content_version,
+            true as is_published, cast(null as timestamp) as valid_from_at,
+            cast(null as timestamp) as valid_until_at
+        from unnest([{listed}]) as entry_id""",
         settings=world,
     )
 

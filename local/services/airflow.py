@@ -29,7 +29,7 @@ COMMON: Mapping[str, str] = {
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     # Everybody who reaches the UI is its administrator: it must listen on loopback only.
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-    # Forked before any task, so each costs little memory; tasks that wait for dbt hold a place each.
+    # Forked before any task, so each costs little memory.
     "AIRFLOW__CORE__PARALLELISM": "8",
     # DAG files import in a second, but not while dbt has both cores.
     "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "60",

@@ -12,6 +12,7 @@ import pytest
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema
+from tests.dbt.compiled_project import CompiledProject
 from tests.dbt.conftest import Row, Warehouse
 from tests.dbt.googlesql import (
     GoogleSql,
@@ -40,10 +41,12 @@ class Project:
     manifest: Row
 
     def __post_init__(self) -> None:
-        self.nodes: Row = self.manifest["nodes"] | self.manifest["sources"]
+        compiled = CompiledProject(self.warehouse.settings, self.manifest, {})
+        self.models = compiled.models
+        self.nodes: Row = self.manifest["nodes"] | compiled.sources
         self.google = GoogleSql()
         self.partition_columns: dict[str, str] = {}
-        for source in self.manifest["sources"].values():
+        for source in compiled.sources.values():
             if source["source_name"] == "history":
                 # What earlier runs published has the columns of its model's contract.
                 model = self.nodes[f"model.segue.{source['name']}"]
@@ -54,28 +57,11 @@ class Project:
                 kinds = {field.name: field.field_type for field in fields}
                 self.partition_columns[full_name(source)] = "arrival_date"
             self.google.declare(full_name(source), kinds)
-        for node in self.manifest["nodes"].values():
-            if node["resource_type"] == "seed":
-                self.google.declare(full_name(node), node["config"]["column_types"])
+        for seed in compiled.seeds.values():
+            self.google.declare(full_name(seed), seed["config"]["column_types"])
         for model in self.models.values():
             if partition := model["config"].get("partition_by"):
                 self.partition_columns[full_name(model)] = partition["field"]
-
-    @cached_property
-    def models(self) -> dict[str, Row]:
-        """Models by name, each after those that it reads."""
-        ordered: dict[str, Row] = {}
-
-        def visit(key: str) -> None:
-            node = self.nodes[key]
-            if node["resource_type"] == "model" and node["name"] not in ordered:
-                for needed in node["depends_on"]["nodes"]:
-                    visit(needed)
-                ordered[node["name"]] = node
-
-        for key in self.manifest["nodes"]:
-            visit(key)
-        return ordered
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
