@@ -20,6 +20,7 @@ from serving import schema
 from serving.answer import Lookup, Outcome, judge
 from serving.coalescer import Coalescer
 from serving.connection import async_channel
+from serving.cpu_shortage import CpuShortage
 from serving.pointer import Pointer, parse_pointer
 from serving.pointer_cache import PointerCache, Snapshot
 from serving.read_rows import TableAddress, offers_request, pointer_request, with_keys
@@ -50,6 +51,7 @@ class AsyncOfferReader:
         timeout_seconds: float = 2.0,
         hedge_after_seconds: float | None = None,
         linger_seconds: float = 0.002,
+        busy_linger_seconds: float = 0.0,
         reads_in_flight: int = 8,
         keys_per_read: int = 64,
         monotonic: Callable[[], float] = time.monotonic,
@@ -62,6 +64,10 @@ class AsyncOfferReader:
         requests: while one is on its way, others wait up to ``linger_seconds`` for company. At most
         ``reads_in_flight`` requests of at most ``keys_per_read`` accounts are sent at a time.
 
+        ``busy_linger_seconds`` is for an event loop whose lookups come from elsewhere, as a service's do:
+        when the loop is short of CPU, they wait up to so long for company. Where those who ask wait for the
+        answer in the same loop, it only makes them wait.
+
         Raises:
             ValueError: ``refresh_seconds`` is negative or above the contract's staleness bound, or another
                 number is not positive.
@@ -70,6 +76,8 @@ class AsyncOfferReader:
             raise ValueError(
                 f"refresh_seconds must be in [0, {schema.MAX_POINTER_STALENESS_SECONDS}]: {refresh_seconds}"
             )
+        if busy_linger_seconds < 0:
+            raise ValueError(f"busy_linger_seconds must not be negative: {busy_linger_seconds}")
         if timeout_seconds <= 0 or linger_seconds <= 0 or reads_in_flight < 1 or keys_per_read < 1:
             raise ValueError(
                 "timeout_seconds, linger_seconds, reads_in_flight and keys_per_read must be positive"
@@ -90,8 +98,10 @@ class AsyncOfferReader:
             self._read_keys,
             timeout_seconds=timeout_seconds,
             linger_seconds=linger_seconds,
+            busy_linger_seconds=busy_linger_seconds,
             reads_in_flight=reads_in_flight,
             keys_per_read=keys_per_read,
+            shortage=CpuShortage() if busy_linger_seconds else lambda: 0.0,
         )
 
     @classmethod

@@ -3,6 +3,9 @@
 A lone lookup is sent at once. While requests are on their way, further keys wait a moment for company and go
 together: a request of many keys costs client, network and store little more than one of a single key, so
 under load the work per lookup falls, and with it the time.
+
+A loop that is short of CPU may have keys wait even while nothing is on its way: those who will ask are there
+already and wait for the loop, so that a pause costs them nothing and saves requests.
 """
 
 from __future__ import annotations
@@ -34,18 +37,23 @@ class Coalescer:
         *,
         timeout_seconds: float,
         linger_seconds: float,
+        busy_linger_seconds: float = 0.0,
         reads_in_flight: int,
         keys_per_read: int,
+        shortage: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Sends at most ``reads_in_flight`` requests at a time, of at most ``keys_per_read`` keys each.
 
-        A key waits for others only while a request is on its way, and at most ``linger_seconds``.
+        A key waits for others only while a request is on its way, at most ``linger_seconds``, or while the
+        loop is short of CPU: for ``busy_linger_seconds`` times ``shortage``, which is in [0, 1].
         """
         self._read = read
         self._timeout_seconds = timeout_seconds
         self._linger_seconds = linger_seconds
         self._reads_in_flight = reads_in_flight
         self._keys_per_read = keys_per_read
+        self._busy_linger_seconds = busy_linger_seconds
+        self._shortage = shortage
         self._waiting: dict[bytes, _Waiters] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._scheduled: asyncio.Handle | None = None
@@ -60,17 +68,28 @@ class Coalescer:
         future: asyncio.Future[Columns | None] = loop.create_future()
         waiting = self._waiting.setdefault(request, {})
         waiting.setdefault(key, []).append(future)
-        if self._scheduled is None and len(self._running) < self._reads_in_flight:
-            if not self._running or len(waiting) >= self._keys_per_read:
-                # after everything that is ready now has asked too
-                self._scheduled = loop.call_soon(self._send)
-            else:
-                self._scheduled = loop.call_later(self._linger_seconds, self._send)
+        if len(self._running) < self._reads_in_flight:
+            if len(waiting) >= self._keys_per_read:
+                self._schedule(0.0)
+            elif self._scheduled is None:
+                self._schedule(self._linger())
         timer = loop.call_later(self._timeout_seconds, _expire, future)
         try:
             return await future
         finally:
             timer.cancel()
+
+    def _linger(self) -> float:
+        """How many seconds a key waits for company now."""
+        busy = self._busy_linger_seconds * self._shortage()
+        return max(busy, self._linger_seconds) if self._running else busy
+
+    def _schedule(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        # not before everything that is ready now has asked too
+        self._scheduled = loop.call_later(seconds, self._send) if seconds else loop.call_soon(self._send)
 
     def _send(self) -> None:
         if self._scheduled is not None:
@@ -117,10 +136,13 @@ class Coalescer:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not self._running:
+        if not self._waiting:
+            return
+        linger = self._linger()
+        if not linger:
             self._send()
-        elif self._scheduled is None and self._waiting:
-            self._scheduled = asyncio.get_running_loop().call_later(self._linger_seconds, self._send)
+        elif self._scheduled is None:
+            self._schedule(linger)
 
     async def close(self) -> None:
         """Cancels what is on its way."""

@@ -32,6 +32,8 @@ from segue.settings import Settings
 SERVICE: Final = "segue.offers.v1.OfferLookup"
 _DURATION: Final = "rpc.server.call.duration"
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_RECORDED_TOGETHER: Final = 64
+"""One behind the other, durations take 8 us each to record; one a call, in between other work, 45 us."""
 
 Gauge = Callable[[], float | None]
 """Gives a value of the moment, or ``None`` when there is none."""
@@ -97,6 +99,7 @@ class Telemetry:
         )
         for name, (unit, description, gauge) in gauges.items():
             meter.create_observable_gauge(name, [_observe(gauge)], unit, description)
+        self._ended: list[tuple[float, dict[str, str]]] = []
         self._propagator = TraceContextTextMapPropagator()
 
     def span(self, method: str, metadata: Iterable[tuple[str, Any]]) -> AbstractContextManager[Any]:
@@ -112,10 +115,18 @@ class Telemetry:
         )
 
     def called(self, method: str, caller: str, status: str, seconds: float) -> None:
-        """Counts a call that ended with a gRPC status."""
-        self._duration.record(
-            seconds, {"rpc.method": method, "rpc.response.status_code": status, "caller": caller}
+        """Counts a call that ended with a gRPC status; seen from outside after ``flush``."""
+        self._ended.append(
+            (seconds, {"rpc.method": method, "rpc.response.status_code": status, "caller": caller})
         )
+        if len(self._ended) >= _RECORDED_TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Gives OpenTelemetry the durations of the calls that ended since."""
+        ended, self._ended = self._ended, []
+        for seconds, attributes in ended:
+            self._duration.record(seconds, attributes)
 
     def looked_up(self, caller: str, outcome: str, accounts: int = 1) -> None:
         """Counts answers."""
@@ -127,6 +138,7 @@ class Telemetry:
 
     def close(self) -> None:
         """Sends what is left and stops listening."""
+        self.flush()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
@@ -28,11 +29,16 @@ class Store:
         return {key: {b"p": key.upper()} for key in keys if key != b"nobody"}
 
 
-def scenario(steps: Callable[[Store, Coalescer], Awaitable[None]], **limits: float) -> Store:
+def scenario(steps: Callable[[Store, Coalescer], Awaitable[None]], **limits: Any) -> Store:
     async def run() -> Store:
         store = Store()
-        values = {"timeout_seconds": 5.0, "linger_seconds": 0.1, "reads_in_flight": 2, "keys_per_read": 3}
-        coalescer = Coalescer(store.read, **(values | limits))  # type: ignore[arg-type]
+        values: dict[str, Any] = {
+            "timeout_seconds": 5.0,
+            "linger_seconds": 0.1,
+            "reads_in_flight": 2,
+            "keys_per_read": 3,
+        }
+        coalescer = Coalescer(store.read, **(values | limits))
         await steps(store, coalescer)
         await coalescer.close()
         return store
@@ -75,6 +81,36 @@ def test_a_full_read_does_not_wait() -> None:
         await asyncio.gather(*waiting)
 
     assert [len(keys) for _, keys in scenario(steps, linger_seconds=1.0).asked] == [3, 3, 3]
+
+
+def test_on_a_loop_without_cpu_to_spare_also_a_lone_lookup_waits_for_company() -> None:
+    async def steps(store: Store, coalescer: Coalescer) -> None:
+        store.open.set()
+        first = asyncio.ensure_future(coalescer.get(b"r", b"a"))
+        await asyncio.sleep(0.01)
+        assert store.asked == []
+        second = asyncio.ensure_future(coalescer.get(b"r", b"b"))
+        assert await asyncio.gather(first, second) == [{b"p": b"A"}, {b"p": b"B"}]
+
+    store = scenario(steps, busy_linger_seconds=0.4, shortage=lambda: 0.5)
+    assert store.asked == [(b"r", [b"a", b"b"])]
+
+
+def test_the_more_cpu_there_is_the_shorter_the_wait() -> None:
+    async def steps(store: Store, coalescer: Coalescer) -> None:
+        store.open.set()
+        # ten seconds of linger would be the end of this lookup
+        assert await coalescer.get(b"r", b"a") == {b"p": b"A"}
+
+    scenario(steps, busy_linger_seconds=10.0, shortage=lambda: 0.0, timeout_seconds=5.0)
+
+
+def test_a_full_read_does_not_wait_for_cpu_either() -> None:
+    async def steps(store: Store, coalescer: Coalescer) -> None:
+        store.open.set()
+        await asyncio.gather(*(coalescer.get(b"r", key) for key in (b"a", b"b", b"c")))
+
+    scenario(steps, busy_linger_seconds=10.0, shortage=lambda: 1.0, timeout_seconds=5.0)
 
 
 def test_keys_of_different_generations_are_never_read_together() -> None:

@@ -268,6 +268,7 @@ def test_metrics_tell_outcomes_statuses_and_the_generation_and_no_account(
                 remote.lookup("")
         with OfferServiceClient.open(running.settings) as stranger, pytest.raises(Unauthenticated):
             stranger.lookup("found")
+        time.sleep(1.5)  # durations are recorded within a second
         text = httpx.get(f"http://127.0.0.1:{running.running.metrics_port}/metrics").text
 
     def value(name: str, **labels: str) -> float:
