@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import date, timedelta
 
@@ -55,14 +56,17 @@ def contiguous_landed_day(settings: Settings, day: date) -> date:
     return day
 
 
-def reach(settings: Settings, day: date) -> date:
-    """The earliest day that rows which arrived on ``day`` belong to, at most ``restatement_days`` back."""
+def reach(settings: Settings, day: date, tables: Collection[str] = tuple(CONTRACTS)) -> date:
+    """The earliest day that rows which arrived on ``day`` belong to, at most ``restatement_days`` back.
+
+    Looks at ``tables``, which must be there.
+    """
     parts = [
         f"select min({_as_date(contract.event_time, contract)}) as day "
         f"from `{settings.project_id}.{settings.raw_dataset}.{contract.table}` "
         f"where arrival_date = date '{day}'"
         for contract in CONTRACTS.values()
-        if contract.event_time
+        if contract.event_time and contract.table in tables
     ]
     client = bigquery_client(settings)
     sql = f"select min(day) as day from ({' union all '.join(parts)})"

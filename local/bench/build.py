@@ -4,7 +4,8 @@ A generated company of each size is landed once. Then, all on one emulator and i
 
 - *rebuild*: its whole window as one range, with the subscription history from raw;
 - *increment*: the last day, of which the arrivals of 1% of all subscriptions are kept, with the history of
-  the day before as published and with all the days that late events may reach;
+  the day before as published, and with the days that those arrivals reach back to, as a daily run builds it;
+- *widest*: the same with all the days that late events may reach, whether one does or not;
 - *single days*: some days of the last month, each as a daily run builds it, extrapolated to the window.
 
 Landing, validation and publication are not in these times. ``floor`` is the same increment for a company of
@@ -27,11 +28,12 @@ from typing import Any, Final
 import structlog
 
 from loaders.landing.contracts import CONTRACTS, EVENT_TABLES
+from loaders.landing.days import reach
 from loaders.landing.land import land_days
 from loaders.warehouse.build import build, ensure_parsed
 from loaders.warehouse.client import bigquery_client
 from loaders.warehouse.client import run as run_sql
-from loaders.warehouse.history import HistoryWindow, code_version, history_window
+from loaders.warehouse.history import EVENTS, HistoryWindow, code_version, history_window
 from loaders.warehouse.publish import publish
 from loaders.warehouse.published import published_marts
 from local.bench.bigquery import empty_bigquery
@@ -57,8 +59,11 @@ class Size:
     days: int
     subscriptions: int
     touched_share: float
+    reached_days: int
+    """Days that the increment builds: the last one, and those that its late events belong to."""
     rebuild_seconds: float
     increment_seconds: float
+    widest_seconds: float
     single_day_seconds: float
 
 
@@ -69,6 +74,7 @@ class Ratios:
     accounts: int
     increment_share: float
     net_increment_share: float
+    widest_share: float
     range_share: float
 
 
@@ -109,6 +115,7 @@ def report_of(days: int, floor: float, sizes: list[Size]) -> BuildReport:
             size.accounts,
             round(size.increment_seconds / size.rebuild_seconds, 3),
             round((size.increment_seconds - floor) / (size.rebuild_seconds - floor), 3),
+            round(size.widest_seconds / size.rebuild_seconds, 3),
             round(size.rebuild_seconds / (days * size.single_day_seconds), 3),
         )
         for size in sizes
@@ -126,34 +133,41 @@ def _measure(settings: Settings, accounts: int, days: int, rounds: int, say: Cal
     with empty_bigquery(settings) as emulator:
         world = emulator.model_copy(update={"history_start_date": spec.first_day})
         ensure_parsed(world)
-        _land(world, spec, say)
-        _touch_few(world)
+        tables = _tables(world.dbt_manifest)
+        _land(world, spec, tables, say)
         rebuild = _timed(world, spec.first_day, yesterday, yesterday, None)
         say(f"{accounts:,} accounts: {days - 1} days rebuilt in {rebuild:.1f} s")
         _publish_history(world, spec.first_day, yesterday)
-        increments, singles = [], []
+        _touch_few(world)
+        first, widest_first = reach(world, END, tables), END - _DAY * world.restatement_days
+        increments, widest, singles = [], [], []
         for turn in range(rounds):
             # Always an empty dataset, as every run of a day begins with one.
-            increments.append(_timed_day(world, END, history_window(world, END), f"audit_increment_{turn}"))
+            history = history_window(world, END)
+            increments.append(_timed(world, first, END, END, history, f"audit_increment_{turn}"))
+            widest.append(_timed(world, widest_first, END, END, history, f"audit_widest_{turn}"))
             single = yesterday - turn * 5 * _DAY
-            singles.append(_timed_day(world, single, _only(world, single), f"audit_single_{turn}"))
-        say(f"{accounts:,} accounts: an increment in {median(increments):.1f} s")
+            reached = reach(world, single, tables)
+            singles.append(_timed(world, reached, single, single, _only(world, single), f"audit_day_{turn}"))
+        days_built = (END - first).days + 1
+        say(f"{accounts:,} accounts: an increment of {days_built} days in {median(increments):.1f} s")
+        say(f"{accounts:,} accounts: the widest increment in {median(widest):.1f} s")
         say(f"{accounts:,} accounts: a single day in {median(singles):.1f} s")
-        subscriptions, touched = _touched(world)
+        subscriptions, touched = _touched(world, "audit_increment_0")
     return Size(
-        accounts, days, subscriptions, round(touched / subscriptions, 4),
-        round(rebuild, 1), round(median(increments), 1), round(median(singles), 1),
+        accounts, days, subscriptions, round(touched / subscriptions, 4), days_built,
+        round(rebuild, 1), round(median(increments), 1), round(median(widest), 1), round(median(singles), 1),
     )  # fmt: skip
 
 
-def _land(world: Settings, spec: CompanySpec, say: Callable[[str], None]) -> None:
+def _land(world: Settings, spec: CompanySpec, tables: Sequence[str], say: Callable[[str], None]) -> None:
     """The tables that the subscriber marts are made from, all days at once."""
     folder = world.state_dir
     landing = folder / "gcs" / world.landing_uri.removeprefix("gs://")
     rows = sum(generate(spec, folder / "company", landing=landing).rows.values())
     say(f"{spec.accounts:,} accounts, {spec.days} days, {rows:,} rows in landing")
     every = [spec.first_day + _DAY * n for n in range(spec.days)]
-    land_days(world, every, _tables(world.dbt_manifest))
+    land_days(world, every, tables)
 
 
 def _tables(manifest: Path) -> list[str]:
@@ -172,21 +186,16 @@ def _tables(manifest: Path) -> list[str]:
 
 def _touch_few(world: Settings) -> None:
     """Leave of the last day's arrivals those of about ``TOUCHED_SHARE`` of all subscriptions."""
+    whole_day = "audit_whole_day"
+    _timed(world, END, END, END, history_window(world, END), whole_day, [EVENTS])
+    subscriptions, touched = _touched(world, whole_day)
+    kept = round(10_000 * min(1.0, TOUCHED_SHARE * subscriptions / max(touched, 1)))
     client = bigquery_client(world)
-    tables = [f"`{world.project_id}.{world.raw_dataset}.{table}`" for table in EVENT_TABLES]
-    arrived = " union all ".join(f"select arrival_date from {table}" for table in tables)
-    [row] = run_sql(
-        client,
-        f"select countif(arrival_date = date '{END}') as last_day, count(*) as events from ({arrived})",
-        settings=world,
-    )
-    # A subscription has about four events in three months; the share that was reached is measured afterwards.
-    wanted = TOUCHED_SHARE * row.events / 4
-    for table in tables:
+    for table in EVENT_TABLES:
         run_sql(
             client,
-            f"delete from {table} where arrival_date = date '{END}' "
-            f"and mod(landing_row, 1000) >= {round(1000 * min(1.0, wanted / max(row.last_day, 1)))}",
+            f"delete from `{world.project_id}.{world.raw_dataset}.{table}` "
+            f"where arrival_date = date '{END}' and mod(landing_row * 7919, 10000) >= {kept}",
             settings=world,
         )
 
@@ -208,11 +217,6 @@ def _only(world: Settings, day: date) -> HistoryWindow:
     return HistoryWindow(day, day, datetime.now(UTC), code_version(world.dbt_manifest))
 
 
-def _timed_day(world: Settings, day: date, history: HistoryWindow, audit_dataset: str) -> float:
-    """A daily run's build, with all the days that late events may reach."""
-    return _timed(world, day - _DAY * world.restatement_days, day, day, history, audit_dataset)
-
-
 def _timed(
     world: Settings,
     first: date,
@@ -220,15 +224,16 @@ def _timed(
     as_of: date,
     history: HistoryWindow | None,
     audit_dataset: str | None = None,
+    selected: Sequence[str] = _SELECTED,
 ) -> float:
     started = time.perf_counter()
-    select = [f"+{model}" for model in _SELECTED]
+    select = [f"+{model}" for model in selected]
     build(world, first, last, as_of, select, history=history, audit_dataset=audit_dataset, data_tests=False)
     return time.perf_counter() - started
 
 
-def _touched(world: Settings) -> tuple[int, int]:
-    """Subscriptions in all, and those of which something arrived on the last day."""
+def _touched(world: Settings, audit_dataset: str) -> tuple[int, int]:
+    """Subscriptions in all, and those of which something arrived on the last day, by a build of it."""
     project = world.project_id
     [row] = run_sql(
         bigquery_client(world),
@@ -239,7 +244,7 @@ def _touched(world: Settings) -> tuple[int, int]:
             select subscription_id, false as arrived_today from `{project}.history.int_subscription_events`
             where arrival_date <= date '{END}'
             union all
-            select subscription_id, true from `{project}.audit_increment_0.int_subscription_events`
+            select subscription_id, true from `{project}.{audit_dataset}.int_subscription_events`
             where arrival_date = date '{END}'
         )""",
         settings=world,

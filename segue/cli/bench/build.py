@@ -38,8 +38,8 @@ def build(
         return
     table = Table("accounts")
     for column in (
-        "subscriptions", "touched", "rebuild s", "increment s", "day s",
-        "increment ÷ rebuild", "net of the floor", "range ÷ single days",
+        "subscriptions", "touched", "rebuild s", "increment s", "of days", "widest s", "day s",
+        "increment ÷ rebuild", "net of the floor", "widest ÷ rebuild", "range ÷ single days",
     ):  # fmt: skip
         table.add_column(column, justify="right")
     for size, ratio in zip(report.sizes, report.ratios, strict=True):
@@ -49,13 +49,16 @@ def build(
             f"{size.touched_share:.1%}",
             f"{size.rebuild_seconds:.1f}",
             f"{size.increment_seconds:.1f}",
+            f"{size.reached_days}",
+            f"{size.widest_seconds:.1f}",
             f"{size.single_day_seconds:.1f}",
             f"{ratio.increment_share:.1%}",
             f"{ratio.net_increment_share:.1%}",
+            f"{ratio.widest_share:.1%}",
             f"{ratio.range_share:.1%}",
         )
     # outside a terminal rich assumes 80 columns, which would cut the headings
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print(
         f"{days} days; floor {report.floor_seconds} s (aims: increment 15%, range 10%); "
