@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from local.bench.cores import pin
 from local.services.bigtable import NAME, PORT, prepare, specify
 from local.services.ports import LOOPBACK
 from local.services.service import StateFolder, ensure
@@ -50,8 +51,8 @@ SEGMENTS_SCHEMA: Final = pa.schema(
 
 
 @contextmanager
-def empty_bigtable(settings: Settings) -> Iterator[Settings]:
-    """Settings of an empty project on an emulator of its own, which ends with the block.
+def empty_bigtable(settings: Settings, core: int | None = None) -> Iterator[Settings]:
+    """Settings of an empty project on an emulator of its own, which ends with the block; it may have a core.
 
     Raises:
         ServiceError: there is no emulator on this machine, or it did not start.
@@ -60,6 +61,9 @@ def empty_bigtable(settings: Settings) -> Iterator[Settings]:
         state = StateFolder.open(Path(folder))
         ensure(state, specify, lambda: prepare(state.path))
         try:
+            running = state.files.find(NAME)
+            if core is not None and running is not None:
+                pin(running.pid, {core})
             yield settings.model_copy(
                 update={
                     "project_id": f"segue-bench-{uuid4().hex[:8]}",

@@ -13,7 +13,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,10 +28,9 @@ from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.rows import Refused
 from loaders.bigtable.scan import KeyRange
 from loaders.bigtable.source import Staged
-from local.bench.bigtable import SEGMENTS_SCHEMA
-from local.services import bigtable
+from local.bench.bigtable import SEGMENTS_SCHEMA, empty_bigtable
+from local.bench.cores import pin, two_cores
 from local.services.ports import LOOPBACK
-from local.services.service import StateFolder, ensure
 from segue.settings import Settings
 from serving.row_key import row_key
 from serving.service.probe import health_of
@@ -81,27 +79,15 @@ def bench_lookup(accounts: int, seconds: float, rounds: int, say: Progress) -> L
         ServiceError: the emulator could not be started.
         RuntimeError: a measurement failed; the message is what it printed.
     """
-    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        state = StateFolder.open(Path(folder))
-        try:
-            ensure(state, bigtable.specify, lambda: bigtable.prepare(state.path))
-            emulator = state.files.find(bigtable.NAME)
-            cores = _two_cores()
-            if emulator is not None and cores:
-                psutil.Process(emulator.pid).cpu_affinity([cores[0]])
-            settings = Settings(  # type: ignore[call-arg]
-                _env_file=None,
-                project_id="segue-bench",
-                bigtable_emulator_host=bigtable.specify(state).address,
-                service_address=f"{LOOPBACK}:{_free_port()}",
-                service_metrics_address=None,
-            )
-            _load(settings, accounts)
-            say(f"{accounts:,} accounts loaded")
-            with _service(settings, cores) as service:
-                rows = _measure(settings, accounts, seconds, rounds, service, cores, say)
-        finally:
-            state.files.stop(bigtable.NAME, bigtable.specify(state).stop_signal, 3)
+    cores = two_cores()
+    configured = Settings(  # type: ignore[call-arg]
+        _env_file=None, service_address=f"{LOOPBACK}:{_free_port()}", service_metrics_address=None
+    )
+    with empty_bigtable(configured, cores and cores[0]) as settings:
+        _load(settings, accounts)
+        say(f"{accounts:,} accounts loaded")
+        with _service(settings, cores) as service:
+            rows = _measure(settings, accounts, seconds, rounds, service, cores, say)
     return LookupBench(accounts, seconds, rounds, rows)
 
 
@@ -182,7 +168,7 @@ def _service(settings: Settings, cores: tuple[int, int] | None) -> Iterator[psut
     )
     try:
         if cores:
-            psutil.Process(process.pid).cpu_affinity([cores[1]])
+            pin(process.pid, {cores[1]})
         deadline = time.monotonic() + 60
         while problem := health_of(settings.service_address, "segue.offers.v1.OfferLookup", 1.0):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -265,13 +251,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "SEGUE_LOOKUP_TIMEOUT_SECONDS": "20",
         "GRPC_VERBOSITY": "ERROR",
     }
-
-
-def _two_cores() -> tuple[int, int] | None:
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    usable = sorted(os.sched_getaffinity(0))
-    return (usable[0], usable[1]) if len(usable) > 1 else None
 
 
 def _free_port() -> int:
