@@ -399,7 +399,7 @@ with
                     ),
                     null
                 ) ignore nulls
-                order by priority, score_points desc, rule_id
+                order by priority, -score_points, rule_id
             ) as offers
         from decided
         group by feature_date, account_id
