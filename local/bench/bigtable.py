@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -51,15 +52,25 @@ SEGMENTS_SCHEMA: Final = pa.schema(
 
 
 @contextmanager
-def empty_bigtable(settings: Settings, core: int | None = None) -> Iterator[Settings]:
+def empty_bigtable(
+    settings: Settings, core: int | None = None, *, collects_rarely: bool = False
+) -> Iterator[Settings]:
     """Settings of an empty project on an emulator of its own, which ends with the block; it may have a core.
+
+    ``collects_rarely``: on one core, Go's garbage collection of old versions halves the emulator's speed for
+    whichever writer it comes upon.
 
     Raises:
         ServiceError: there is no emulator on this machine, or it did not start.
     """
     with TemporaryDirectory() as folder:
         state = StateFolder.open(Path(folder))
-        ensure(state, specify, lambda: prepare(state.path))
+        patience = {"GOGC": "800", "GOMEMLIMIT": "6GiB"} if collects_rarely else {}
+        ensure(
+            state,
+            lambda opened: replace(specify(opened), environment=patience),
+            lambda: prepare(state.path),
+        )
         try:
             running = state.files.find(NAME)
             if core is not None and running is not None:

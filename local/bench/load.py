@@ -88,11 +88,11 @@ class LoadReport:
 
 
 def bench_load(
-    settings: Settings, rows: int = 200_000, rounds: int = 5, memory_rows: Sequence[int] = ()
+    settings: Settings, rows: int = 200_000, rounds: int = 9, memory_rows: Sequence[int] = ()
 ) -> LoadReport:
     """Measures on an emulator of its own; ``memory_rows`` are the sizes of whole loads to measure."""
     store, client = two_cores() or (None, None)
-    with empty_bigtable(settings, store) as world, pinned(client):
+    with empty_bigtable(settings, store, collects_rarely=True) as world, pinned(client):
         ensure_table(world)
         with open_table(world) as table:
             report = _writers(table, rows, rounds)

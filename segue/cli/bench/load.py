@@ -10,7 +10,7 @@ import typer
 
 def load(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows that each writer writes in a round.")] = 200_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the figures are medians.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the figures are medians.")] = 9,
     memory_rows: Annotated[
         list[int] | None,
         typer.Option("--memory-rows", min=1_000, help="Size of a whole load to measure; may be repeated."),
