@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import pyarrow as pa
 import structlog
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
-from loaders.bigtable import mutations, pointer, scan
+from loaders.bigtable import pointer, scan
 from loaders.bigtable.begin import abandon, superseded
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.rows import hexadecimal
 from loaders.bigtable.source import SegmentSource
-from loaders.bigtable.writer import Entries, RowWriter
+from loaders.bigtable.strays import delete_cells, remove_strays
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import read_loading, read_pointer
-
-_ROUNDS = 5
 
 _log = structlog.get_logger()
 
@@ -57,7 +53,7 @@ def _publish(table: Table, generation: int, source: SegmentSource, discarded: in
                     LoadCode.CHANGED, f"the segments of {manifest.segment_date} were published anew"
                 )
             manifest = _verified(table, manifest)
-        _remove_strays(table, manifest)
+        remove_strays(table, manifest)
         if not pointer.publish(table, generation):
             current = read_pointer(table)
             # another process that loads the same generation may have been faster
@@ -121,34 +117,11 @@ def _verified(table: Table, manifest: GenerationManifest) -> GenerationManifest:
     return verified
 
 
-def _remove_strays(table: Table, manifest: GenerationManifest) -> None:
-    """Removes cells between the published generation and this one, which would show where this one is silent.
-
-    Usually there are none: only the last requests of a load that was overtaken add some.
-    """
-    first = 0 if manifest.baseline_ms is None else manifest.baseline_ms + 1
-    last = manifest.generation_ms - 1
-    for _ in range(_ROUNDS):
-        found = _delete(table, scan.written_between(table, first, last), first, last)
-        if not found:
-            return
-    raise LoadError(LoadCode.NOT_VERIFIED, "another load keeps writing", {"accounts": found})
-
-
-def _delete(table: Table, found: Iterator[list[bytes]], first: int | None, last: int) -> int:
-    def entries() -> Iterator[Entries]:
-        for keys in found:
-            array = pa.array(keys, pa.binary())
-            yield Entries(array, mutations.delete_offers(array, first, last))
-
-    return RowWriter(table).write(entries()).acknowledged
-
-
 def _remove_spent_tombstones(table: Table) -> None:
     """Removes what is left of accounts that were gone already in the oldest generation one can go to."""
     kept = manifests.retained(manifests.read_manifests(table))
     oldest = kept[0].generation_ms
-    _delete(table, scan.removed_by(table, oldest), None, oldest)
+    delete_cells(table, scan.removed_by(table, oldest), None, oldest)
 
 
 def _lost(table: Table, manifest: GenerationManifest) -> LoadResult:

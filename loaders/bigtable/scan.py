@@ -93,7 +93,9 @@ def payloads_of(table: Table, generation: int) -> Iterator[tuple[bytes, bytes]]:
         yield from zip(keys, values, strict=True)
 
 
-def written_between(table: Table, first: int | None, last: int | None) -> Iterator[list[bytes]]:
+def written_between(
+    table: Table, first: int | None, last: int | None, accounts: KeyRange = ALL_ACCOUNTS
+) -> Iterator[list[bytes]]:
     """Keys of accounts that hold a cell of the generations in [first, last], visible or not, in parts."""
     return _keys(
         table,
@@ -101,6 +103,7 @@ def written_between(table: Table, first: int | None, last: int | None) -> Iterat
         ColumnQualifierRegexFilter(schema.OFFERS_QUALIFIER),
         schema.written_between(first, last),
         CellsColumnLimitFilter(1),
+        accounts=accounts,
     )
 
 
@@ -118,9 +121,9 @@ def _cell_of(generation: int) -> list[RowFilter]:
     ]
 
 
-def _keys(table: Table, *filters: RowFilter) -> Iterator[list[bytes]]:
+def _keys(table: Table, *filters: RowFilter, accounts: KeyRange = ALL_ACCOUNTS) -> Iterator[list[bytes]]:
     chain = RowFilterChain(filters=[*filters, StripValueTransformerFilter(True)])
-    for keys, _ in read_cells(table, chain):
+    for keys, _ in read_cells(table, chain, accounts.first, accounts.after):
         yield keys
 
 

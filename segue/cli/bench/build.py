@@ -18,7 +18,7 @@ def build(
     rounds: Annotated[int, typer.Option(min=1, help="Increments and single days; medians are shown.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure what a day costs when 1% of the subscriptions changed. A million accounts take a quarter of an hour."""
+    """Measure a day of which 1% of the subscriptions changed. A million accounts take a quarter hour."""
     from rich.console import Console
     from rich.table import Table
 

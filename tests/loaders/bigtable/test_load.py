@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 import pytest
+from google.cloud.bigtable.data import SetCell
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, list_generations, pointer, verify
 from loaders.bigtable.begin import Begun, begin
@@ -304,6 +305,25 @@ def test_a_load_that_is_overtaken_stops_and_leaves_nothing(bigtable_world: Setti
         "found", "found", "unknown", "unknown",
     ]  # fmt: skip
     assert cells(bigtable_world, "slow-0") == []
+
+
+def test_the_last_request_of_a_load_that_was_overtaken_does_not_stop_the_one_that_overtook_it(
+    bigtable_world: Settings,
+) -> None:
+    load_generation(bigtable_world, DAY_1, source(account("a")))
+
+    def arrive_late() -> None:
+        between = schema.generation_ms(DAY_1, 9)
+        with open_table(bigtable_world) as table:
+            stray = SetCell(
+                schema.OFFERS_FAMILY, schema.OFFERS_QUALIFIER, b"stray", timestamp_micros=between * 1_000
+            )
+            table.mutate_row(row_key("a"), stray)
+
+    result = load_generation(bigtable_world, DAY_2, Interrupted(0, arrive_late, account("a"), account("b")))
+    assert (result.outcome, result.unchanged, result.written) == (LoadOutcome.PUBLISHED, 1, 1)
+    assert outcomes(bigtable_world, "a", "b") == ["found", "found"]
+    assert len(cells(bigtable_world, "a")) == 1
 
 
 def test_only_the_load_that_holds_the_claim_publishes_and_only_upwards(bigtable_world: Settings) -> None:
