@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-import pyarrow as pa
 import structlog
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
-from loaders.bigtable import mutations, pointer, scan
+from loaders.bigtable import pointer, scan
 from loaders.bigtable.claim import Claim
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.export import export_cells
 from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.source import SegmentSource
+from loaders.bigtable.strays import delete_cells
 from loaders.bigtable.table import ensure_table
-from loaders.bigtable.writer import Entries, RowWriter
+from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
 from serving import schema
 from serving.connection import open_table
@@ -98,18 +97,11 @@ def abandon(table: Table, generation: int) -> None:
 def discard(table: Table, unpublished: GenerationManifest, writer: RowWriter) -> int:
     """Removes every cell of a generation and says so in its manifest; returns how many accounts had one."""
     generation = unpublished.generation_ms
-    removed = writer.write(
-        _deletions(scan.written_between(table, generation, generation), generation)
-    ).acknowledged
+    with_cells = scan.written_between(table, generation, generation)
+    removed = delete_cells(writer, with_cells, generation, generation)
     manifests.write_manifest(table, unpublished.in_state(GenerationState.DISCARDED))
     manifests.delete_shards(table, generation)
     return removed
-
-
-def _deletions(found: Iterator[list[bytes]], generation: int) -> Iterator[Entries]:
-    for keys in found:
-        array = pa.array(keys, pa.binary())
-        yield Entries(array, mutations.delete_offers(array, generation, generation))
 
 
 class _Beginning:

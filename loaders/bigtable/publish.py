@@ -17,6 +17,7 @@ from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.rows import hexadecimal
 from loaders.bigtable.source import SegmentSource
 from loaders.bigtable.strays import delete_cells, remove_strays
+from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import read_loading, read_pointer
@@ -121,7 +122,7 @@ def _remove_spent_tombstones(table: Table) -> None:
     """Removes what is left of accounts that were gone already in the oldest generation one can go to."""
     kept = manifests.retained(manifests.read_manifests(table))
     oldest = kept[0].generation_ms
-    delete_cells(table, scan.removed_by(table, oldest), None, oldest)
+    delete_cells(RowWriter(table), scan.removed_by(table, oldest), None, oldest)
 
 
 def _lost(table: Table, manifest: GenerationManifest) -> LoadResult:

@@ -28,14 +28,15 @@ def remove_strays(table: Table, manifest: GenerationManifest, accounts: KeyRange
     last = manifest.generation_ms - 1
     removed = 0
     for _ in range(_ROUNDS):
-        found = delete_cells(table, scan.written_between(table, first, last, accounts), first, last)
+        with_cells = scan.written_between(table, first, last, accounts)
+        found = delete_cells(RowWriter(table), with_cells, first, last)
         if not found:
             return removed
         removed += found
     raise LoadError(LoadCode.NOT_VERIFIED, "another load keeps writing", {"accounts": found})
 
 
-def delete_cells(table: Table, found: Iterator[list[bytes]], first: int | None, last: int) -> int:
+def delete_cells(writer: RowWriter, found: Iterator[list[bytes]], first: int | None, last: int) -> int:
     """Removes the cells of [first, last] of these accounts; returns how many accounts there were."""
 
     def entries() -> Iterator[Entries]:
@@ -43,4 +44,4 @@ def delete_cells(table: Table, found: Iterator[list[bytes]], first: int | None, 
             array = pa.array(keys, pa.binary())
             yield Entries(array, mutations.delete_offers(array, first, last))
 
-    return RowWriter(table).write(entries()).acknowledged
+    return writer.write(entries()).acknowledged

@@ -38,6 +38,7 @@ KILLS = 2
 TRIES = 20
 """Runs that are not killed may still be cut off from Bigtable: whoever schedules them runs them again."""
 
+CERTAIN = {"failed call", "omitted", "entries"}
 _TRANSIENT = (code_pb2.UNAVAILABLE, code_pb2.ABORTED, code_pb2.RESOURCE_EXHAUSTED)
 
 
@@ -55,6 +56,11 @@ class Chaos:
 
     def _choose(self, *choices: tuple[str, float]) -> str:
         with self._lock:
+            # also a load of few requests meets each of these once
+            for name, _ in choices:
+                if name in CERTAIN and name not in self.happened:
+                    self.happened[name] = 1
+                    return name
             lot = self._draw.random()
             for name, share in choices:
                 lot -= share
@@ -200,8 +206,7 @@ def test_killed_at_random_points_under_every_fault_the_content_is_the_source_min
     )
     assert visible(direct) == expected
     assert verify(direct, ended["generation_ms"]).rows_out == len(expected)
-    # a short load does not meet every fault, but one without any proves nothing
-    assert chaos.happened.keys() & {"failed call", "nothing acknowledged", "omitted", "entries"}
+    assert chaos.happened.keys() >= CERTAIN
     # and what was published before is still whole
     assert first is not None
     rollback(direct, first)
