@@ -48,10 +48,11 @@ up: setup ## Start the embedded platform
 down: ## Stop everything that was started
 	@$(RUN) segue local down
 
-lint: setup ## ruff, mypy and sqlfmt, without changing anything
+lint: setup ## ruff, mypy, import-linter and sqlfmt, without changing anything
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
+	@$(RUN) lint-imports --no-cache
 	@$(RUN) sqlfmt --check --quiet dbt
 
 format: setup ## Let ruff and sqlfmt rewrite the sources

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
+from runs.task_defaults import task_defaults
 from segue.settings import get_settings
-from segue.task_defaults import task_defaults
 
 DOC = """
 ### What it does

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 from airflow.sdk import (
     DAG,
@@ -14,8 +15,10 @@ from airflow.sdk import (
     task,
 )
 
+from runs.steps import STEPS, asked
+from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
-from segue.task_defaults import task_defaults
+from segue.window import RunWindow
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 MARTS = AssetAlias("published_marts")
@@ -32,7 +35,7 @@ Nothing is published unless every task succeeds: yesterday's marts and the onlin
 ### When a task fails
 - **`land`**: a file is missing or truncated, or its columns changed; the log names file, column and
   reason. Have the file delivered again and clear the task. Raw still holds what it held.
-- **`build`**: a model or a data test; the log has a line for each and names those that failed. Fix the model
+- **`build`**: a model; the log has a line for each and names those that failed. Fix the model
   and clear the task. The audit dataset `audit_<day>` keeps what was built.
 - **`validate`**: a critical expectation; the log names model, column, number of rows and sample keys.
   Look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source,
@@ -67,71 +70,36 @@ with DAG(
     default_args=task_defaults(settings),
 ) as dag:
 
-    @task(doc_md="Lands the arrival day (and earlier ones that are missing) and decides which days to build.")
-    def land() -> dict[str, str]:
-        from datetime import date
-
-        from segue import run
-
+    def days_asked_for() -> RunWindow:
         context = get_current_context()
         params = context["params"]
         if params["start_date"] and params["end_date"]:
             first, last = date.fromisoformat(params["start_date"]), date.fromisoformat(params["end_date"])
         else:
             first = last = context["data_interval_start"].date()
-        window = run.land(get_settings(), first, last)
-        return window.to_dict()
+        return asked(get_settings(), first, last)
 
-    @task(doc_md="dbt, started once: every model of the run in its audit dataset, each with its data tests.")
-    def build(window: dict[str, str]) -> None:
-        from loaders.warehouse.build import build as build_models
-        from segue.run import RunWindow
+    def perform(step_name: str, window: dict[str, Any] | None) -> dict[str, Any]:
+        [step] = [each for each in STEPS if each.name == step_name]
+        with without_useless_retries():
+            given = RunWindow.model_validate(window) if window else days_asked_for()
+            outcome = step.perform(get_settings(), given)
+        print(f"{step.name}: {outcome.summary}")
+        left = outcome.window.model_dump(mode="json")
+        if step.is_publication:
+            events, rows = get_current_context()["outlet_events"], dict(outcome.published)
+            days = {"start_date": left["start_date"], "end_date": left["end_date"]}
+            events[SEGMENTS].extra = {"segment_date": left["end_date"], "rows": rows.pop(SEGMENTS.name, 0)}
+            for mart, count in rows.items():
+                events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days | {"rows": count})
+        return left
 
-        days = RunWindow.from_dict(window)
-        build_models(
-            get_settings(),
-            days.start_date,
-            days.end_date,
-            days.as_of_date,
-            history=days.history,
-            on_node=print,
+    window: Any = None
+    for each in STEPS:
+        run_step = task(
+            perform,
+            task_id=each.name,
+            doc_md=each.doc,
+            outlets=[SEGMENTS, MARTS] if each.is_publication else [],
         )
-
-    @task(doc_md="Great Expectations over the partitions in audit; a critical failure ends the run here.")
-    def validate(window: dict[str, str]) -> dict[str, int]:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        from expectations.gate import ValidationFailedError
-        from expectations.gate import validate as run_gate
-        from segue.run import RunWindow
-
-        days = RunWindow.from_dict(window)
-        try:
-            result = run_gate(get_settings(), days.start_date, days.end_date, days.as_of_date)
-        except ValidationFailedError as error:
-            raise AirflowFailException(str(error)) from error
-        return {"expectations": len(result.outcomes), "warnings": len(result.warnings)}
-
-    @task(
-        outlets=[SEGMENTS, MARTS],
-        doc_md="Moves all marts' partitions from audit to the published dataset at once.",
-    )
-    def publish(window: dict[str, str]) -> str:
-        from loaders.warehouse.publish import drop_audit
-        from loaders.warehouse.publish import publish as publish_marts
-        from segue.run import RunWindow
-
-        days = RunWindow.from_dict(window)
-        publication = publish_marts(
-            get_settings(), days.start_date, days.end_date, days.as_of_date, history=days.history
-        )
-        drop_audit(get_settings(), days.end_date)
-        events, rows = get_current_context()["outlet_events"], publication.rows_of_marts()
-        events[SEGMENTS].extra = {"segment_date": window["end_date"], "rows": rows.pop(SEGMENTS.name, 0)}
-        for mart, count in rows.items():
-            days_of = {"start_date": window["start_date"], "end_date": window["end_date"], "rows": count}
-            events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days_of)
-        return publication.summary()
-
-    landed = land()
-    build(landed) >> validate(landed) >> publish(landed)
+        window = run_step(each.name, window)

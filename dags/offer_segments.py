@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
+from runs.task_defaults import task_defaults
 from segue.settings import get_settings
-from segue.task_defaults import task_defaults
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 

@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,16 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import great_expectations as gx
 import structlog
 from filelock import FileLock
-from google.cloud import bigquery
 from great_expectations.core.run_identifier import RunIdentifier
 
 from expectations.data_docs import gx_context
 from expectations.drift import row_count_expectation
 from expectations.suites import MartSuite, all_suites
-from expectations.window import AuditWindow
-from loaders.warehouse.client import bigquery_client
+from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import append_validation_results
+from segue.errors import SegueError
 from segue.settings import Settings
+from segue.window import RunWindow
 
 log = structlog.get_logger(__name__)
 
@@ -77,66 +77,63 @@ class GateResult:
         return [o for o in self.outcomes if not o.success and o.severity != "critical"]
 
 
-class ValidationFailedError(RuntimeError):
+class ValidationFailedError(SegueError):
     """A critical expectation failed; nothing of this run may be published."""
 
+    code = "validation_failed"
+    hint = "look the sample keys up in the audit dataset and in raw, correct the source, land the day again"
+    is_final = True
 
-def validate(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> GateResult:
-    """Validate the partitions [start_date, end_date] in the run's audit dataset.
+
+def validate(settings: Settings, window: RunWindow) -> GateResult:
+    """Validate the partitions that the run has built in its audit dataset.
 
     Raises:
         ValidationFailedError: a critical expectation failed; the message names model, column, count and
             sample keys of each.
     """
-    result = run_suites(settings, start_date, end_date, as_of_date)
+    result = run_suites(settings, window)
     for warning in result.warnings:
         log.warning("expectation_not_met", detail=warning.describe())
     if result.failures:
         lines = "\n".join(failure.describe() for failure in result.failures)
         raise ValidationFailedError(
-            f"{len(result.failures)} critical expectation(s) failed for {start_date}..{end_date}; "
+            f"{len(result.failures)} critical expectation(s) failed for {window}; "
             f"nothing was published. Data docs: {result.data_docs}\n{lines}"
         )
-    log.info("validated", start=str(start_date), end=str(end_date), expectations=len(result.outcomes))
+    log.info("validated", days=str(window), expectations=len(result.outcomes))
     return result
 
 
-def run_suites(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> GateResult:
+def run_suites(settings: Settings, window: RunWindow) -> GateResult:
     """Run every suite and record its results, without judging them."""
-    window = AuditWindow(
-        project=settings.project_id,
-        audit_dataset=settings.audit_dataset(end_date),
-        start_date=start_date,
-        end_date=end_date,
-    )
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     docs = settings.data_docs_dir
     docs.mkdir(parents=True, exist_ok=True)
     # The data docs are one site of files that every run rewrites in part.
     with FileLock(docs.with_suffix(".lock")):
-        outcomes = tuple(_run_checkpoint(settings, client, window))
-    _record(settings, client, outcomes, start_date, end_date, as_of_date)
+        outcomes = tuple(_run_checkpoint(warehouse, window))
+    _record(warehouse, outcomes, window)
     return GateResult(outcomes=outcomes, data_docs=docs / "index.html")
 
 
-def _run_checkpoint(
-    settings: Settings, client: bigquery.Client, window: AuditWindow
-) -> list[ExpectationOutcome]:
+def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[ExpectationOutcome]:
     """All suites in one checkpoint: concurrent checkpoints in one process share state in GX 1.x."""
+    settings = warehouse.settings
     context = gx_context(settings)
     source = context.data_sources.add_bigquery(
         "audit",
-        connection_string=f"bigquery://{window.project}/{window.audit_dataset}?user_supplied_client=true",
-        kwargs={"connect_args": {"client": client}},
+        connection_string=f"bigquery://{settings.project_id}/{window.audit_dataset}?user_supplied_client=true",
+        kwargs={"connect_args": {"client": warehouse.client}},
     )
     definitions: list[gx.ValidationDefinition] = []
     keys: dict[str, tuple[str, ...]] = {}
     for suite in all_suites(window):
         expectations = list(suite.expectations)
         if suite.measured is not None:
-            expectations += suite.measured(client, settings, window)
+            expectations += suite.measured(warehouse, window)
         if suite.watch_row_count and suite.day_column:
-            drift = row_count_expectation(client, settings, suite, window.end_date)
+            drift = row_count_expectation(warehouse, suite, window.end_date)
             if drift is not None:
                 definitions.append(_day_definition(context, source, suite, window, [drift]))
         definitions.append(_definition(context, source, suite, window, expectations))
@@ -173,7 +170,7 @@ def _check(context: Any, definition: Any, result_format: dict[str, Any], run_id:
 
 
 def _definition(
-    context: Any, source: Any, suite: MartSuite, window: AuditWindow, expectations: list[Any]
+    context: Any, source: Any, suite: MartSuite, window: RunWindow, expectations: list[Any]
 ) -> gx.ValidationDefinition:
     """The suite over all partitions of the run."""
     query = f"select * from {window.table(suite.model)} where {suite.filter(window)}"
@@ -181,7 +178,7 @@ def _definition(
 
 
 def _day_definition(
-    context: Any, source: Any, suite: MartSuite, window: AuditWindow, expectations: list[Any]
+    context: Any, source: Any, suite: MartSuite, window: RunWindow, expectations: list[Any]
 ) -> gx.ValidationDefinition:
     """The row count of the run's last day, which is compared with the days before it."""
     query = f"select * from {window.table(suite.model)} where {suite.day_column} = date '{window.end_date}'"
@@ -229,20 +226,17 @@ def _severity(config: Any) -> str:
 
 
 def _record(
-    settings: Settings,
-    client: bigquery.Client,
+    warehouse: Warehouse,
     outcomes: tuple[ExpectationOutcome, ...],
-    start_date: date,
-    end_date: date,
-    as_of_date: date,
+    window: RunWindow,
 ) -> None:
     """Keep every outcome in ops.validation_results, whether the run goes on or not."""
     common = {
         "validation_id": str(uuid.uuid4()),
-        "run_date": end_date,
-        "start_date": start_date,
-        "end_date": end_date,
-        "as_of_date": as_of_date,
+        "run_date": window.end_date,
+        "start_date": window.start_date,
+        "end_date": window.end_date,
+        "as_of_date": window.as_of_date,
         "validated_at": datetime.now(UTC),
     }
-    append_validation_results(client, settings, [common | asdict(outcome) for outcome in outcomes])
+    append_validation_results(warehouse, [common | asdict(outcome) for outcome in outcomes])

@@ -6,15 +6,13 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 import great_expectations.expectations as gxe
-from google.cloud import bigquery
 from scipy.stats import binom
 
 from expectations.suites.suite import WARNING, no_rows
-from expectations.window import AuditWindow
-from loaders.warehouse.client import get_table, run
+from loaders.warehouse.client import Warehouse
 from segments.rule import BASIS_POINTS
 from segments.source import load_rules
-from segue.settings import Settings
+from segue.window import RunWindow
 
 HOLDOUT_CONFIDENCE = 0.99999
 """Of the interval for the held-out accounts: one false alarm in 100,000 days."""
@@ -33,16 +31,12 @@ def holdout_bounds(accounts: int, share: float) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def holdout_expectations(
-    client: bigquery.Client, settings: Settings, window: AuditWindow
-) -> list[gxe.Expectation]:
+def holdout_expectations(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:
     """The share of globally held-out accounts of each day lies within its binomial interval."""
     share = load_rules().program.global_holdout.buckets / BASIS_POINTS
-    days = run(
-        client,
+    days = warehouse.run(
         f"select decision_date, count(*) as accounts from {window.table('offer_decisions')} "
-        f"where {window.days('decision_date')} group by decision_date",
-        settings=settings,
+        f"where {window.partitions('decision_date')} group by decision_date",
     )
     bounds = [(row.decision_date, *holdout_bounds(row.accounts, share)) for row in days]
     if not bounds:
@@ -64,20 +58,17 @@ def _by_day(values: Iterable[tuple[date, int]]) -> str:
     return f"case decision_date {cases} end"
 
 
-def size_expectations(
-    client: bigquery.Client, settings: Settings, window: AuditWindow
-) -> list[gxe.Expectation]:
+def size_expectations(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:
     """A warning for each rule whose segment differs from the published one of the day before the run."""
+    settings = warehouse.settings
     table = f"{settings.project_id}.{settings.marts_dataset}.offer_segments"
-    if get_table(client, table) is None:
+    if warehouse.find_table(table) is None:
         return []
     yesterday = window.start_date - timedelta(days=1)
-    published = run(
-        client,
+    published = warehouse.run(
         f"select offer.rule_id, count(*) as accounts "
         f"from `{table}` as segment, unnest(segment.offers) as offer "
         f"where segment.segment_date = date '{yesterday}' group by 1",
-        settings=settings,
     )
     sizes = {row.rule_id: int(row.accounts) for row in published}
     watched = {rule: size for rule, size in sizes.items() if size >= MIN_SEGMENT}

@@ -21,7 +21,8 @@ from local import platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import CompanySpec, generate
 from local.demo_report import show
-from segue.run import StepReport, run
+from runs.steps import StepReport, run
+from segue.errors import SegueError
 from segue.settings import Settings
 from serving.client import OfferReader
 
@@ -31,8 +32,10 @@ SEED = 2026
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
-class DemoFailedError(RuntimeError):
+class DemoFailedError(SegueError):
     """A step of the demo did not end as it should; the message says which and where to look."""
+
+    code = "demo_failed"
 
 
 def main() -> None:

@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loaders.bigtable import list_generations
-from loaders.warehouse.client import bigquery_client
-from loaders.warehouse.client import run as run_sql
+from loaders.warehouse.client import warehouse_of
 from local import platform
 from segue.settings import Settings
 from serving.remote import OfferServiceClient
@@ -145,7 +144,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _rows(settings: Settings, sql: str) -> Iterable[Any]:
-    rows: Iterable[Any] = run_sql(bigquery_client(settings), sql, settings=settings)
+    rows: Iterable[Any] = warehouse_of(settings).run(sql)
     return rows
 
 

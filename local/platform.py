@@ -32,7 +32,7 @@ LANDING_BUCKET = "segue-landing"
 LOCK_SECONDS = 300.0
 
 _PARSE = """
-from loaders.warehouse.build import parse
+from runs.dbt import parse
 from segue.settings import get_settings
 parse(get_settings())
 """
@@ -245,10 +245,10 @@ def reload_bigtable(settings: Settings, say: Progress) -> None:
     """The Bigtable emulator forgets everything when it stops: load the newest published day again."""
     from loaders.bigtable import republish
     from loaders.bigtable.source import SEGMENTS_TABLE
-    from loaders.warehouse.client import bigquery_client, get_table
+    from loaders.warehouse.client import warehouse_of
 
     table = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
-    if get_table(bigquery_client(settings), table) is None:
+    if warehouse_of(settings).find_table(table) is None:
         return
     result = republish(settings)
     if result is not None:

@@ -19,6 +19,7 @@ from segments import sql
 from segments.rule import TRACE_SALT, Rule
 from segments.source import RuleBook
 from segments.steps import PREDICATE_STEPS
+from segue.errors import SegueError
 
 TEMPLATE: Final = Path(__file__).parent / "decisions.sql"
 MAX_STATEMENT_BYTES: Final = 1_000_000
@@ -36,8 +37,11 @@ _RULE_TYPE: Final = (
 )
 
 
-class StatementTooLongError(ValueError):
+class StatementTooLongError(SegueError):
     """The rules do not fit into one BigQuery statement."""
+
+    code = "rules_too_many"
+    exit_code = 2
 
 
 def compile_statement(book: RuleBook, features: str, contents: str, days: str) -> str:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from segments.rule import Program, Rule
+from segue.errors import SegueError
 
 RULES_DIR: Final = Path(__file__).parent / "rules"
 PROGRAM_FILE: Final = Path(__file__).parent / "program.yml"
@@ -36,8 +37,11 @@ class Problem:
         return f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
 
 
-class RuleFilesError(ValueError):
+class RuleFilesError(SegueError):
     """Rule files with mistakes; nothing was compiled."""
+
+    code = "rule_files"
+    exit_code = 2
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems

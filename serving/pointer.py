@@ -13,11 +13,16 @@ from google.cloud.bigtable.data.row_filters import (
     RowFilterChain,
 )
 
+from segue.errors import SegueError
 from serving import schema
 
 
-class NothingPublishedError(Exception):
+class NothingPublishedError(SegueError):
     """No generation has been published into this table yet (or the emulator was restarted)."""
+
+    code = "nothing_published"
+    hint = "load a day first: `segue run` or the DAG offer_segments"
+    exit_code = 6
 
 
 @dataclass(frozen=True)

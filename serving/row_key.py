@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from segue.errors import SegueError
+
 MAX_ROW_KEY_BYTES: Final = 4096
 """Bigtable's limit; the emulator does not enforce it, so it is enforced here."""
 
@@ -19,8 +21,11 @@ AFTER_ACCOUNT_KEYS: Final = b"g"
 """Exclusive end of the range that holds exactly the accounts."""
 
 
-class InvalidAccountIdError(ValueError):
+class InvalidAccountIdError(SegueError, ValueError):
     """The account id cannot be a row key: empty, too long, or not encodable as UTF-8."""
+
+    code = "invalid_account_id"
+    exit_code = 2
 
 
 def row_key(account_id: str) -> bytes:

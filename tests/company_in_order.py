@@ -10,10 +10,8 @@ from urllib.parse import urlparse
 
 import pytest
 
-from loaders.warehouse.build import build, ensure_parsed
-from loaders.warehouse.publish import drop_audit, publish
 from local.company import CompanySpec, generate
-from segue.run import land
+from runs.steps import STEPS, asked
 from segue.settings import Settings
 from tests.marts import Fingerprints, fingerprints
 
@@ -41,13 +39,11 @@ def company_in_order(
     settings = world("in-order")
     landing = Path(urlparse(settings.landing_files_root).path)
     generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
-    ensure_parsed(settings)
     built = CompanyInOrder(settings)
     for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
-        window = land(settings, first, last)
-        days = window.start_date, window.end_date, window.as_of_date
-        build(settings, *days, history=window.history)
-        publish(settings, *days, history=window.history)
-        drop_audit(settings, last)
+        window = asked(settings, first, last)
+        for step in STEPS:
+            if step.name != "validate":
+                window = step.perform(settings, window).window
         built.after[last] = fingerprints(settings)
     return built

@@ -20,8 +20,8 @@ from uuid import uuid4
 
 import pytest
 
-from loaders.warehouse.build import parse
 from local.services.bigquery import command, import_spatial_extension
+from runs.dbt import parse
 from segue.settings import PROJECT_ROOT, Settings
 
 pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order"]

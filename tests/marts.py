@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from loaders.warehouse.client import read_table
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
 
 MARTS = {
@@ -36,7 +36,9 @@ Fingerprints = dict[tuple[str, str], tuple[int, str]]
 
 def mart_rows(settings: Settings, mart: str, dataset: str | None = None) -> list[dict[str, Any]]:
     """All rows of a mart as published, or as another dataset has it."""
-    batches = read_table(settings, f"{settings.project_id}.{dataset or settings.marts_dataset}.{mart}")
+    batches = warehouse_of(settings).read_arrow(
+        f"{settings.project_id}.{dataset or settings.marts_dataset}.{mart}"
+    )
     return [row for batch in batches for row in batch.to_pylist()]
 
 

@@ -21,8 +21,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from loaders.warehouse.client import bigquery_client, run
-from segue.cli import app
+from cli import app
+from loaders.warehouse.client import warehouse_of
 from segue.settings import PROJECT_ROOT, Settings
 from serving.client import OfferReader, Outcome
 
@@ -47,7 +47,7 @@ class Platform:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a statement, in which ``marts.x`` means this world's."""
-        found = run(bigquery_client(self.settings), sql, settings=self.settings)
+        found = warehouse_of(self.settings).run(sql)
         return [tuple(row.values()) for row in found]
 
 

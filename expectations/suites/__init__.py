@@ -9,12 +9,12 @@ from expectations.suites.outcomes import outcome_suites
 from expectations.suites.segments import segment_suites
 from expectations.suites.subscribers import subscriber_suites
 from expectations.suites.suite import MartSuite
-from expectations.window import AuditWindow
+from segue.window import RunWindow
 
 __all__ = ["MartSuite", "all_suites"]
 
 
-def all_suites(window: AuditWindow) -> list[MartSuite]:
+def all_suites(window: RunWindow) -> list[MartSuite]:
     """The suites of every validated model, for the partitions of ``window``."""
     return [
         *subscriber_suites(window),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from expectations.suites.suite import MartSuite, at_least, no_rows, not_null, one_of, unique_key
-from expectations.window import AuditWindow
+from segue.window import RunWindow
 
 CELL = ("market", "plan_kind", "provider", "currency")
 """The dimensions within which everything reconciles."""
@@ -12,12 +12,12 @@ END_REASONS = ("voluntary", "involuntary", "admin", "other")
 ORIGINS = ("original", "synthetic_start", "synthetic_expiry", "synthetic_account_change")
 
 
-def movement_suites(window: AuditWindow) -> list[MartSuite]:
+def movement_suites(window: RunWindow) -> list[MartSuite]:
     """Suites of ``fct_subscription_event`` and ``agg_mrr_movements_daily``."""
     return [_subscription_events(window), _mrr_movements(window)]
 
 
-def _subscription_events(window: AuditWindow) -> MartSuite:
+def _subscription_events(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="fct_subscription_event",
         key=("event_date", "subscription_id", "provider_event_id"),
@@ -33,7 +33,7 @@ def _subscription_events(window: AuditWindow) -> MartSuite:
                 f"""with changes as (
                     select snapshot_date as event_date, subscription_id, 1 as change
                     from {window.table("int_subscription_days")}
-                    where {window.days("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    where {window.partitions("snapshot_date")} and was_active_at_day_end and not is_set_apart
                     union all
                     select date_add(snapshot_date, interval 1 day), subscription_id, -1
                     from {window.table("int_subscription_days")}
@@ -50,7 +50,7 @@ def _subscription_events(window: AuditWindow) -> MartSuite:
     )
 
 
-def _mrr_movements(window: AuditWindow) -> MartSuite:
+def _mrr_movements(window: RunWindow) -> MartSuite:
     cell = ", ".join(CELL)
     return MartSuite(
         model="agg_mrr_movements_daily",
@@ -66,7 +66,7 @@ def _mrr_movements(window: AuditWindow) -> MartSuite:
                 f"""with changes as (
                     select snapshot_date, {cell}, mrr_amount, mrr_usd_amount
                     from {window.table("agg_subscribers_daily")}
-                    where {window.days("snapshot_date")}
+                    where {window.partitions("snapshot_date")}
                     union all
                     select date_add(snapshot_date, interval 1 day), {cell},
                         cast(-mrr_cents as numeric) / 100, cast(-mrr_usd_cents as numeric) / 100

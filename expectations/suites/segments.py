@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from expectations.segment_measures import holdout_expectations, size_expectations
 from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, unique_key
-from expectations.window import AuditWindow
 from segments.rule import Rule
 from segments.source import load_rules
+from segue.window import RunWindow
 
 
-def segment_suites(window: AuditWindow) -> list[MartSuite]:
+def segment_suites(window: RunWindow) -> list[MartSuite]:
     """Suites of ``offer_decisions`` and ``offer_segments``."""
     rules = load_rules().active
     return [_decisions(rules), _segments(window, rules)]
@@ -33,7 +33,7 @@ def _decisions(rules: tuple[Rule, ...]) -> MartSuite:
     )
 
 
-def _segments(window: AuditWindow, rules: tuple[Rule, ...]) -> MartSuite:
+def _segments(window: RunWindow, rules: tuple[Rule, ...]) -> MartSuite:
     groups = " ".join(f"when '{rule.id}' then '{rule.group}'" for rule in rules)
     return MartSuite(
         model="offer_segments",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expectations.suites.movements import END_REASONS, MOVEMENTS
 from expectations.suites.suite import MartSuite, at_least, between, no_rows, not_null, one_of, unique_key
-from expectations.window import AuditWindow
+from segue.window import RunWindow
 
 PROVIDERS = ("google_play", "app_store", "stripe", "periods")
 PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
@@ -12,12 +12,12 @@ INTERVALS = ("week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
 
 
-def subscriber_suites(window: AuditWindow) -> list[MartSuite]:
+def subscriber_suites(window: RunWindow) -> list[MartSuite]:
     """Suites of ``int_subscription_periods`` and of the published subscriber marts."""
     return [_periods(window), _subscription_daily(), _subscriber_daily(window), _subscribers_daily(window)]
 
 
-def _periods(window: AuditWindow) -> MartSuite:
+def _periods(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="int_subscription_periods",
         key=("subscription_id", "valid_from_at"),
@@ -74,7 +74,7 @@ def _subscription_daily() -> MartSuite:
     )  # fmt: skip
 
 
-def _subscriber_daily(window: AuditWindow) -> MartSuite:
+def _subscriber_daily(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="fct_subscriber_daily",
         key=("snapshot_date", "account_id"),
@@ -105,7 +105,7 @@ def _subscriber_daily(window: AuditWindow) -> MartSuite:
     )
 
 
-def _subscribers_daily(window: AuditWindow) -> MartSuite:
+def _subscribers_daily(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="agg_subscribers_daily",
         key=("snapshot_date", "market", "plan_kind", "provider", "currency"),
@@ -134,7 +134,7 @@ def _subscribers_daily(window: AuditWindow) -> MartSuite:
                 f"""with detail as (
                     select snapshot_date, countif(was_active_at_day_end) as active_subscriptions
                     from {window.table("fct_subscription_daily")}
-                    where {window.days("snapshot_date")}
+                    where {window.partitions("snapshot_date")}
                     group by snapshot_date
                 ), aggregate as (
                     select snapshot_date, sum(active_subscriptions) as active_subscriptions
@@ -152,12 +152,12 @@ def _subscribers_daily(window: AuditWindow) -> MartSuite:
     )
 
 
-def _mrr_differences(window: AuditWindow, model: str, column: str) -> str:
+def _mrr_differences(window: RunWindow, model: str, column: str) -> str:
     """Days on which ``model`` does not carry the MRR of fct_subscription_daily."""
     return f"""with detail as (
         select snapshot_date, sum(mrr_usd_amount) as mrr
         from {window.table("fct_subscription_daily")}
-        where {window.days("snapshot_date")}
+        where {window.partitions("snapshot_date")}
         group by snapshot_date
     ), other as (
         select snapshot_date, sum({column}) as mrr

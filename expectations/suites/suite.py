@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import great_expectations.expectations as gxe
-from google.cloud import bigquery
 
-from expectations.window import AuditWindow
-from segue.settings import Settings
+from loaders.warehouse.client import Warehouse
+from segue.window import RunWindow
 
 CRITICAL = "critical"
 """A failure stops the run before anything is published."""
@@ -18,7 +17,7 @@ WARNING = "warning"
 """A failure is recorded and shown; the run goes on."""
 
 
-Measured = Callable[[bigquery.Client, Settings, AuditWindow], list[gxe.Expectation]]
+Measured = Callable[[Warehouse, RunWindow], list[gxe.Expectation]]
 """Expectations whose bounds are computed from the run itself or from what was published before."""
 
 
@@ -39,9 +38,9 @@ class MartSuite:
     watch_row_count: bool = True
     measured: Measured | None = None
 
-    def filter(self, window: AuditWindow) -> str:
+    def filter(self, window: RunWindow) -> str:
         """The constant partition filter of what the run built."""
-        return window.days(self.day_column, self.restates_days) if self.day_column else "true"
+        return window.partitions(self.day_column, self.restates_days) if self.day_column else "true"
 
 
 def unique_key(*columns: str) -> gxe.Expectation:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from google.cloud import bigquery
-
 from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.rows import Refused
-from loaders.warehouse.client import get_table, run
-from loaders.warehouse.ops import DEAD_LETTERS, append_rows, literal, ops_table
-from segue.settings import Settings
+from loaders.warehouse.client import Warehouse
+from loaders.warehouse.ops import append_rows, literal, ops_table
 
 
 def replace(
-    client: bigquery.Client,
-    settings: Settings,
+    warehouse: Warehouse,
     manifest: GenerationManifest,
     shard: int,
     refused: Sequence[Refused],
@@ -26,22 +22,19 @@ def replace(
     Raises:
         WarehouseError, google.api_core.exceptions.GoogleAPIError: BigQuery did not take it.
     """
+    settings = warehouse.settings
     table = ops_table(settings, "dead_letters")
-    if get_table(client, table) is not None:
-        run(
-            client,
+    if warehouse.find_table(table) is not None:
+        warehouse.run(
             f"delete from `{table}` where run_date = {literal(manifest.segment_date)} "
             f"and generation_ms = {manifest.generation_ms} and shard = {shard}",
-            settings=settings,
         )
     if not refused:
         return
     now = datetime.now(UTC).isoformat()
     append_rows(
-        client,
-        settings,
+        warehouse,
         "dead_letters",
-        DEAD_LETTERS,
         [
             {
                 "run_date": manifest.segment_date.isoformat(),

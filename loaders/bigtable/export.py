@@ -15,7 +15,7 @@ from google.api_core.exceptions import GoogleAPIError
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.payload_sql import Columns, hex_sql, payload_steps
 from loaders.bigtable.rows import MESSAGE, ROW_KEY, TAIL_BYTES, TAIL_FIELDS, tail
-from loaders.warehouse.client import WarehouseError, bigquery_client, run
+from loaders.warehouse.client import WarehouseError, warehouse_of
 from segue.settings import Settings
 from serving import schema
 from serving.row_key import MAX_ROW_KEY_BYTES
@@ -80,9 +80,9 @@ def export_cells(settings: Settings, staged: str, segment_date: date, generation
     Raises:
         LoadError: ``SOURCE``: BigQuery refused the statement or did not end in time.
     """
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     try:
-        columns = client.get_table(staged, retry=None).schema
-        run(client, export_sql(settings, staged, columns, segment_date, generation), settings=settings)
+        columns = warehouse.client.get_table(staged, retry=None).schema
+        warehouse.run(export_sql(settings, staged, columns, segment_date, generation))
     except (GoogleAPIError, WarehouseError) as error:
         raise LoadError(LoadCode.SOURCE, f"BigQuery did not export the generation: {error}") from error

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, date, datetime
 
 from google.api_core.exceptions import GoogleAPIError
-from google.cloud import bigquery
 
 from loaders.bigtable.begin import Begun, begin
 from loaders.bigtable.errors import LoadCode, LoadError
@@ -17,8 +16,8 @@ from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.shard import load_shard
 from loaders.bigtable.source import SEGMENTS_TABLE, WarehouseSource, latest_segment_date
 from loaders.bigtable.table import ensure_table
-from loaders.warehouse.client import WarehouseError, bigquery_client, get_table, run
-from loaders.warehouse.ops import RUN_LEDGER, append_rows, literal, ops_table
+from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
+from loaders.warehouse.ops import append_rows, literal, ops_table
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import read_pointer
@@ -106,9 +105,9 @@ def _record(settings: Settings, result: LoadResult) -> None:
         "finished_at": datetime.now(UTC).isoformat(),
     }
     try:
-        client = bigquery_client(settings)
-        if not _is_recorded(client, settings, result):
-            append_rows(client, settings, "run_ledger", RUN_LEDGER, [row])
+        warehouse = warehouse_of(settings)
+        if not _is_recorded(warehouse, result):
+            append_rows(warehouse, "run_ledger", [row])
     except (GoogleAPIError, WarehouseError) as error:
         raise LoadError(
             LoadCode.LEDGER,
@@ -116,16 +115,15 @@ def _record(settings: Settings, result: LoadResult) -> None:
         ) from error
 
 
-def _is_recorded(client: bigquery.Client, settings: Settings, result: LoadResult) -> bool:
+def _is_recorded(warehouse: Warehouse, result: LoadResult) -> bool:
     """Whether an earlier try of the same step came this far."""
+    settings = warehouse.settings
     table = ops_table(settings, "run_ledger")
-    if get_table(client, table) is None:
+    if warehouse.find_table(table) is None:
         return False
-    [row] = run(
-        client,
+    [row] = warehouse.run(
         f"select count(*) as found from `{table}` where run_date = {literal(result.segment_date)} "
         f"and step = {literal(LEDGER_STEP)} "
         f"and json_value(detail, '$.generation_ms') = {literal(str(result.generation_ms))}",
-        settings=settings,
     )
     return bool(row.found)

@@ -20,14 +20,7 @@ from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.payload import UnknownColumnError
 from loaders.bigtable.rows import ROW_KEY, Refused, source_columns
 from loaders.bigtable.scan import KeyRange
-from loaders.warehouse.client import (
-    WarehouseError,
-    bigquery_client,
-    ensure_dataset,
-    get_table,
-    read_table,
-    run,
-)
+from loaders.warehouse.client import WarehouseError, warehouse_of
 from loaders.warehouse.erasures import erased_accounts, erased_filter
 from loaders.warehouse.ops import literal, ops_table
 from segue.settings import Settings
@@ -77,7 +70,7 @@ class WarehouseSource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = bigquery_client(settings)
+        self._warehouse = warehouse_of(settings)
         self._mart = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
 
     def fingerprint(self, segment_date: date) -> str:
@@ -88,17 +81,15 @@ class WarehouseSource:
         """
         publication = ""
         try:
-            if get_table(self._client, ops_table(self._settings, "publications")) is not None:
-                rows = run(
-                    self._client,
+            if self._warehouse.find_table(ops_table(self._settings, "publications")) is not None:
+                rows = self._warehouse.run(
                     f"select publication_id from `{ops_table(self._settings, 'publications')}` "
                     f"where run_date >= {literal(self._settings.history_start_date)} "
                     f"and mart = {literal(SEGMENTS_TABLE)} and partition_date = {literal(segment_date)} "
                     "order by published_at desc limit 1",
-                    settings=self._settings,
                 )
                 publication = next((row.publication_id for row in rows), "")
-            return f"{publication}/{erased_accounts(self._client, self._settings)}"
+            return f"{publication}/{erased_accounts(self._warehouse)}"
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.SOURCE, f"cannot read the publications: {error}") from error
 
@@ -112,25 +103,21 @@ class WarehouseSource:
         name = f"{self._settings.project_id}.{self._settings.bigtable_load_dataset}.segments_{generation}"
         day = f"segment_date = {literal(segment_date)}"
         try:
-            mart = get_table(self._client, self._mart)
+            mart = self._warehouse.find_table(self._mart)
             if mart is None:
                 raise LoadError(LoadCode.SOURCE, f"there is no table {self._mart}")
             columns = source_columns([field.name for field in mart.schema])
             selected = ", ".join(dict.fromkeys(["account_id", *columns]))
-            keep = erased_filter(self._client, self._settings, "account", "account_id")
-            ensure_dataset(self._client, self._settings, self._settings.bigtable_load_dataset)
-            run(
-                self._client,
+            keep = erased_filter(self._warehouse, "account", "account_id")
+            self._warehouse.ensure_dataset(self._settings.bigtable_load_dataset)
+            self._warehouse.run(
                 f"create or replace table `{name}` cluster by {ROW_KEY} as "
                 f"select {ROW_KEY_SQL} as {ROW_KEY}, {selected} from `{self._mart}` where {day} and {keep}",
-                settings=self._settings,
             )
-            self._expire(name)
-            [counted] = run(
-                self._client,
+            self._warehouse.expire_table(name, datetime.now(UTC) + _STAGED_KEPT)
+            [counted] = self._warehouse.run(
                 f"select count(*) as found, count(distinct {ROW_KEY}) as accounts, "
                 f"(select count(*) from `{self._mart}` where {day}) as published from `{name}`",
-                settings=self._settings,
             )
         except UnknownColumnError as error:
             raise LoadError(LoadCode.INVALID_ROW, f"{self._mart}: {error}") from error
@@ -149,7 +136,7 @@ class WarehouseSource:
 
     def is_staged(self, name: str) -> bool:
         """Whether the staged table exists."""
-        return bool(name) and get_table(self._client, name) is not None
+        return bool(name) and self._warehouse.find_table(name) is not None
 
     def rows(self, name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
         """Streams a key range over the Storage Read API; memory holds one page.
@@ -160,7 +147,7 @@ class WarehouseSource:
         first, after = literal(accounts.first.decode()), literal(accounts.after.decode())
         part = f"{ROW_KEY} >= {first} and {ROW_KEY} < {after}"
         try:
-            yield from read_table(self._settings, name, row_restriction=part)
+            yield from self._warehouse.read_arrow(name, row_restriction=part)
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.SOURCE, f"cannot read {name}: {error}") from error
 
@@ -171,19 +158,14 @@ class WarehouseSource:
             LoadError: ``LEDGER``: BigQuery did not take it; the shard is not complete.
         """
         try:
-            dead_letters.replace(self._client, self._settings, manifest, shard, refused)
+            dead_letters.replace(self._warehouse, manifest, shard, refused)
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.LEDGER, f"cannot keep refused rows: {error}") from error
 
     def drop(self, name: str) -> None:
         """Removes the staged table; a killed load's removes BigQuery itself after three days."""
         if name:
-            self._client.delete_table(name, not_found_ok=True, retry=None)
-
-    def _expire(self, name: str) -> None:
-        table = self._client.get_table(name, retry=None)
-        table.expires = datetime.now(UTC) + _STAGED_KEPT
-        self._client.update_table(table, ["expires"], retry=None)
+            self._warehouse.drop_table(name)
 
 
 def latest_segment_date(settings: Settings) -> date | None:
@@ -198,7 +180,7 @@ def latest_segment_date(settings: Settings) -> date | None:
         f" where segment_date >= date '{settings.history_start_date}'"
     )
     try:
-        rows = run(bigquery_client(settings), sql, settings=settings)
+        rows = warehouse_of(settings).run(sql)
         found: date | None = next(iter(rows)).segment_date
     except (GoogleAPIError, WarehouseError) as error:
         raise LoadError(LoadCode.SOURCE, f"cannot find the newest segments: {error}") from error

@@ -11,9 +11,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from segue.errors import SegueError
 
-class ContentError(RuntimeError):
+
+class ContentError(SegueError):
     """Nothing was pulled: landing files and cursor are what they were. Names the system and the reason."""
+
+    code = "content"
+    hint = "docs/content.md says what each answer of a content system means"
 
 
 class CursorExpiredError(ContentError):

@@ -15,15 +15,15 @@ from typing import Any
 
 import structlog
 from google.api_core.exceptions import GoogleAPIError
-from google.cloud import bigquery
 
 from loaders.bigtable.errors import LoadError
 from loaders.bigtable.table import ensure_table
 from loaders.erasure.cells import cells_left, erase_cells
 from loaders.erasure.tables import account_rows, subscriptions_of
-from loaders.warehouse.client import WarehouseError, bigquery_client
+from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.erasures import SubjectKind, subject_hash
-from loaders.warehouse.ops import ERASURES, append_rows, ensure_ops_tables
+from loaders.warehouse.ops import append_rows, ensure_ops_tables
+from segue.errors import SegueError
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.row_key import row_key
@@ -31,8 +31,11 @@ from serving.row_key import row_key
 _log = structlog.get_logger()
 
 
-class EraseError(RuntimeError):
+class EraseError(SegueError):
     """The account is not erased, or it could not be proved: erase it again."""
+
+    code = "not_erased"
+    hint = "erase the account again: what is interrupted is done again"
 
 
 @dataclass(frozen=True)
@@ -68,23 +71,23 @@ def erase(settings: Settings, account_id: str) -> Erasure:
     row_key(account_id)
     erasure_id = str(uuid.uuid4())
     try:
-        client = bigquery_client(settings)
+        warehouse = warehouse_of(settings)
         hashed = subject_hash(settings, account_id)
-        subscriptions = subscriptions_of(client, settings, account_id)
-        ensure_ops_tables(client, settings)
+        subscriptions = subscriptions_of(warehouse, account_id)
+        ensure_ops_tables(warehouse)
         subjects: list[tuple[SubjectKind, str]] = [("account", hashed)]
         subjects += [("subscription", subject_hash(settings, each)) for each in subscriptions]
-        _record(client, settings, erasure_id, subjects, "begun", {})
+        _record(warehouse, erasure_id, subjects, "begun", {})
         removed, left = {}, {}
         ensure_table(settings)
         with open_table(settings) as table:
             cells = erase_cells(table, account_id, hashed)
-            for rows in account_rows(client, settings, account_id, subscriptions):
-                found = rows.count(client, settings)
+            for rows in account_rows(warehouse, account_id, subscriptions):
+                found = rows.count(warehouse)
                 if found:
-                    rows.delete(client, settings)
+                    rows.delete(warehouse)
                     removed[rows.table] = found
-                left[rows.table] = rows.count(client, settings) if found else 0
+                left[rows.table] = rows.count(warehouse) if found else 0
             remaining = cells_left(table, account_id)
     except (GoogleAPIError, WarehouseError, LoadError) as error:
         raise EraseError(f"the account is not erased: {error}") from error
@@ -93,7 +96,7 @@ def erase(settings: Settings, account_id: str) -> Erasure:
         raise EraseError(f"the account is not erased: {remaining} cells, and rows in {where or 'no table'}")
     proof = {"rows_removed": removed, "rows_left": left, "cells_removed": cells, "cells_left": remaining}
     try:
-        _record(client, settings, erasure_id, [("account", hashed)], "proved", proof)
+        _record(warehouse, erasure_id, [("account", hashed)], "proved", proof)
     except (GoogleAPIError, WarehouseError) as error:
         raise EraseError(f"the account is erased, but the proof is not recorded: {error}") from error
     _log.info("account erased", erasure_id=erasure_id, cells=cells, rows=sum(removed.values()))
@@ -101,8 +104,7 @@ def erase(settings: Settings, account_id: str) -> Erasure:
 
 
 def _record(
-    client: bigquery.Client,
-    settings: Settings,
+    warehouse: Warehouse,
     erasure_id: str,
     subjects: Iterable[tuple[SubjectKind, str]],
     state: str,
@@ -110,10 +112,8 @@ def _record(
 ) -> None:
     now = datetime.now(UTC)
     append_rows(
-        client,
-        settings,
+        warehouse,
         "erasures",
-        ERASURES,
         [
             {
                 "run_date": now.date().isoformat(),

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from google.cloud import bigquery
-from google.cloud.exceptions import NotFound
 
-from loaders.warehouse.client import run
+from loaders.warehouse.client import Warehouse
 from loaders.warehouse.erasures import SUBJECT_OF_COLUMN
 from loaders.warehouse.ops import literal
-from segue.settings import Settings
 
 _FREE_TEXT = ("payload", "sample")
 """Columns that hold whole rows or keys as JSON: the quarantine's rows, the samples of validations."""
@@ -25,22 +23,23 @@ class AccountRows:
     table: str
     condition: str
 
-    def count(self, client: bigquery.Client, settings: Settings) -> int:
+    def count(self, warehouse: Warehouse) -> int:
         """How many rows there are now."""
         sql = f"select count(*) as found from `{self.table}` where {self.condition}"
-        [row] = run(client, sql, settings=settings)
+        [row] = warehouse.run(sql)
         return int(row.found)
 
-    def delete(self, client: bigquery.Client, settings: Settings) -> None:
+    def delete(self, warehouse: Warehouse) -> None:
         """Removes them."""
-        run(client, f"delete from `{self.table}` where {self.condition}", settings=settings)
+        warehouse.run(f"delete from `{self.table}` where {self.condition}")
 
 
-def subscriptions_of(client: bigquery.Client, settings: Settings, account_id: str) -> list[str]:
+def subscriptions_of(warehouse: Warehouse, account_id: str) -> list[str]:
     """Subscriptions that the account pays for, after raw and the history."""
+    settings = warehouse.settings
     found: set[str] = set()
     for dataset in (settings.raw_dataset, settings.history_dataset):
-        for table in _tables(client, settings, [dataset]):
+        for table in _tables(warehouse, [dataset]):
             names = {field.name for field in table.schema}
             # of a plan's members only the payer's subscription is the account's
             if not {"account_id", "subscription_id"} <= names or "role" in names:
@@ -49,19 +48,17 @@ def subscriptions_of(client: bigquery.Client, settings: Settings, account_id: st
                 f"select distinct subscription_id from `{_name(table)}` "
                 f"where account_id = {literal(account_id)} and subscription_id is not null"
             )
-            found.update(row.subscription_id for row in run(client, sql, settings=settings))
+            found.update(row.subscription_id for row in warehouse.run(sql))
     return sorted(found)
 
 
-def account_rows(
-    client: bigquery.Client, settings: Settings, account_id: str, subscriptions: Sequence[str]
-) -> list[AccountRows]:
+def account_rows(warehouse: Warehouse, account_id: str, subscriptions: Sequence[str]) -> list[AccountRows]:
     """Every table of the platform that can hold rows of the account.
 
     A table without accounts is looked through by the account's subscriptions: payments are of them.
     """
     wanted = []
-    for table in _tables(client, settings, _datasets(client, settings)):
+    for table in _tables(warehouse, _datasets(warehouse)):
         names = {field.name for field in table.schema if field.field_type == "STRING"}
         conditions = [
             f"`{name}` = {literal(account_id)}"
@@ -80,7 +77,8 @@ def account_rows(
     return wanted
 
 
-def _datasets(client: bigquery.Client, settings: Settings) -> list[str]:
+def _datasets(warehouse: Warehouse) -> list[str]:
+    settings = warehouse.settings
     fixed = {
         settings.raw_dataset,
         f"{settings.raw_dataset}_scratch",
@@ -90,19 +88,12 @@ def _datasets(client: bigquery.Client, settings: Settings) -> list[str]:
         settings.ops_dataset,
         settings.bigtable_load_dataset,
     }
-    present = [each.dataset_id for each in client.list_datasets(retry=None)]
+    present = warehouse.datasets()
     return [name for name in present if name in fixed or name.startswith(f"{settings.audit_dataset_prefix}_")]
 
 
-def _tables(client: bigquery.Client, settings: Settings, datasets: Sequence[str]) -> Iterator[bigquery.Table]:
-    for dataset in datasets:
-        try:
-            listed = list(client.list_tables(f"{settings.project_id}.{dataset}", retry=None))
-        except NotFound:
-            continue
-        for item in listed:
-            if item.table_type == "TABLE":
-                yield client.get_table(item.reference, retry=None)
+def _tables(warehouse: Warehouse, datasets: Sequence[str]) -> Iterator[bigquery.Table]:
+    return (table for dataset in datasets for table in warehouse.tables(dataset))
 
 
 def _name(table: bigquery.Table) -> str:

@@ -7,12 +7,11 @@ from contextlib import suppress
 from datetime import date, timedelta
 
 import pyarrow.fs as pafs
-from google.cloud import bigquery
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.files import landing_root
 from loaders.landing.land import TableLanding, land_days
-from loaders.warehouse.client import bigquery_client, get_table
+from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
 
@@ -68,9 +67,9 @@ def reach(settings: Settings, day: date, tables: Collection[str] = tuple(CONTRAC
         for contract in CONTRACTS.values()
         if contract.event_time and contract.table in tables
     ]
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     sql = f"select min(day) as day from ({' union all '.join(parts)})"
-    [row] = client.query_and_wait(sql, retry=None)
+    [row] = warehouse.run(sql)
     earliest = day - _DAY * settings.restatement_days
     return max(earliest, min(day, row.day or day))
 
@@ -95,12 +94,11 @@ def _days_with_files(settings: Settings) -> set[date]:
 
 
 def _landed_days(settings: Settings) -> set[date]:
-    client: bigquery.Client = bigquery_client(settings)
-    if get_table(client, ops_table(settings, "run_ledger")) is None:
+    warehouse: Warehouse = warehouse_of(settings)
+    if warehouse.find_table(ops_table(settings, "run_ledger")) is None:
         return set()
-    rows = client.query_and_wait(
+    rows = warehouse.run(
         f"select distinct run_date from `{ops_table(settings, 'run_ledger')}` "
-        f"where step = 'land' and run_date >= date '{settings.history_start_date}'",
-        retry=None,
+        f"where step = 'land' and run_date >= date '{settings.history_start_date}'"
     )
     return {row.run_date for row in rows}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from segue.errors import SegueError
 
-class LandingError(RuntimeError):
+
+class LandingError(SegueError):
     """A file or a day cannot land; raw still holds what it held before."""
+
+    code = "landing_refused"
+    hint = "have the file delivered again, then land the day again; raw still holds what it held"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from loaders.landing.files import day_files, file_digest, read_batches
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import bigquery_schema, columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
-from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
+from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
@@ -94,18 +94,18 @@ def land_days(
             raw still holds what it held. Names file, column and reason.
         WarehouseError: a load job or the transaction failed; nothing was replaced.
     """
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
-    erased = ErasedSubjects.read(client, settings)
-    scratch = Scratch(settings, client)
+    erased = ErasedSubjects.read(warehouse)
+    scratch = Scratch(warehouse)
     try:
         landings, too_many = _read_and_check(settings, scratch, contracts, days, erased)
-        _ensure_tables(client, settings, contracts)
+        _ensure_tables(warehouse, contracts)
         if too_many:
             # Refused rows are shown even when the day itself is not accepted.
-            _replace(client, settings, scratch, contracts, days, [], only_quarantine=True)
+            _replace(warehouse, scratch, contracts, days, [], only_quarantine=True)
             raise LandingError("; ".join(too_many))
-        _replace(client, settings, scratch, contracts, days, landings)
+        _replace(warehouse, scratch, contracts, days, landings)
     finally:
         scratch.close()
     log.info(
@@ -206,22 +206,19 @@ def _quarantine_rows(day: date, refused: Iterable[Refusal]) -> pa.Table:
     )
 
 
-def _ensure_tables(
-    client: bigquery.Client, settings: Settings, contracts: Sequence[type[LandingRow]]
-) -> None:
-    ensure_ops_tables(client, settings)
+def _ensure_tables(warehouse: Warehouse, contracts: Sequence[type[LandingRow]]) -> None:
+    settings = warehouse.settings
+    ensure_ops_tables(warehouse)
     for dataset in (settings.raw_dataset, settings.quarantine_dataset):
-        ensure_dataset(client, settings, dataset)
+        warehouse.ensure_dataset(dataset)
     for contract in contracts:
-        ensure_table(
-            client,
+        warehouse.ensure_table(
             f"{settings.project_id}.{settings.raw_dataset}.{contract.table}",
             bigquery_schema(contract),
             partition_field="arrival_date",
             description=f"Landed rows of {contract.table}, as delivered, by arrival day.",
         )
-        ensure_table(
-            client,
+        warehouse.ensure_table(
             f"{settings.project_id}.{settings.quarantine_dataset}.{contract.table}",
             QUARANTINE_SCHEMA,
             partition_field="arrival_date",
@@ -230,8 +227,7 @@ def _ensure_tables(
 
 
 def _replace(
-    client: bigquery.Client,
-    settings: Settings,
+    warehouse: Warehouse,
     scratch: Scratch,
     contracts: Sequence[type[LandingRow]],
     days: Sequence[date],
@@ -240,6 +236,7 @@ def _replace(
     only_quarantine: bool = False,
 ) -> None:
     """One transaction: quarantine, raw and ledger of the days, with the counts checked inside it."""
+    settings = warehouse.settings
     days_filter = _days_filter(days)
     statements = ["begin transaction"]
     for contract in contracts:
@@ -265,7 +262,7 @@ def _replace(
         )
     if landings:
         # By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
-        unchanged = _unchanged(client, settings, days)
+        unchanged = _unchanged(warehouse, days)
         rows = [_ledger_row(landing, unchanged) for landing in landings]
         scratch.write("run_ledger", pa.Table.from_pylist(rows, _LEDGER_ARROW))
         ledger = ops_table(settings, "run_ledger")
@@ -279,7 +276,7 @@ def _replace(
         ]
     statements.append("commit transaction")
     scratch.wait()
-    run(client, ";\n".join(statements) + ";", settings=settings, labels={"step": "land"})
+    warehouse.run(";\n".join(statements) + ";", labels={"step": "land"})
 
 
 def _days_filter(days: Sequence[date]) -> str:
@@ -325,16 +322,13 @@ def _refill(
     return statements
 
 
-def _unchanged(
-    client: bigquery.Client, settings: Settings, days: Sequence[date]
-) -> dict[tuple[str, date, str], datetime]:
+def _unchanged(warehouse: Warehouse, days: Sequence[date]) -> dict[tuple[str, date, str], datetime]:
     """When the files of a table's day, by their digest, were first what they are."""
-    rows = run(
-        client,
+    settings = warehouse.settings
+    rows = warehouse.run(
         "select table_name, run_date, content_hash, changed_at "
         f"from `{ops_table(settings, 'run_ledger')}` "
         f"where step = 'land' and {_days_filter(days).format('run_date')}",
-        settings=settings,
     )
     return {(row.table_name, row.run_date, row.content_hash): row.changed_at for row in rows}
 

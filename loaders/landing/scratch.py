@@ -14,8 +14,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 
 from loaders.landing.files import landing_root
-from loaders.warehouse.client import WarehouseError, ensure_dataset, reason
-from segue.settings import Settings
+from loaders.warehouse.client import Warehouse, WarehouseError, reason
 
 _FOLDER = "_scratch"
 _KEPT = timedelta(days=1)
@@ -26,9 +25,10 @@ _BRIEFLY = bigquery.DEFAULT_RETRY.with_timeout(60)
 class Scratch:
     """A folder and tables of one landing; ``close`` removes them, a killed run's are removed later."""
 
-    def __init__(self, settings: Settings, client: bigquery.Client) -> None:
+    def __init__(self, warehouse: Warehouse) -> None:
+        settings = warehouse.settings
         self._settings = settings
-        self._client = client
+        self._client = warehouse.client
         self._id = uuid.uuid4().hex
         self._filesystem, self._root = landing_root(settings)
         self._writers: dict[str, pq.ParquetWriter] = {}
@@ -36,7 +36,7 @@ class Scratch:
         self._jobs: dict[str, bigquery.LoadJob] = {}
         self._dataset = f"{settings.raw_dataset}_scratch"
         self._remove_leftovers()
-        ensure_dataset(client, settings, self._dataset)
+        warehouse.ensure_dataset(self._dataset)
 
     def write(self, name: str, rows: pa.Table) -> None:
         """Append rows to the Parquet file of ``name``."""

@@ -1,4 +1,4 @@
-"""The only place that makes BigQuery clients and decides how long and how often to try.
+"""The one way to BigQuery: who makes clients, and how long and how often is tried.
 
 The stock client repeats HTTP 500 for ten minutes; here a statement is repeated only when repeating can help:
 another transaction changed the same table, or the service was briefly away.
@@ -6,7 +6,10 @@ another transaction changed the same table, or the service was briefly away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property, lru_cache
 
 import google.auth
 import grpc
@@ -20,37 +23,18 @@ from google.cloud.bigquery_storage_v1.services.big_query_read.transports import 
 from google.cloud.exceptions import NotFound
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from segue.errors import SegueError
 from segue.settings import Settings
 
 _CONFLICT_MARKS = ("concurrent update", "transaction is aborted", "transactioncontext", "conflict")
 _ATTEMPTS = 6
 
 
-class WarehouseError(RuntimeError):
+class WarehouseError(SegueError):
     """A statement or load job failed; the message is the warehouse's reason, on one line."""
 
-
-def bigquery_client(settings: Settings) -> bigquery.Client:
-    """A client for the configured project; with an endpoint, without credentials."""
-    if settings.bigquery_endpoint:
-        return bigquery.Client(
-            project=settings.project_id,
-            location=settings.location,
-            credentials=AnonymousCredentials(),
-            client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
-        )
-    return bigquery.Client(project=settings.project_id, location=settings.location)
-
-
-def read_client(settings: Settings) -> BigQueryReadClient:
-    """A Storage Read API client: Arrow streams, forty times as fast as pages over REST."""
-    if settings.bigquery_storage_endpoint:
-        channel = grpc.insecure_channel(
-            settings.bigquery_storage_endpoint, options=[("grpc.max_receive_message_length", -1)]
-        )
-        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
-    credentials, _ = google.auth.default()
-    return BigQueryReadClient(credentials=credentials)
+    code = "warehouse"
+    hint = "the message is BigQuery's own; nothing was changed by the statement that failed"
 
 
 def is_transient(error: BaseException) -> bool:
@@ -67,116 +51,222 @@ def reason(error: BaseException) -> str:
     return " ".join(text.split("; reason:")[0].split())
 
 
-def run(
-    client: bigquery.Client,
-    sql: str,
-    *,
-    settings: Settings | None = None,
-    labels: dict[str, str] | None = None,
-) -> bigquery.table.RowIterator:
-    """Execute a statement or a script and wait for its end.
+class Warehouse:
+    """BigQuery as the settings describe it: one client, one deadline, one way to repeat and to label."""
 
-    Transaction conflicts are repeated a few times with growing, random waits; a script that failed has been
-    rolled back, so repeating it is safe.
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
-    Raises:
-        WarehouseError: the statement failed, or did not finish within the configured deadline.
-    """
-    deadline = settings.bigquery_deadline_seconds if settings else 600
-    config = bigquery.QueryJobConfig(labels=labels or {})
-    try:
-        for attempt in Retrying(
-            retry=retry_if_exception(is_transient),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.5, max=20),
-            reraise=True,
-        ):
-            with attempt:
-                job = client.query(sql, job_config=config, retry=None, job_retry=None, timeout=deadline)
-                return job.result(retry=None, job_retry=None, timeout=deadline)
-    except (GoogleAPICallError, ConnectionError, TimeoutError) as error:
-        raise WarehouseError(reason(error)) from error
-    raise AssertionError("tenacity returned without a result")  # pragma: no cover
+    @cached_property
+    def client(self) -> bigquery.Client:
+        """The stock client, for libraries that want one; with an endpoint, without credentials."""
+        settings = self.settings
+        if settings.bigquery_endpoint:
+            return bigquery.Client(
+                project=settings.project_id,
+                location=settings.location,
+                credentials=AnonymousCredentials(),
+                client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
+            )
+        return bigquery.Client(project=settings.project_id, location=settings.location)
 
+    @cached_property
+    def _reader(self) -> BigQueryReadClient:
+        if self.settings.bigquery_storage_endpoint:
+            channel = grpc.insecure_channel(
+                self.settings.bigquery_storage_endpoint, options=[("grpc.max_receive_message_length", -1)]
+            )
+            return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
+        credentials, _ = google.auth.default()
+        return BigQueryReadClient(credentials=credentials)
 
-def fetch_arrow(client: bigquery.Client, settings: Settings, sql: str) -> pa.Table:
-    """The result of a query as an Arrow table, in pages over REST: for results, not for whole tables.
+    def table(self, dataset: str, name: str) -> str:
+        """Full name of a table of the project, unquoted."""
+        return f"{self.settings.project_id}.{dataset}.{name}"
 
-    Raises:
-        WarehouseError: the query failed.
-    """
-    return run(client, sql, settings=settings).to_arrow(create_bqstorage_client=False)
+    def run(
+        self,
+        sql: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        parameters: Sequence[bigquery.ScalarQueryParameter] = (),
+    ) -> bigquery.table.RowIterator:
+        """Execute a statement or a script and wait for its end; what a person typed comes as a parameter.
 
+        Transaction conflicts are repeated a few times with growing, random waits; a script that failed has
+        been rolled back, so repeating it is safe.
 
-def read_table(
-    settings: Settings, table_id: str, columns: Sequence[str] = (), row_restriction: str = ""
-) -> Iterator[pa.RecordBatch]:
-    """Rows of a table as Arrow record batches over the Storage Read API, in bounded memory.
-
-    ``table_id`` is project.dataset.table; ``row_restriction`` a filter in GoogleSQL, which prunes partitions.
-    """
-    client = read_client(settings)
-    project, dataset, table = table_id.split(".")
-    session = client.create_read_session(
-        parent=f"projects/{settings.project_id}",
-        read_session=types.ReadSession(
-            table=f"projects/{project}/datasets/{dataset}/tables/{table}",
-            data_format=types.DataFormat.ARROW,
-            read_options=types.ReadSession.TableReadOptions(
-                selected_fields=list(columns), row_restriction=row_restriction
-            ),
-        ),
-    )
-    for stream in session.streams:
-        for page in client.read_rows(stream.name).rows(session).pages:
-            yield page.to_arrow()
-
-
-def ensure_dataset(client: bigquery.Client, settings: Settings, dataset: str) -> None:
-    """Create the dataset when it is missing."""
-    wanted = bigquery.Dataset(f"{settings.project_id}.{dataset}")
-    wanted.location = settings.location
-    client.create_dataset(wanted, exists_ok=True, retry=None)
-
-
-def get_table(client: bigquery.Client, table_id: str) -> bigquery.Table | None:
-    """The table's metadata, None when it does not exist."""
-    try:
-        return client.get_table(table_id, retry=None)
-    except NotFound:
-        return None
-
-
-def ensure_table(
-    client: bigquery.Client,
-    table_id: str,
-    schema: Sequence[bigquery.SchemaField],
-    *,
-    partition_field: str | None = None,
-    clustering: Sequence[str] | None = None,
-    description: str | None = None,
-) -> None:
-    """Create the table when it is missing; widen it by columns that are new and may be null.
-
-    Raises:
-        WarehouseError: an existing column has another type, or a new column is required.
-    """
-    existing = get_table(client, table_id)
-    if existing is None:
-        table = bigquery.Table(table_id, schema=list(schema))
-        if partition_field:
-            table.time_partitioning = bigquery.TimePartitioning(field=partition_field)
-        table.clustering_fields = list(clustering) if clustering else None
-        table.description = description
+        Raises:
+            WarehouseError: the statement failed, or did not finish within the configured deadline.
+        """
+        deadline = self.settings.bigquery_deadline_seconds
+        config = bigquery.QueryJobConfig(labels=dict(labels or {}), query_parameters=list(parameters))
         try:
-            client.create_table(table, exists_ok=True, retry=None)
-        except Conflict:
-            # Another process was faster, with the same definition.
+            for attempt in Retrying(
+                retry=retry_if_exception(is_transient),
+                stop=stop_after_attempt(_ATTEMPTS),
+                wait=wait_random_exponential(multiplier=0.5, max=20),
+                reraise=True,
+            ):
+                with attempt:
+                    job = self.client.query(
+                        sql, job_config=config, retry=None, job_retry=None, timeout=deadline
+                    )
+                    return job.result(retry=None, job_retry=None, timeout=deadline)
+        except (GoogleAPICallError, ConnectionError, TimeoutError) as error:
+            raise WarehouseError(reason(error)) from error
+        raise AssertionError("tenacity returned without a result")  # pragma: no cover
+
+    def fetch_arrow(self, sql: str) -> pa.Table:
+        """The result of a query as an Arrow table, in pages over REST: for results, not for whole tables.
+
+        Raises:
+            WarehouseError: the query failed.
+        """
+        return self.run(sql).to_arrow(create_bqstorage_client=False)
+
+    def read_arrow(
+        self, table_id: str, columns: Sequence[str] = (), row_restriction: str = ""
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of a table as Arrow record batches over the Storage Read API, in bounded memory.
+
+        ``table_id`` is project.dataset.table; ``row_restriction`` a filter in GoogleSQL, which prunes
+        partitions. Forty times as fast as pages over REST.
+        """
+        project, dataset, table = table_id.split(".")
+        session = self._reader.create_read_session(
+            parent=f"projects/{self.settings.project_id}",
+            read_session=types.ReadSession(
+                table=f"projects/{project}/datasets/{dataset}/tables/{table}",
+                data_format=types.DataFormat.ARROW,
+                read_options=types.ReadSession.TableReadOptions(
+                    selected_fields=list(columns), row_restriction=row_restriction
+                ),
+            ),
+        )
+        for stream in session.streams:
+            for page in self._reader.read_rows(stream.name).rows(session).pages:
+                yield page.to_arrow()
+
+    def append_json(self, table_id: str, lines: str, schema: Sequence[bigquery.SchemaField]) -> None:
+        """Append rows, a JSON object a line, by a load job, which has no quota of statements.
+
+        Raises:
+            WarehouseError: the job failed; nothing was appended.
+        """
+        job = self.client.load_table_from_file(
+            io.BytesIO(lines.encode()),
+            table_id,
+            job_config=bigquery.LoadJobConfig(
+                source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+                write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+                schema=list(schema),
+            ),
+        )
+        try:
+            job.result(timeout=self.settings.bigquery_deadline_seconds)
+        except GoogleAPICallError as error:
+            raise WarehouseError(reason(error)) from error
+
+    def datasets(self) -> list[str]:
+        """Names of the project's datasets."""
+        return [each.dataset_id for each in self.client.list_datasets(retry=None)]
+
+    def tables(self, dataset: str) -> list[bigquery.Table]:
+        """The tables of a dataset with their schemas, no views; none when the dataset does not exist."""
+        try:
+            listed = list(self.client.list_tables(f"{self.settings.project_id}.{dataset}", retry=None))
+        except NotFound:
+            return []
+        return [
+            self.client.get_table(each.reference, retry=None) for each in listed if each.table_type == "TABLE"
+        ]
+
+    def find_table(self, table_id: str) -> bigquery.Table | None:
+        """The table's metadata, None when it does not exist."""
+        try:
+            return self.client.get_table(table_id, retry=None)
+        except NotFound:
+            return None
+
+    def ensure_dataset(self, dataset: str) -> None:
+        """Create the dataset when it is missing."""
+        wanted = bigquery.Dataset(f"{self.settings.project_id}.{dataset}")
+        wanted.location = self.settings.location
+        self.client.create_dataset(wanted, exists_ok=True, retry=None)
+
+    def drop_dataset(self, dataset: str) -> None:
+        """Remove a dataset with its tables, if there is one."""
+        self.client.delete_dataset(
+            f"{self.settings.project_id}.{dataset}", delete_contents=True, not_found_ok=True, retry=None
+        )
+
+    def drop_table(self, table_id: str) -> None:
+        """Remove a table, if there is one."""
+        self.client.delete_table(table_id, not_found_ok=True, retry=None)
+
+    def expire_table(self, table_id: str, at: datetime) -> None:
+        """Have BigQuery remove a table at ``at``, should nobody do it before."""
+        table = self.client.get_table(table_id, retry=None)
+        table.expires = at
+        self.client.update_table(table, ["expires"], retry=None)
+
+    def ensure_table(
+        self,
+        table_id: str,
+        schema: Sequence[bigquery.SchemaField],
+        *,
+        partition_field: str | None = None,
+        clustering: Sequence[str] | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Create the table when it is missing; widen it by columns that are new and may be null.
+
+        Raises:
+            WarehouseError: an existing column has another type, or a new column is required.
+        """
+        existing = self.find_table(table_id)
+        if existing is None:
+            table = bigquery.Table(table_id, schema=list(schema))
+            if partition_field:
+                table.time_partitioning = bigquery.TimePartitioning(field=partition_field)
+            table.clustering_fields = list(clustering) if clustering else None
+            table.description = description
+            try:
+                self.client.create_table(table, exists_ok=True, retry=None)
+            except Conflict:
+                # Another process was faster, with the same definition.
+                return
             return
-        return
-    present = {field.name: field for field in existing.schema}
+        added = _added_columns(table_id, existing.schema, schema)
+        if added:
+            self._add_columns(table_id, added)
+
+    def _add_columns(self, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
+        """Add by DDL, then describe in the metadata, which the embedded BigQuery keeps apart."""
+        for field in fields:
+            self.run(f"alter table `{table_id}` add column if not exists `{field.name}` {_sql_type(field)}")
+        table = self.client.get_table(table_id, retry=None)
+        shown = {field.name: field for field in table.schema}
+        wanted = {field.name: field for field in fields}
+        merged = [wanted.get(name, field) for name, field in shown.items()]
+        merged += [field for field in fields if field.name not in shown]
+        table.schema = merged
+        self.client.update_table(table, ["schema"], retry=None)
+
+
+@lru_cache(maxsize=8)
+def warehouse_of(settings: Settings) -> Warehouse:
+    """The warehouse that the settings describe, made once in a process."""
+    return Warehouse(settings)
+
+
+def _added_columns(
+    table_id: str, existing: Sequence[bigquery.SchemaField], wanted: Sequence[bigquery.SchemaField]
+) -> list[bigquery.SchemaField]:
+    present = {field.name: field for field in existing}
     added = []
-    for field in schema:
+    for field in wanted:
         if field.name not in present:
             added.append(field)
         elif _sql_type(present[field.name]) != _sql_type(field):
@@ -187,21 +277,7 @@ def ensure_table(
     for field in added:
         if field.mode == "REQUIRED":
             raise WarehouseError(f"{table_id}: the new column {field.name} must be nullable")
-    if added:
-        _add_columns(client, table_id, added)
-
-
-def _add_columns(client: bigquery.Client, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
-    """Add by DDL, then describe in the metadata, which the embedded BigQuery keeps apart from its tables."""
-    for field in fields:
-        run(client, f"alter table `{table_id}` add column if not exists `{field.name}` {_sql_type(field)}")
-    table = client.get_table(table_id, retry=None)
-    shown = {field.name: field for field in table.schema}
-    wanted = {field.name: field for field in fields}
-    merged = [wanted.get(name, field) for name, field in shown.items()]
-    merged += [field for field in fields if field.name not in shown]
-    table.schema = merged
-    client.update_table(table, ["schema"], retry=None)
+    return added
 
 
 _STANDARD_NAMES = {"INTEGER": "INT64", "BOOLEAN": "BOOL", "FLOAT": "FLOAT64"}

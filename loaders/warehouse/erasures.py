@@ -11,9 +11,8 @@ from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from google.cloud import bigquery
 
-from loaders.warehouse.client import WarehouseError, get_table, run
+from loaders.warehouse.client import Warehouse, WarehouseError
 from loaders.warehouse.ops import literal, ops_table
 from segue.settings import Settings
 
@@ -36,43 +35,42 @@ def subject_hash(settings: Settings, subject: str) -> str:
     return hashlib.sha256((_salt(settings) + subject).encode()).hexdigest()
 
 
-def erased_accounts(client: bigquery.Client, settings: Settings) -> int:
+def erased_accounts(warehouse: Warehouse) -> int:
     """How many accounts are in the list."""
+    settings = warehouse.settings
     table = ops_table(settings, "erasures")
-    if get_table(client, table) is None:
+    if warehouse.find_table(table) is None:
         return 0
-    [row] = run(
-        client,
+    [row] = warehouse.run(
         f"select count(distinct subject_hash) as accounts from `{table}` "
         f"where run_date >= {literal(settings.history_start_date)} and subject_kind = 'account'",
-        settings=settings,
     )
     return int(row.accounts)
 
 
-def erased_subjects(client: bigquery.Client, settings: Settings) -> dict[SubjectKind, frozenset[str]]:
+def erased_subjects(warehouse: Warehouse) -> dict[SubjectKind, frozenset[str]]:
     """The hashes in the list, by what they are of; both empty sets when nothing was ever erased."""
+    settings = warehouse.settings
     found: dict[SubjectKind, set[str]] = {"account": set(), "subscription": set()}
     table = ops_table(settings, "erasures")
-    if get_table(client, table) is not None:
-        rows = run(
-            client,
+    if warehouse.find_table(table) is not None:
+        rows = warehouse.run(
             f"select distinct subject_kind, subject_hash from `{table}` "
             f"where run_date >= {literal(settings.history_start_date)}",
-            settings=settings,
         )
         for row in rows:
             found[row.subject_kind].add(row.subject_hash)
     return {kind: frozenset(hashes) for kind, hashes in found.items()}
 
 
-def erased_filter(client: bigquery.Client, settings: Settings, kind: SubjectKind, column: str) -> str:
+def erased_filter(warehouse: Warehouse, kind: SubjectKind, column: str) -> str:
     """A condition in GoogleSQL that holds for rows whose ``column`` names nobody in the list.
 
     Raises:
         WarehouseError: there are erased accounts but no salt is configured.
     """
-    if not erased_accounts(client, settings):
+    settings = warehouse.settings
+    if not erased_accounts(warehouse):
         return "true"
     return (
         f"to_hex(sha256(concat({literal(_salt(settings))}, coalesce({column}, '')))) not in "
@@ -95,13 +93,14 @@ class ErasedSubjects:
         self._hashes = hashes
 
     @classmethod
-    def read(cls, client: bigquery.Client, settings: Settings) -> ErasedSubjects:
+    def read(cls, warehouse: Warehouse) -> ErasedSubjects:
         """The list as it is now.
 
         Raises:
             WarehouseError: there are erased accounts but no salt is configured.
         """
-        hashes = erased_subjects(client, settings)
+        settings = warehouse.settings
+        hashes = erased_subjects(warehouse)
         if any(hashes.values()):
             _salt(settings)
         return cls(settings, hashes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from loaders.warehouse.client import ensure_dataset, ensure_table
+from loaders.warehouse.client import Warehouse
 from segue.settings import Settings
 
 
@@ -105,12 +104,13 @@ def ops_table(settings: Settings, name: str) -> str:
     return f"{settings.project_id}.{settings.ops_dataset}.{name}"
 
 
-def ensure_ops_tables(client: bigquery.Client, settings: Settings) -> None:
+def ensure_ops_tables(warehouse: Warehouse) -> None:
     """Create the operational tables that are missing."""
-    ensure_dataset(client, settings, settings.ops_dataset)
+    settings = warehouse.settings
+    warehouse.ensure_dataset(settings.ops_dataset)
     for name, (schema, description) in _TABLES.items():
-        ensure_table(
-            client, ops_table(settings, name), schema, partition_field="run_date", description=description
+        warehouse.ensure_table(
+            ops_table(settings, name), schema, partition_field="run_date", description=description
         )
 
 
@@ -143,30 +143,18 @@ def insert_statement(table_id: str, columns: Sequence[str], rows: Iterable[Mappi
     return f"insert into `{table_id}` ({names}) values {values}"
 
 
-def append_rows(
-    client: bigquery.Client,
-    settings: Settings,
-    name: str,
-    schema: Sequence[bigquery.SchemaField],
-    rows: Sequence[Mapping[str, Any]],
-) -> None:
-    """Append rows to an operational table by a load job, which has no quota of statements."""
-    ensure_ops_tables(client, settings)
+def append_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows to an operational table.
+
+    Raises:
+        WarehouseError: BigQuery did not take them.
+    """
+    ensure_ops_tables(warehouse)
+    schema, _ = _TABLES[name]
     lines = "\n".join(json.dumps(dict(row), default=str) for row in rows)
-    job = client.load_table_from_file(
-        io.BytesIO(lines.encode()),
-        ops_table(settings, name),
-        job_config=bigquery.LoadJobConfig(
-            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
-            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            schema=list(schema),
-        ),
-    )
-    job.result(timeout=settings.bigquery_deadline_seconds)
+    warehouse.append_json(ops_table(warehouse.settings, name), lines, schema)
 
 
-def append_validation_results(
-    client: bigquery.Client, settings: Settings, rows: Sequence[Mapping[str, Any]]
-) -> None:
+def append_validation_results(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keep the outcomes of one run of the gate."""
-    append_rows(client, settings, "validation_results", VALIDATION_RESULTS, rows)
+    append_rows(warehouse, "validation_results", rows)

@@ -30,15 +30,15 @@ import structlog
 from loaders.landing.contracts import CONTRACTS, EVENT_TABLES
 from loaders.landing.days import reach
 from loaders.landing.land import land_days
-from loaders.warehouse.build import build, ensure_parsed
-from loaders.warehouse.client import bigquery_client
-from loaders.warehouse.client import run as run_sql
-from loaders.warehouse.history import EVENTS, HistoryWindow, code_version, history_window
-from loaders.warehouse.publish import publish
-from loaders.warehouse.published import published_marts
+from loaders.warehouse.client import warehouse_of
 from local.bench.bigquery import empty_bigquery
 from local.company import CompanySpec, generate
+from runs.dbt import build, ensure_parsed
+from runs.history import EVENTS, code_version, history_window
+from runs.publish import publish
+from runs.published import published_marts
 from segue.settings import Settings
+from segue.window import HistoryWindow, RunWindow
 
 END: Final = date(2026, 6, 28)
 """Late in a month: the single days before it lie in the same month, whose history the rebuild has built."""
@@ -148,7 +148,7 @@ def _measure(settings: Settings, accounts: int, days: int, rounds: int, say: Cal
             widest.append(_timed(world, widest_first, END, END, history, f"audit_widest_{turn}"))
             single = yesterday - turn * 5 * _DAY
             reached = reach(world, single, tables)
-            singles.append(_timed(world, reached, single, single, _only(world, single), f"audit_day_{turn}"))
+            singles.append(_timed(world, reached, single, single, _from(world, single), f"audit_day_{turn}"))
         days_built = (END - first).days + 1
         say(f"{accounts:,} accounts: an increment of {days_built} days in {median(increments):.1f} s")
         say(f"{accounts:,} accounts: the widest increment in {median(widest):.1f} s")
@@ -190,31 +190,35 @@ def _touch_few(world: Settings) -> None:
     _timed(world, END, END, END, history_window(world, END), whole_day, [EVENTS])
     subscriptions, touched = _touched(world, whole_day)
     kept = round(10_000 * min(1.0, TOUCHED_SHARE * subscriptions / max(touched, 1)))
-    client = bigquery_client(world)
+    warehouse = warehouse_of(world)
     for table in EVENT_TABLES:
-        run_sql(
-            client,
+        warehouse.run(
             f"delete from `{world.project_id}.{world.raw_dataset}.{table}` "
             f"where arrival_date = date '{END}' and mod(landing_row * 7919, 10000) >= {kept}",
-            settings=world,
         )
 
 
 def _publish_history(world: Settings, first: date, last: date) -> None:
     """Only what later builds read of earlier ones; the marts of the days before are not among it."""
     history = [mart for mart in published_marts(world.dbt_manifest) if mart.kind == "arrivals"]
-    window = HistoryWindow(
-        world.history_start_date,
-        world.history_start_date,
-        datetime.now(UTC),
-        code_version(world.dbt_manifest),
+    publish(world, _window(world, first, last, last, _from(world, world.history_start_date)), history)
+
+
+def _from(world: Settings, day: date) -> HistoryWindow:
+    """The history from an arrival day on, on top of what is published of the days before."""
+    return HistoryWindow(
+        events_from_date=day,
+        versions_from_date=day,
+        raw_read_at=datetime.now(UTC),
+        code_version=code_version(world.dbt_manifest),
     )
-    publish(world, first, last, last, history, history=window)
 
 
-def _only(world: Settings, day: date) -> HistoryWindow:
-    """The history of one arrival day, on top of what is published of the days before."""
-    return HistoryWindow(day, day, datetime.now(UTC), code_version(world.dbt_manifest))
+def _window(
+    world: Settings, first: date, last: date, as_of: date, history: HistoryWindow | None
+) -> RunWindow:
+    whole = RunWindow.whole(world, first, last, as_of)
+    return whole.model_copy(update={"history": history}) if history else whole
 
 
 def _timed(
@@ -226,17 +230,18 @@ def _timed(
     audit_dataset: str | None = None,
     selected: Sequence[str] = _SELECTED,
 ) -> float:
+    window = _window(world, first, last, as_of, history)
+    if audit_dataset:
+        window = window.model_copy(update={"audit_dataset": audit_dataset})
     started = time.perf_counter()
-    select = [f"+{model}" for model in selected]
-    build(world, first, last, as_of, select, history=history, audit_dataset=audit_dataset, data_tests=False)
+    build(world, window, [f"+{model}" for model in selected], data_tests=False)
     return time.perf_counter() - started
 
 
 def _touched(world: Settings, audit_dataset: str) -> tuple[int, int]:
     """Subscriptions in all, and those of which something arrived on the last day, by a build of it."""
     project = world.project_id
-    [row] = run_sql(
-        bigquery_client(world),
+    [row] = warehouse_of(world).run(
         f"""
         select count(distinct subscription_id) as subscriptions,
             count(distinct if(arrived_today, subscription_id, null)) as touched
@@ -247,6 +252,5 @@ def _touched(world: Settings, audit_dataset: str) -> tuple[int, int]:
             select subscription_id, true from `{project}.{audit_dataset}.int_subscription_events`
             where arrival_date = date '{END}'
         )""",
-        settings=world,
     )
     return int(row.subscriptions), int(row.touched)

@@ -14,9 +14,7 @@ from datetime import date
 from statistics import median
 from typing import Any, Final
 
-from google.cloud import bigquery
-
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import Warehouse, warehouse_of
 from local.bench.bigquery import empty_bigquery
 from segments.compiler import compile_statement
 from segments.features import FEATURES
@@ -70,18 +68,18 @@ def bench_segments(
 ) -> SegmentsReport:
     """Measure on an emulator of its own; sizes take turns, so that a slow moment meets all of them."""
     with empty_bigquery(settings) as world:
-        client = bigquery_client(world)
+        warehouse = warehouse_of(world)
         for dataset in ("many", "one"):
-            ensure_dataset(client, world, dataset)
-        _make_accounts(client, world, "many", accounts)
-        _make_accounts(client, world, "one", 1)
+            warehouse.ensure_dataset(dataset)
+        _make_accounts(warehouse.client, world, "many", accounts)
+        _make_accounts(warehouse.client, world, "one", 1)
         say(f"{accounts:,} accounts made")
         books = {count: repeated(load_rules(), count) for count in rules}
         seconds: dict[tuple[int, str], list[float]] = {}
         for _ in range(rounds):
             for count, book in books.items():
                 for dataset in ("one", "many"):
-                    took = _decide(client, world, book, dataset)
+                    took = _decide(warehouse.client, world, book, dataset)
                     seconds.setdefault((count, dataset), []).append(took)
                 say(f"{count} rules: {took:.1f} s")
     return SegmentsReport(
@@ -117,15 +115,15 @@ def _statement(book: RuleBook, features: str, contents: str) -> str:
     return compile_statement(book, features, contents, f"feature_date = date '{DAY}'")
 
 
-def _decide(client: bigquery.Client, world: Settings, book: RuleBook, dataset: str) -> float:
+def _decide(warehouse: Warehouse, world: Settings, book: RuleBook, dataset: str) -> float:
     name = f"{world.project_id}.{dataset}"
     statement = _statement(book, f"`{name}.features`", f"`{name}.contents`")
     started = time.perf_counter()
-    run(client, f"create or replace table `{name}.decisions` as\n{statement}", settings=world)
+    warehouse.run(f"create or replace table `{name}.decisions` as\n{statement}")
     return time.perf_counter() - started
 
 
-def _make_accounts(client: bigquery.Client, world: Settings, dataset: str, accounts: int) -> None:
+def _make_accounts(warehouse: Warehouse, world: Settings, dataset: str, accounts: int) -> None:
     """Features without pattern, and a text in the fallback language for every entry that a rule shows."""
     columns = [f"{_made_up(name, kind)} as {name}" for name, kind in FEATURES.items()]
     columns += [f"false as {name}" for name in _FLAGS]
@@ -139,8 +137,7 @@ def _make_accounts(client: bigquery.Client, world: Settings, dataset: str, accou
     ]
     entries = sorted({rule.content.entry for rule in load_rules().active})
     listed = ", ".join(f"'{entry}'" for entry in entries)
-    run(
-        client,
+    warehouse.run(
         f"""create table `{world.project_id}.{dataset}.features` as
         select date '{DAY}' as feature_date, format('account-%09d', number) as account_id,
             {", ".join(columns)}
@@ -150,7 +147,6 @@ def _make_accounts(client: bigquery.Client, world: Settings, dataset: str, accou
             true as is_published, cast(null as timestamp) as valid_from_at,
             cast(null as timestamp) as valid_until_at
         from unnest([{listed}]) as entry_id""",
-        settings=world,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loaders.warehouse.build import parse
 from local.platform import reload_bigtable
+from runs.dbt import parse
 from segue.settings import get_settings
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from segue.errors import SegueError
 
-class ServiceError(RuntimeError):
+
+class ServiceError(SegueError):
     """A service cannot be found, built or started; the message says which, why, and where its log is."""
+
+    code = "embedded_service"

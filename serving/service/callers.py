@@ -24,11 +24,15 @@ from typing import Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from segue.errors import SegueError
+
 _BEARER: Final = "bearer "
 
 
-class CallersFileError(Exception):
+class CallersFileError(SegueError):
     """The callers file cannot be read; the message says where and why."""
+
+    code = "callers_file"
 
 
 class CallerEntry(BaseModel):

@@ -18,6 +18,7 @@ from google.api_core.exceptions import GoogleAPIError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from segue.errors import SegueError
 from segue.settings import Settings
 from serving.client import AsyncOfferReader
 from serving.pointer import NothingPublishedError, Pointer
@@ -34,8 +35,10 @@ _DESCRIBED: Final = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
 _log = structlog.get_logger()
 
 
-class ServiceConfigurationError(Exception):
+class ServiceConfigurationError(SegueError):
     """The service cannot be started as it is configured; the message says what to change."""
+
+    code = "service_configuration"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from segue.settings import Settings
 def test_the_report_has_every_writer_and_ratio(
     world: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segue.cli import app
+    from cli import app
 
     settings = world("bench")
     monkeypatch.setattr("segue.settings.get_settings", lambda: settings)

@@ -11,7 +11,7 @@ from local.bench.lookup import IN_FLIGHT, READERS
 
 
 def test_the_report_has_every_reader_at_every_concurrency_against_the_official_client() -> None:
-    from segue.cli import app
+    from cli import app
 
     done = CliRunner().invoke(
         app, ["bench", "lookup", "--accounts", "200", "--seconds", "0.2", "--rounds", "1", "--json"]

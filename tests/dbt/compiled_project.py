@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,10 @@ from google.cloud import bigquery
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema, raw_arrow_schema
-from loaders.warehouse.build import dbt_environment, dbt_vars
-from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, read_table, run
-from loaders.warehouse.history import HistoryWindow
+from loaders.warehouse.client import warehouse_of
+from runs.dbt import dbt_environment, dbt_vars
 from segue.settings import Settings
+from segue.window import RunWindow
 
 Row = dict[str, Any]
 
@@ -83,19 +82,16 @@ class CompiledProject:
 
 def compile_project(
     settings: Settings,
-    start_date: date,
-    end_date: date,
-    as_of_date: date,
-    history: HistoryWindow | None = None,
+    window: RunWindow,
 ) -> CompiledProject:
-    """Compile every model for a run of [start_date, end_date] as known on ``as_of_date``.
+    """Compile every model for a run.
 
     Raises:
         CompileError: dbt refuses the project.
     """
     from dbt.cli.main import dbtRunner
 
-    variables = dbt_vars(settings, start_date, end_date, as_of_date, history)
+    variables = dbt_vars(settings, window)
     target = settings.state_dir / "compiled"
     arguments = [
         *("compile", "--quiet", "--target", "embedded", "--target-path", str(target)),
@@ -114,7 +110,7 @@ class Execution:
 
     def __init__(self, settings: Settings, label: str) -> None:
         self._settings = settings
-        self._client = bigquery_client(settings)
+        self._warehouse = warehouse_of(settings)
         self._label = label
 
     def dataset(self, dataset: str) -> str:
@@ -124,10 +120,10 @@ class Execution:
     def land(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Create the raw tables with these rows; columns that a row lacks are null."""
         raw = self.dataset(self._settings.raw_dataset)
-        ensure_dataset(self._client, self._settings, raw)
+        self._warehouse.ensure_dataset(raw)
         for table, contract in CONTRACTS.items():
             table_id = f"{self._settings.project_id}.{raw}.{table}"
-            ensure_table(self._client, table_id, bigquery_schema(contract), partition_field="arrival_date")
+            self._warehouse.ensure_table(table_id, bigquery_schema(contract), partition_field="arrival_date")
             if not tables.get(table):
                 continue
             # The contract says what must not be null; the raw table, which rows get past here, does not.
@@ -152,12 +148,12 @@ class Execution:
             WarehouseError: a statement failed.
         """
         audit = self.dataset(project.variables["audit_dataset"])
-        ensure_dataset(self._client, self._settings, audit)
+        self._warehouse.ensure_dataset(audit)
         statements = [_seed_statement(node) for node in project.seeds.values()]
         for node in project.chain(wanted):
             statements += _model_statements(node)
         for statement in statements:
-            run(self._client, self._renamed(statement, project), settings=self._settings)
+            self._warehouse.run(self._renamed(statement, project))
 
     def _renamed(self, statement: str, project: CompiledProject) -> str:
         for name in ("audit_dataset", "raw_dataset", "history_dataset"):
@@ -168,7 +164,7 @@ class Execution:
     def rows(self, project: CompiledProject, model: str) -> list[Row]:
         """All rows of a table that was built."""
         dataset = self.dataset(project.variables["audit_dataset"])
-        batches = read_table(self._settings, f"{self._settings.project_id}.{dataset}.{model}")
+        batches = warehouse_of(self._settings).read_arrow(f"{self._settings.project_id}.{dataset}.{model}")
         return [row for batch in batches for row in batch.to_pylist()]
 
     def drop(self) -> None:

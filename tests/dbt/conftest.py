@@ -12,9 +12,10 @@ import pytest
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema, columns_of
-from loaders.warehouse.build import build
-from loaders.warehouse.client import bigquery_client, ensure_dataset, ensure_table, run
+from loaders.warehouse.client import warehouse_of
+from runs.dbt import build
 from segue.settings import Settings
+from segue.window import RunWindow
 
 Row = dict[str, Any]
 
@@ -34,11 +35,10 @@ class Warehouse:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.client = bigquery_client(settings)
-        ensure_dataset(self.client, settings, settings.raw_dataset)
+        self.warehouse = warehouse_of(settings)
+        self.warehouse.ensure_dataset(settings.raw_dataset)
         for table, contract in CONTRACTS.items():
-            ensure_table(
-                self.client,
+            self.warehouse.ensure_table(
                 f"{settings.project_id}.{settings.raw_dataset}.{table}",
                 bigquery_schema(contract),
                 partition_field="arrival_date",
@@ -71,8 +71,9 @@ class Warehouse:
         data_tests: bool = False,
     ) -> str:
         """Build [start, end] and return the name of the audit dataset."""
-        build(self.settings, day(start), day(end), day(as_of or end), select, data_tests=data_tests)
-        return self.settings.audit_dataset(day(end))
+        window = RunWindow.whole(self.settings, day(start), day(end), day(as_of or end))
+        build(self.settings, window, select, data_tests=data_tests)
+        return window.audit_dataset
 
     def rows(self, table: str, columns: str, order_by: str, where: str = "true") -> list[tuple[Any, ...]]:
         """The rows of ``dataset.table``, as tuples."""
@@ -86,7 +87,7 @@ class Warehouse:
 
     def query(self, sql: str) -> Any:
         """Run a statement and return its rows."""
-        return run(self.client, sql, settings=self.settings)
+        return self.warehouse.run(sql)
 
 
 def _literal(value: Any) -> str:

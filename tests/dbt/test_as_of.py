@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from loaders.warehouse.as_of import build_as_of
-from loaders.warehouse.build import build
-from loaders.warehouse.history import EVENTS, VERSIONS, checkpoint_day
+from runs.as_of import build_as_of
+from runs.dbt import build
+from runs.history import EVENTS, VERSIONS, checkpoint_day
+from segue.window import RunWindow
 from tests.company_in_order import LAST_DAY, SINGLE_DAYS, SPEC, CompanyInOrder
 from tests.marts import fingerprints, table_fingerprints
 
@@ -27,7 +28,8 @@ def test_a_past_day_rebuilt_as_known_then_gives_its_first_rows(company_in_order:
 def test_increments_give_the_rows_of_a_rebuild_from_raw(company_in_order: CompanyInOrder) -> None:
     """The history of the month, and every mart of every day: nothing is known in one way only."""
     settings = company_in_order.settings
-    build(settings, SPEC.first_day, LAST_DAY, LAST_DAY, audit_dataset="rebuilt", data_tests=False)
+    whole = RunWindow.whole(settings, SPEC.first_day, LAST_DAY)
+    build(settings, whole.model_copy(update={"audit_dataset": "rebuilt"}), data_tests=False)
 
     def history(dataset: str, table: str, column: str) -> dict[str, tuple[int, str]]:
         since = str(checkpoint_day(settings, LAST_DAY) if table == VERSIONS else SPEC.first_day)

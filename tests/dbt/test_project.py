@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from expectations.suites import all_suites
-from expectations.window import AuditWindow
-from loaders.warehouse.build import dbt_vars
+from runs.dbt import dbt_vars
 from segue.settings import Settings
+from segue.window import RunWindow
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
 
 
 def test_the_gate_looks_at_all_days_that_a_mart_restates(manifest: dict[str, Any]) -> None:
-    window = AuditWindow("p", "audit", date(2026, 3, 1), date(2026, 3, 5))
+    window = RunWindow.whole(Settings(_env_file=None), date(2026, 3, 1), date(2026, 3, 5))
     declared = {
         name: node["config"]["meta"].get("restates_days", 0) for name, node in models(manifest).items()
     }
@@ -95,7 +95,9 @@ def test_every_scan_of_raw_is_bounded_by_constant_arrival_days(manifest: dict[st
 
 def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
     settings = Settings(_env_file=None)
-    assert dbt_vars(settings, date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10)) == {
+    assert dbt_vars(
+        settings, RunWindow.whole(settings, date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10))
+    ) == {
         "start_date": "2026-03-01",
         "end_date": "2026-03-05",
         "as_of_date": "2026-03-10",

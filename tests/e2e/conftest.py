@@ -15,7 +15,7 @@ from local import platform as local_platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import generate
 from local.demo import airflow_backfill
-from segue.run import run
+from runs.steps import run
 from tests.company_in_order import DAY, HISTORY_END, LAST_DAY, SPEC
 
 

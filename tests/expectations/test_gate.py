@@ -8,8 +8,9 @@ from datetime import date
 import pytest
 
 from expectations.drift import tolerated_rows
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
+from segue.window import RunWindow
 from tests.expectations.segment_tables import segment_tables
 
 DAY = date(2026, 3, 31)
@@ -93,22 +94,22 @@ def settings(world: Callable[..., Settings]) -> Settings:
 @pytest.fixture(autouse=True)
 def audit(settings: Settings) -> str:
     """A clean audited day, made anew for each test."""
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
-        ensure_dataset(client, settings, dataset)
+        warehouse.ensure_dataset(dataset)
     name = f"{settings.project_id}.{settings.audit_dataset(DAY)}"
-    run(client, AUDIT_TABLES.format(audit=name) + segment_tables(name))
+    warehouse.run(AUDIT_TABLES.format(audit=name) + segment_tables(name))
     return name
 
 
 def change(settings: Settings, audit: str, sql: str) -> None:
-    run(bigquery_client(settings), sql.format(audit=audit))
+    warehouse_of(settings).run(sql.format(audit=audit))
 
 
 def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> None:
     from expectations.gate import validate
 
-    result = validate(settings, DAY, DAY, DAY)
+    result = validate(settings, RunWindow.whole(settings, DAY, DAY))
 
     assert (result.failures, result.warnings) == ([], [])
     assert {outcome.model for outcome in result.outcomes} == {
@@ -117,7 +118,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "dim_account", "dim_plan",
         "fct_offer_journey", "agg_conversions_daily", "offer_decisions", "offer_segments",
     }  # fmt: skip
-    recorded = bigquery_client(settings).query_and_wait(
+    recorded = warehouse_of(settings).run(
         f"select count(*) as rows_ from `{settings.project_id}.ops.validation_results` "
         f"where run_date = date '{DAY}'"
     )
@@ -168,7 +169,7 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
         change(settings, audit, damage)
 
     with pytest.raises(ValidationFailedError) as failed:
-        validate(settings, DAY, DAY, DAY)
+        validate(settings, RunWindow.whole(settings, DAY, DAY))
     assert [named for _, named in DAMAGES if named not in str(failed.value)] == []
 
 
@@ -186,7 +187,7 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
         "unnest(generate_array(1, 10)) as n",
     )
 
-    warnings = validate(settings, DAY, DAY, DAY).warnings
+    warnings = validate(settings, RunWindow.whole(settings, DAY, DAY)).warnings
 
     assert [(w.model, w.expectation, w.unexpected_count, w.observed_value) for w in warnings] == [
         ("fct_subscriber_daily", "expect_table_row_count_to_be_between", None, "1"),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
+from segue.window import RunWindow
 from tests.expectations.segment_tables import OFFER, segment_tables
 from tests.expectations.test_gate import DAY
 
@@ -24,18 +25,18 @@ def audit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
     from expectations.suites.segments import segment_suites
 
     monkeypatch.setattr(gate, "all_suites", segment_suites)
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
-        ensure_dataset(client, settings, dataset)
+        warehouse.ensure_dataset(dataset)
     name = f"{settings.project_id}.{settings.audit_dataset(DAY)}"
-    run(client, segment_tables(name))
+    warehouse.run(segment_tables(name))
     return name
 
 
 def test_a_clean_day_may_be_published(settings: Settings) -> None:
     from expectations.gate import run_suites
 
-    result = run_suites(settings, DAY, DAY, DAY)
+    result = run_suites(settings, RunWindow.whole(settings, DAY, DAY))
 
     assert (result.failures, result.warnings) == ([], [])
 
@@ -65,9 +66,9 @@ def test_each_damage_is_found_and_the_critical_ones_stop_the_publication(
     from expectations.gate import run_suites
 
     marts = f"{settings.project_id}.{settings.marts_dataset}"
-    run(bigquery_client(settings), YESTERDAY.format(marts=marts) + DAMAGE.format(audit=audit))
+    warehouse_of(settings).run(YESTERDAY.format(marts=marts) + DAMAGE.format(audit=audit))
 
-    result = run_suites(settings, DAY, DAY, DAY)
+    result = run_suites(settings, RunWindow.whole(settings, DAY, DAY))
 
     assert {(found.expectation, found.unexpected_count) for found in result.failures} == {
         ("no account has two offers of one exclusivity group", 1),
@@ -82,7 +83,7 @@ def test_each_damage_is_found_and_the_critical_ones_stop_the_publication(
     assert ("no rule's segment changes by more than 50% from one day to the next", 1) in {
         (found.expectation, found.unexpected_count) for found in result.warnings
     }
-    run(bigquery_client(settings), f"drop table `{marts}.offer_segments`")
+    warehouse_of(settings).run(f"drop table `{marts}.offer_segments`")
 
 
 def test_the_interval_for_held_out_accounts_is_the_binomial_one() -> None:

@@ -15,10 +15,10 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from local import platform
 from local.services import airflow, bigtable, postgres
 from local.services.service import StateFolder
-from segue.cli import app
 from segue.settings import Settings
 
 runner = CliRunner()
@@ -64,11 +64,11 @@ def test_emulators_start_once_answer_and_leave_nothing_behind(state_dir: Path) -
 
 
 def test_tables_survive_a_kill_and_addresses_stay(state_dir: Path) -> None:
-    from loaders.warehouse.client import bigquery_client
+    from loaders.warehouse.client import warehouse_of
 
     first = platform.up(state_dir, {"bigquery"})
-    client = bigquery_client(first.settings)
-    client.create_dataset("kept")
+    warehouse = warehouse_of(first.settings)
+    warehouse.client.create_dataset("kept")
     pid = pids(state_dir)["bigquery"]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_tables_survive_a_kill_and_addresses_stay(state_dir: Path) -> None:
 
     assert pids(state_dir)["bigquery"] != pid
     assert healed.bigquery_endpoint == first.bigquery_endpoint
-    assert [each.dataset_id for each in bigquery_client(healed.settings).list_datasets()] == ["kept"]
+    assert warehouse_of(healed.settings).datasets() == ["kept"]
 
 
 @pytest.mark.parametrize("broken", ["killed", "lock file of a stranger", "half initialised"])
@@ -238,7 +238,7 @@ def _start_postgres(state: StateFolder) -> None:
 
 
 def _two(settings: Settings) -> int:
-    from loaders.warehouse.client import bigquery_client
+    from loaders.warehouse.client import warehouse_of
 
-    rows = list(bigquery_client(settings).query_and_wait("select 1 + 1 as two"))
+    rows = list(warehouse_of(settings).run("select 1 + 1 as two"))
     return int(rows[0]["two"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loaders.warehouse.client import bigquery_client, run
+from loaders.warehouse.client import warehouse_of
 from segments.compiler import compile_statement
 from segments.evaluator import AccountDecisions, evaluate, is_traced
 from segments.source import RuleBook
@@ -35,7 +35,7 @@ def decided_by_sql(
         write_table(warehouse, "marts", "contents", CONTENT_ROWS, entries),
         f"feature_date = date '{DAY}'",
     )
-    found = run(bigquery_client(warehouse), statement, settings=warehouse)
+    found = warehouse_of(warehouse).run(statement)
     return {row["account_id"]: dict(row) for row in found}
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.cloud import bigquery
 
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import warehouse_of
 from segments.features import FEATURES
 from segue.settings import Settings
 
@@ -70,15 +70,15 @@ def write_table(
     settings: Settings, dataset: str, table: str, schema: pa.Schema, rows: Sequence[dict[str, Any]]
 ) -> str:
     """Make ``dataset.table`` of these rows, through a Parquet file as every load; returns its quoted name."""
-    client = bigquery_client(settings)
-    ensure_dataset(client, settings, dataset)
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_dataset(dataset)
     name = f"{settings.project_id}.{dataset}.{table}"
     columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in schema)
-    run(client, f"create or replace table `{name}` ({columns})")
+    warehouse.run(f"create or replace table `{name}` ({columns})")
     if rows:
         file = f"{table}-{uuid4().hex}.parquet"
         folder = Path(urlparse(settings.landing_files_root).path)
         pq.write_table(pa.Table.from_pylist(list(rows), schema), folder / file)
         job = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_APPEND")
-        client.load_table_from_uri(f"{settings.landing_uri}/{file}", name, job_config=job).result()
+        warehouse.client.load_table_from_uri(f"{settings.landing_uri}/{file}", name, job_config=job).result()
     return f"`{name}`"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from segue.settings import PROJECT_ROOT, Settings
+from segue.window import RunWindow
 from tests.dbt.compiled_project import CompiledProject, Execution, compile_project
 from tests.dbt.reference.company import AccountVersion, Catalogue, Company, Event, ProviderFee, VatRate
 from tests.dbt.reference.comparison import (
@@ -68,7 +69,7 @@ def shared_catalogue() -> Catalogue:
 @pytest.fixture(scope="module")
 def project(world: Callable[..., Settings]) -> CompiledProject:
     settings = world("reference", history_start_date=WINDOW.history_start)
-    return compile_project(settings, WINDOW.start, WINDOW.end, WINDOW.as_of)
+    return compile_project(settings, RunWindow.whole(settings, WINDOW.start, WINDOW.end, WINDOW.as_of))
 
 
 Build = Callable[[Sequence[Company]], Built]

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
 
 OFFER = """struct<offer_id string, rule_id string, rule_version int64, priority int64, score float64,
@@ -19,29 +19,27 @@ OFFER = """struct<offer_id string, rule_id string, rule_version int64, priority 
 
 def create_mart(settings: Settings) -> None:
     """The empty mart."""
-    client = bigquery_client(settings)
-    ensure_dataset(client, settings, settings.marts_dataset)
-    run(
-        client,
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_dataset(settings.marts_dataset)
+    warehouse.run(
         f"""create table `{settings.project_id}.marts.offer_segments` (
             segment_date date, account_id string, market string, offers array<{OFFER}>,
             suppressed_reason string, valid_until_at timestamp
         ) partition by segment_date cluster by account_id""",
-        settings=settings,
     )
 
 
 def publish(settings: Settings, day: date, *rows: dict[str, Any]) -> None:
     """Puts rows into the published mart as a load job."""
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     table_id = f"{settings.project_id}.marts.offer_segments"
     lines = "\n".join(json.dumps(row | {"segment_date": day}, default=str) for row in rows)
-    client.load_table_from_file(
+    warehouse.client.load_table_from_file(
         io.BytesIO(lines.encode()),
         table_id,
         job_config=bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            schema=client.get_table(table_id).schema,
+            schema=warehouse.client.get_table(table_id).schema,
         ),
     ).result(timeout=30)

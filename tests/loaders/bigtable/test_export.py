@@ -21,7 +21,7 @@ from loaders.bigtable.rows import encode_rows, tail
 from loaders.bigtable.scan import ALL_ACCOUNTS
 from loaders.bigtable.source import WarehouseSource
 from loaders.bigtable.writer import Entries, RowWriter
-from loaders.warehouse.client import bigquery_client, fetch_arrow
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
 from serving.client import OfferReader
 from serving.connection import open_table
@@ -55,7 +55,7 @@ def platform(world: Callable[..., Settings], bigtable_emulator: str) -> Settings
 def values_of(settings: Settings, expression: str, values: list[str]) -> list[Any]:
     listed = ", ".join(values)
     sql = f"select {expression} as found from unnest([{listed}]) as v with offset as place order by place"
-    return list(fetch_arrow(bigquery_client(settings), settings, sql).column("found").to_pylist())
+    return list(warehouse_of(settings).fetch_arrow(sql).column("found").to_pylist())
 
 
 def test_varints_are_protobufs(platform: Settings) -> None:
@@ -86,17 +86,17 @@ def test_doubles_are_ieee_754(platform: Settings) -> None:
     given = f"(select v, n as place from unnest([{listed}]) as v with offset as n)"
     steps = ", ".join(f"{name} as ({query})" for name, query in double_steps(["v"], given, "v"))
     sql = f"with {steps} select {double_sql('v')} as found from v_doubles order by place"
-    found = fetch_arrow(bigquery_client(platform), platform, sql).column("found").to_pylist()
+    found = warehouse_of(platform).fetch_arrow(sql).column("found").to_pylist()
     assert [struct.unpack("<d", bytes.fromhex(each))[0] for each in found] == numbers
 
 
 def exported(settings: Settings, day: date, generation: int, staged: str) -> pa.Table:
     """What the statement would hand to Bigtable, run as a query."""
-    client = bigquery_client(settings)
-    columns = client.get_table(staged).schema
+    warehouse = warehouse_of(settings)
+    columns = warehouse.client.get_table(staged).schema
     sql = cells_sql(staged, columns, day, generation)
     # the emulator casts ASCII only to BYTES, but lets TO_HEX have text, of which it takes the UTF-8
-    return fetch_arrow(client, settings, re.sub(r"cast\((each_row\.\w+) as bytes\)", r"\1", sql))
+    return warehouse.fetch_arrow(re.sub(r"cast\((each_row\.\w+) as bytes\)", r"\1", sql))
 
 
 def test_the_exported_cells_are_the_loaders_byte_for_byte(platform: Settings) -> None:
@@ -165,8 +165,8 @@ def test_the_statement_names_table_profile_and_column(platform: Settings) -> Non
 
 
 def _mart_columns(settings: Settings) -> list[bigquery.SchemaField]:
-    client = bigquery_client(settings)
-    mart = client.get_table(f"{settings.project_id}.marts.offer_segments").schema
+    warehouse = warehouse_of(settings)
+    mart = warehouse.client.get_table(f"{settings.project_id}.marts.offer_segments").schema
     return [bigquery.SchemaField("row_key", "STRING"), *mart]
 
 

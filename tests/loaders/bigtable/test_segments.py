@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, load_segments, republish
-from loaders.warehouse.client import bigquery_client, run
+from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
 from serving.client import OfferReader
@@ -40,12 +40,12 @@ def platform(world: Any, bigtable_emulator: str) -> Settings:
 def ledger(settings: Settings) -> list[tuple[Any, ...]]:
     columns = "run_date, step, table_name, rows_in, rows_out, rows_quarantined"
     sql = f"select {columns} from `{ops_table(settings, 'run_ledger')}` order by finished_at"
-    return [tuple(row.values()) for row in run(bigquery_client(settings), sql, settings=settings)]
+    return [tuple(row.values()) for row in warehouse_of(settings).run(sql)]
 
 
 def segue(settings: Settings, *arguments: str) -> Result:
     """Runs the command line in this process, with these settings."""
-    from segue.cli import app
+    from cli import app
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("segue.settings.get_settings", lambda: settings)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from cli import app
 from loaders.cms.pull import pull_content
 from loaders.cms.sources import open_source
 from loaders.landing.land import land_days
-from loaders.warehouse.build import build
-from loaders.warehouse.client import bigquery_client, run
-from segue.cli import app
+from loaders.warehouse.client import warehouse_of
+from runs.dbt import build
 from segue.settings import Settings
+from segue.window import RunWindow
 from tests.loaders.cms.contentful_server import SPACE, TOKEN, Space, error, serve
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -44,16 +45,16 @@ def test_content_is_landed_with_its_day_and_staged_as_it_is_now(world: Callable[
         pull()
 
     [landing] = land_days(settings, [NOON.date()], ["content_entries"])
-    build(settings, NOON.date(), NOON.date(), NOON.date(), [MODEL])
+    build(settings, RunWindow.whole(settings, NOON.date(), NOON.date()), [MODEL])
 
     assert (landing.files, landing.rows_in, landing.rows_out, landing.rows_quarantined) == (2, 7, 6, 1)
-    client = bigquery_client(settings)
-    [refused] = run(client, "select column_name, reason from quarantine.content_entries", settings=settings)
+    warehouse = warehouse_of(settings)
+    [refused] = warehouse.run("select column_name, reason from quarantine.content_entries")
     assert refused.column_name == "valid_until_at"
     assert "'next spring'" in refused.reason
     columns = "entry_id, locale, content_version, is_published, is_deleted, content_fields, valid_until_at"
     dataset = settings.audit_dataset(NOON.date())
-    rows = run(client, f"select {columns} from {dataset}.{MODEL} order by 1, 2", settings=settings)
+    rows = warehouse.run(f"select {columns} from {dataset}.{MODEL} order by 1, 2")
     assert [row.values() for row in rows] == [
         ("gift", "en-US", 2, True, False, '{"title": "A better gift"}', None),
         ("trial", "en-US", 1, False, True, "{}", None),

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from loaders.bigtable import list_generations, load_segments, rollback, verify
 from loaders.erasure import EraseError, erase
 from loaders.landing.land import land_days
-from loaders.warehouse.client import bigquery_client, ensure_dataset, run
+from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
 from serving.client import OfferReader
@@ -29,7 +29,7 @@ LEAVER, STAYER = "räk-7", "stäyer-8"
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in run(bigquery_client(settings), sql, settings=settings)]
+    return [tuple(row.values()) for row in warehouse_of(settings).run(sql)]
 
 
 def payment(number: int, subscription_id: str, day: date) -> dict[str, Any]:
@@ -65,24 +65,22 @@ def platform(world: Callable[..., Settings], bigtable_emulator: str) -> Settings
     for day in (DAY_1, DAY_2):
         publish(settings, day, account(LEAVER, offer(str(day))), account(STAYER, offer(str(day))))
         load_segments(settings, day)
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     for dataset in ("audit_20260330", "history"):
-        ensure_dataset(client, settings, dataset)
-        run(
-            client,
+        warehouse.ensure_dataset(dataset)
+        warehouse.run(
             f"create table `{settings.project_id}.{dataset}.int_account_features` as "
             f"select '{LEAVER}' as account_id, 1 as streams union all select '{STAYER}', 2",
-            settings=settings,
         )
     return settings
 
 
 def mentions(settings: Settings, needle: str) -> dict[str, int]:
     """Every table of the project with rows that hold the text anywhere."""
-    client = bigquery_client(settings)
+    warehouse = warehouse_of(settings)
     found = {}
-    for dataset in client.list_datasets():
-        for item in client.list_tables(dataset.reference):
+    for dataset in warehouse.client.list_datasets():
+        for item in warehouse.client.list_tables(dataset.reference):
             name = f"{settings.project_id}.{dataset.dataset_id}.{item.table_id}"
             sql = f"select count(*) from `{name}` as t where strpos(to_json_string(t), '{needle}') > 0"
             [(count,)] = query(settings, sql)
@@ -161,7 +159,7 @@ def test_without_a_salt_nothing_is_erased(platform: Settings) -> None:
 def test_the_command_asks_first_and_reports_as_json(
     platform: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segue.cli import app
+    from cli import app
 
     monkeypatch.setattr("segue.settings.get_settings", lambda: platform)
     refused = CliRunner().invoke(app, ["erase", "nobody"], input="n\n")

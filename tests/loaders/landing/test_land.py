@@ -18,7 +18,7 @@ from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
 from loaders.landing.schema import arrow_schema
-from loaders.warehouse.client import bigquery_client, run
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
 
 DAY = date(2026, 3, 29)
@@ -76,7 +76,7 @@ def write_day(settings: Settings, day: date = DAY, events: list[dict[str, Any]] 
 
 
 def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in run(bigquery_client(settings), sql, settings=settings)]
+    return [tuple(row.values()) for row in warehouse_of(settings).run(sql)]
 
 
 def raw_events(settings: Settings) -> list[tuple[Any, ...]]:
@@ -321,8 +321,7 @@ def test_a_killed_run_leaves_nothing_that_matters(settings: Settings) -> None:
     (left / "rows.parquet").write_bytes(b"half a file")
     land_days(settings, [DAY], ["subscription_events"])
     assert [row[0] for row in raw_events(settings)] == ["e1"]
-    tables = bigquery_client(settings).list_tables(f"{settings.project_id}.raw_scratch")
-    assert [table.table_id for table in tables] == []
+    assert warehouse_of(settings).tables("raw_scratch") == []
 
 
 def test_missing_days_are_landed_before_a_later_one(settings: Settings) -> None:

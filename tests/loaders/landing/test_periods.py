@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from cli.land import app
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
 from loaders.landing.period_map import PeriodMap, read_period_map
 from loaders.landing.periods import PeriodsLanding, land_periods
-from loaders.warehouse.client import bigquery_client, run
-from segue.cli.land import app
+from loaders.warehouse.client import warehouse_of
 from segue.settings import PROJECT_ROOT, Settings
 
 ARRIVAL = date(2026, 1, 1)
@@ -223,8 +223,7 @@ def test_the_files_keep_their_contracts(world: Any, tmp_path: Path, monkeypatch:
     assert json.loads(outcome.stdout)["rows"]["subscription_events"] == 2
     landings = land_days(settings, [ARRIVAL])
     assert sum(landing.rows_quarantined for landing in landings) == 0
-    found = run(
-        bigquery_client(settings),
+    found = warehouse_of(settings).run(
         "select event_type, cast(price_amount as string) as price "
         f"from `{settings.project_id}.raw.subscription_events` order by occurred_at",
     )

@@ -10,17 +10,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, InternalServerError, ServiceUnavailable
 from google.cloud import bigquery
 
-from loaders.warehouse.client import (
-    WarehouseError,
-    bigquery_client,
-    ensure_dataset,
-    ensure_table,
-    fetch_arrow,
-    get_table,
-    is_transient,
-    read_table,
-    run,
-)
+from loaders.warehouse.client import Warehouse, WarehouseError, is_transient, warehouse_of
 from loaders.warehouse.ops import ensure_ops_tables, literal
 from segue.settings import Settings
 
@@ -31,10 +21,10 @@ def settings(world: Callable[..., Settings]) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def client(settings: Settings) -> bigquery.Client:
-    client = bigquery_client(settings)
-    ensure_dataset(client, settings, "d")
-    return client
+def warehouse(settings: Settings) -> Warehouse:
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_dataset("d")
+    return warehouse
 
 
 @pytest.mark.parametrize(
@@ -51,69 +41,66 @@ def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, again: bo
     assert is_transient(error) is again
 
 
-def test_a_broken_statement_fails_at_once_with_its_reason_on_one_line(client: bigquery.Client) -> None:
+def test_a_broken_statement_fails_at_once_with_its_reason_on_one_line(warehouse: Warehouse) -> None:
     started = time.monotonic()
     with pytest.raises(WarehouseError) as error:
-        run(client, "select nonsense from `d.nowhere`")
+        warehouse.run("select nonsense from `d.nowhere`")
     assert time.monotonic() - started < 5
     assert "nowhere" in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_script_that_fails_changes_nothing(settings: Settings, client: bigquery.Client) -> None:
-    table = f"{settings.project_id}.d.kept"
-    ensure_table(client, table, [bigquery.SchemaField("n", "INTEGER")])
-    run(client, f"insert into `{table}` values (1)")
+def test_a_script_that_fails_changes_nothing(warehouse: Warehouse) -> None:
+    table = f"{warehouse.settings.project_id}.d.kept"
+    warehouse.ensure_table(table, [bigquery.SchemaField("n", "INTEGER")])
+    warehouse.run(f"insert into `{table}` values (1)")
     with pytest.raises(WarehouseError, match="stop here"):
-        run(
-            client,
+        warehouse.run(
             f"begin transaction; delete from `{table}` where true; "
             "select if(true, error('stop here'), 1); commit transaction;",
         )
-    assert fetch_arrow(client, settings, f"select n from `{table}`").to_pylist() == [{"n": 1}]
+    assert warehouse.fetch_arrow(f"select n from `{table}`").to_pylist() == [{"n": 1}]
 
 
-def test_a_table_is_read_in_part_over_the_storage_api(settings: Settings, client: bigquery.Client) -> None:
-    table = f"{settings.project_id}.d.parts"
+def test_a_table_is_read_in_part_over_the_storage_api(warehouse: Warehouse) -> None:
+    table = f"{warehouse.settings.project_id}.d.parts"
     fields = [bigquery.SchemaField("day", "DATE"), bigquery.SchemaField("n", "INTEGER")]
-    ensure_table(client, table, fields, partition_field="day")
-    run(client, f"insert into `{table}` values (date '2026-03-01', 1), (date '2026-03-02', 2)")
-    batches = read_table(settings, table, columns=["n"], row_restriction="day = '2026-03-02'")
+    warehouse.ensure_table(table, fields, partition_field="day")
+    warehouse.run(f"insert into `{table}` values (date '2026-03-01', 1), (date '2026-03-02', 2)")
+    batches = warehouse.read_arrow(table, columns=["n"], row_restriction="day = '2026-03-02'")
     assert [row for batch in batches for row in batch.to_pylist()] == [{"n": 2}]
 
 
-def test_a_table_is_widened_and_never_bent(settings: Settings, client: bigquery.Client) -> None:
-    table = f"{settings.project_id}.d.wide"
+def test_a_table_is_widened_and_never_bent(warehouse: Warehouse) -> None:
+    table = f"{warehouse.settings.project_id}.d.wide"
     a = bigquery.SchemaField("a", "STRING")
     b = bigquery.SchemaField("b", "NUMERIC", description="exact")
-    ensure_table(client, table, [a], description="first")
-    ensure_table(client, table, [a, b])
-    existing = get_table(client, table)
+    warehouse.ensure_table(table, [a], description="first")
+    warehouse.ensure_table(table, [a, b])
+    existing = warehouse.find_table(table)
     assert existing is not None
     assert [(field.name, field.description) for field in existing.schema] == [("a", None), ("b", "exact")]
-    run(client, f"insert into `{table}` values ('x', cast('0.123456789' as numeric(38, 9)))")
-    assert fetch_arrow(client, settings, f"select b from `{table}`").to_pylist() == [
-        {"b": Decimal("0.123456789")}
-    ]
+    warehouse.run(f"insert into `{table}` values ('x', cast('0.123456789' as numeric(38, 9)))")
+    assert warehouse.fetch_arrow(f"select b from `{table}`").to_pylist() == [{"b": Decimal("0.123456789")}]
     with pytest.raises(WarehouseError, match="column a is STRING, this code writes INTEGER"):
-        ensure_table(client, table, [bigquery.SchemaField("a", "INTEGER"), b])
+        warehouse.ensure_table(table, [bigquery.SchemaField("a", "INTEGER"), b])
     with pytest.raises(WarehouseError, match="new column c must be nullable"):
-        ensure_table(client, table, [a, b, bigquery.SchemaField("c", "STRING", mode="REQUIRED")])
+        warehouse.ensure_table(table, [a, b, bigquery.SchemaField("c", "STRING", mode="REQUIRED")])
 
 
-def test_a_table_that_bigquery_describes_in_its_legacy_names_is_the_same(
-    settings: Settings, client: bigquery.Client
-) -> None:
+def test_a_table_that_bigquery_describes_in_its_legacy_names_is_the_same(warehouse: Warehouse) -> None:
     """tables.get says INTEGER, BOOLEAN, FLOAT whatever the table was created with."""
-    table = f"{settings.project_id}.d.legacy"
-    ensure_table(client, table, [bigquery.SchemaField("n", "INTEGER"), bigquery.SchemaField("f", "BOOLEAN")])
-    ensure_table(client, table, [bigquery.SchemaField("n", "INT64"), bigquery.SchemaField("f", "BOOL")])
+    table = f"{warehouse.settings.project_id}.d.legacy"
+    warehouse.ensure_table(
+        table, [bigquery.SchemaField("n", "INTEGER"), bigquery.SchemaField("f", "BOOLEAN")]
+    )
+    warehouse.ensure_table(table, [bigquery.SchemaField("n", "INT64"), bigquery.SchemaField("f", "BOOL")])
 
 
-def test_operational_tables_are_made_once(settings: Settings, client: bigquery.Client) -> None:
-    ensure_ops_tables(client, settings)
-    ensure_ops_tables(client, settings)
-    names = {table.table_id for table in client.list_tables(f"{settings.project_id}.ops")}
+def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
+    ensure_ops_tables(warehouse)
+    ensure_ops_tables(warehouse)
+    names = {table.table_id for table in warehouse.tables("ops")}
     assert names == {
         "run_ledger",
         "validation_results",
@@ -125,5 +112,5 @@ def test_operational_tables_are_made_once(settings: Settings, client: bigquery.C
 
 
 @pytest.mark.parametrize("text", ['say "no"', "it's", "back\\slash", "line\nbreak", "ÀÉ€ 🎵", ""])
-def test_any_text_survives_as_a_literal(settings: Settings, client: bigquery.Client, text: str) -> None:
-    assert fetch_arrow(client, settings, f"select {literal(text)} as t").to_pylist() == [{"t": text}]
+def test_any_text_survives_as_a_literal(warehouse: Warehouse, text: str) -> None:
+    assert warehouse.fetch_arrow(f"select {literal(text)} as t").to_pylist() == [{"t": text}]

@@ -185,7 +185,7 @@ def test_a_price_changes_once_within_the_window(company: Company) -> None:
 
 
 def test_the_command_prints_the_manifest_as_json(tmp_path: Path) -> None:
-    from segue.cli.company import company as command
+    from local.commands.company import company as command
 
     app = typer.Typer()
     app.command()(command)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loaders.warehouse.client import bigquery_client, run
+from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
 
 ROWS = """
@@ -26,8 +26,8 @@ with visits as (
 @pytest.fixture(scope="module")
 def ask(world: Callable[..., Settings]) -> Callable[[str], list[dict[str, Any]]]:
     settings = world("arrays")
-    client = bigquery_client(settings)
-    return lambda sql: [dict(row.items()) for row in run(client, ROWS + sql, settings=settings)]
+    warehouse = warehouse_of(settings)
+    return lambda sql: [dict(row.items()) for row in warehouse.run(ROWS + sql)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from segue.cli import app
+from cli import app
 from serving.service.callers import Callers, CallersFileError, TokenBucket, hash_token, read_callers
 
 runner = CliRunner()

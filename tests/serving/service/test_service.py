@@ -18,9 +18,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from cli import app
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.table import ensure_table
-from segue.cli import app
 from segue.settings import Settings
 from serving.client import OfferReader, Outcome
 from serving.pointer import NothingPublishedError

@@ -1,0 +1,52 @@
+"""The ``segue`` command line: one thin module per room; heavy imports sit inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import structlog
+import typer
+
+from cli import as_of, callers, content, erase, generations, land, lookup, parse, run, segments, serve
+from cli.failures import ExplainingGroup
+
+app = typer.Typer(
+    name="segue",
+    cls=ExplainingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def configure(
+    debug: Annotated[  # noqa: ARG001 - the handler of failures reads it
+        bool, typer.Option("--debug", help="Show the whole traceback of a failure.", envvar="SEGUE_DEBUG")
+    ] = False,
+) -> None:
+    """Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable."""
+    # Standard output belongs to the answer, which may be JSON; standard error is looked up at every line,
+    # because whoever calls the command line from Python may exchange it.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
+app.add_typer(content.app, name="content")
+app.add_typer(land.app, name="land")
+app.command("run")(run.run)
+app.command("parse")(parse.parse)
+app.command("as-of")(as_of.as_of)
+app.command("lookup")(lookup.lookup)
+app.add_typer(generations.app, name="generations")
+app.command("serve")(serve.serve)
+app.add_typer(callers.app, name="callers")
+app.command("erase")(erase.erase)
+app.add_typer(segments.app, name="segments")
+for entry in sorted(entry_points(group="segue.commands"), key=lambda each: each.name):
+    command = entry.load()
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=entry.name)
+    else:
+        app.command(entry.name)(command)

@@ -1,0 +1,34 @@
+"""``segue erase``: remove an account everywhere and prove it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def erase(
+    account_id: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account to erase.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: there is no way back.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was removed as JSON.")] = False,
+) -> None:
+    """Erase ACCOUNT from Bigtable and BigQuery for good; needs SEGUE_ERASURE_SALT.
+
+    What is left afterwards is a salted hash and the proof in ops.erasures; later files and loads leave the
+    account out. Exit code: 0 erased and proved, 1 not (erase again), 2 wrong usage.
+    """
+    from loaders.erasure import erase as erase_account
+    from segue.settings import get_settings
+
+    if not yes:
+        typer.confirm("Erase the account everywhere? There is no way back.", abort=True, err=True)
+    erasure = erase_account(get_settings(), account_id)
+    if as_json:
+        print(json.dumps(erasure.to_dict(), indent=2))
+        return
+    rows = sum(erasure.rows_removed.values())
+    typer.echo(
+        f"erased and proved: {erasure.cells_removed} cells, {rows:,} rows in {len(erasure.rows_removed)} "
+        f"tables; ops.erasures has the proof {erasure.erasure_id}"
+    )

@@ -1,0 +1,75 @@
+"""One handler for every failure that the product foresees: a sentence, what to do about it, an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from segue.errors import SegueError
+
+
+class ExplainingGroup(TyperGroup):
+    """The root command: shows no traceback for what is foreseen, unless asked to by ``--debug``."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a failure that has a name becomes its message on standard error."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            failure = foreseen(error)
+            if failure is None or ctx.params.get("debug"):
+                raise
+            for line in describe(failure):
+                typer.echo(line, err=True)
+            raise typer.Exit(failure.exit_code) from error
+
+
+def describe(failure: SegueError) -> list[str]:
+    """What failed, by its code, and what to do about it."""
+    message = str(failure)
+    if not message.startswith(f"{failure.code}:"):
+        message = f"{failure.code}: {message}"
+    return [message, *([f"hint: {failure.hint}"] if failure.hint else [])]
+
+
+def foreseen(error: Exception) -> SegueError | None:
+    """The failure as the product names it; None for one that is a fault of the product itself."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    if isinstance(error, SegueError):
+        return error
+    if isinstance(error, GoogleAuthError):
+        return ServiceUnavailableError(
+            f"Google Cloud did not accept this identity: {_one_line(error)}",
+            hint="`gcloud auth application-default login`, or set the SEGUE_…_ENDPOINT of an emulator",
+        )
+    if isinstance(error, GoogleAPIError | ConnectionError):
+        return ServiceUnavailableError(f"a service did not answer: {_one_line(error)}")
+    if isinstance(error, OSError):
+        return FileSystemError(_one_line(error))
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class ServiceUnavailableError(SegueError):
+    """BigQuery, Bigtable or another service could not be reached, or refused the call."""
+
+    code = "service_unavailable"
+
+    def __init__(
+        self, message: str, hint: str = "`segue local status` shows whether the embedded services are up"
+    ) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class FileSystemError(SegueError):
+    """A file or folder could not be read or written, or the disk is full."""
+
+    code = "file_system"

@@ -1,0 +1,36 @@
+"""``segue run``: a range of days outside Airflow, step by step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="UTC day, YYYY-MM-DD.")]
+
+
+def run(
+    start_date: Day,
+    end_date: Day,
+    load: Annotated[
+        bool, typer.Option("--load/--no-load", help="Load the last day's segments online.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the window as JSON.")] = False,
+) -> None:
+    """Land, build, validate and publish START_DATE..END_DATE as one range, then load its last day online."""
+    from runs import steps
+    from segue.settings import get_settings
+
+    settings = get_settings()
+    console = Console(stderr=as_json)
+
+    def report(step: str, line: str) -> None:
+        console.print(f"[bold]{step:<9}[/bold] {line}")
+
+    window = steps.run(settings, start_date.date(), end_date.date(), report)
+    if load:
+        report("load", steps.load_online(settings, window.end_date))
+    if as_json:
+        print(window.model_dump_json())

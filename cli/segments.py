@@ -1,0 +1,163 @@
+"""``segue segments``: compile the rules, see what they would change, explain an account's offers."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from runs.segment_plan import Plan
+
+app = typer.Typer(no_args_is_help=True, help="Offer segments: rules, their plan, their reasons.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DayOption = Annotated[
+    datetime | None,
+    typer.Option("--day", formats=["%Y-%m-%d"], help="UTC day; by default the newest published one."),
+]
+EXIT_STALE = 1
+EXIT_UNKNOWN = 3
+
+
+@app.command("compile")
+def compile_(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a file is not current.")
+    ] = False,
+) -> None:
+    """Make the dbt model, the JSON Schema and the versions' lock from segments/rules.
+
+    Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the rule files.
+    """
+    from segments.artifacts import artifacts, stale, write
+    from segments.source import load_rules
+
+    book = load_rules()
+    files = artifacts(book)
+    if check:
+        for path in stale(files):
+            typer.echo(f"{path.name} is not current: run `segue segments compile`", err=True)
+        raise typer.Exit(EXIT_STALE if stale(files) else 0)
+    for path in write(files):
+        typer.echo(f"wrote {path.name}")
+    typer.echo(f"{len(book.active)} of {len(book.rules)} rules are active")
+
+
+@app.command()
+def plan(day: DayOption = None, as_json: JsonOption = False) -> None:
+    """Judge the rules on yesterday's published features: who would gain and lose which offer."""
+    from runs import segment_plan as planning
+    from segments.source import load_rules
+    from segue.settings import get_settings
+
+    book = load_rules()
+    found = planning.plan(get_settings(), book, _date(day))
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(*_plan_tables(found), sep="\n")
+
+
+@app.command()
+def explain(
+    account_id: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account to explain.")],
+    day: DayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say for every rule what became of it for ACCOUNT, and by which values.
+
+    Exit code: 0 explained, 3 the account is not among the day's published features.
+    """
+    from loaders.warehouse.client import warehouse_of
+    from runs import segment_plan as planning
+    from segments.explain import explain as explain_account
+    from segments.source import load_rules
+    from segue.settings import get_settings
+
+    book, warehouse = load_rules(), warehouse_of(get_settings())
+    on = _date(day) or planning.newest_features(warehouse)
+    row = planning.account_features(warehouse, on, account_id)
+    contents = planning.known_contents(warehouse, on)
+    published = planning.published_reasons(warehouse, on, account_id)
+    if row is None:
+        typer.echo(f"{account_id} is not among the features of {on}", err=True)
+        raise typer.Exit(EXIT_UNKNOWN)
+    account, explanations = explain_account(book, row, contents)
+    if as_json:
+        answer = {
+            "account_id": account_id,
+            "day": on.isoformat(),
+            "suppressed_reason": account.suppressed_reason,
+            "rules": [
+                item.to_dict() | {"published_reason_code": published.get(item.rule.id)}
+                for item in explanations
+            ],
+        }
+        print(json.dumps(answer, indent=2, default=str))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{account_id} on {on}"
+    if account.suppressed_reason:
+        title += f": {account.suppressed_reason}"
+    table = Table("rule", "offer", "outcome", "because", "published", title=title, title_justify="left")
+    for item in explanations:
+        style = "bold green" if item.reason == "SELECTED" else ""
+        was = published.get(item.rule.id, "–")
+        table.add_row(
+            Text(f"{item.rule.id} v{item.rule.version}"),
+            Text(item.rule.offer_id),
+            Text(item.reason.value, style=style),
+            Text("\n".join(item.values)),
+            Text("same" if was == item.reason else was),
+        )
+    Console().print(table)
+
+
+def _date(day: datetime | None) -> date | None:
+    return day.date() if day else None
+
+
+def _plan_tables(found: Plan) -> list[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    title = (
+        f"{found.day}: {found.with_offers:,} of {found.accounts:,} accounts with offers, "
+        f"{found.with_offers_before:,} before"
+    )
+    rules = Table(title=title, title_justify="left")
+    for name in ("rule", "version", "qualify", "now", "control", "before", "gained", "lost", "remarks"):
+        rules.add_column(name, justify="left" if name in ("rule", "remarks") else "right")
+    for rule in found.rules:
+        was, now = rule.version_before, rule.version
+        version = f"{was} → {now or '–'}" if was is not None and was != now else f"{now or '–'}"
+        remarks = [rule.remark] if rule.remark else []
+        remarks += [f"{count:,} {reason}" for reason, count in rule.content_refusals.items()]
+        rules.add_row(
+            Text(rule.rule_id), version, *(f"{count:,}" for count in (rule.qualifying, rule.now)),
+            *(f"{count:,}" for count in (rule.control, rule.before, rule.gained, rule.lost)),
+            Text("; ".join(remarks)),
+        )  # fmt: skip
+    tables: list[RenderableType] = [rules]
+    if found.overlaps:
+        overlaps = Table("rule", "and", "accounts", "", title="Qualify for both", title_justify="left")
+        for overlap in found.overlaps[:15]:
+            exclusive = "one of them wins" if overlap.is_exclusive else "both can be offered"
+            overlaps.add_row(overlap.rule_id, overlap.other_rule_id, f"{overlap.accounts:,}", exclusive)
+        tables.append(overlaps)
+    if found.contents:
+        contents = Table("rule", "entry", "locale", "flaw", title="Content", title_justify="left")
+        for flaw in found.contents:
+            contents.add_row(flaw.rule_id, flaw.entry, flaw.locale, flaw.flaw)
+        tables.append(contents)
+    return tables

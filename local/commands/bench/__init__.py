@@ -1,0 +1,15 @@
+"""``segue bench``: one module per benchmark; what they measure is in ``local/bench``."""
+
+from __future__ import annotations
+
+import typer
+
+from local.commands.bench import build, load, lookup, segments
+
+app = typer.Typer(
+    name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
+)
+app.command("build")(build.build)
+app.command("load")(load.load)
+app.command("lookup")(lookup.lookup)
+app.command("segments")(segments.segments)

@@ -1,0 +1,188 @@
+"""Build a run's models in its audit dataset: dbt, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from filelock import FileLock
+
+from segue.errors import SegueError
+from segue.settings import Settings
+from segue.window import RunWindow
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt_common.events.base_types import EventMsg
+
+log = structlog.get_logger(__name__)
+
+
+class BuildError(SegueError):
+    """dbt could not build the run; nothing of it may be published."""
+
+    code = "build_failed"
+    hint = "the audit dataset keeps what was built; mend the model and run again"
+
+
+def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, str]:
+    """The variables of a run: its days, what it may read, and where it builds."""
+    return {
+        "start_date": window.start_date.isoformat(),
+        "end_date": window.end_date.isoformat(),
+        "as_of_date": window.as_of_date.isoformat(),
+        "history_start_date": settings.history_start_date.isoformat(),
+        "audit_dataset": window.audit_dataset,
+        "raw_dataset": settings.raw_dataset,
+        "history_dataset": settings.history_dataset,
+        "events_from_date": window.history.events_from_date.isoformat(),
+        "versions_from_date": window.history.versions_from_date.isoformat(),
+    }
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables that ``dbt/profiles.yml`` reads."""
+    return {
+        "SEGUE_PROJECT_ID": settings.project_id,
+        "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
+        "SEGUE_LOCATION": settings.location,
+        "SEGUE_DBT_THREADS": str(settings.dbt_threads),
+        "SEGUE_BIGQUERY_DEADLINE_SECONDS": str(int(settings.bigquery_deadline_seconds)),
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def build(
+    settings: Settings,
+    window: RunWindow,
+    select: Sequence[str] | None = None,
+    *,
+    data_tests: bool = True,
+    on_node: Callable[[str], None] | None = None,
+) -> None:
+    """Build and test every model (or ``select``) of the run in its audit dataset.
+
+    ``data_tests`` says whether the rows are tested as well; ``on_node`` gets a line for every model and test
+    as it ends.
+
+    Raises:
+        BuildError: a model or a data test failed; the message names each with its reason.
+    """
+    variables = dbt_vars(settings, window)
+    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
+    command = ["build", "--exclude-resource-type", "unit_test"]
+    if not data_tests:
+        command += ["--exclude-resource-type", "test"]
+    if select:
+        command += ["--select", *select]
+    _invoke(settings, command, target, variables, on_node)
+    log.info("built", days=str(window), dataset=window.audit_dataset)
+
+
+def parse(settings: Settings) -> Path:
+    """Write ``manifest.json`` to ``settings.dbt_target_dir`` without a connection, and return its path.
+
+    Raises:
+        BuildError: the project does not parse.
+    """
+    _invoke(settings, ["parse"], settings.dbt_target_dir, {})
+    return settings.dbt_manifest
+
+
+def ensure_parsed(settings: Settings) -> None:
+    """Write the manifest unless there is one.
+
+    Raises:
+        BuildError: the project does not parse.
+    """
+    if not settings.dbt_manifest.exists():
+        parse(settings)
+
+
+def unit_test(settings: Settings, window: RunWindow) -> None:
+    """Run dbt's unit tests; the models' inputs have to be built before, for their columns.
+
+    Raises:
+        BuildError: a unit test failed; the message shows actual against expected rows.
+    """
+    variables = dbt_vars(settings, window)
+    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
+    _invoke(settings, ["test", "--select", "test_type:unit"], target, variables)
+
+
+def _invoke(
+    settings: Settings,
+    command: list[str],
+    target: Path,
+    variables: dict[str, str],
+    on_node: Callable[[str], None] | None = None,
+) -> None:
+    import json
+
+    from dbt.cli.main import dbtRunner
+
+    project = settings.dbt_project_dir
+    target.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        *command,
+        "--project-dir", str(project),
+        "--profiles-dir", str(project),
+        "--target", settings.dbt_target,
+        "--target-path", str(target),
+        "--log-path", str(target / "logs"),
+        "--vars", json.dumps(variables),
+        "--quiet",
+    ]  # fmt: skip
+    # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
+    with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
+        result = dbtRunner(callbacks=[_node_listener(on_node)] if on_node else []).invoke(arguments)
+    if not result.success:
+        raise BuildError(_failure(command[0], result))
+
+
+def _node_listener(on_node: Callable[[str], None]) -> Callable[[EventMsg], None]:
+    """Takes dbt's events and passes on the end of each node: what it was, how it went, how long it took."""
+
+    def listen(event: EventMsg) -> None:
+        if event.info.name == "NodeFinished":
+            data: Any = event.data
+            node, outcome = data.node_info, data.run_result
+            on_node(
+                f"{node.resource_type} {node.node_name}: {outcome.status} in {outcome.execution_time:.1f} s"
+            )
+
+    return listen
+
+
+def _failure(command: str, result: dbtRunnerResult) -> str:
+    if result.exception is not None:
+        return f"dbt {command}: {result.exception}"
+    lines = [
+        f"{node.node.resource_type} {node.node.name}: {node.status}: {_one_line(node.message)}"
+        for node in getattr(result.result, "results", [])
+        if str(node.status) in {"error", "fail", "runtime error"}
+    ]
+    return f"dbt {command}: {len(lines)} node(s) failed\n" + "\n".join(lines)
+
+
+def _one_line(message: str | None) -> str:
+    return " ".join((message or "").split())
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the time of a dbt invocation: profiles know no other parameters."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value

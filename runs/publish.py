@@ -1,0 +1,221 @@
+"""Publication: all marts of a run become visible to analysts in one transaction.
+
+A run publishes the days it built. A partition that another run has already published from newer knowledge (a
+later ``as_of_date``) is left alone, so that backfills may overlap and run backwards and still end the same.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import structlog
+
+from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from runs.published import PublishedMart, PublishError, published_marts
+from runs.restatements import record_restatements
+from segue.settings import Settings
+from segue.window import RunWindow
+
+log = structlog.get_logger(__name__)
+
+_NEWER = "newer knowledge was published meanwhile"
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What one run made visible: (mart, day) → rows."""
+
+    publication_id: str
+    start_date: date
+    end_date: date
+    as_of_date: date
+    rows: dict[tuple[str, date], int]
+    skipped: int
+
+    def rows_of_marts(self) -> dict[str, int]:
+        """Rows of each mart, over all its days."""
+        rows: dict[str, int] = {}
+        for (mart, _), count in sorted(self.rows.items()):
+            rows[mart] = rows.get(mart, 0) + count
+        return rows
+
+    def summary(self) -> str:
+        """One line for a log."""
+        marts = len(self.rows_of_marts())
+        newer = f", {self.skipped} partitions left to newer knowledge" if self.skipped else ""
+        return (
+            f"{sum(self.rows.values()):,} rows of {marts} marts for {self.start_date}..{self.end_date}, "
+            f"known as of {self.as_of_date}{newer}"
+        )
+
+
+def publish(
+    settings: Settings, window: RunWindow, marts: Iterable[PublishedMart] | None = None
+) -> Publication:
+    """Move what a run has built from audit to published, in one transaction.
+
+    Of every mart the partitions [start_date − restated days, end_date], and of the subscription history those
+    that the window says were built. What changes in days that were published before is
+    recorded in ``ops.restatements``.
+
+    Raises:
+        PublishError: a mart was not built, or its columns changed in a way that is no widening.
+        WarehouseError: the transaction failed; nothing has changed.
+    """
+    warehouse = warehouse_of(settings)
+    wanted = [mart for mart in marts or published_marts(settings.dbt_manifest) if mart.days(settings, window)]
+    for dataset in {mart.dataset(settings) for mart in wanted}:
+        warehouse.ensure_dataset(dataset)
+    ensure_ops_tables(warehouse)
+    columns = {mart.name: _prepare(warehouse, mart, window) for mart in wanted}
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            publication = _publish_once(warehouse, window, wanted, columns)
+            log.info("published", detail=publication.summary())
+            return publication
+        except WarehouseError as error:
+            if _NEWER not in str(error) or attempt == _ATTEMPTS:
+                raise
+            log.info("publication_repeated", reason=_NEWER)
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def drop_audit(settings: Settings, window: RunWindow) -> None:
+    """Remove the run's audit dataset, if there is one."""
+    warehouse_of(settings).drop_dataset(window.audit_dataset)
+
+
+def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> list[str]:
+    """Create or widen the published table after the audited one; returns the columns to copy."""
+    settings = warehouse.settings
+    audited = warehouse.find_table(warehouse.table(window.audit_dataset, mart.name))
+    if audited is None:
+        raise PublishError(
+            f"{mart.name} was not built for {window.end_date}: no table in {window.audit_dataset}"
+        )
+    try:
+        warehouse.ensure_table(
+            warehouse.table(mart.dataset(settings), mart.name),
+            audited.schema,
+            partition_field=mart.day_column or None,
+            clustering=audited.clustering_fields,
+            description=mart.description or audited.description,
+        )
+    except WarehouseError as error:
+        raise PublishError(str(error)) from error
+    return [field.name for field in audited.schema]
+
+
+def _publish_once(
+    warehouse: Warehouse, window: RunWindow, marts: list[PublishedMart], columns: dict[str, list[str]]
+) -> Publication:
+    settings = warehouse.settings
+    earlier = _earlier_publications(warehouse, window)
+    newer = {key for key, is_newer in earlier.items() if is_newer}
+    publication_id = str(uuid.uuid4())
+    now = datetime.now(UTC)
+    statements = []
+    skipped = 0
+    for mart in marts:
+        every = mart.days(settings, window)
+        days = [day for day in every if (mart.name, day) not in newer]
+        skipped += len(every) - len(days)
+        if not days:
+            continue
+        audited = window.table(mart.name)
+        published = f"`{warehouse.table(mart.dataset(settings), mart.name)}`"
+        seen = [day for day in days if (mart.name, day) in earlier]
+        if seen and mart.kind == "days":
+            statements.append(
+                record_restatements(
+                    settings,
+                    mart,
+                    seen,
+                    audited=audited,
+                    published=published,
+                    window=window,
+                    publication_id=publication_id,
+                    now=now,
+                )
+            )
+        names = ", ".join(f"`{column}`" for column in columns[mart.name])
+        statements += [
+            f"delete from {published} where {mart.filter(days)}",
+            f"insert into {published} ({names}) select {names} from {audited} where {mart.filter(days)}",
+            _record(warehouse, window, mart, days, publication_id, now),
+        ]
+    if not statements:
+        return Publication(publication_id, window.start_date, window.end_date, window.as_of_date, {}, skipped)
+    guard = (
+        f"select if((select count(*) from ({_earlier_query(settings, window)}) where is_newer) "
+        f"<> {len(newer)}, error('{_NEWER}'), 1)"
+    )
+    warehouse.run(
+        ";\n".join(["begin transaction", guard, *statements, "commit transaction"]) + ";",
+        labels={"step": "publish"},
+    )
+    counted = warehouse.run(
+        f"select mart, partition_date, row_count from `{ops_table(settings, 'publications')}` "
+        f"where run_date = date '{window.end_date}' and publication_id = '{publication_id}'"
+    )
+    rows = {(row.mart, row.partition_date): int(row.row_count) for row in counted}
+    return Publication(publication_id, window.start_date, window.end_date, window.as_of_date, rows, skipped)
+
+
+def _earlier_query(settings: Settings, window: RunWindow) -> str:
+    """(mart, partition_date, is_newer) of what was published before, newer when from later knowledge.
+
+    Later knowledge of a mart's day are later arrivals; a partition of the history knows its own day's
+    arrivals and no others, so there it is a later reading of raw.
+    """
+    newer = (
+        f"(raw_read_at is null and as_of_date > date '{window.as_of_date}') "
+        f"or raw_read_at > {literal(window.history.raw_read_at)}"
+    )
+    return (
+        f"select mart, partition_date, logical_or({newer}) as is_newer "
+        f"from `{ops_table(settings, 'publications')}` "
+        f"where run_date >= date '{settings.history_start_date}' group by mart, partition_date"
+    )
+
+
+def _earlier_publications(warehouse: Warehouse, window: RunWindow) -> dict[tuple[str, date], bool]:
+    rows = warehouse.run(_earlier_query(warehouse.settings, window))
+    return {(row.mart, row.partition_date): bool(row.is_newer) for row in rows}
+
+
+def _record(
+    warehouse: Warehouse,
+    window: RunWindow,
+    mart: PublishedMart,
+    days: list[date],
+    publication_id: str,
+    now: datetime,
+) -> str:
+    """A row in ops.publications for every day, also for a day without rows."""
+    settings, history = warehouse.settings, window.history
+    read_at, version = literal(None), literal(None)
+    if mart.kind == "arrivals" and history is not None:
+        read_at, version = literal(history.raw_read_at), literal(history.code_version)
+    final = "true"
+    if mart.kind == "days":
+        final = (
+            f"date_add(day, interval {settings.restatement_days + mart.restates_days} day) <= "
+            f"{literal(window.as_of_date)}"
+        )
+    return (
+        f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
+        "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version)\n"
+        f"select {literal(window.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
+        f"coalesce(counted.row_count, 0), {literal(window.as_of_date)}, {final}, {literal(now)}, "
+        f"cast({read_at} as timestamp), cast({version} as string)\n"
+        f"from unnest({mart.array(days)}) as day\n"
+        f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
+        f"from {window.table(mart.name)} where {mart.filter(days)} group by 1) as counted "
+        "on counted.counted_day = day"
+    )

@@ -1,0 +1,95 @@
+"""What one run is about: the days it builds, what it may read, and where it builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from segue.errors import SegueError
+from segue.settings import Settings
+
+DAY = timedelta(days=1)
+
+
+class ImpossibleDaysError(SegueError):
+    """The days that were asked for cannot be built."""
+
+    code = "impossible_days"
+    exit_code = 2
+
+
+def days_between(first: date, last: date) -> Iterator[date]:
+    """Every day of [first, last]; none when ``last`` is before ``first``."""
+    return (first + DAY * n for n in range((last - first).days + 1))
+
+
+class HistoryWindow(BaseModel):
+    """First partition of each history table that a run builds; it reads the earlier ones as published.
+
+    A day after the run's as-of day means that nothing has to be built. ``raw_read_at`` is when the run began
+    to read raw, ``code_version`` a digest of the models and macros that the history is made by.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    events_from_date: date
+    versions_from_date: date
+    raw_read_at: datetime
+    code_version: str
+
+
+class RunWindow(BaseModel):
+    """The UTC days a run builds, both inclusive, the last arrival day that it may read, what it builds of the
+    subscription history on the way, and the dataset it builds in.
+
+    Crosses from task to task whole: ``model_dump(mode="json")`` and ``model_validate``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    start_date: date
+    end_date: date
+    as_of_date: date
+    audit_dataset: str
+    history: HistoryWindow
+
+    @classmethod
+    def whole(
+        cls, settings: Settings, start_date: date, end_date: date, as_of_date: date | None = None
+    ) -> RunWindow:
+        """A run that builds all of the history from raw and reads nothing that was published."""
+        return cls(
+            start_date=start_date,
+            end_date=end_date,
+            as_of_date=as_of_date or end_date,
+            audit_dataset=settings.audit_dataset(end_date),
+            history=HistoryWindow(
+                events_from_date=settings.history_start_date,
+                versions_from_date=settings.history_start_date,
+                raw_read_at=datetime.now(UTC),
+                code_version="",
+            ),
+        )
+
+    def table(self, model: str) -> str:
+        """The quoted name of a model as this run built it, in the project of whoever asks."""
+        return f"`{self.audit_dataset}.{model}`"
+
+    @property
+    def days(self) -> list[date]:
+        """The days that are built."""
+        return list(days_between(self.start_date, self.end_date))
+
+    def partitions(self, column: str, restates_days: int = 0) -> str:
+        """The constant filter on the partitions that a mart rebuilds, as many days early as it restates."""
+        first = self.start_date - DAY * restates_days
+        return f"{column} between date '{first}' and date '{self.end_date}'"
+
+    def day_before(self, column: str) -> str:
+        """The constant filter on the days that the run's days are compared with."""
+        return f"{column} between date '{self.start_date - DAY}' and date '{self.end_date - DAY}'"
+
+    def __str__(self) -> str:
+        return f"{self.start_date}..{self.end_date}"

@@ -1,0 +1,100 @@
+"""What somebody at a terminal sees of a failure: a sentence and a way out, no traceback."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from google.api_core.exceptions import DeadlineExceeded
+from google.auth.exceptions import DefaultCredentialsError
+from typer.testing import CliRunner
+
+import cli
+from cli.failures import describe, foreseen
+from loaders.bigtable.errors import LoadCode, LoadError
+from segue.errors import SegueError
+from segue.settings import get_settings
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings that point at services that are not there."""
+    monkeypatch.setenv("SEGUE_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("SEGUE_BIGQUERY_ENDPOINT", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("SEGUE_BIGTABLE_EMULATOR_HOST", f"127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("SEGUE_LOOKUP_TIMEOUT_SECONDS", "0.2")
+    monkeypatch.setenv("SEGUE_LANDING_FILES_URI", tmp_path.as_uri())
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run 2017-09-01 2020-02-29", "impossible_days: 2017-09-01 is before SEGUE_HISTORY_START_DATE"),
+        ("run 2026-03-02 2026-03-01", "impossible_days: 2026-03-02..2026-03-01 ends before it starts"),
+        ("as-of 2026-03-02 2026-03-02 --known-on 2026-03-01", "impossible_days: 2026-03-02 had not happened"),
+        ("segments plan", "warehouse: "),
+        ("lookup somebody", "service_unavailable: "),
+    ],
+)
+@pytest.mark.usefixtures("nowhere")
+def test_a_foreseen_failure_is_a_sentence_and_an_exit_code(command: str, said: str) -> None:
+    result = CliRunner().invoke(cli.app, command.split())
+
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.exit_code in (1, 2)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_debug_shows_where_it_happened() -> None:
+    result = CliRunner().invoke(cli.app, ["--debug", "run", "2026-03-02", "2026-03-01"])
+
+    assert isinstance(result.exception, SegueError)
+
+
+def test_an_impossible_setting_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGUE_RESTATEMENT_DAYS", "a fortnight")
+    get_settings.cache_clear()
+
+    result = CliRunner().invoke(cli.app, ["generations", "list"])
+
+    get_settings.cache_clear()
+    assert "wrong_setting: SEGUE_RESTATEMENT_DAYS: " in result.stderr
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DeadlineExceeded("slow"), "service_unavailable"),
+        (ConnectionRefusedError("nobody there"), "service_unavailable"),
+        (DefaultCredentialsError("no credentials"), "service_unavailable"),
+        (OSError(28, "No space left on device"), "file_system"),
+        (PermissionError(13, "Permission denied", "/data"), "file_system"),
+        (LoadError(LoadCode.SOURCE, "gone"), "source"),
+    ],
+)
+def test_services_and_disks_may_fail(error: Exception, code: str) -> None:
+    failure = foreseen(error)
+
+    assert failure is not None
+    assert failure.code == code
+
+
+def test_a_fault_of_the_product_is_no_foreseen_failure() -> None:
+    assert foreseen(KeyError("oops")) is None
+
+
+def test_a_failure_says_what_to_do_about_it() -> None:
+    assert describe(LoadError(LoadCode.OVERTAKEN, "generation 5 is newer")) == [
+        "overtaken: generation 5 is newer",
+        "hint: Another load started after this one: let it finish",
+    ]

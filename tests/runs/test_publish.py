@@ -1,0 +1,287 @@
+"""Publication: all marts together or none, newer knowledge stays, order does not matter."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from loaders.warehouse.client import WarehouseError, warehouse_of
+from runs import publish as publishing
+from runs.publish import Publication, drop_audit
+from runs.published import PublishedMart, PublishError, published_marts
+from segue.settings import Settings
+from segue.window import RunWindow
+
+D1, D2, D3, D4, D5 = (date(2026, 3, n) for n in (1, 2, 3, 4, 5))
+DAILY = PublishedMart("fct_daily", "snapshot_date", 0, "A row per day.")
+JOURNEY = PublishedMart("fct_journey", "journey_date", 2, "Restates two days more.")
+MARTS = [DAILY, JOURNEY]
+
+
+@pytest.fixture
+def settings(world: Callable[..., Settings]) -> Settings:
+    """A world of its own for each test: publication keeps history."""
+    return world("publish")
+
+
+def publish(
+    settings: Settings, start: date, end: date, as_of: date, marts: list[PublishedMart]
+) -> Publication:
+    return publishing.publish(settings, RunWindow.whole(settings, start, end, as_of), marts)
+
+
+def schema(mart: PublishedMart, *more: bigquery.SchemaField) -> list[bigquery.SchemaField]:
+    return [
+        bigquery.SchemaField(mart.day_column, "DATE", description="The day."),
+        bigquery.SchemaField("known", "STRING", description="What was known."),
+        *more,
+    ]
+
+
+def build(
+    settings: Settings, start: date, end: date, known: str, empty: frozenset[date] = frozenset()
+) -> None:
+    """Audit tables as a build of [start, end] leaves them: a row per mart and day."""
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_dataset(settings.audit_dataset(end))
+    for mart in MARTS:
+        first = start - timedelta(days=mart.restates_days)
+        days = [first + timedelta(days=n) for n in range((end - first).days + 1)]
+        table = f"{settings.project_id}.{settings.audit_dataset(end)}.{mart.name}"
+        warehouse.ensure_table(
+            table,
+            schema(mart),
+            partition_field=mart.day_column,
+            clustering=["known"],
+            description="audit",
+        )
+        values = ", ".join(f"(date '{day}', '{known}')" for day in days if day not in empty)
+        warehouse.run(f"delete from `{table}` where true; insert into `{table}` values {values};")
+
+
+def rows(settings: Settings, mart: PublishedMart) -> list[tuple[Any, ...]]:
+    found = warehouse_of(settings).read_arrow(f"{settings.project_id}.marts.{mart.name}")
+    return sorted(tuple(row.values()) for batch in found for row in batch.to_pylist())
+
+
+def publications(settings: Settings) -> list[tuple[Any, ...]]:
+    sql = (
+        "select mart, partition_date, row_count, as_of_date, run_date, is_final "
+        f"from `{settings.project_id}.ops.publications` order by mart, partition_date, published_at"
+    )
+    return [tuple(row.values()) for row in warehouse_of(settings).run(sql)]
+
+
+def test_every_day_of_every_mart_is_published_and_recorded(settings: Settings) -> None:
+    build(settings, D2, D3, "x", empty=frozenset([D2]))
+    publication = publish(settings, D2, D3, D3, MARTS)
+    assert rows(settings, DAILY) == [(D3, "x")]
+    assert rows(settings, JOURNEY) == [(date(2026, 2, 28), "x"), (D1, "x"), (D3, "x")]
+    assert publications(settings) == [
+        ("fct_daily", D2, 0, D3, D3, False),
+        ("fct_daily", D3, 1, D3, D3, False),
+        ("fct_journey", date(2026, 2, 28), 1, D3, D3, False),
+        ("fct_journey", D1, 1, D3, D3, False),
+        ("fct_journey", D2, 0, D3, D3, False),
+        ("fct_journey", D3, 1, D3, D3, False),
+    ]
+    assert publication.rows == {(mart, day): count for mart, day, count, *_ in publications(settings)}
+    assert publication.skipped == 0
+
+
+def test_a_published_table_takes_over_partitions_clustering_and_descriptions(settings: Settings) -> None:
+    build(settings, D2, D2, "x")
+    publish(settings, D2, D2, D2, MARTS)
+    table = warehouse_of(settings).find_table(f"{settings.project_id}.marts.fct_daily")
+    assert table is not None
+    assert table.time_partitioning.field == "snapshot_date"
+    assert table.clustering_fields == ["known"]
+    assert table.description == "A row per day."
+    assert [field.description for field in table.schema] == ["The day.", "What was known."]
+
+
+def test_publishing_again_gives_the_same_rows(settings: Settings) -> None:
+    build(settings, D1, D3, "x")
+    publish(settings, D1, D3, D3, MARTS)
+    once = rows(settings, DAILY), rows(settings, JOURNEY)
+    publish(settings, D1, D3, D3, MARTS)
+    assert (rows(settings, DAILY), rows(settings, JOURNEY)) == once
+
+
+RUNS = {"r1": (D1, D3, D3), "r2": (D2, D4, D4), "r3": (D4, D5, D5)}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(RUNS)), ids="-".join)
+def test_overlapping_runs_end_the_same_in_any_order(settings: Settings, order: tuple[str, ...]) -> None:
+    for name in order:
+        start, end, as_of = RUNS[name]
+        build(settings, start, end, name)
+        publish(settings, start, end, as_of, MARTS)
+    assert rows(settings, DAILY) == [(D1, "r1"), (D2, "r2"), (D3, "r2"), (D4, "r3"), (D5, "r3")]
+    assert rows(settings, JOURNEY) == [
+        (date(2026, 2, 27), "r1"),
+        (date(2026, 2, 28), "r2"),
+        (D1, "r2"),
+        (D2, "r3"),
+        (D3, "r3"),
+        (D4, "r3"),
+        (D5, "r3"),
+    ]
+
+
+def test_newer_knowledge_that_appears_meanwhile_is_left_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(settings, D1, D4, "newer")
+    publish(settings, D1, D4, D4, MARTS)
+    build(settings, D1, D3, "older")
+    look = publishing._earlier_publications
+    looks: list[int] = []
+
+    def look_too_early(*arguments: Any) -> dict[tuple[str, date], bool]:
+        looks.append(1)
+        return {} if len(looks) == 1 else look(*arguments)
+
+    monkeypatch.setattr(publishing, "_earlier_publications", look_too_early)
+    publication = publish(settings, D1, D3, D3, MARTS)
+    assert len(looks) == 2
+    assert (publication.rows, publication.skipped) == ({}, 8)
+    assert {known for _, known in rows(settings, DAILY)} == {"newer"}
+
+
+def test_a_failing_mart_leaves_all_marts_as_they_were(settings: Settings) -> None:
+    build(settings, D1, D2, "before")
+    publish(settings, D1, D2, D2, MARTS)
+    before = rows(settings, DAILY), rows(settings, JOURNEY), publications(settings)
+    build(settings, D1, D2, "after")
+    audit = f"{settings.project_id}.{settings.audit_dataset(D2)}.fct_journey"
+    warehouse = warehouse_of(settings)
+    warehouse.client.delete_table(audit)
+    warehouse.run(
+        f"create view `{audit}` as select date '{D1}' as journey_date, "
+        "if(rand() >= 0, error('the mart is broken'), 'never') as known",
+    )
+    with pytest.raises(WarehouseError, match="the mart is broken"):
+        publish(settings, D1, D2, D2, MARTS)
+    assert (rows(settings, DAILY), rows(settings, JOURNEY), publications(settings)) == before
+
+
+def test_a_mart_that_was_not_built_is_named_and_nothing_is_published(settings: Settings) -> None:
+    build(settings, D1, D1, "x")
+    ghost = PublishedMart("fct_ghost", "snapshot_date", 0, "")
+    with pytest.raises(PublishError, match="fct_ghost was not built"):
+        publish(settings, D1, D1, D1, [*MARTS, ghost])
+    assert publications(settings) == []
+
+
+def test_a_new_column_widens_the_published_table(settings: Settings) -> None:
+    build(settings, D1, D1, "x")
+    publish(settings, D1, D1, D1, MARTS)
+    audit = f"{settings.project_id}.{settings.audit_dataset(D2)}"
+    build(settings, D2, D2, "y")
+    warehouse = warehouse_of(settings)
+    warehouse.client.delete_table(f"{audit}.fct_daily")
+    warehouse.ensure_table(f"{audit}.fct_daily", schema(DAILY, bigquery.SchemaField("seats", "INTEGER")))
+    warehouse.run(f"insert into `{audit}.fct_daily` values (date '{D2}', 'y', 3)")
+    publish(settings, D2, D2, D2, MARTS)
+    assert rows(settings, DAILY) == [(D1, "x", None), (D2, "y", 3)]
+
+
+def test_a_changed_column_is_named_and_nothing_is_published(settings: Settings) -> None:
+    build(settings, D1, D1, "x")
+    publish(settings, D1, D1, D1, MARTS)
+    audit = f"{settings.project_id}.{settings.audit_dataset(D2)}"
+    build(settings, D2, D2, "y")
+    warehouse = warehouse_of(settings)
+    warehouse.client.delete_table(f"{audit}.fct_daily")
+    changed = [schema(DAILY)[0], bigquery.SchemaField("known", "INTEGER")]
+    warehouse.ensure_table(f"{audit}.fct_daily", changed)
+    with pytest.raises(PublishError, match=r"fct_daily: column known is STRING, this code writes INTEGER"):
+        publish(settings, D2, D2, D2, MARTS)
+    assert rows(settings, DAILY) == [(D1, "x")]
+
+
+def test_a_day_is_final_once_no_late_event_can_reach_it(settings: Settings) -> None:
+    first = D5 - timedelta(days=settings.restatement_days)
+    build(settings, first, D5, "x")
+    publish(settings, first, D5, D5, [DAILY])
+    final = [day for _, day, _, _, _, is_final in publications(settings) if is_final]
+    assert final == [first]
+
+
+def test_the_audit_dataset_is_dropped_and_may_be_gone(settings: Settings) -> None:
+    build(settings, D1, D1, "x")
+    drop_audit(settings, RunWindow.whole(settings, D1, D1))
+    drop_audit(settings, RunWindow.whole(settings, D1, D1))
+    assert settings.audit_dataset(D1) not in warehouse_of(settings).datasets()
+
+
+def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(
+        """{"nodes": {
+        "model.segue.b": {"resource_type": "model", "name": "b", "description": "B.", "config":
+            {"meta": {"published": "days", "restates_days": 45, "measures": ["amount"]},
+            "partition_by": {"field": "day"}}},
+        "model.segue.a": {"resource_type": "model", "name": "a", "config":
+            {"meta": {"published": "days"}, "partition_by": {"field": "snapshot_date"}}},
+        "model.segue.c": {"resource_type": "model", "name": "c", "config": {"meta": {"published": "whole"}}},
+        "model.segue.stg": {"resource_type": "model", "name": "stg", "config": {"meta": {}}},
+        "test.segue.t": {"resource_type": "test", "name": "t"}}}"""
+    )
+    assert published_marts(manifest) == [
+        PublishedMart("a", "snapshot_date", 0, ""),
+        PublishedMart("b", "day", 45, "B.", measures=("amount",)),
+        PublishedMart("c", "", 0, "", kind="whole"),
+    ]
+
+
+AMOUNTS = PublishedMart("fct_amounts", "snapshot_date", 0, "Amounts.", measures=("amount",))
+
+
+def build_amounts(settings: Settings, end: date, *amounts: tuple[date, str]) -> None:
+    """The audit table of a run that ends on ``end``: a row of an amount for each pair."""
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_dataset(settings.audit_dataset(end))
+    table = f"{settings.project_id}.{settings.audit_dataset(end)}.fct_amounts"
+    rows = ", ".join(f"(date '{day}', 'x', cast('{amount}' as numeric))" for day, amount in amounts)
+    amount_field = bigquery.SchemaField("amount", "NUMERIC", description="An amount.")
+    warehouse.ensure_table(table, schema(AMOUNTS, amount_field), partition_field="snapshot_date")
+    warehouse.run(f"delete from `{table}` where true")
+    warehouse.run(f"insert into `{table}` (snapshot_date, known, amount) values {rows}")
+
+
+def restatements(settings: Settings) -> list[tuple[Any, ...]]:
+    found = warehouse_of(settings).run(
+        "select run_date, partition_date, measure, value_before, value_after, `change` "
+        f"from `{settings.project_id}.ops.restatements` order by partition_date, measure",
+    )
+    return [(*row.values()[:3], *(f"{value:.2f}" for value in row.values()[3:])) for row in found]
+
+
+def test_what_a_restatement_changes_is_recorded_by_day_and_measure(settings: Settings) -> None:
+    build_amounts(settings, D2, (D1, "10"), (D2, "5"))
+    publish(settings, D1, D2, D2, [AMOUNTS])
+    assert restatements(settings) == []
+
+    # Late events add a row to the first day; the second stays; the third is new and restates nothing.
+    build_amounts(settings, D3, (D1, "10"), (D1, "2.50"), (D2, "5"), (D3, "7"))
+    publish(settings, D1, D3, D3, [AMOUNTS])
+    assert restatements(settings) == [
+        (D3, D1, "amount", "10.00", "12.50", "2.50"),
+        (D3, D1, "rows", "1.00", "2.00", "1.00"),
+    ]
+
+
+def test_a_run_that_changes_nothing_restates_nothing(settings: Settings) -> None:
+    build_amounts(settings, D2, (D1, "10"), (D2, "5"))
+    publish(settings, D1, D2, D2, [AMOUNTS])
+    publish(settings, D1, D2, D2, [AMOUNTS])
+
+    assert restatements(settings) == []

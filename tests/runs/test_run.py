@@ -1,0 +1,109 @@
+"""Which days a run lands, builds and knows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.errors import LandingError
+from loaders.landing.schema import arrow_schema
+from runs.steps import asked
+from runs.steps import land as land_step
+from segue.settings import Settings
+from segue.window import ImpossibleDaysError, RunWindow
+
+FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
+LONG_BEFORE = date(2024, 1, 1)
+
+
+@pytest.fixture
+def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
+    settings = world("run")
+    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+    return settings
+
+
+def land(settings: Settings, start: date, end: date) -> RunWindow:
+    return land_step(settings, asked(settings, start, end)).window
+
+
+def landed(settings: Settings, start: date, end: date) -> tuple[date, date, date]:
+    """First and last day that the run builds, and the last arrival that it knows."""
+    window = land(settings, start, end)
+    return window.start_date, window.end_date, window.as_of_date
+
+
+def deliver(settings: Settings, *days: date) -> None:
+    """An empty file of every table on each day."""
+    for contract in CONTRACTS.values():
+        schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
+        for day in days:
+            folder = Path(urlparse(settings.landing_files_root).path) / contract.table / str(day)
+            folder.mkdir(parents=True)
+            pq.write_table(schema.empty_table(), folder / "p0.parquet")
+
+
+def test_a_range_is_built_as_asked(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND, THIRD)
+
+    assert landed(settings, FIRST, SECOND) == (FIRST, SECOND, SECOND)
+
+
+def test_days_before_the_first_arrival_are_built_from_it(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND)
+
+    assert landed(settings, LONG_BEFORE, FIRST) == (LONG_BEFORE, FIRST, FIRST)
+
+
+def test_a_range_that_ends_before_the_first_arrival_knows_it(settings: Settings) -> None:
+    deliver(settings, FIRST)
+    year_end = date(2024, 12, 31)
+
+    assert landed(settings, LONG_BEFORE, year_end) == (LONG_BEFORE, year_end, FIRST)
+
+
+def test_after_the_first_arrival_no_day_may_be_missing(settings: Settings) -> None:
+    deliver(settings, FIRST, THIRD)
+
+    with pytest.raises(LandingError, match="2026-03-02: no file has arrived"):
+        land(settings, LONG_BEFORE, THIRD)
+
+
+def test_without_any_arrival_the_first_day_asked_is_missing(settings: Settings) -> None:
+    with pytest.raises(LandingError, match="2024-01-01: no file has arrived"):
+        land(settings, LONG_BEFORE, FIRST)
+
+
+def test_a_first_run_builds_all_of_the_history(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND)
+
+    history = land(settings, FIRST, SECOND).history
+    assert (history.events_from_date, history.versions_from_date) == (FIRST, FIRST)
+
+
+def test_a_window_survives_the_way_through_xcom(settings: Settings) -> None:
+    deliver(settings, FIRST)
+    window = land(settings, FIRST, FIRST)
+
+    assert RunWindow.model_validate(json.loads(json.dumps(window.model_dump(mode="json")))) == window
+
+
+def test_days_before_the_history_are_refused_before_anything_starts(settings: Settings) -> None:
+    with pytest.raises(
+        ImpossibleDaysError, match=r"2017-09-01 is before SEGUE_HISTORY_START_DATE, 2020-01-01"
+    ):
+        asked(settings, date(2017, 9, 1), date(2020, 2, 29))
+
+
+def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:
+    with pytest.raises(ImpossibleDaysError, match="ends before it starts"):
+        asked(settings, SECOND, FIRST)

@@ -1,0 +1,207 @@
+"""What a change of rules would do to yesterday's accounts, and why an account has the offers it has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cli.segments import app
+from loaders.warehouse.client import warehouse_of
+from runs.segment_plan import NothingToPlanError, Overlap, Plan, plan
+from segments.compiler import compile_statement
+from segments.rule import Rule
+from segments.source import RuleBook
+from segue.settings import Settings
+from tests.segments.test_evaluator import DAY, PROGRAM, row, rule, text
+from tests.segments.warehouse_rows import CONTENT_ROWS, FEATURE_ROWS, write_table
+
+
+def streams_at_least(count: int) -> dict[str, Any]:
+    return {"feature": "streams_28d", "at_least": count}
+
+
+def book(*rules: Rule) -> RuleBook:
+    return RuleBook(rules, PROGRAM)
+
+
+BEFORE = book(rule("loyal", audience=streams_at_least(300), exclusivity_group="one"), rule("gone"))
+NOW = book(
+    rule("loyal", version=2, audience=streams_at_least(100), exclusivity_group="one"),
+    rule("mute", content={"entry": "absent", "fallback_locale": "en-US"}),
+    rule("newcomer", priority=20, exclusivity_group="one"),
+    rule("nobody", audience=streams_at_least(1_000_000)),
+    rule("over", validity={"to_date": DAY}),
+)
+
+
+@pytest.fixture(scope="module")
+def published(world: Callable[..., Settings]) -> Settings:
+    """Three accounts of one day, decided by the rules of before and published."""
+    settings = world("plan")
+    accounts = [
+        row("a1", streams_28d=500),
+        row("a2", streams_28d=200, is_marketing_withdrawn=False),
+        row("a3", streams_28d=50),
+    ]
+    features = write_table(settings, "marts", "fct_account_features", FEATURE_ROWS, accounts)
+    entry = text() | {"feature_date": DAY}
+    contents = write_table(settings, "marts", "offer_contents", CONTENT_ROWS, [entry])
+    warehouse = warehouse_of(settings)
+    warehouse.ensure_dataset(settings.ops_dataset)
+    statement = compile_statement(BEFORE, features, contents, f"feature_date = date '{DAY}'")
+    warehouse.run(f"create table `{settings.project_id}.marts.offer_decisions` as\n{statement}")
+    return settings
+
+
+@pytest.fixture
+def planned(published: Settings) -> Plan:
+    return plan(published, NOW)
+
+
+def test_a_plan_says_who_would_gain_and_lose_each_rules_offer(planned: Plan) -> None:
+    assert (planned.day, planned.accounts, planned.with_offers, planned.with_offers_before) == (DAY, 3, 3, 3)
+    changes = {
+        each.rule_id: (
+            each.version_before,
+            each.version,
+            each.qualifying,
+            each.now,
+            each.before,
+            each.gained,
+            each.lost,
+        )
+        for each in planned.rules
+    }
+    assert changes == {
+        "gone": (1, None, 0, 0, 3, 0, 3),
+        "loyal": (1, 2, 2, 2, 1, 1, 0),
+        "mute": (None, 1, 3, 0, 0, 0, 0),
+        "newcomer": (None, 1, 3, 1, 0, 1, 0),
+        "nobody": (None, 1, 0, 0, 0, 0, 0),
+        "over": (None, 1, 0, 0, 0, 0, 0),
+    }
+
+
+def test_a_plan_names_rules_that_can_never_win(planned: Plan) -> None:
+    assert {each.rule_id: each.remark for each in planned.rules if each.remark} == {
+        "gone": "no active rule any more",
+        "mute": "can never win: whoever qualifies is refused, mostly by CONTENT_MISSING",
+        "nobody": "can never win: nobody qualifies",
+        "over": f"can never win: its validity ended on {DAY}",
+    }
+
+
+def test_a_plan_names_content_that_is_not_there(planned: Plan) -> None:
+    assert [asdict(flaw) for flaw in planned.contents] == [
+        {"rule_id": "mute", "entry": "absent", "locale": "en-US", "flaw": "CONTENT_MISSING"}
+    ]
+    assert {each.rule_id: each.content_refusals for each in planned.rules if each.content_refusals} == {
+        "mute": {"CONTENT_MISSING": 3}
+    }
+
+
+def test_a_plan_counts_accounts_that_qualify_for_two_rules(planned: Plan) -> None:
+    assert planned.overlaps == (
+        Overlap("mute", "newcomer", 3, is_exclusive=False),
+        Overlap("loyal", "mute", 2, is_exclusive=False),
+        Overlap("loyal", "newcomer", 2, is_exclusive=True),
+    )
+
+
+def test_unchanged_rules_change_nothing(published: Settings) -> None:
+    assert {(each.rule_id, each.now, each.gained, each.lost) for each in plan(published, BEFORE).rules} == {
+        ("gone", 3, 0, 0),
+        ("loyal", 1, 0, 0),
+    }
+
+
+def test_a_plan_leaves_nothing_behind(published: Settings) -> None:
+    plan(published, NOW)
+
+    warehouse = warehouse_of(published)
+    left = warehouse.client.list_tables(f"{published.project_id}.{published.ops_dataset}")
+    assert [table.table_id for table in left if table.table_id.startswith("segments_plan")] == []
+
+
+def test_without_published_features_there_is_nothing_to_plan(world: Callable[..., Settings]) -> None:
+    with pytest.raises(NothingToPlanError, match="has no published day"):
+        plan(world("plan-nothing"), NOW)
+
+
+@pytest.fixture
+def command(published: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """``segue segments …`` over the published day, with the rules of now."""
+    monkeypatch.setattr("segue.settings.get_settings", lambda: published)
+    monkeypatch.setattr("segments.source.load_rules", lambda: NOW)
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def test_the_plan_command_prints_json_for_a_review(command: Callable[..., Result], planned: Plan) -> None:
+    done = command("plan", "--json")
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output) == json.loads(json.dumps(planned.to_dict()))
+
+
+def test_the_plan_command_shows_a_table(command: Callable[..., Result]) -> None:
+    done = command("plan")
+
+    assert done.exit_code == 0, done.output
+    assert f"{DAY}: 3 of 3 accounts with offers, 3 before" in done.output
+    [loyal] = [line for line in done.output.splitlines() if "loyal" in line and "→" in line]
+    assert [cell.strip() for cell in loyal.strip("│").split("│")] == [
+        "loyal", "1 → 2", "2", "2", "0", "1", "1", "0", "",
+    ]  # fmt: skip
+
+
+def test_the_explain_command_gives_every_rules_outcome_and_the_values_behind_it(
+    command: Callable[..., Result],
+) -> None:
+    done = command("explain", "a2", "--json")
+
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.output)
+    assert (answer["account_id"], answer["day"], answer["suppressed_reason"]) == ("a2", str(DAY), None)
+    outcomes = {
+        each["rule_id"]: (each["reason_code"], each["values"], each["published_reason_code"])
+        for each in answer["rules"]
+    }
+    assert outcomes == {
+        "loyal": (
+            "SELECTED",
+            ["priority 10, score 0.2000 by heuristic", "text v1 en-US"],
+            "NOT_IN_AUDIENCE",
+        ),
+        "mute": ("CONTENT_MISSING", ["absent in sv-SE or en-US"], None),
+        "newcomer": (
+            "LOST_EXCLUSIVITY",
+            ["one: loyal (priority 10, score 0.2000) before priority 20, score 0.2000"],
+            None,
+        ),
+        "nobody": (
+            "NOT_IN_AUDIENCE",
+            ["streams_28d = 200, wanted: streams_28d at_least 1000000"],
+            None,
+        ),
+        "over": (
+            "OUTSIDE_VALIDITY",
+            ["would be shown on 2026-03-06, valid: always to 2026-03-05"],
+            None,
+        ),
+    }
+
+
+def test_the_explain_command_refuses_an_account_without_features(command: Callable[..., Result]) -> None:
+    done = command("explain", "nobody-knows")
+
+    assert (done.exit_code, done.output.strip()) == (
+        3,
+        f"nobody-knows is not among the features of {DAY}",
+    )
