@@ -22,11 +22,9 @@ def as_of(
 ) -> None:
     """Build START_DATE..END_DATE as known on a day, in a dataset of its own; what is published stays."""
     from runs.as_of import build_as_of
-    from runs.dbt import ensure_parsed
     from segue.settings import get_settings
 
     settings = get_settings()
-    ensure_parsed(settings)
     dataset = build_as_of(settings, start_date.date(), end_date.date(), known_on.date())
     if as_json:
         print(

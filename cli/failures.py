@@ -38,6 +38,7 @@ def foreseen(error: Exception) -> SegueError | None:
     """The failure as the product names it; None for one that is a fault of the product itself."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import RequestException
 
     if isinstance(error, SegueError):
         return error
@@ -46,7 +47,7 @@ def foreseen(error: Exception) -> SegueError | None:
             f"Google Cloud did not accept this identity: {_one_line(error)}",
             hint="`gcloud auth application-default login`, or set the SEGUE_…_ENDPOINT of an emulator",
         )
-    if isinstance(error, GoogleAPIError | ConnectionError):
+    if isinstance(error, GoogleAPIError | RequestException | ConnectionError):
         return ServiceUnavailableError(f"a service did not answer: {_one_line(error)}")
     if isinstance(error, OSError):
         return FileSystemError(_one_line(error))

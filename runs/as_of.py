@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from loaders.warehouse.client import warehouse_of
-from runs.dbt import build
+from runs.dbt import build, ensure_parsed
 from runs.history import history_window
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow
@@ -30,6 +30,7 @@ def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date
         raise ImpossibleDaysError(
             f"{end_date} had not happened on {as_of_date}: the last day is after the as-of day"
         )
+    ensure_parsed(settings)
     dataset = as_of_dataset(settings, as_of_date)
     warehouse_of(settings).ensure_dataset(dataset)
     window = RunWindow(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -86,21 +89,53 @@ def build(
 def parse(settings: Settings) -> Path:
     """Write ``manifest.json`` to ``settings.dbt_target_dir`` without a connection, and return its path.
 
+    The manifest appears whole, together with the digest of the project that it was parsed from.
+
     Raises:
         BuildError: the project does not parse.
     """
-    _invoke(settings, ["parse"], settings.dbt_target_dir, {})
+    target = settings.dbt_target_dir
+    target.mkdir(parents=True, exist_ok=True)
+    digest = project_digest(settings.dbt_project_dir)
+    with FileLock(target / "parse.lock"), TemporaryDirectory(dir=target) as parsed:
+        _invoke(settings, ["parse", "--no-partial-parse"], Path(parsed), {})
+        _digest_file(settings).unlink(missing_ok=True)
+        for name in ("manifest.json", "semantic_manifest.json"):
+            (Path(parsed) / name).replace(target / name)
+        _digest_file(settings).write_text(digest)
     return settings.dbt_manifest
 
 
 def ensure_parsed(settings: Settings) -> None:
-    """Write the manifest unless there is one.
+    """Parse the project unless the manifest is of its present files.
 
     Raises:
         BuildError: the project does not parse.
     """
-    if not settings.dbt_manifest.exists():
+    recorded = _digest_file(settings)
+    if not recorded.exists() or recorded.read_text() != project_digest(settings.dbt_project_dir):
         parse(settings)
+
+
+def _digest_file(settings: Settings) -> Path:
+    return settings.dbt_target_dir / "project.sha256"
+
+
+_NO_SOURCES = ("target", "logs", "dbt_packages")
+
+
+def project_digest(project: Path) -> str:
+    """SHA-256 of what dbt parses: names and bytes of all files of the project, and dbt's version.
+
+    By content and not by time: a checkout, a copy or an image may give files any time.
+    """
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project)
+        if path.is_file() and name.parts[0] not in _NO_SOURCES:
+            digest.update(f"\0{name}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def unit_test(settings: Settings, window: RunWindow) -> None:

@@ -93,13 +93,19 @@ def _landing_changes(warehouse: Warehouse, as_of_date: date, among: tuple[str, .
 
 
 def _publications(warehouse: Warehouse, version: str) -> dict[tuple[str, date], datetime]:
-    """When raw was read for each history partition that the present code has published."""
+    """When raw was read for each history partition that is as the present code makes it.
+
+    Only a partition's last publication says what is in it: that this code published it once says nothing,
+    when another code has replaced it since.
+    """
     settings = warehouse.settings
     rows = warehouse.run(
-        f"select mart, partition_date, max(raw_read_at) as raw_read_at "
+        f"select mart, partition_date, raw_read_at from ("
+        f"select mart, partition_date, raw_read_at, code_version, row_number() over "
+        f"(partition by mart, partition_date order by published_at desc, raw_read_at desc) as newest "
         f"from `{ops_table(settings, 'publications')}` "
-        f"where run_date >= date '{settings.history_start_date}' and mart in ('{EVENTS}', '{VERSIONS}') "
-        f"and code_version = {literal(version)} group by mart, partition_date",
+        f"where run_date >= date '{settings.history_start_date}' and mart in ('{EVENTS}', '{VERSIONS}')) "
+        f"where newest = 1 and code_version = {literal(version)}"
     )
     return {(row.mart, row.partition_date): row.raw_read_at for row in rows}
 

@@ -82,7 +82,7 @@ def export_cells(settings: Settings, staged: str, segment_date: date, generation
     """
     warehouse = warehouse_of(settings)
     try:
-        columns = warehouse.client.get_table(staged, retry=None).schema
+        columns = warehouse.columns(staged)
         warehouse.run(export_sql(settings, staged, columns, segment_date, generation))
     except (GoogleAPIError, WarehouseError) as error:
         raise LoadError(LoadCode.SOURCE, f"BigQuery did not export the generation: {error}") from error

@@ -14,12 +14,10 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 
 from loaders.landing.files import landing_root
-from loaders.warehouse.client import Warehouse, WarehouseError, reason
+from loaders.warehouse.client import LoadJob, Warehouse
 
 _FOLDER = "_scratch"
 _KEPT = timedelta(days=1)
-_BRIEFLY = bigquery.DEFAULT_RETRY.with_timeout(60)
-"""The stock client repeats an HTTP 500 for ten minutes."""
 
 
 class Scratch:
@@ -28,12 +26,12 @@ class Scratch:
     def __init__(self, warehouse: Warehouse) -> None:
         settings = warehouse.settings
         self._settings = settings
-        self._client = warehouse.client
+        self._warehouse = warehouse
         self._id = uuid.uuid4().hex
         self._filesystem, self._root = landing_root(settings)
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._tables: list[str] = []
-        self._jobs: dict[str, bigquery.LoadJob] = {}
+        self._jobs: dict[str, LoadJob] = {}
         self._dataset = f"{settings.raw_dataset}_scratch"
         self._remove_leftovers()
         warehouse.ensure_dataset(self._dataset)
@@ -58,24 +56,14 @@ class Scratch:
         """
         self._writers.pop(name).close()
         table_id = f"{self._settings.project_id}.{self._dataset}.{name}_{self._id}"
-        table = bigquery.Table(table_id, schema=list(schema))
+        self._tables.append(table_id)
         # A run that is killed leaves its table behind: BigQuery itself removes it.
-        table.expires = datetime.now(UTC) + _KEPT
-        try:
-            self._client.create_table(table, retry=_BRIEFLY)
-            self._tables.append(table_id)
-            job = self._client.load_table_from_uri(
-                f"{self._settings.landing_uri}/{_FOLDER}/{self._id}/{name}/*.parquet",
-                table_id,
-                job_config=bigquery.LoadJobConfig(
-                    source_format=bigquery.SourceFormat.PARQUET,
-                    write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-                ),
-                retry=_BRIEFLY,
-            )
-        except GoogleAPICallError as error:
-            raise WarehouseError(f"load of {name}: {reason(error)}") from error
-        self._jobs[name] = job
+        self._jobs[name] = self._warehouse.begin_load(
+            f"{self._settings.landing_uri}/{_FOLDER}/{self._id}/{name}/*.parquet",
+            table_id,
+            schema,
+            datetime.now(UTC) + _KEPT,
+        )
         return table_id
 
     def wait(self) -> None:
@@ -85,11 +73,8 @@ class Scratch:
             WarehouseError: a load job failed, or did not end within the configured deadline.
         """
         while self._jobs:
-            name, job = self._jobs.popitem()
-            try:
-                job.result(retry=_BRIEFLY, timeout=self._settings.bigquery_deadline_seconds)
-            except (GoogleAPICallError, TimeoutError) as error:
-                raise WarehouseError(f"load of {name}: {reason(error)}") from error
+            _, job = self._jobs.popitem()
+            self._warehouse.finish_load(job)
 
     def has(self, name: str) -> bool:
         """Whether rows were written for ``name`` and not loaded yet."""
@@ -101,7 +86,7 @@ class Scratch:
             writer.close()
         for table in self._tables:
             with suppress(GoogleAPICallError):
-                self._client.delete_table(table, not_found_ok=True, retry=None)
+                self._warehouse.drop_table(table)
         with suppress(OSError):
             self._filesystem.delete_dir(f"{self._root}/{_FOLDER}/{self._id}")
 

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 import google.auth
 import grpc
@@ -21,6 +22,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 from google.cloud.exceptions import NotFound
+from requests.exceptions import ConnectionError as HttpConnectionError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from segue.errors import SegueError
@@ -28,6 +30,10 @@ from segue.settings import Settings
 
 _CONFLICT_MARKS = ("concurrent update", "transaction is aborted", "transactioncontext", "conflict")
 _ATTEMPTS = 6
+_BRIEFLY = bigquery.DEFAULT_RETRY.with_timeout(60)
+"""Of loads: the stock client repeats an HTTP 500 for ten minutes."""
+
+LoadJob: TypeAlias = bigquery.LoadJob
 
 
 class WarehouseError(SegueError):
@@ -39,7 +45,7 @@ class WarehouseError(SegueError):
 
 def is_transient(error: BaseException) -> bool:
     """Whether doing the same again may succeed: a transaction conflict or a service that was away."""
-    if isinstance(error, ConnectionError | ServiceUnavailable):
+    if isinstance(error, ConnectionError | HttpConnectionError | ServiceUnavailable):
         return True
     message = str(error).lower()
     return isinstance(error, GoogleAPICallError) and any(mark in message for mark in _CONFLICT_MARKS)
@@ -113,7 +119,7 @@ class Warehouse:
                         sql, job_config=config, retry=None, job_retry=None, timeout=deadline
                     )
                     return job.result(retry=None, job_retry=None, timeout=deadline)
-        except (GoogleAPICallError, ConnectionError, TimeoutError) as error:
+        except (GoogleAPICallError, ConnectionError, HttpConnectionError, TimeoutError) as error:
             raise WarehouseError(reason(error)) from error
         raise AssertionError("tenacity returned without a result")  # pragma: no cover
 
@@ -168,6 +174,43 @@ class Warehouse:
         except GoogleAPICallError as error:
             raise WarehouseError(reason(error)) from error
 
+    def begin_load(
+        self, uri: str, table_id: str, schema: Sequence[bigquery.SchemaField], expires: datetime
+    ) -> LoadJob:
+        """Begin to load Parquet files into a new table that BigQuery itself removes at ``expires``.
+
+        Jobs run side by side; ``finish_load`` says when a table is filled.
+
+        Raises:
+            WarehouseError: the job was refused.
+        """
+        table = bigquery.Table(table_id, schema=list(schema))
+        table.expires = expires
+        try:
+            self.client.create_table(table, retry=_BRIEFLY)
+            return self.client.load_table_from_uri(
+                uri,
+                table_id,
+                job_config=bigquery.LoadJobConfig(
+                    source_format=bigquery.SourceFormat.PARQUET,
+                    write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+                ),
+                retry=_BRIEFLY,
+            )
+        except (GoogleAPICallError, HttpConnectionError) as error:
+            raise WarehouseError(f"load of {table_id}: {reason(error)}") from error
+
+    def finish_load(self, job: LoadJob) -> None:
+        """Wait for a load that was begun.
+
+        Raises:
+            WarehouseError: it failed, or did not end within the configured deadline.
+        """
+        try:
+            job.result(retry=_BRIEFLY, timeout=self.settings.bigquery_deadline_seconds)
+        except (GoogleAPICallError, HttpConnectionError, TimeoutError) as error:
+            raise WarehouseError(f"load of {job.destination.table_id}: {reason(error)}") from error
+
     def datasets(self) -> list[str]:
         """Names of the project's datasets."""
         return [each.dataset_id for each in self.client.list_datasets(retry=None)]
@@ -188,6 +231,14 @@ class Warehouse:
             return self.client.get_table(table_id, retry=None)
         except NotFound:
             return None
+
+    def columns(self, table_id: str) -> Sequence[bigquery.SchemaField]:
+        """The columns of a table that has to be there.
+
+        Raises:
+            google.cloud.exceptions.NotFound: it is not.
+        """
+        return tuple(self.client.get_table(table_id, retry=None).schema)
 
     def ensure_dataset(self, dataset: str) -> None:
         """Create the dataset when it is missing."""

@@ -71,15 +71,15 @@ def bench_segments(
         warehouse = warehouse_of(world)
         for dataset in ("many", "one"):
             warehouse.ensure_dataset(dataset)
-        _make_accounts(warehouse.client, world, "many", accounts)
-        _make_accounts(warehouse.client, world, "one", 1)
+        _make_accounts(warehouse, world, "many", accounts)
+        _make_accounts(warehouse, world, "one", 1)
         say(f"{accounts:,} accounts made")
         books = {count: repeated(load_rules(), count) for count in rules}
         seconds: dict[tuple[int, str], list[float]] = {}
         for _ in range(rounds):
             for count, book in books.items():
                 for dataset in ("one", "many"):
-                    took = _decide(warehouse.client, world, book, dataset)
+                    took = _decide(warehouse, world, book, dataset)
                     seconds.setdefault((count, dataset), []).append(took)
                 say(f"{count} rules: {took:.1f} s")
     return SegmentsReport(

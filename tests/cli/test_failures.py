@@ -40,7 +40,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("run 2017-09-01 2020-02-29", "impossible_days: 2017-09-01 is before SEGUE_HISTORY_START_DATE"),
         ("run 2026-03-02 2026-03-01", "impossible_days: 2026-03-02..2026-03-01 ends before it starts"),
         ("as-of 2026-03-02 2026-03-02 --known-on 2026-03-01", "impossible_days: 2026-03-02 had not happened"),
-        ("segments plan", "warehouse: "),
+        ("segments plan", "service_unavailable: "),
         ("lookup somebody", "service_unavailable: "),
     ],
 )

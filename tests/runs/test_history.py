@@ -37,10 +37,19 @@ def landed(
     append_rows(warehouse_of(settings), "run_ledger", [row])
 
 
-def published(settings: Settings, mart: str, day: date, raw_read_at: datetime = LATER) -> None:
-    version = code_version(settings.dbt_target_dir / "manifest.json")
-    row = {"run_date": day, "mart": mart, "partition_date": day, "raw_read_at": raw_read_at}
-    append_rows(warehouse_of(settings), "publications", [row | {"code_version": version}])
+def published(
+    settings: Settings, mart: str, day: date, raw_read_at: datetime = LATER, code: str | None = None
+) -> None:
+    """A publication a minute after its run began to read; by the present code unless ``code`` is given."""
+    row = {
+        "run_date": day,
+        "mart": mart,
+        "partition_date": day,
+        "raw_read_at": raw_read_at,
+        "published_at": raw_read_at + timedelta(minutes=1),
+        "code_version": code or code_version(settings.dbt_manifest),
+    }
+    append_rows(warehouse_of(settings), "publications", [row])
 
 
 def everything_published(settings: Settings) -> None:
@@ -129,3 +138,21 @@ def test_a_changed_catalogue_is_read_by_its_day_and_all_that_follow(settings: Se
 
     # The first of the month was built again since; the days after it were not.
     assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
+
+
+def test_what_other_code_has_replaced_since_is_not_fresh(settings: Settings) -> None:
+    """A model was edited, run and reverted: the present code has published the day, but not last."""
+    everything_published(settings)
+    published(settings, EVENTS, JUNE_2, LATER + timedelta(hours=1), code="edited")
+
+    assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
+
+
+def test_what_the_present_code_has_published_last_is_fresh_whatever_came_before(settings: Settings) -> None:
+    for day in DAYS:
+        landed(settings, day)
+        for mart in (EVENTS, VERSIONS):
+            published(settings, mart, day, code="earlier")
+            published(settings, mart, day, LATER + timedelta(hours=1))
+
+    assert to_build(settings, JUNE_3) == (JUNE_4, JUNE_4)
