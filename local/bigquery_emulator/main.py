@@ -1,5 +1,5 @@
-"""The BigQuery emulator, with its SQL parsed once instead of about fifteen times a statement, and arrays
-sorted after they are gathered (``ordered_arrays``).
+"""The BigQuery emulator, with its SQL parsed once instead of about fifteen times a statement, arrays sorted
+after they are gathered (``ordered_arrays``), and the metadata views that dbt reads (``metadata_views``).
 
 Most of the emulator's time on small data goes into translating SQL: each of its rewriting steps parses the
 whole statement again, and every parsed node's positions are copied with ``copy.deepcopy``. Here a parse of
@@ -19,7 +19,10 @@ import sqlglot.expressions.core as nodes
 from bqemulator.cli import main
 from bqemulator.jobs import executor
 from bqemulator.scripting import interpreter
+from bqemulator.sql import inner_query
+from bqemulator.sql.rewriter import information_schema
 from bqemulator.sql.table_rewriter import rewrite_table_refs
+from metadata_views import fill_views, name_views, option_value, timestamp_literal
 from ordered_arrays import sort_after_gathering
 from sqlglot.dialects.dialect import Dialect
 
@@ -62,7 +65,7 @@ def parse_once(self: Any, sql: str, **options: Any) -> list[Any]:
 
 def rewrite(duckdb_sql: str, project_id: str) -> str:
     """The last step before DuckDB."""
-    rewritten: str = sort_after_gathering(rewrite_table_refs(duckdb_sql, project_id))
+    rewritten: str = fill_views(sort_after_gathering(rewrite_table_refs(duckdb_sql, project_id)))
     return rewritten
 
 
@@ -73,4 +76,7 @@ if __name__ == "__main__":
     nodes.deepcopy = copy_value
     Dialect.parse = parse_once
     executor.rewrite_table_refs = interpreter.rewrite_table_refs = rewrite
+    inner_query.expand_information_schema = name_views
+    information_schema._ts_literal = timestamp_literal
+    information_schema._quote_for_option = option_value
     sys.exit(main())
