@@ -53,6 +53,8 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "SEGUE_PROJECT_ID": settings.project_id,
         "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
         "SEGUE_LOCATION": settings.location,
+        # Of whoever works by hand; a run names its own.
+        "SEGUE_AUDIT_DATASET": settings.audit_dataset_prefix,
         "SEGUE_DBT_THREADS": str(settings.dbt_threads),
         "SEGUE_BIGQUERY_DEADLINE_SECONDS": str(int(settings.bigquery_deadline_seconds)),
         "DO_NOT_TRACK": "1",
@@ -136,17 +138,6 @@ def project_digest(project: Path) -> str:
             digest.update(f"\0{name}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def unit_test(settings: Settings, window: RunWindow) -> None:
-    """Run dbt's unit tests; the models' inputs have to be built before, for their columns.
-
-    Raises:
-        BuildError: a unit test failed; the message shows actual against expected rows.
-    """
-    variables = dbt_vars(settings, window)
-    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
-    _invoke(settings, ["test", "--select", "test_type:unit"], target, variables)
 
 
 def _invoke(

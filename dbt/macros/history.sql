@@ -9,7 +9,7 @@
   the history is.
 #}
 {% macro checkpoint_day() -%}
-    {{ return(latest_of(var("as_of_date")[:8] ~ "01", var("history_start_date"))) }}
+    {{ return(latest_of(run_day("as_of_date")[:8] ~ "01", var("history_start_date"))) }}
 {%- endmacro %}
 
 {# First partition of the version log that this run builds. #}
@@ -22,7 +22,7 @@
   `built_from`, and those that this run builds.
 #}
 {% macro history_rows(model, day_column, first, built_from, columns="*") -%}
-    {%- set last_published = earliest_of(moved_day(built_from, -1), var("as_of_date")) -%}
+    {%- set last_published = earliest_of(moved_day(built_from, -1), run_day("as_of_date")) -%}
     {%- set first_built = latest_of(first, built_from) -%}
     select {{ columns }}
     from {{ ref(model) }}

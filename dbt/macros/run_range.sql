@@ -17,16 +17,26 @@
 {%- endmacro %}
 
 {#
+  A day of the run as ISO text: start_date, end_date or as_of_date. Runs give all three as vars. By hand, the last
+  day is SEGUE_DBT_DAY or yesterday (UTC), and the other two are the last day. In `--vars` a day may be a text or a
+  YAML date.
+#}
+{% macro run_day(name) -%}
+    {%- set given = var(name, none) or var("end_date", none) or env_var("SEGUE_DBT_DAY", "") -%}
+    {{ return((given or moved_day(run_started_at.date(), -1)) | string) }}
+{%- endmacro %}
+
+{#
   The days of a run as date literals. Jinja computes them, so that every filter is a constant and BigQuery
   prunes partitions before it reads anything.
 #}
 {% macro day_literal(day, plus_days=0) -%} date '{{ moved_day(day, plus_days) }}' {%- endmacro %}
 
-{% macro start_day(plus_days=0) -%} {{ day_literal(var("start_date"), plus_days) }} {%- endmacro %}
+{% macro start_day(plus_days=0) -%} {{ day_literal(run_day("start_date"), plus_days) }} {%- endmacro %}
 
-{% macro end_day(plus_days=0) -%} {{ day_literal(var("end_date"), plus_days) }} {%- endmacro %}
+{% macro end_day(plus_days=0) -%} {{ day_literal(run_day("end_date"), plus_days) }} {%- endmacro %}
 
-{% macro as_of_day(plus_days=0) -%} {{ day_literal(var("as_of_date"), plus_days) }} {%- endmacro %}
+{% macro as_of_day(plus_days=0) -%} {{ day_literal(run_day("as_of_date"), plus_days) }} {%- endmacro %}
 
 {#
   The partitions a mart rebuilds: the run's days, and as many days before them as the mart restates.
@@ -48,7 +58,7 @@
 {% macro first_arrival_day(since_days=none) -%}
     {%- set first = var("history_start_date") | string -%}
     {%- if since_days is not none -%}
-        {%- set first = latest_of(first, moved_day(var("start_date"), -since_days - 2)) -%}
+        {%- set first = latest_of(first, moved_day(run_day("start_date"), -since_days - 2)) -%}
     {%- endif -%}
     {{ return(first) }}
 {%- endmacro %}

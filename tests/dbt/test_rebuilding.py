@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runs.dbt import BuildError, unit_test
-from segue.window import RunWindow
-from tests.dbt.conftest import Warehouse, day
+from runs.dbt import BuildError
+from tests.dbt.conftest import Warehouse
 from tests.dbt.march import AS_OF, subscription_days
 from tests.marts import MARTS
 
@@ -37,12 +36,6 @@ def test_a_day_that_lost_its_rows_becomes_empty(march: Warehouse) -> None:
     assert subscription_days(march, "brief", "state") != []
     march.build("2026-03-01", "2026-03-05", AS_OF, days)
     assert subscription_days(march, "brief", "state") == []
-
-
-def test_the_unit_tests_of_the_models_pass(march: Warehouse) -> None:
-    unit_test(
-        march.settings, RunWindow.whole(march.settings, day("2026-03-01"), day("2026-03-05"), day(AS_OF))
-    )
 
 
 def test_a_failing_node_is_named_with_its_reason(march: Warehouse) -> None:
