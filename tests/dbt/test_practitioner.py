@@ -1,0 +1,206 @@
+"""A dbt practitioner's first hour: plain commands from ``dbt/``; an env file says where the platform is.
+
+The commands are those of docs/dbt.md. Each costs a start of dbt, so each proves what it can.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from segue.settings import PROJECT_ROOT
+from tests.dbt.conftest import Warehouse
+from tests.dbt.march import AS_OF
+
+PAGE = (PROJECT_ROOT / "docs" / "dbt.md").read_text()
+COMMANDS = re.findall(r"^\$ (.*\bdbt .+?)(?: +#.*)?$", PAGE, flags=re.MULTILINE)
+QUERIES = (PROJECT_ROOT / "docs" / "queries.md").read_text()
+LAST_DAY = date(2026, 3, 5)
+
+Json = dict[str, Any]
+Dbt = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt leaves its artefacts."""
+    return tmp_path_factory.mktemp("practitioner")
+
+
+@pytest.fixture(scope="module")
+def dbt(march: Warehouse, target: Path) -> Dbt:
+    """Runs a command of the page as a shell beside the platform would; returns what it prints."""
+    env_file = target / "segue.env"
+    env_file.write_text(
+        f"SEGUE_PROJECT_ID={march.settings.project_id}\n"
+        f"SEGUE_BIGQUERY_ENDPOINT={march.settings.bigquery_endpoint}\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")} | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target / "logs"),
+        "SEGUE_DBT_DAY": LAST_DAY.isoformat(),
+    }
+
+    def run(command: str, dataset: str = "") -> str:
+        done = subprocess.run(
+            ["bash", "-c", f"set -a; . {env_file}; set +a; {command}"],
+            cwd=PROJECT_ROOT / "dbt",
+            env=environment | ({"SEGUE_AUDIT_DATASET": dataset} if dataset else {}),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole_build(march: Warehouse) -> str:
+    """The dataset in which every model was built."""
+    return march.settings.audit_dataset(LAST_DAY)
+
+
+@pytest.fixture(scope="module")
+def manifest(parsed_project: Path) -> Json:
+    """The project, parsed without credentials."""
+    content: Json = json.loads(parsed_project.read_text())
+    return content
+
+
+def the_page_says(command: str) -> str:
+    assert command in COMMANDS, f"docs/dbt.md has no line `$ {command}`"
+    return command
+
+
+def marts(manifest: Json) -> dict[str, Json]:
+    """Nodes of the marts that analysts read, by unique id."""
+    return {
+        key: node
+        for key, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node["config"]["meta"].get("published") in ("days", "whole")
+    }
+
+
+def test_a_mart_is_built_with_all_that_it_reads_in_a_dataset_of_ones_own(
+    dbt: Dbt, march: Warehouse, whole_build: str
+) -> None:
+    printed = dbt(the_page_says("dbt build --select +fct_subscriber_daily"))
+
+    assert re.search(r"PASS=\d+ WARN=0 ERROR=0 SKIP=0", printed)
+    # The day that SEGUE_DBT_DAY names, as the run knew it that built all five.
+    day = f"snapshot_date = '{LAST_DAY}'"
+    assert march.rows("audit.fct_subscriber_daily", "account_id, movement", "1") == march.rows(
+        f"{whole_build}.fct_subscriber_daily", "account_id, movement", "1", day
+    )
+
+
+def test_every_test_passes_on_a_whole_build(dbt: Dbt, whole_build: str) -> None:
+    printed = dbt(the_page_says("dbt test"), whole_build)
+
+    assert re.search(r"PASS=\d+ WARN=0 ERROR=0 SKIP=0", printed)
+
+
+def test_the_catalog_has_every_published_mart_with_its_columns_and_rows(
+    dbt: Dbt, march: Warehouse, manifest: Json, whole_build: str, target: Path
+) -> None:
+    printed = dbt(the_page_says("dbt docs generate"), whole_build)
+
+    assert "Encountered an error" not in printed
+    catalog = json.loads((target / "catalog.json").read_text())
+    assert catalog["errors"] is None
+    counted = march.query(
+        " union all ".join(
+            f"select '{key}' as mart, count(*) as row_count from {whole_build}.{node['name']}"
+            for key, node in marts(manifest).items()
+        )
+    )
+    rows = {key: catalog["nodes"][key]["stats"]["num_rows"]["value"] for key in marts(manifest)}
+    assert rows == {row.mart: row.row_count for row in counted}
+    for key, node in marts(manifest).items():
+        columns = catalog["nodes"][key]["columns"].items()
+        # A field of a struct is listed by its path, and described with its column.
+        described = {name: column["comment"] for name, column in columns if "." not in name}
+        assert described == {name: column["description"] for name, column in node["columns"].items()}, key
+    assert catalog["sources"].keys() >= {key for key in manifest["sources"] if ".history." not in key}
+
+
+def test_a_selector_lists_the_marts(dbt: Dbt, manifest: Json, whole_build: str) -> None:
+    listed = dbt(the_page_says("dbt ls --selector marts --resource-type model"), whole_build)
+
+    names = {line.rsplit(".", 1)[-1] for line in listed.splitlines() if line.startswith("segue.marts.")}
+    assert names == {node["name"] for node in marts(manifest).values()}
+
+
+def test_rows_are_shown_for_days_given_as_yaml_dates(dbt: Dbt, whole_build: str) -> None:
+    command = the_page_says("dbt show --select int_subscription_versions --vars '{as_of_date: 2026-11-20}'")
+
+    shown = dbt(command.replace("2026-11-20", AS_OF), whole_build)
+
+    assert "2026-03-01" in shown
+
+
+def test_exposures_read_marts(manifest: Json) -> None:
+    exposures = manifest["exposures"].values()
+
+    assert {exposure["name"] for exposure in exposures} == {
+        "bigtable_load", "offer_lookup", "segment_plan", "example_queries",
+    }  # fmt: skip
+    for exposure in exposures:
+        assert exposure["depends_on"]["nodes"], exposure["name"]
+        assert set(exposure["depends_on"]["nodes"]) <= marts(manifest).keys(), exposure["name"]
+
+
+def test_the_example_queries_are_exposed_with_the_marts_that_they_read(manifest: Json) -> None:
+    exposure = manifest["exposures"]["exposure.segue.example_queries"]
+
+    assert {key.rsplit(".", 1)[-1] for key in exposure["depends_on"]["nodes"]} == set(
+        re.findall(r"marts\.(\w+)", QUERIES)
+    )
+
+
+def test_everything_has_an_owner(manifest: Json) -> None:
+    for kind in ("nodes", "sources", "exposures", "metrics", "semantic_models"):
+        for key, node in manifest[kind].items():
+            if node["resource_type"] in ("test", "operation"):
+                continue
+            config = node.get("config", {})
+            assert config.get("group") or node.get("owner") or config.get("meta", {}).get("owner"), key
+
+
+def test_only_marts_are_open_to_everybody(manifest: Json) -> None:
+    open_models = {
+        key
+        for key, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node["access"] == "public"
+    }
+
+    assert open_models == set(marts(manifest))
+
+
+def test_a_description_that_repeats_is_written_once() -> None:
+    """From three times on; fewer are easier to read where they stand."""
+    written: dict[str, list[str]] = {}
+    for file in (PROJECT_ROOT / "dbt").rglob("*.yml"):
+        content = yaml.safe_load(file.read_text()) if "target" not in file.parts else None
+        for model in [*(content or {}).get("models", []), *(content or {}).get("seeds", [])]:
+            if not isinstance(model, dict):
+                continue
+            for column in model.get("columns", []):
+                text = column.get("description", "").strip()
+                if not text.startswith("{{ doc("):
+                    written.setdefault(text, []).append(f"{model['name']}.{column['name']}")
+
+    assert {text: columns for text, columns in written.items() if len(columns) > 2} == {}
