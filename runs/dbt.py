@@ -32,25 +32,24 @@ class BuildError(SegueError):
     hint = "the audit dataset keeps what was built; mend the model and run again"
 
 
-def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, str]:
-    """The variables of a run: its days, what it may read, and where it builds."""
+def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
+    """The variables of a run: its days, and what it may read."""
     return {
         "start_date": window.start_date.isoformat(),
         "end_date": window.end_date.isoformat(),
         "as_of_date": window.as_of_date.isoformat(),
         "history_start_date": settings.history_start_date.isoformat(),
-        "audit_dataset": window.audit_dataset,
-        "raw_dataset": settings.raw_dataset,
-        "history_dataset": settings.history_dataset,
-        "events_from_date": window.history.events_from_date.isoformat(),
-        "versions_from_date": window.history.versions_from_date.isoformat(),
+        "history_from": {model: day.isoformat() for model, day in window.history.first_days.items()},
     }
 
 
-def dbt_environment(settings: Settings) -> dict[str, str]:
-    """The environment variables that ``dbt/profiles.yml`` reads."""
+def dbt_environment(settings: Settings, audit_dataset: str = "audit") -> dict[str, str]:
+    """The environment variables that the dbt project reads: where it builds and what from."""
     return {
         "SEGUE_PROJECT_ID": settings.project_id,
+        "SEGUE_AUDIT_DATASET": audit_dataset,
+        "SEGUE_RAW_DATASET": settings.raw_dataset,
+        "SEGUE_HISTORY_DATASET": settings.history_dataset,
         "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
         "SEGUE_LOCATION": settings.location,
         "SEGUE_DBT_THREADS": str(settings.dbt_threads),
@@ -64,25 +63,24 @@ def build(
     window: RunWindow,
     select: Sequence[str] | None = None,
     *,
-    data_tests: bool = True,
     on_node: Callable[[str], None] | None = None,
 ) -> None:
-    """Build and test every model (or ``select``) of the run in its audit dataset.
+    """Build every model (or ``select``) of the run in its audit dataset.
 
-    ``data_tests`` says whether the rows are tested as well; ``on_node`` gets a line for every model and test
-    as it ends.
+    The window says whether dbt's tests run as well: they look at the structure of what leads to the marts,
+    which only a change of the code can break. ``on_node`` gets a line for every model and test as it ends.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
     """
     variables = dbt_vars(settings, window)
-    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
+    target = settings.state_dir / "dbt_runs" / window.audit_dataset
     command = ["build", "--exclude-resource-type", "unit_test"]
-    if not data_tests:
+    if not window.data_tests:
         command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
-    _invoke(settings, command, target, variables, on_node)
+    _invoke(settings, command, target, dbt_environment(settings, window.audit_dataset), variables, on_node)
     log.info("built", days=str(window), dataset=window.audit_dataset)
 
 
@@ -98,7 +96,7 @@ def parse(settings: Settings) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     digest = project_digest(settings.dbt_project_dir)
     with FileLock(target / "parse.lock"), TemporaryDirectory(dir=target) as parsed:
-        _invoke(settings, ["parse", "--no-partial-parse"], Path(parsed), {})
+        _invoke(settings, ["parse", "--no-partial-parse"], Path(parsed), dbt_environment(settings), {})
         _digest_file(settings).unlink(missing_ok=True)
         for name in ("manifest.json", "semantic_manifest.json"):
             (Path(parsed) / name).replace(target / name)
@@ -145,15 +143,17 @@ def unit_test(settings: Settings, window: RunWindow) -> None:
         BuildError: a unit test failed; the message shows actual against expected rows.
     """
     variables = dbt_vars(settings, window)
-    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
-    _invoke(settings, ["test", "--select", "test_type:unit"], target, variables)
+    target = settings.state_dir / "dbt_runs" / window.audit_dataset
+    environment = dbt_environment(settings, window.audit_dataset)
+    _invoke(settings, ["test", "--select", "test_type:unit"], target, environment, variables)
 
 
 def _invoke(
     settings: Settings,
     command: list[str],
     target: Path,
-    variables: dict[str, str],
+    environment: dict[str, str],
+    variables: dict[str, Any],
     on_node: Callable[[str], None] | None = None,
 ) -> None:
     import json
@@ -173,7 +173,7 @@ def _invoke(
         "--quiet",
     ]  # fmt: skip
     # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
-    with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
+    with FileLock(target / "dbt.lock"), _environment(environment):
         result = dbtRunner(callbacks=[_node_listener(on_node)] if on_node else []).invoke(arguments)
     if not result.success:
         raise BuildError(_failure(command[0], result))

@@ -72,7 +72,7 @@ class Warehouse:
     ) -> str:
         """Build [start, end] and return the name of the audit dataset."""
         window = RunWindow.whole(self.settings, day(start), day(end), day(as_of or end))
-        build(self.settings, window, select, data_tests=data_tests)
+        build(self.settings, window.model_copy(update={"data_tests": data_tests}), select)
         return window.audit_dataset
 
     def rows(self, table: str, columns: str, order_by: str, where: str = "true") -> list[tuple[Any, ...]]:

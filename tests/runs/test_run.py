@@ -86,8 +86,8 @@ def test_without_any_arrival_the_first_day_asked_is_missing(settings: Settings) 
 def test_a_first_run_builds_all_of_the_history(settings: Settings) -> None:
     deliver(settings, FIRST, SECOND)
 
-    history = land(settings, FIRST, SECOND).history
-    assert (history.events_from_date, history.versions_from_date) == (FIRST, FIRST)
+    first_days = land(settings, FIRST, SECOND).history.first_days
+    assert (first_days["int_subscription_events"], first_days["int_subscription_versions"]) == (FIRST, FIRST)
 
 
 def test_a_window_survives_the_way_through_xcom(settings: Settings) -> None:
