@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from filelock import FileLock
 
+from runs.placement import PARSED, placed_manifest
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import RunWindow
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
 
 log = structlog.get_logger(__name__)
@@ -43,11 +45,10 @@ def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
     }
 
 
-def dbt_environment(settings: Settings, audit_dataset: str = "audit") -> dict[str, str]:
-    """The environment variables that the dbt project reads: where it builds and what from."""
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables that the dbt project reads."""
     return {
         "SEGUE_PROJECT_ID": settings.project_id,
-        "SEGUE_AUDIT_DATASET": audit_dataset,
         "SEGUE_RAW_DATASET": settings.raw_dataset,
         "SEGUE_HISTORY_DATASET": settings.history_dataset,
         "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
@@ -73,21 +74,19 @@ def build(
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
     """
-    variables = dbt_vars(settings, window)
-    target = settings.state_dir / "dbt_runs" / window.audit_dataset
     command = ["build", "--exclude-resource-type", "unit_test"]
     if not window.data_tests:
         command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
-    _invoke(settings, command, target, dbt_environment(settings, window.audit_dataset), variables, on_node)
+    _run(settings, window, command, on_node)
     log.info("built", days=str(window), dataset=window.audit_dataset)
 
 
 def parse(settings: Settings) -> Path:
-    """Write ``manifest.json`` to ``settings.dbt_target_dir`` without a connection, and return its path.
+    """Write the parsed project to ``settings.dbt_target_dir`` without a connection; returns its manifest.
 
-    The manifest appears whole, together with the digest of the project that it was parsed from.
+    It appears whole, together with the digest of the project that it was parsed from.
 
     Raises:
         BuildError: the project does not parse.
@@ -96,9 +95,9 @@ def parse(settings: Settings) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     digest = project_digest(settings.dbt_project_dir)
     with FileLock(target / "parse.lock"), TemporaryDirectory(dir=target) as parsed:
-        _invoke(settings, ["parse", "--no-partial-parse"], Path(parsed), dbt_environment(settings), {})
+        _invoke(settings, ["parse", "--no-partial-parse"], Path(parsed), {})
         _digest_file(settings).unlink(missing_ok=True)
-        for name in ("manifest.json", "semantic_manifest.json"):
+        for name in ("manifest.json", "semantic_manifest.json", PARSED):
             (Path(parsed) / name).replace(target / name)
         _digest_file(settings).write_text(digest)
     return settings.dbt_manifest
@@ -142,18 +141,25 @@ def unit_test(settings: Settings, window: RunWindow) -> None:
     Raises:
         BuildError: a unit test failed; the message shows actual against expected rows.
     """
-    variables = dbt_vars(settings, window)
+    _run(settings, window, ["test", "--select", "test_type:unit"])
+
+
+def _run(
+    settings: Settings, window: RunWindow, command: list[str], on_node: Callable[[str], None] | None = None
+) -> None:
+    """A command of a run, on the project as it was parsed."""
+    ensure_parsed(settings)
+    manifest = placed_manifest(settings, window.audit_dataset)
     target = settings.state_dir / "dbt_runs" / window.audit_dataset
-    environment = dbt_environment(settings, window.audit_dataset)
-    _invoke(settings, ["test", "--select", "test_type:unit"], target, environment, variables)
+    _invoke(settings, command, target, dbt_vars(settings, window), manifest, on_node)
 
 
 def _invoke(
     settings: Settings,
     command: list[str],
     target: Path,
-    environment: dict[str, str],
     variables: dict[str, Any],
+    manifest: Manifest | None = None,
     on_node: Callable[[str], None] | None = None,
 ) -> None:
     import json
@@ -173,8 +179,9 @@ def _invoke(
         "--quiet",
     ]  # fmt: skip
     # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
-    with FileLock(target / "dbt.lock"), _environment(environment):
-        result = dbtRunner(callbacks=[_node_listener(on_node)] if on_node else []).invoke(arguments)
+    with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
+        callbacks = [_node_listener(on_node)] if on_node else []
+        result = dbtRunner(manifest, callbacks).invoke(arguments)
     if not result.success:
         raise BuildError(_failure(command[0], result))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from expectations.suites import all_suites
-from runs.dbt import dbt_vars
+from loaders.warehouse.dbt_models import dbt_models
+from runs.dbt import dbt_environment, dbt_vars
 from segue.settings import Settings
-from segue.window import RunWindow
+from segue.window import HistoryWindow, RunWindow
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +107,25 @@ def test_published_marts_are_partitioned_documented_and_under_contract(manifest:
 
 def test_no_configuration_depends_on_the_run(manifest: dict[str, Any], tmp_path: Path) -> None:
     """A project that was parsed once is right for every run."""
+    from dbt.cli.main import dbtRunner
+
     settings = Settings(_env_file=None)
     run = RunWindow.whole(settings, date(2026, 3, 7), date(2026, 3, 9), date(2026, 4, 2))
     from_dates = HistoryWindow(
-        first_days={"int_subscription_events": date(2026, 3, 8)}, raw_read_at=datetime.now(UTC), code_version=""
+        first_days={"int_subscription_events": date(2026, 3, 8)},
+        raw_read_at=datetime.now(UTC),
+        code_version="",
     )
     variables = dbt_vars(settings, run.model_copy(update={"history": from_dates}))
 
-    parsed = parse_project(settings, tmp_path, variables)
+    arguments = [
+        *("parse", "--quiet", "--target", settings.dbt_target, "--target-path", str(tmp_path)),
+        *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
+        *("--log-path", str(tmp_path), "--vars", json.dumps(variables)),
+    ]
+    with mock.patch.dict(os.environ, dbt_environment(settings)):
+        assert dbtRunner().invoke(arguments).success
+    parsed = json.loads((tmp_path / "manifest.json").read_text())
 
     def said(content: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -127,7 +141,9 @@ def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
     settings = Settings(_env_file=None)
     window = RunWindow.whole(settings, date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10))
     incremental = HistoryWindow(
-        first_days={"int_subscription_events": date(2026, 3, 10)}, raw_read_at=datetime.now(UTC), code_version=""
+        first_days={"int_subscription_events": date(2026, 3, 10)},
+        raw_read_at=datetime.now(UTC),
+        code_version="",
     )
 
     assert dbt_vars(settings, window.model_copy(update={"history": incremental})) == {

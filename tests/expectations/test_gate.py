@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -97,10 +95,8 @@ select date '2026-03-31' as feature_date, 'a1' as account_id, 'DE' as market, 'd
 
 
 @pytest.fixture(scope="module")
-def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("gate")
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
-    return settings
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("gate")
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pytest
 
@@ -17,10 +15,8 @@ from tests.expectations.test_gate import DAY
 
 
 @pytest.fixture(scope="module")
-def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("segment-gate")
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
-    return settings
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("segment-gate")
 
 
 @pytest.fixture(autouse=True)

@@ -26,9 +26,8 @@ LATER = NOON + timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
-def empty(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("history", history_start_date=MAY_30)
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+def empty(dbt_world: Callable[..., Settings]) -> Settings:
+    settings = dbt_world("history", history_start_date=MAY_30)
     ensure_ops_tables(warehouse_of(settings))
     return settings
 
