@@ -18,7 +18,7 @@ PARSED = "partial_parse.msgpack"
 
 
 def placed_manifest(settings: Settings, audit_dataset: str) -> Manifest:
-    """The project in ``settings.dbt_target_dir``: its models in ``audit_dataset``, its sources where they are.
+    """The project as it was parsed, its models in ``audit_dataset``, its sources where the settings say.
 
     A new one for every call, since dbt writes into it while it runs.
     """

@@ -160,7 +160,7 @@ def scans_of(statement: Any, partition_columns: Mapping[str, str]) -> list[Scan]
     for condition in _conditions(nodes):
         column = _only_column(condition)
         constant.add(column)
-        if (first := _lower_bound(condition)) is not None:
+        if column is not None and (first := _lower_bound(condition)) is not None:
             since[column] = max(first, since.get(column, first))
     found = []
     for node in nodes:

@@ -94,10 +94,12 @@ class Project:
         return [dict(row) for row in self.warehouse.query(f"select * from `{table}`")]
 
     def inputs(self, model: Row) -> dict[str, list[Row]]:
-        """The rows of all that a model reads."""
+        """The rows of all that a model reads in this run: published history is read only where there is some."""
+        read = (self.nodes[key] for key in model["depends_on"]["nodes"])
         return {
-            name: self.rows(name)
-            for name in (full_name(self.nodes[key]) for key in model["depends_on"]["nodes"])
+            full_name(node): self.rows(full_name(node))
+            for node in read
+            if node["relation_name"] in model["compiled_code"]
         }
 
 

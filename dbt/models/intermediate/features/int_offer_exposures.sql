@@ -27,8 +27,7 @@ with
             and checkout_result = 'completed'
     ),
 
-    -- A touch counts from its arrival on, for the account that it belonged to, for the window of the
-    -- features.
+    -- A touch counts from its arrival on, for the account that it belonged to, in the window of the features.
     counted as (
         select
             account.resolved_account_id as account_id,

@@ -1,9 +1,8 @@
 {{ config(materialized="view") }}
 
 with
-    -- The lives that events touched which arrived after the run's first day, as known on that day and on
-    -- each of
-    -- those arrival days. None when a run builds only the day that it knows.
+    -- The lives of which events arrived after the run's first day, as known on that day and on each of those
+    -- arrival days. There are none when a run builds only the day that it knows.
     restated_lives as (
         select * except (is_touched_by_arrival, is_checkpoint, is_run_start)
         from {{ ref("int_subscription_lives") }}

@@ -12,22 +12,13 @@
     )
 }}
 
+{#- Unless this run builds the checkpoint, no days are read. #}
+{%- set is_built = history_from("int_offer_first_impressions") | string <= checkpoint_day() %}
+{%- set first_day = var("history_start_date") if is_built else moved_day(checkpoint_day(), 1) %}
+
 with
-    -- Nothing, unless this run builds the checkpoint.
     impression_days as (
-        select *
-        from
-            (
-                {{
-                    history_rows(
-                        "int_offer_impression_days",
-                        "arrival_date",
-                        var("history_start_date"),
-                        last=checkpoint_day(),
-                    )
-                }}
-            )
-        where date '{{ checkpoint_day() }}' >= date '{{ history_from("int_offer_first_impressions") }}'
+        {{ history_rows("int_offer_impression_days", "arrival_date", first_day, last=checkpoint_day()) }}
     ),
 
     days as (
@@ -42,9 +33,8 @@ with
             = 1
     ),
 
-    -- An account that has always been itself, in no test, is that on every day: its first impression says
-    -- it all.
-    -- Of one that was merged or set apart for a time each day may count for another account, or for none.
+    -- An account that was never merged, and set apart always or never, is the same on every day: its first
+    -- impression says it all. Of another one each day may count for another account, or for none.
     settled_accounts as (
         select account_id
         from {{ ref("stg_identity__accounts") }}

@@ -12,9 +12,8 @@
 }}
 
 with
-    -- Delivered twice on one day. A redelivery on a later day tells of the same impression once more, which
-    -- makes
-    -- it no earlier.
+    -- Delivered twice on one day. A redelivery on a later day tells of the same impression once more: what
+    -- was shown first stays the first.
     impressions as (
         select *
         from {{ ref("stg_merchandising__impression_deliveries") }}

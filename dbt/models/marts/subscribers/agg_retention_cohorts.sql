@@ -1,6 +1,5 @@
--- Partitions are first days of months; so many days back from any day lie the first of its month and, early
--- in
--- a month, the one before, which late events still reach.
+-- Partitions are first days of months. So many days back from any day lie the first of its month and, early
+-- in a month, the first of the one before, which late events still reach.
 {{
     config(
         partition_by={"field": "activity_month", "data_type": "date", "granularity": "day"},
