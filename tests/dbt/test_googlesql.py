@@ -94,7 +94,7 @@ class Project:
         return [dict(row) for row in self.warehouse.query(f"select * from `{table}`")]
 
     def inputs(self, model: Row) -> dict[str, list[Row]]:
-        """The rows of all that a model reads in this run: published history is read only where there is some."""
+        """The rows of all that a model reads in this run, which reads no published history."""
         read = (self.nodes[key] for key in model["depends_on"]["nodes"])
         return {
             full_name(node): self.rows(full_name(node))
