@@ -17,6 +17,10 @@ def run(
     load: Annotated[
         bool, typer.Option("--load/--no-load", help="Load the last day's segments online.")
     ] = True,
+    data_tests: Annotated[
+        bool,
+        typer.Option("--data-tests", help="Run dbt's tests with the build: the first run of changed models."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the window as JSON.")] = False,
 ) -> None:
     """Land, build, validate and publish START_DATE..END_DATE as one range, then load its last day online."""
@@ -29,7 +33,7 @@ def run(
     def report(step: str, line: str) -> None:
         console.print(f"[bold]{step:<9}[/bold] {line}")
 
-    window = steps.run(settings, start_date.date(), end_date.date(), report)
+    window = steps.run(settings, start_date.date(), end_date.date(), report, data_tests=data_tests)
     if load:
         report("load", steps.load_online(settings, window.end_date))
     if as_json:

@@ -66,6 +66,9 @@ with DAG(
             None, type=["null", "string"], format="date", description="First day of a range."
         ),
         "end_date": Param(None, type=["null", "string"], format="date", description="Last day of a range."),
+        "data_tests": Param(
+            False, type="boolean", description="Run dbt's tests with the build: after models were changed."
+        ),
     },
     default_args=task_defaults(settings),
 ) as dag:
@@ -77,7 +80,7 @@ with DAG(
             first, last = date.fromisoformat(params["start_date"]), date.fromisoformat(params["end_date"])
         else:
             first = last = context["data_interval_start"].date()
-        return asked(get_settings(), first, last)
+        return asked(get_settings(), first, last, data_tests=params["data_tests"])
 
     def perform(step_name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         [step] = [each for each in STEPS if each.name == step_name]

@@ -26,6 +26,7 @@ from expectations.data_docs import gx_context
 from expectations.drift import row_count_expectation
 from expectations.suites import MartSuite, all_suites
 from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.dbt_models import dbt_models
 from loaders.warehouse.ops import append_validation_results
 from segue.errors import SegueError
 from segue.settings import Settings
@@ -128,7 +129,7 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
     )
     definitions: list[gx.ValidationDefinition] = []
     keys: dict[str, tuple[str, ...]] = {}
-    for suite in all_suites(window):
+    for suite in all_suites(window, dbt_models(settings.dbt_manifest)):
         expectations = list(suite.expectations)
         if suite.measured is not None:
             expectations += suite.measured(warehouse, window)

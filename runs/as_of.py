@@ -19,8 +19,9 @@ def as_of_dataset(settings: Settings, as_of_date: date) -> str:
 def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date: date) -> str:
     """Build the marts of [start_date, end_date] from what had arrived by ``as_of_date``; returns the dataset.
 
-    Nothing is published and nothing published is read except the subscription history, whose partitions do
-    not depend on later arrivals. With the ``as_of_date`` of a day's first run these are its first rows.
+    Nothing is published and nothing published is read except the history, whose partitions do not depend on
+    later arrivals. With the ``as_of_date`` of a day's first run these are its first rows. The dataset holds
+    the days that were asked for last.
 
     Raises:
         BuildError: a model failed.
@@ -40,5 +41,5 @@ def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date
         audit_dataset=dataset,
         history=history_window(settings, as_of_date),
     )
-    build(settings, window, data_tests=False)
+    build(settings, window)
     return dataset

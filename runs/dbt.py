@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from filelock import FileLock
 
+from runs.placement import PARSED, placed_manifest
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import RunWindow
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
 
 log = structlog.get_logger(__name__)
@@ -32,25 +34,23 @@ class BuildError(SegueError):
     hint = "the audit dataset keeps what was built; mend the model and run again"
 
 
-def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, str]:
-    """The variables of a run: its days, what it may read, and where it builds."""
+def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
+    """The variables of a run: its days, and what it may read."""
     return {
         "start_date": window.start_date.isoformat(),
         "end_date": window.end_date.isoformat(),
         "as_of_date": window.as_of_date.isoformat(),
         "history_start_date": settings.history_start_date.isoformat(),
-        "audit_dataset": window.audit_dataset,
-        "raw_dataset": settings.raw_dataset,
-        "history_dataset": settings.history_dataset,
-        "events_from_date": window.history.events_from_date.isoformat(),
-        "versions_from_date": window.history.versions_from_date.isoformat(),
+        "history_from": {model: day.isoformat() for model, day in window.history.first_days.items()},
     }
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """The environment variables that ``dbt/profiles.yml`` reads."""
+    """The environment variables that the dbt project reads."""
     return {
         "SEGUE_PROJECT_ID": settings.project_id,
+        "SEGUE_RAW_DATASET": settings.raw_dataset,
+        "SEGUE_HISTORY_DATASET": settings.history_dataset,
         "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
         "SEGUE_LOCATION": settings.location,
         # Of whoever works by hand; a run names its own.
@@ -66,32 +66,29 @@ def build(
     window: RunWindow,
     select: Sequence[str] | None = None,
     *,
-    data_tests: bool = True,
     on_node: Callable[[str], None] | None = None,
 ) -> None:
-    """Build and test every model (or ``select``) of the run in its audit dataset.
+    """Build every model (or ``select``) of the run in its audit dataset.
 
-    ``data_tests`` says whether the rows are tested as well; ``on_node`` gets a line for every model and test
-    as it ends.
+    The window says whether dbt's tests run as well: they look at the structure of what leads to the marts,
+    which only a change of the code can break. ``on_node`` gets a line for every model and test as it ends.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
     """
-    variables = dbt_vars(settings, window)
-    target = settings.state_dir / "dbt_runs" / variables["audit_dataset"]
     command = ["build", "--exclude-resource-type", "unit_test"]
-    if not data_tests:
+    if not window.data_tests:
         command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
-    _invoke(settings, command, target, variables, on_node)
+    _run(settings, window, command, on_node)
     log.info("built", days=str(window), dataset=window.audit_dataset)
 
 
 def parse(settings: Settings) -> Path:
-    """Write ``manifest.json`` to ``settings.dbt_target_dir`` without a connection, and return its path.
+    """Write the parsed project to ``settings.dbt_target_dir`` without a connection; returns its manifest.
 
-    The manifest appears whole, together with the digest of the project that it was parsed from.
+    It appears whole, together with the digest of the project that it was parsed from.
 
     Raises:
         BuildError: the project does not parse.
@@ -102,7 +99,7 @@ def parse(settings: Settings) -> Path:
     with FileLock(target / "parse.lock"), TemporaryDirectory(dir=target) as parsed:
         _invoke(settings, ["parse", "--no-partial-parse"], Path(parsed), {})
         _digest_file(settings).unlink(missing_ok=True)
-        for name in ("manifest.json", "semantic_manifest.json"):
+        for name in ("manifest.json", "semantic_manifest.json", PARSED):
             (Path(parsed) / name).replace(target / name)
         _digest_file(settings).write_text(digest)
     return settings.dbt_manifest
@@ -140,11 +137,22 @@ def project_digest(project: Path) -> str:
     return digest.hexdigest()
 
 
+def _run(
+    settings: Settings, window: RunWindow, command: list[str], on_node: Callable[[str], None] | None = None
+) -> None:
+    """A command of a run, on the project as it was parsed."""
+    ensure_parsed(settings)
+    manifest = placed_manifest(settings, window.audit_dataset)
+    target = settings.state_dir / "dbt_runs" / window.audit_dataset
+    _invoke(settings, command, target, dbt_vars(settings, window), manifest, on_node)
+
+
 def _invoke(
     settings: Settings,
     command: list[str],
     target: Path,
-    variables: dict[str, str],
+    variables: dict[str, Any],
+    manifest: Manifest | None = None,
     on_node: Callable[[str], None] | None = None,
 ) -> None:
     import json
@@ -165,7 +173,8 @@ def _invoke(
     ]  # fmt: skip
     # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
     with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
-        result = dbtRunner(callbacks=[_node_listener(on_node)] if on_node else []).invoke(arguments)
+        callbacks = [_node_listener(on_node)] if on_node else []
+        result = dbtRunner(manifest, callbacks).invoke(arguments)
     if not result.success:
         raise BuildError(_failure(command[0], result))
 

@@ -1,4 +1,4 @@
-"""Which partitions of the subscription history a run has to build, and which it may read as published.
+"""Which partitions of the history a run has to build, and which it may read as published.
 
 A partition of the history is a pure function of the raw rows that had arrived by its day and of the code. It
 is fresh while neither has changed since it was published: landing remembers when the rows of a day last
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -18,16 +19,12 @@ from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import literal, ops_table
+from runs.history_models import HistoryModel, checkpoint_day, history_models, partition_days
 from segue.settings import Settings
-from segue.window import DAY, HistoryWindow, days_between
+from segue.window import DAY, HistoryWindow
 
-EVENTS = "int_subscription_events"
-VERSIONS = "int_subscription_versions"
-
-
-def checkpoint_day(settings: Settings, as_of_date: date) -> date:
-    """The first of the as-of day's month, whose partition of the version log holds every subscription."""
-    return max(as_of_date.replace(day=1), settings.history_start_date)
+Landed = Mapping[str, Mapping[date, datetime]]
+"""Raw table → arrival day → when the day's rows last changed."""
 
 
 def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
@@ -40,95 +37,100 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
     raw_read_at = datetime.now(UTC)
     warehouse = warehouse_of(settings)
     manifest = settings.dbt_manifest
-    ensure_history_tables(warehouse, manifest)
+    models = history_models(manifest)
+    ensure_history_tables(warehouse, models)
     version = code_version(manifest)
-    changes = _changes(warehouse, as_of_date)
-    published = _publications(warehouse, version)
-    arrivals = [day for day in changes if day <= as_of_date]
-    stale_events = [day for day in arrivals if published.get((EVENTS, day), _NEVER) < changes[day]]
-    events_from = min(stale_events, default=as_of_date + DAY)
-    first = checkpoint_day(settings, as_of_date)
-    stale_versions = [
-        day
-        for day in days_between(first, as_of_date)
-        if published.get((VERSIONS, day), _NEVER)
-        < max((changed for arrival, changed in changes.items() if arrival <= day), default=_NEVER)
-    ]
-    versions_from = min([*stale_versions, *(max(day, first) for day in stale_events)], default=None)
-    return HistoryWindow(
-        events_from_date=events_from,
-        versions_from_date=versions_from or as_of_date + DAY,
-        raw_read_at=raw_read_at,
-        code_version=version,
-    )
+    landed = _landed(warehouse, models, as_of_date)
+    published = _publications(warehouse, models, version)
+    checkpoint = checkpoint_day(settings, as_of_date)
+    first_days: dict[str, date] = {}
+    for model in models:
+        days = _partitions(model, landed, checkpoint, as_of_date)
+        changed_at = _last_changes(model, landed, days)
+        stale = {day for day in days if published.get((model.name, day), _NEVER) < changed_at[day]}
+        # What is built anew is built anew in all that is made of it.
+        rebuilt = min((first_days[name] for name in model.follows), default=as_of_date + DAY)
+        stale |= {day for day in days if day >= rebuilt}
+        first_days[model.name] = min(stale, default=as_of_date + DAY)
+    return HistoryWindow(first_days=first_days, raw_read_at=raw_read_at, code_version=version)
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _changes(warehouse: Warehouse, as_of_date: date) -> dict[date, datetime]:
-    """When what an arrival day's events mean last changed: their rows, or the catalogue as known by then."""
-    from loaders.landing.contracts import CATALOGUE_TABLES, EVENT_TABLES
+def _partitions(model: HistoryModel, landed: Landed, checkpoint: date, as_of_date: date) -> list[date]:
+    if model.partitions == "arrival_days":
+        return sorted({day for feed in model.feeds_of_day for day in landed.get(feed, ())})
+    return partition_days(model.partitions, checkpoint, checkpoint, as_of_date)
 
-    events = _landing_changes(warehouse, as_of_date, EVENT_TABLES)
-    catalogue = _landing_changes(warehouse, as_of_date, CATALOGUE_TABLES)
-    changes, latest = {}, _NEVER
-    for day in sorted({*events, *catalogue}):
-        latest = max(latest, catalogue.get(day, _NEVER))
-        if day in events:
-            changes[day] = max(events[day], latest)
+
+def _last_changes(model: HistoryModel, landed: Landed, days: Iterable[date]) -> dict[date, datetime]:
+    """When what the partition of each day is made of last changed."""
+    earlier = sorted(change for feed in model.feeds_until_day for change in landed.get(feed, {}).items())
+    changes, latest, place = {}, _NEVER, 0
+    for day in days:
+        while place < len(earlier) and earlier[place][0] <= day:
+            latest = max(latest, earlier[place][1])
+            place += 1
+        changes[day] = max(
+            [latest, *(landed[feed].get(day, _NEVER) for feed in model.feeds_of_day if feed in landed)]
+        )
     return changes
 
 
-def _landing_changes(warehouse: Warehouse, as_of_date: date, among: tuple[str, ...]) -> dict[date, datetime]:
-    """When the rows of each arrival day last changed, over some tables."""
+def _landed(warehouse: Warehouse, models: Sequence[HistoryModel], as_of_date: date) -> Landed:
     settings = warehouse.settings
-    tables = ", ".join(literal(table) for table in among)
+    tables = ", ".join(literal(feed) for feed in sorted({feed for model in models for feed in model.feeds}))
     rows = warehouse.run(
-        f"select run_date, max(changed_at) as changed_at from `{ops_table(settings, 'run_ledger')}` "
+        f"select table_name, run_date, max(changed_at) as changed_at "
+        f"from `{ops_table(settings, 'run_ledger')}` "
         f"where step = 'land' and table_name in ({tables}) and run_date between "
-        f"date '{settings.history_start_date}' and date '{as_of_date}' group by run_date",
+        f"date '{settings.history_start_date}' and date '{as_of_date}' group by table_name, run_date",
     )
-    return {row.run_date: row.changed_at for row in rows}
+    landed: dict[str, dict[date, datetime]] = {}
+    for row in rows:
+        landed.setdefault(row.table_name, {})[row.run_date] = row.changed_at
+    return landed
 
 
-def _publications(warehouse: Warehouse, version: str) -> dict[tuple[str, date], datetime]:
+def _publications(
+    warehouse: Warehouse, models: Sequence[HistoryModel], version: str
+) -> dict[tuple[str, date], datetime]:
     """When raw was read for each history partition that is as the present code makes it.
 
     Only a partition's last publication says what is in it: that this code published it once says nothing,
     when another code has replaced it since.
     """
     settings = warehouse.settings
+    names = ", ".join(literal(model.name) for model in models)
     rows = warehouse.run(
         f"select mart, partition_date, raw_read_at from ("
         f"select mart, partition_date, raw_read_at, code_version, row_number() over "
         f"(partition by mart, partition_date order by published_at desc, raw_read_at desc) as newest "
         f"from `{ops_table(settings, 'publications')}` "
-        f"where run_date >= date '{settings.history_start_date}' and mart in ('{EVENTS}', '{VERSIONS}')) "
+        f"where run_date >= date '{settings.history_start_date}' and mart in ({names})) "
         f"where newest = 1 and code_version = {literal(version)}"
     )
     return {(row.mart, row.partition_date): row.raw_read_at for row in rows}
 
 
-def ensure_history_tables(warehouse: Warehouse, manifest: Path) -> None:
+def ensure_history_tables(warehouse: Warehouse, models: Sequence[HistoryModel]) -> None:
     """Create the published history tables that are missing, with the columns of their dbt contracts."""
     settings = warehouse.settings
     warehouse.ensure_dataset(settings.history_dataset)
-    for node in _nodes(manifest).values():
-        if node["resource_type"] != "model" or node["name"] not in (EVENTS, VERSIONS):
-            continue
-        table_id = f"{settings.project_id}.{settings.history_dataset}.{node['name']}"
+    for model in (each.model for each in models):
+        table_id = warehouse.table(settings.history_dataset, model.name)
         if warehouse.find_table(table_id) is None:
             warehouse.ensure_table(
                 table_id,
-                [_schema_field(column) for column in node["columns"].values()],
-                partition_field=node["config"]["partition_by"]["field"],
-                clustering=node["config"]["cluster_by"],
-                description=node["description"],
+                [_schema_field(column) for column in model.columns],
+                partition_field=model.day_column,
+                clustering=list(model.clustering),
+                description=model.description,
             )
 
 
-def _schema_field(column: dict[str, Any]) -> bigquery.SchemaField:
+def _schema_field(column: Mapping[str, Any]) -> bigquery.SchemaField:
     kind, _, arguments = column["data_type"].upper().partition("(")
     precision, scale = (int(part) for part in arguments.rstrip(")").split(",")) if arguments else (None, None)
     return bigquery.SchemaField(
@@ -136,17 +138,14 @@ def _schema_field(column: dict[str, Any]) -> bigquery.SchemaField:
     )
 
 
-def _nodes(manifest: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(manifest.read_text())
-    return dict(content["nodes"])
-
-
 @lru_cache(maxsize=4)
 def _code_version(manifest: Path, modified_ns: int) -> str:  # noqa: ARG001 - the time is the cache's key
     content = json.loads(manifest.read_text())
     nodes, parents = content["nodes"], content["parent_map"]
     wanted: set[str] = set()
-    queue = [key for key, node in nodes.items() if node.get("name") in (EVENTS, VERSIONS)]
+    queue = [
+        key for key, node in nodes.items() if node["config"].get("meta", {}).get("published") == "arrivals"
+    ]
     while queue:
         key = queue.pop()
         if key in nodes and key not in wanted:

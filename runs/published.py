@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from loaders.warehouse.dbt_models import dbt_models
 from loaders.warehouse.ops import literal
-from runs.history import VERSIONS, checkpoint_day
+from runs.history_models import Partitions, checkpoint_day, partition_days
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import DAY, RunWindow, days_between
@@ -19,7 +19,7 @@ WHOLE = date(1, 1, 1)
 """Stands for the one partition of a table that is published whole."""
 
 Kind = Literal["days", "arrivals", "whole"]
-"""``days``: a partition for each day of the run. ``arrivals``: of the subscription history, for each arrival
+"""``days``: a partition for each day of the run. ``arrivals``: of the history, for each arrival
 day that the run built. ``whole``: the table as it is known now."""
 
 
@@ -33,7 +33,8 @@ class PublishError(SegueError):
 class PublishedMart:
     """A model that the dbt project marks with ``meta.published``.
 
-    ``measures`` are columns whose sums say what a restatement changed.
+    ``measures`` are columns whose sums say what a restatement changed, ``partitions`` which days of a history
+    table there are.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PublishedMart:
     description: str
     kind: Kind = "days"
     measures: tuple[str, ...] = ()
+    partitions: Partitions = "arrival_days"
 
     def dataset(self, settings: Settings) -> str:
         """Where it is published: marts are for analysts, the history is for later runs."""
@@ -52,13 +54,11 @@ class PublishedMart:
         if self.kind == "whole":
             return [WHOLE]
         if self.kind == "arrivals":
-            first, last = window.history.events_from_date, window.as_of_date
-            if self.name == VERSIONS:
-                first = max(window.history.versions_from_date, checkpoint_day(settings, last))
-        else:
-            first = max(window.start_date - DAY * self.restates_days, settings.history_start_date)
-            last = window.end_date
-        return list(days_between(first, last))
+            first = window.history.first_days.get(self.name, settings.history_start_date)
+            as_of_date = window.as_of_date
+            return partition_days(self.partitions, first, checkpoint_day(settings, as_of_date), as_of_date)
+        first = max(window.start_date - DAY * self.restates_days, settings.history_start_date)
+        return list(days_between(first, window.end_date))
 
     def filter(self, days: Sequence[date]) -> str:
         """A constant filter on the partitions: a range when the days are consecutive, else a list."""
@@ -90,24 +90,22 @@ def published_marts(manifest: Path) -> list[PublishedMart]:
     Raises:
         PublishError: a published model has no day partition and is not published whole.
     """
-    nodes = json.loads(manifest.read_text())["nodes"].values()
     marts = []
-    for node in nodes:
-        config = node.get("config", {})
-        meta = config.get("meta", {})
-        if node["resource_type"] != "model" or not meta.get("published"):
+    for model in dbt_models(manifest).values():
+        if not model.is_published:
             continue
-        partition = config.get("partition_by")
-        if not partition and meta["published"] != "whole":
-            raise PublishError(f"{node['name']} is published but not partitioned by day")
+        kind = model.meta["published"]
+        if not model.day_column and kind != "whole":
+            raise PublishError(f"{model.name} is published but not partitioned by day")
         marts.append(
             PublishedMart(
-                name=node["name"],
-                day_column=partition["field"] if partition else "",
-                restates_days=int(meta.get("restates_days", 0)),
-                description=node.get("description", ""),
-                kind=meta["published"],
-                measures=tuple(meta.get("measures", ())),
+                name=model.name,
+                day_column=model.day_column,
+                restates_days=model.restates_days,
+                description=model.description,
+                kind=kind,
+                measures=tuple(model.meta.get("measures", ())),
+                partitions=model.meta.get("partitions", "arrival_days"),
             )
         )
     return sorted(marts, key=lambda mart: mart.name)

@@ -40,7 +40,7 @@ class Step:
     is_publication: bool = False
 
 
-def asked(settings: Settings, start_date: date, end_date: date) -> RunWindow:
+def asked(settings: Settings, start_date: date, end_date: date, *, data_tests: bool = False) -> RunWindow:
     """The window of a run before anything has landed: the days that somebody asks for.
 
     Raises:
@@ -53,7 +53,8 @@ def asked(settings: Settings, start_date: date, end_date: date) -> RunWindow:
             f"{start_date} is before SEGUE_HISTORY_START_DATE, {settings.history_start_date}: no model reads "
             "arrivals before it, so those days would be left out; set it to the first day of your data"
         )
-    return RunWindow.whole(settings, start_date, end_date)
+    whole = RunWindow.whole(settings, start_date, end_date)
+    return whole.model_copy(update={"data_tests": data_tests})
 
 
 def land(settings: Settings, window: RunWindow) -> StepOutcome:
@@ -79,12 +80,12 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
     last = max(end_date, earliest)
     days.land_through(settings, max(start_date, earliest), last)
     as_of = days.contiguous_landed_day(settings, last)
-    landed = RunWindow(
-        start_date=days.reach(settings, end_date) if start_date == end_date else start_date,
-        end_date=end_date,
-        as_of_date=as_of,
-        audit_dataset=window.audit_dataset,
-        history=history_window(settings, as_of),
+    landed = window.model_copy(
+        update={
+            "start_date": days.reach(settings, end_date) if start_date == end_date else start_date,
+            "as_of_date": as_of,
+            "history": history_window(settings, as_of),
+        }
     )
     return StepOutcome(landed, f"arrival days to {end_date}, known as of {as_of}")
 
@@ -158,13 +159,15 @@ def load_online(settings: Settings, segment_date: date) -> str:
     return load_segments(settings, segment_date).summary()
 
 
-def run(settings: Settings, start_date: date, end_date: date, report: StepReport) -> RunWindow:
+def run(
+    settings: Settings, start_date: date, end_date: date, report: StepReport, *, data_tests: bool = False
+) -> RunWindow:
     """Every step for [start_date, end_date]; running it again gives the same tables.
 
     Raises:
         SegueError: a step failed; what was published before stays as it is.
     """
-    window = asked(settings, start_date, end_date)
+    window = asked(settings, start_date, end_date, data_tests=data_tests)
     for step in STEPS:
         outcome = step.perform(settings, window)
         window = outcome.window

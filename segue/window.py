@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -28,21 +28,21 @@ def days_between(first: date, last: date) -> Iterator[date]:
 class HistoryWindow(BaseModel):
     """First partition of each history table that a run builds; it reads the earlier ones as published.
 
-    A day after the run's as-of day means that nothing has to be built. ``raw_read_at`` is when the run began
-    to read raw, ``code_version`` a digest of the models and macros that the history is made by.
+    Of a table that ``first_days`` does not name everything is built; a day after the run's as-of day means
+    that nothing has to be. ``raw_read_at`` is when the run began to read raw, ``code_version`` a digest of
+    the models and macros that the history is made by.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    events_from_date: date
-    versions_from_date: date
+    first_days: Mapping[str, date]
     raw_read_at: datetime
     code_version: str
 
 
 class RunWindow(BaseModel):
     """The UTC days a run builds, both inclusive, the last arrival day that it may read, what it builds of the
-    subscription history on the way, and the dataset it builds in.
+    history on the way, the dataset it builds in, and whether dbt tests the structure of what it builds.
 
     Crosses from task to task whole: ``model_dump(mode="json")`` and ``model_validate``.
     """
@@ -54,6 +54,7 @@ class RunWindow(BaseModel):
     as_of_date: date
     audit_dataset: str
     history: HistoryWindow
+    data_tests: bool = False
 
     @classmethod
     def whole(
@@ -66,8 +67,7 @@ class RunWindow(BaseModel):
             as_of_date=as_of_date or end_date,
             audit_dataset=settings.audit_dataset(end_date),
             history=HistoryWindow(
-                events_from_date=settings.history_start_date,
-                versions_from_date=settings.history_start_date,
+                first_days={},
                 raw_read_at=datetime.now(UTC),
                 code_version="",
             ),

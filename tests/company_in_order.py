@@ -33,10 +33,10 @@ class CompanyInOrder:
 
 @pytest.fixture(scope="session")
 def company_in_order(
-    world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+    dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
 ) -> CompanyInOrder:
     """Built without Airflow and without the gate; no test may change it."""
-    settings = world("in-order")
+    settings = dbt_world("in-order")
     landing = Path(urlparse(settings.landing_files_root).path)
     generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
     built = CompanyInOrder(settings)

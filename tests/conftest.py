@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -132,5 +133,17 @@ def world(bigquery_emulator: BigQueryEmulator, tmp_path_factory: pytest.TempPath
             "bigquery_deadline_seconds": 300,
         }
         return Settings(_env_file=None, **(values | overrides))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dbt_world(world: World, parsed_project: Path) -> World:
+    """As ``world``, with the dbt project parsed already."""
+
+    def make(name: str, **overrides: Any) -> Settings:
+        settings = world(name, **overrides)
+        shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+        return settings
 
     return make

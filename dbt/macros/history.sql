@@ -1,12 +1,17 @@
 {#
-  Two tables keep what is known of every subscription, by arrival day: the canonical events, and the versions
-  of each life. Their partitions are pure functions of the raw rows that had arrived by then, so a run builds
-  only those that are missing or that a later landing has changed, and reads the others as published.
+  History tables keep by arrival day what a run must know of all days before it: the canonical events and the
+  versions of subscription lives, and which offers an account was shown. Their partitions are pure functions of
+  the raw rows that had arrived by then, so a run builds only those that are missing or that a later landing has
+  changed, and reads the others as published.
 #}
+{# First partition of a history table that this run builds; a day after the as-of day: none. #}
+{% macro history_from(model) -%}
+    {{ return(var("history_from").get(model, var("history_start_date"))) }}
+{%- endmacro %}
+
 {#
-  The first of the as-of day's month: its partition of the version log holds every subscription, the following
-  ones only those that events touched. Reading the current lives takes the month's partitions, however long
-  the history is.
+  The first of the as-of day's month: its partitions hold everything, the following ones only what arrived on
+  their days. Reading what is known now takes the month's partitions, however long the history is.
 #}
 {% macro checkpoint_day() -%}
     {{ return(latest_of(run_day("as_of_date")[:8] ~ "01", var("history_start_date"))) }}
@@ -14,20 +19,27 @@
 
 {# First partition of the version log that this run builds. #}
 {% macro versions_from_day() -%}
-    {{ return(latest_of(checkpoint_day(), var("versions_from_date"))) }}
+    {{ return(latest_of(checkpoint_day(), history_from("int_subscription_versions"))) }}
+{%- endmacro %}
+
+{# First day as known on which a run writes lives down: for the log, or for days that must not know later ones. #}
+{% macro lives_from_day() -%}
+    {{ return(earliest_of(versions_from_day(), moved_day(run_day("start_date"), 1))) }}
 {%- endmacro %}
 
 {#
-  Rows of a history table with `day_column` in [first, as-of day]: the published partitions before
-  `built_from`, and those that this run builds.
+  Rows of a history table with `day_column` in [first, last], by default up to the as-of day: the published
+  partitions before the first one that this run builds, and those that it builds. Parsed, it reads both, so that
+  what a model depends on does not depend on the run.
 #}
-{% macro history_rows(model, day_column, first, built_from, columns="*") -%}
-    {%- set last_published = earliest_of(moved_day(built_from, -1), run_day("as_of_date")) -%}
-    {%- set first_built = latest_of(first, built_from) -%}
+{% macro history_rows(model, day_column, first, last=none, columns="*") -%}
+    {%- set built_from = history_from(model) -%}
+    {%- set last = last or run_day("as_of_date") -%}
+    {%- set last_published = earliest_of(moved_day(built_from, -1), last) -%}
     select {{ columns }}
     from {{ ref(model) }}
-    where {{ day_column }} between date '{{ first_built }}' and {{ as_of_day() }}
-    {%- if last_published >= first | string %}
+    where {{ day_column }} between date '{{ latest_of(first, built_from) }}' and date '{{ last }}'
+    {%- if not execute or last_published >= first | string %}
         union all
         select {{ columns }}
         from {{ source("history", model) }}
@@ -36,19 +48,12 @@
 {%- endmacro %}
 
 {#
-  Canonical events that arrived within the history and were known at the as-of day, redeliveries included;
-  with `since_days` only arrivals from that many days before the run's first day on.
+  Canonical events that were known at the as-of day, redeliveries included: all of them, or with `within_days`
+  the arrivals since so many days before the run's first day.
 #}
-{% macro canonical_events(since_days=none, columns="*") -%}
-    {{
-        history_rows(
-            "int_subscription_events",
-            "arrival_date",
-            first_arrival_day(since_days),
-            var("events_from_date"),
-            columns,
-        )
-    }}
+{% macro canonical_events(within_days=none, columns="*") -%}
+    {%- set first = var("history_start_date") if within_days is none else first_arrival_day(within_days) -%}
+    {{ history_rows("int_subscription_events", "arrival_date", first, columns=columns) }}
 {%- endmacro %}
 
 {# Names of the columns that a canonical event has, without its lineage. #}

@@ -38,34 +38,43 @@
 
 {% macro as_of_day(plus_days=0) -%} {{ day_literal(run_day("as_of_date"), plus_days) }} {%- endmacro %}
 
-{#
-  The partitions a mart rebuilds: the run's days, and as many days before them as the mart restates.
-  Also the value of the config `partitions`, which makes dbt take its static path.
-#}
+{# The partitions a mart rebuilds: the run's days, and as many days before them as the mart restates. #}
 {% macro rebuilt_days(column, restates_days=0) -%}
     {{ column }} between {{ start_day(-restates_days) }} and {{ end_day() }}
 {%- endmacro %}
 
-{% macro rebuilt_bounds(restates_days=0) %}
-    {{ return([start_day(-restates_days) | trim, end_day() | trim]) }}
-{% endmacro %}
-
 {#
-  First arrival day that a scan has to read: the history's, or with `since_days` only arrivals from that many
-  days before the run's first day on. An event is at most a day ahead of its arrival (the landing contract), so
-  two more days are enough to see every event since then.
+  First arrival day of what happened since `days` days before the run's first day: the slack is for events that
+  are ahead of their arrival.
 #}
-{% macro first_arrival_day(since_days=none) -%}
-    {%- set first = var("history_start_date") | string -%}
-    {%- if since_days is not none -%}
-        {%- set first = latest_of(first, moved_day(run_day("start_date"), -since_days - 2)) -%}
-    {%- endif -%}
-    {{ return(first) }}
+{% macro first_arrival_day(days) -%}
+    {{
+        return(
+            latest_of(
+                var("history_start_date"),
+                moved_day(run_day("start_date"), -days - var("arrival_slack_days")),
+            )
+        )
+    }}
 {%- endmacro %}
 
-{# Filter of every scan of raw: rows that arrived since then and were known at the as-of day. #}
-{% macro arrived(since_days=none) -%}
-    arrival_date between date '{{ first_arrival_day(since_days) }}' and {{ as_of_day() }}
+{#
+  Filters of the scans of raw. Of a feed that says what happened a model reads the arrivals of a window that it
+  names: those that a run builds a history table from, or those of so many days before the run.
+#}
+{% macro arrived_from(day) -%} arrival_date between date '{{ day }}' and {{ as_of_day() }} {%- endmacro %}
+
+{% macro arrived_within(days) -%} {{ arrived_from(first_arrival_day(days)) }} {%- endmacro %}
+
+{# Of a feed that says what holds until another row says otherwise, all that was known at the as-of day. #}
+{% macro arrived_ever() -%} {{ arrived_from(var("history_start_date")) }} {%- endmacro %}
+
+{#
+  How far before its first day a run looks at offers: a journey of its days competes for a conversion with those
+  that were opened up to an attribution window before it.
+#}
+{% macro journey_reach_days() -%}
+    {{ return(var("journey_horizon_days") + var("attribution_days")) }}
 {%- endmacro %}
 
 {# Whether a dated row (an account's version, a rate, a price) is the one of the day. #}
@@ -74,14 +83,23 @@
 {%- endmacro %}
 
 {#
-  First day on which a row counts, beside `int_first_arrival as first_arrival`: its own day or that of its
-  arrival, whichever is later. Days before the first arrival know what the first arrival tells.
+  First day on which a row is known, beside `int_first_arrival as first_arrival`: what arrived first of all
+  speaks for the days before it.
 #}
-{% macro counts_from(day, row) -%}
-    greatest(
-        {{ day }},
-        if({{ row }}.arrival_date <= first_arrival.first_arrival_date, {{ day }}, {{ row }}.arrival_date)
+{% macro known_from(row, arrival="arrival_date") -%}
+    if(
+        {{ row }}.{{ arrival }} <= first_arrival.first_arrival_date,
+        date '0001-01-01',
+        {{ row }}.{{ arrival }}
     )
+{%- endmacro %}
+
+{# First day on which a row counts: its own day, or that on which it is known, whichever is later. #}
+{% macro counts_from(day, row) -%} greatest({{ day }}, {{ known_from(row) }}) {%- endmacro %}
+
+{# The day on which the next row of the same key takes over, which is the first that this row does not hold. #}
+{% macro until_next(day, key) -%}
+    coalesce(lead({{ day }}) over (partition by {{ key }} order by {{ day }}), date '9999-12-31')
 {%- endmacro %}
 
 {# Redelivery: rows of one key are one event, the first to arrive is kept. #}

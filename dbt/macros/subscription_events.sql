@@ -50,6 +50,11 @@
     end
 {%- endmacro %}
 
+{# Whether a state entitles, and whether it is one that was paid for. #}
+{% macro is_entitled(state) -%} {{ state }} in ('trial', 'active', 'grace') {%- endmacro %}
+
+{% macro is_paid(state) -%} {{ state }} in ('active', 'grace') {%- endmacro %}
+
 {# Condition of a QUALIFY: the last event of an instant, which decides. #}
 {% macro decides_instant(more_keys=none) -%}
     row_number() over (
@@ -62,9 +67,7 @@
 {# Why an entitlement ended; null where none did. See the column's description for the enumeration. #}
 {% macro end_reason(event_type, reason, state_before, state, was_auto_renew) -%}
     case
-        when
-            {{ state }} in ('trial', 'active', 'grace')
-            or coalesce({{ state_before }} not in ('trial', 'active', 'grace'), true)
+        when {{ is_entitled(state) }} or coalesce(not {{ is_entitled(state_before) }}, true)
         then null
         when {{ event_type }} = 'revoked' or {{ reason }} in ('admin', 'refund', 'fraud')
         then 'admin'

@@ -11,7 +11,6 @@ def dimension_suites() -> list[MartSuite]:
         MartSuite(
             model="dim_account",
             key=("account_id", "valid_from_date"),
-            day_column=None,
             expectations=(
                 unique_key("account_id", "valid_from_date"),
                 *not_null("account_id", "resolved_account_id", "resolved_market"),
@@ -25,7 +24,6 @@ def dimension_suites() -> list[MartSuite]:
         MartSuite(
             model="dim_plan",
             key=("plan_id", "market", "currency", "valid_from_date"),
-            day_column=None,
             expectations=(
                 unique_key("plan_id", "market", "currency", "valid_from_date"),
                 *not_null("plan_id", "plan_kind", "billing_interval"),

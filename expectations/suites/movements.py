@@ -9,6 +9,10 @@ CELL = ("market", "plan_kind", "provider", "currency")
 """The dimensions within which everything reconciles."""
 MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn", "none", "fx")
 END_REASONS = ("voluntary", "involuntary", "admin", "other")
+TRANSITIONS = (
+    "started", "returned", "ended", "converted", "upgraded", "downgraded", "switched", "currency_changed",
+    "price_changed", "state_changed", "unchanged",
+)  # fmt: skip
 ORIGINS = ("original", "synthetic_start", "synthetic_expiry", "synthetic_account_change")
 
 
@@ -21,11 +25,23 @@ def _subscription_events(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="fct_subscription_event",
         key=("event_date", "subscription_id", "provider_event_id"),
-        day_column="event_date",
         expectations=(
             unique_key("provider", "provider_event_id"),
-            *not_null("subscription_id", "event_type", "occurred_at", "starts", "ends"),
+            *not_null(
+                "subscription_id",
+                "account_id",
+                "event_type",
+                "origin",
+                "occurred_at",
+                "market",
+                "transition",
+                "is_start",
+                "is_end",
+                "starts",
+                "ends",
+            ),
             one_of("origin", ORIGINS),
+            one_of("transition", TRANSITIONS),
             one_of("end_reason", END_REASONS),
             at_least("mrr_before_usd_amount", 0),
             at_least("mrr_after_usd_amount", 0),
@@ -55,7 +71,6 @@ def _mrr_movements(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="agg_mrr_movements_daily",
         key=("snapshot_date", "movement", *CELL),
-        day_column="snapshot_date",
         expectations=(
             unique_key("snapshot_date", "movement", "churn_reason", *CELL),
             *not_null("movement", "market", "mrr_amount", "mrr_usd_amount"),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from expectations.suites.suite import MartSuite, at_least, no_rows, not_null, unique_key
 
-TRIAL_RESTATES_DAYS = 90
-COHORT_RESTATES_DAYS = 30
-
 
 def outcome_suites() -> list[MartSuite]:
     """Suites of ``agg_trial_outcomes`` and ``agg_retention_cohorts``."""
@@ -17,8 +14,6 @@ def _trials() -> MartSuite:
     return MartSuite(
         model="agg_trial_outcomes",
         key=("trial_start_date", "market", "plan_kind", "provider"),
-        day_column="trial_start_date",
-        restates_days=TRIAL_RESTATES_DAYS,
         watch_row_count=False,
         expectations=(
             unique_key("trial_start_date", "market", "plan_kind", "provider"),
@@ -37,8 +32,6 @@ def _cohorts() -> MartSuite:
     return MartSuite(
         model="agg_retention_cohorts",
         key=("activity_month", "cohort_month", "market", "plan_kind", "provider"),
-        day_column="activity_month",
-        restates_days=COHORT_RESTATES_DAYS,
         watch_row_count=False,
         expectations=(
             unique_key("activity_month", "cohort_month", "market", "plan_kind", "provider"),

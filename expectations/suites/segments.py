@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from expectations.segment_measures import holdout_expectations, size_expectations
-from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, unique_key
+from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, one_of, unique_key
 from segments.rule import Rule
 from segments.source import load_rules
 from segue.window import RunWindow
+
+SUPPRESSED_REASONS = ("DELETION_REQUESTED", "LEGAL_BLOCK", "NO_CONSENT", "GLOBAL_HOLDOUT")
+"""Why an account that is online has no offer; a test account is not online."""
 
 
 def segment_suites(window: RunWindow) -> list[MartSuite]:
@@ -19,10 +22,10 @@ def _decisions(rules: tuple[Rule, ...]) -> MartSuite:
     return MartSuite(
         model="offer_decisions",
         key=("decision_date", "account_id"),
-        day_column="decision_date",
         expectations=(
             unique_key("decision_date", "account_id"),
-            *not_null("account_id", "market", "is_globally_held_out"),
+            *not_null("account_id", "market", "is_traced", "is_globally_held_out", "served_until_at"),
+            one_of("suppressed_reason", (*SUPPRESSED_REASONS, "TEST_ACCOUNT")),
             no_rows(
                 "select decision_date, account_id, array_length(decisions) as decisions from {batch} "
                 f"where array_length(decisions) <> {len(rules)}",
@@ -38,10 +41,10 @@ def _segments(window: RunWindow, rules: tuple[Rule, ...]) -> MartSuite:
     return MartSuite(
         model="offer_segments",
         key=("segment_date", "account_id"),
-        day_column="segment_date",
         expectations=(
             unique_key("segment_date", "account_id"),
             *not_null("account_id", "market", "valid_until_at"),
+            one_of("suppressed_reason", SUPPRESSED_REASONS),
             no_rows(
                 "select segment_date, account_id, valid_until_at from {batch} "
                 "where valid_until_at <= timestamp(date_add(segment_date, interval 1 day))",

@@ -24,6 +24,7 @@ def _periods(window: RunWindow) -> MartSuite:
         day_column="date(valid_from_at)",
         watch_row_count=False,
         expectations=(
+            unique_key("subscription_id", "valid_from_at"),
             *not_null("subscription_id", "account_id", "state", "valid_from_at"),
             no_rows(
                 "select subscription_id, event_type, valid_from_at from {batch} where is_conflicting_opening",
@@ -47,12 +48,12 @@ def _subscription_daily() -> MartSuite:
     return MartSuite(
         model="fct_subscription_daily",
         key=("snapshot_date", "subscription_id"),
-        day_column="snapshot_date",
         expectations=(
             unique_key("snapshot_date", "subscription_id"),
             *not_null(
                 "account_id", "provider", "market", "plan_id", "plan_kind", "state", "currency",
                 "mrr_amount", "mrr_usd_amount", "was_active_at_day_start", "was_active_at_day_end",
+                "subscription_number", "tenure_days",
             ),
             one_of("provider", PROVIDERS),
             one_of("plan_kind", PLAN_KINDS),
@@ -78,10 +79,19 @@ def _subscriber_daily(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="fct_subscriber_daily",
         key=("snapshot_date", "account_id"),
-        day_column="snapshot_date",
         expectations=(
             unique_key("snapshot_date", "account_id"),
-            *not_null("is_payer", "is_member", "mrr_usd_amount", "subscription_count"),
+            *not_null(
+                "account_id",
+                "market",
+                "is_payer",
+                "is_member",
+                "is_paid",
+                "is_in_trial",
+                "mrr_usd_amount",
+                "subscription_count",
+                "movement",
+            ),
             at_least("mrr_usd_amount", 0),
             at_least("subscription_count", 0),
             one_of("movement", tuple(name for name in MOVEMENTS if name != "fx")),
@@ -109,7 +119,6 @@ def _subscribers_daily(window: RunWindow) -> MartSuite:
     return MartSuite(
         model="agg_subscribers_daily",
         key=("snapshot_date", "market", "plan_kind", "provider", "currency"),
-        day_column="snapshot_date",
         expectations=(
             unique_key("snapshot_date", "market", "plan_kind", "provider", "currency"),
             *not_null("active_subscriptions", "mrr_amount", "mrr_usd_amount"),

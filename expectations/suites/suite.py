@@ -26,14 +26,14 @@ class MartSuite:
     """Expectations on one model.
 
     ``key`` are the columns that find an offending row again; they are reported with every failure.
-    ``day_column`` is the partition column (none: the model is published whole), ``restates_days`` how far
-    before the run's first day it reaches.
+    ``day_column`` is the partition column (empty: the model is published whole), ``restates_days`` how far
+    before the run's first day it reaches; of a published model the dbt project says both.
     """
 
     model: str
     key: tuple[str, ...]
-    day_column: str | None
     expectations: tuple[gxe.Expectation, ...]
+    day_column: str = ""
     restates_days: int = 0
     watch_row_count: bool = True
     measured: Measured | None = None

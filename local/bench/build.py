@@ -34,7 +34,8 @@ from loaders.warehouse.client import warehouse_of
 from local.bench.bigquery import empty_bigquery
 from local.company import CompanySpec, generate
 from runs.dbt import build, ensure_parsed
-from runs.history import EVENTS, code_version, history_window
+from runs.history import code_version, history_window
+from runs.history_models import history_models
 from runs.publish import publish
 from runs.published import published_marts
 from segue.settings import Settings
@@ -187,7 +188,7 @@ def _tables(manifest: Path) -> list[str]:
 def _touch_few(world: Settings) -> None:
     """Leave of the last day's arrivals those of about ``TOUCHED_SHARE`` of all subscriptions."""
     whole_day = "audit_whole_day"
-    _timed(world, END, END, END, history_window(world, END), whole_day, [EVENTS])
+    _timed(world, END, END, END, history_window(world, END), whole_day, ["int_subscription_events"])
     subscriptions, touched = _touched(world, whole_day)
     kept = round(10_000 * min(1.0, TOUCHED_SHARE * subscriptions / max(touched, 1)))
     warehouse = warehouse_of(world)
@@ -207,8 +208,7 @@ def _publish_history(world: Settings, first: date, last: date) -> None:
 def _from(world: Settings, day: date) -> HistoryWindow:
     """The history from an arrival day on, on top of what is published of the days before."""
     return HistoryWindow(
-        events_from_date=day,
-        versions_from_date=day,
+        first_days={model.name: day for model in history_models(world.dbt_manifest)},
         raw_read_at=datetime.now(UTC),
         code_version=code_version(world.dbt_manifest),
     )
@@ -234,7 +234,7 @@ def _timed(
     if audit_dataset:
         window = window.model_copy(update={"audit_dataset": audit_dataset})
     started = time.perf_counter()
-    build(world, window, [f"+{model}" for model in selected], data_tests=False)
+    build(world, window, [f"+{model}" for model in selected])
     return time.perf_counter() - started
 
 

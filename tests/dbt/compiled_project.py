@@ -23,6 +23,7 @@ from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema, raw_arrow_schema
 from loaders.warehouse.client import warehouse_of
 from runs.dbt import dbt_environment, dbt_vars
+from runs.placement import placed_manifest
 from segue.settings import Settings
 from segue.window import RunWindow
 
@@ -35,11 +36,11 @@ class CompileError(RuntimeError):
 
 @dataclass(frozen=True)
 class CompiledProject:
-    """Manifest and compiled SQL of the project for the variables of one run."""
+    """Manifest and compiled SQL of the project for one run."""
 
     settings: Settings
     manifest: dict[str, Any]
-    variables: dict[str, str]
+    audit_dataset: str
 
     @cached_property
     def models(self) -> dict[str, Row]:
@@ -91,18 +92,18 @@ def compile_project(
     """
     from dbt.cli.main import dbtRunner
 
-    variables = dbt_vars(settings, window)
-    target = settings.state_dir / "compiled"
+    target = settings.state_dir / "compiled" / window.audit_dataset
     arguments = [
         *("compile", "--quiet", "--target", "embedded", "--target-path", str(target)),
         *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
-        *("--log-path", str(target), "--vars", json.dumps(variables)),
+        *("--log-path", str(target), "--vars", json.dumps(dbt_vars(settings, window))),
     ]
     with mock.patch.dict(os.environ, dbt_environment(settings)):
-        result = dbtRunner().invoke(arguments)
+        result = dbtRunner(placed_manifest(settings, window.audit_dataset)).invoke(arguments)
     if not result.success:
         raise CompileError(f"dbt compile: {result.exception or result.result}")
-    return CompiledProject(settings, json.loads((target / "manifest.json").read_text()), variables)
+    manifest = json.loads((target / "manifest.json").read_text())
+    return CompiledProject(settings, manifest, window.audit_dataset)
 
 
 class Execution:
@@ -133,7 +134,7 @@ class Execution:
             pq.write_table(
                 pa.table(columns, schema=schema), Path(self._settings.landing_files_root) / file
             )  # fmt: skip
-            self._client.load_table_from_uri(
+            self._warehouse.client.load_table_from_uri(
                 f"{self._settings.landing_uri}/{file}",
                 table_id,
                 job_config=bigquery.LoadJobConfig(
@@ -147,7 +148,7 @@ class Execution:
         Raises:
             WarehouseError: a statement failed.
         """
-        audit = self.dataset(project.variables["audit_dataset"])
+        audit = self.dataset(project.audit_dataset)
         self._warehouse.ensure_dataset(audit)
         statements = [_seed_statement(node) for node in project.seeds.values()]
         for node in project.chain(wanted):
@@ -156,22 +157,21 @@ class Execution:
             self._warehouse.run(self._renamed(statement, project))
 
     def _renamed(self, statement: str, project: CompiledProject) -> str:
-        for name in ("audit_dataset", "raw_dataset", "history_dataset"):
-            dataset = project.variables[name]
+        for dataset in (project.audit_dataset, self._settings.raw_dataset, self._settings.history_dataset):
             statement = statement.replace(f"`.`{dataset}`.`", f"`.`{self.dataset(dataset)}`.`")
         return statement
 
     def rows(self, project: CompiledProject, model: str) -> list[Row]:
         """All rows of a table that was built."""
-        dataset = self.dataset(project.variables["audit_dataset"])
+        dataset = self.dataset(project.audit_dataset)
         batches = warehouse_of(self._settings).read_arrow(f"{self._settings.project_id}.{dataset}.{model}")
         return [row for batch in batches for row in batch.to_pylist()]
 
     def drop(self) -> None:
         """Remove the datasets of this execution."""
-        for dataset in self._client.list_datasets():
+        for dataset in self._warehouse.client.list_datasets():
             if dataset.dataset_id.endswith(f"_{self._label}"):
-                self._client.delete_dataset(dataset.reference, delete_contents=True)
+                self._warehouse.client.delete_dataset(dataset.reference, delete_contents=True)
 
 
 def _model_statements(node: Row) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -67,10 +67,14 @@ def _fields(kind: Any) -> Sequence[Any]:
 
 @dataclass(frozen=True)
 class Scan:
-    """One reading of a table by a statement, and whether a constant decides which partitions it reads."""
+    """One reading of a table by a statement, and whether constants decide which partitions it reads.
+
+    ``since`` is the first partition that it may read; None when no constant bounds it from below.
+    """
 
     table: str
     is_pruned: bool
+    since: date | None
 
 
 class GoogleSql:
@@ -151,13 +155,20 @@ def columns_of(statement: Any) -> Columns:
 def scans_of(statement: Any, partition_columns: Mapping[str, str]) -> list[Scan]:
     """Every scan of the tables that ``partition_columns`` names with their partition column."""
     nodes = list(_nodes(statement))
-    constant = {_only_column(condition) for condition in _conditions(nodes)}
+    constant: set[int | None] = set()
+    since: dict[int | None, date] = {}
+    for condition in _conditions(nodes):
+        column = _only_column(condition)
+        constant.add(column)
+        if column is not None and (first := _lower_bound(condition)) is not None:
+            since[column] = max(first, since.get(column, first))
     found = []
     for node in nodes:
         if type(node).__name__ == "ResolvedTableScan" and node.table.name in partition_columns:
             wanted = partition_columns[node.table.name]
             read = {column.name: column.column_id for column in node.column_list}
-            found.append(Scan(node.table.name, read.get(wanted) in constant))
+            column = read.get(wanted)
+            found.append(Scan(node.table.name, column in constant, since.get(column)))
     return found
 
 
@@ -274,3 +285,19 @@ def _only_column(condition: Any) -> int | None:
     if len(columns) != 1 or len(direct) != 1 or has_query:
         return None
     return int(columns[0].column.column_id)
+
+
+_EPOCH = date(1970, 1, 1)
+
+
+def _lower_bound(condition: Any) -> date | None:
+    """The least day with which a condition on a day holds; None when it is not said by literals."""
+    days = [
+        _EPOCH + timedelta(days=node.value.value.date_value)
+        for node in _nodes(condition)
+        if type(node).__name__ == "ResolvedLiteral" and node.value.value.date_value is not None
+    ]
+    function = _function(condition)
+    is_column_first = type(condition.argument_list[0]).__name__ == "ResolvedColumnRef"
+    opens = {"$greater", "$greater_or_equal"} if is_column_first else {"$less", "$less_or_equal"}
+    return min(days) if days and function in {"$equal", "$in", "$between", *opens} else None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from expectations.suites import all_suites
-from runs.dbt import dbt_vars
+from loaders.warehouse.dbt_models import dbt_models
+from runs.dbt import dbt_environment, dbt_vars
 from segue.settings import Settings
-from segue.window import RunWindow
+from segue.window import HistoryWindow, RunWindow
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,8 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
     assert published == {
         "int_subscription_events": ("arrivals", 0),
         "int_subscription_versions": ("arrivals", 0),
+        "int_offer_impression_days": ("arrivals", 0),
+        "int_offer_first_impressions": ("arrivals", 0),
         "fct_subscription_daily": ("days", 0),
         "fct_subscriber_daily": ("days", 0),
         "fct_subscription_event": ("days", 0),
@@ -55,16 +60,37 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
     }
 
 
-def test_the_gate_looks_at_all_days_that_a_mart_restates(manifest: dict[str, Any]) -> None:
+def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
+    manifest: dict[str, Any], parsed_project: Path
+) -> None:
+    """Nothing is looked at twice: the gate looks at rows, dbt at what only a change of the code can break."""
     window = RunWindow.whole(Settings(_env_file=None), date(2026, 3, 1), date(2026, 3, 5))
-    declared = {
-        name: node["config"]["meta"].get("restates_days", 0) for name, node in models(manifest).items()
+    judged = {suite.model for suite in all_suites(window, dbt_models(parsed_project))}
+    tested = {
+        manifest["nodes"][node["attached_node"]]["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
     }
 
-    suites = {suite.model: suite.restates_days for suite in all_suites(window)}
+    assert judged & tested == set()
+    assert {name for name, model in dbt_models(parsed_project).items() if model.is_published} - judged == {
+        "dim_date",
+        "int_subscription_events",
+        "int_subscription_versions",
+        "int_offer_impression_days",
+        "int_offer_first_impressions",
+    }
+    assert "dim_date" in tested
 
-    assert suites == {name: declared[name] for name in suites}
-    assert len(suites) > 10
+
+def test_the_gate_looks_at_all_days_that_a_mart_restates(parsed_project: Path) -> None:
+    window = RunWindow.whole(Settings(_env_file=None), date(2026, 3, 1), date(2026, 3, 5))
+
+    filters = {suite.model: suite.filter(window) for suite in all_suites(window, dbt_models(parsed_project))}
+
+    horizon = "journey_date between date '2026-01-15' and date '2026-03-05'"
+    assert filters["fct_offer_journey"] == filters["agg_conversions_daily"] == horizon
+    assert filters["dim_account"] == "true"
 
 
 def test_published_marts_are_partitioned_documented_and_under_contract(manifest: dict[str, Any]) -> None:
@@ -79,34 +105,53 @@ def test_published_marts_are_partitioned_documented_and_under_contract(manifest:
         assert undocumented == [], name
 
 
-def test_every_scan_of_raw_is_bounded_by_constant_arrival_days(manifest: dict[str, Any]) -> None:
-    readers = [
-        node
-        for node in models(manifest).values()
-        if any(
-            parent.startswith("source.") and not parent.startswith("source.segue.history.")
-            for parent in node["depends_on"]["nodes"]
-        )
+def test_no_configuration_depends_on_the_run(manifest: dict[str, Any], tmp_path: Path) -> None:
+    """A project that was parsed once is right for every run."""
+    from dbt.cli.main import dbtRunner
+
+    settings = Settings(_env_file=None)
+    run = RunWindow.whole(settings, date(2026, 3, 7), date(2026, 3, 9), date(2026, 4, 2))
+    from_dates = HistoryWindow(
+        first_days={"int_subscription_events": date(2026, 3, 8)},
+        raw_read_at=datetime.now(UTC),
+        code_version="",
+    )
+    variables = dbt_vars(settings, run.model_copy(update={"history": from_dates}))
+
+    arguments = [
+        *("parse", "--quiet", "--target", settings.dbt_target, "--target-path", str(tmp_path)),
+        *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
+        *("--log-path", str(tmp_path), "--vars", json.dumps(variables)),
     ]
-    assert len(readers) >= 14
-    for node in readers:
-        assert "{{ arrived(" in node["raw_code"], node["name"]
+    with mock.patch.dict(os.environ, dbt_environment(settings)):
+        assert dbtRunner().invoke(arguments).success
+    parsed = json.loads((tmp_path / "manifest.json").read_text())
+
+    def said(content: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: {name: value for name, value in node.items() if name != "created_at"}
+            for part in ("nodes", "sources", "unit_tests", "macros")
+            for key, node in content[part].items()
+        }
+
+    assert said(parsed) == said(manifest)
 
 
 def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
     settings = Settings(_env_file=None)
-    assert dbt_vars(
-        settings, RunWindow.whole(settings, date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10))
-    ) == {
+    window = RunWindow.whole(settings, date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10))
+    incremental = HistoryWindow(
+        first_days={"int_subscription_events": date(2026, 3, 10)},
+        raw_read_at=datetime.now(UTC),
+        code_version="",
+    )
+
+    assert dbt_vars(settings, window.model_copy(update={"history": incremental})) == {
         "start_date": "2026-03-01",
         "end_date": "2026-03-05",
         "as_of_date": "2026-03-10",
         "history_start_date": "2020-01-01",
-        "audit_dataset": "audit_20260305",
-        "raw_dataset": "raw",
-        "history_dataset": "history",
-        "events_from_date": "2020-01-01",
-        "versions_from_date": "2020-01-01",
+        "history_from": {"int_subscription_events": "2026-03-10"},
     }
 
 

@@ -23,19 +23,25 @@ def test_days_built_alone_backwards_or_twice_are_the_days_of_the_range(march: Wa
     assert [mart for mart, rows in ranged["2026-03-02"].items() if not rows] == ["agg_trial_outcomes"]
     for on in ("2026-03-03", "2026-03-02"):
         assert partitions(march.build(on, on, AS_OF), on) == ranged[on]
-    # Again, over what is there: a partition is replaced, not added to, and its neighbours stay.
+    # Again, over what is there: a build replaces what its dataset held.
     march.build("2026-03-01", "2026-03-05", AS_OF)
     assert {on: partitions("audit_20260305", on) for on in ranged} == ranged
 
 
 def test_a_day_that_lost_its_rows_becomes_empty(march: Warehouse) -> None:
-    march.query("delete from raw.subscription_events where subscription_id = 'brief'")
-    history = ["int_subscription_events", "int_subscription_versions", "int_subscription_periods"]
-    days = ["int_subscription_days", "fct_subscription_daily"]
-    march.build("2026-03-05", "2026-03-05", AS_OF, [*history, *days])
     assert subscription_days(march, "brief", "state") != []
-    march.build("2026-03-01", "2026-03-05", AS_OF, days)
+    march.query("delete from raw.subscription_events where subscription_id = 'brief'")
+    history = ["int_subscription_events", "int_subscription_lives", "int_subscription_versions"]
+    days = ["int_subscription_periods", "int_subscription_days", "fct_subscription_daily"]
+    march.build("2026-03-01", "2026-03-05", AS_OF, [*history, *days])
     assert subscription_days(march, "brief", "state") == []
+
+
+def test_an_audit_dataset_holds_what_was_built_last_and_nothing_else(march: Warehouse) -> None:
+    march.build("2026-03-05", "2026-03-05", AS_OF, ["fct_subscription_daily"])
+    assert march.rows("audit_20260305.fct_subscription_daily", "distinct snapshot_date", "1") == [
+        ("2026-03-05",)
+    ]
 
 
 def test_a_failing_node_is_named_with_its_reason(march: Warehouse) -> None:

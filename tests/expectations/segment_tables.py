@@ -17,7 +17,9 @@ from unnest(['winback-3-months', 'annual-switch', 'stay-discount']) as entry_id;
 
 create or replace table `{{audit}}.offer_decisions` as
 select date '2026-03-31' as decision_date, format('a%d', number) as account_id, 'DE' as market,
-    mod(number, 50) = 0 as is_globally_held_out, generate_array(1, {{rules}}) as decisions
+    false as is_traced, mod(number, 50) = 0 as is_globally_held_out,
+    cast(null as string) as suppressed_reason,
+    generate_array(1, {{rules}}) as decisions, timestamp '2026-04-04 00:00:00' as served_until_at
 from unnest(generate_array(1, 200)) as number;
 
 create or replace table `{{audit}}.offer_segments` as

@@ -27,7 +27,7 @@ select date '2026-03-31' as snapshot_date, 's1' as subscription_id, 'a1' as acco
     'DE' as market, 'individual-month' as plan_id, 'individual' as plan_kind, 'month' as billing_interval,
     'active' as state, false as is_trial, true as is_paid, true as was_active_at_day_end,
     false as was_active_at_day_start, 'EUR' as currency, cast(9.99 as numeric(38, 9)) as mrr_amount,
-    cast(10.89 as numeric(38, 9)) as mrr_usd_amount, 0 as tenure_days;
+    cast(10.89 as numeric(38, 9)) as mrr_usd_amount, 1 as subscription_number, 0 as tenure_days;
 
 create or replace table `{audit}.int_subscription_days` as
 select snapshot_date, subscription_id, provider, market, plan_kind, currency, was_active_at_day_end,
@@ -35,8 +35,9 @@ select snapshot_date, subscription_id, provider, market, plan_kind, currency, wa
 from `{audit}.fct_subscription_daily`;
 
 create or replace table `{audit}.fct_subscriber_daily` as
-select date '2026-03-31' as snapshot_date, 'a1' as account_id, true as is_subscriber, true as is_payer,
-    false as is_member, 1 as subscription_count, cast(10.89 as numeric(38, 9)) as mrr_usd_amount,
+select date '2026-03-31' as snapshot_date, 'a1' as account_id, 'DE' as market, true as is_subscriber,
+    true as is_payer, false as is_member, true as is_paid, false as is_in_trial,
+    1 as subscription_count, cast(10.89 as numeric(38, 9)) as mrr_usd_amount,
     'new' as movement, cast(null as string) as churn_reason;
 
 create or replace table `{audit}.agg_subscribers_daily` as
@@ -46,7 +47,8 @@ select date '2026-03-31' as snapshot_date, 'DE' as market, 'individual' as plan_
     cast(9.99 as numeric(38, 9)) as mrr_amount, cast(10.89 as numeric(38, 9)) as mrr_usd_amount;
 
 create or replace table `{audit}.fct_subscription_event` as
-select date '2026-03-31' as event_date, 's1' as subscription_id, 'stripe' as provider,
+select date '2026-03-31' as event_date, 's1' as subscription_id, 'a1' as account_id, 'stripe' as provider,
+    'DE' as market, 'started' as transition, true as is_start, false as is_end,
     'evt_1' as provider_event_id, 'started' as event_type, 'original' as origin,
     timestamp '2026-03-31 09:00:00' as occurred_at, 1 as starts, 0 as ends,
     cast(null as string) as end_reason, cast(0 as numeric(38, 9)) as mrr_before_usd_amount,
@@ -76,19 +78,25 @@ select 'individual-month' as plan_id, 'DE' as market, 'EUR' as currency, date '2
     'individual' as plan_kind, 'month' as billing_interval;
 
 create or replace table `{audit}.fct_offer_journey` as
-select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id,
+select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id, 'home' as surface,
+    'DE' as market, 'none' as variant, 'trial' as conversion_type,
     timestamp '2026-03-31 08:00:00' as opened_at, 2 as impressions, 1 as clicks, 1 as checkouts,
     timestamp '2026-03-31 09:00:00' as converted_at, false as is_mature;
 
 create or replace table `{audit}.agg_conversions_daily` as
 select date '2026-03-31' as journey_date, 'o1' as offer_id, 'home' as surface, 'DE' as market,
     'none' as variant, 2 as impressions, 0 as mature_impressions, 1 as reach;
+
+create or replace table `{audit}.fct_account_features` as
+select date '2026-03-31' as feature_date, 'a1' as account_id, 'DE' as market, 'de' as locale,
+    0 as tenure_days, 0 as streams_28d, true as is_entitled, false as is_test_account,
+    false as is_deletion_requested, 'individual' as plan_kind, cast(null as string) as last_end_reason;
 """
 
 
 @pytest.fixture(scope="module")
-def settings(world: Callable[..., Settings]) -> Settings:
-    return world("gate")
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("gate")
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +124,8 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
         "fct_subscription_event", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
         "dim_account", "dim_plan",
-        "fct_offer_journey", "agg_conversions_daily", "offer_decisions", "offer_segments",
+        "fct_offer_journey", "agg_conversions_daily", "fct_account_features", "offer_contents",
+        "offer_decisions", "offer_segments",
     }  # fmt: skip
     recorded = warehouse_of(settings).run(
         f"select count(*) as rows_ from `{settings.project_id}.ops.validation_results` "
@@ -154,6 +163,8 @@ DAMAGES = [
     ("update `{audit}.agg_subscribers_daily` set starts = 0 where true", "plus starts and moves in"),
     ("update `{audit}.agg_trial_outcomes` set abandoned = 0 where true", "are the started ones"),
     ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
+    ("update `{audit}.fct_account_features` set plan_kind = 'gold' where true", "gold"),
+    ("update `{audit}.offer_decisions` set suppressed_reason = 'BORED' where true", "BORED"),
     (
         "update `{audit}.offer_segments` set valid_until_at = timestamp '2026-03-31 12:00:00' where true",
         "still valid when they go online",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.dbt_models import DbtModel
 from segue.settings import Settings
 from segue.window import RunWindow
 from tests.expectations.segment_tables import OFFER, segment_tables
@@ -14,17 +15,21 @@ from tests.expectations.test_gate import DAY
 
 
 @pytest.fixture(scope="module")
-def settings(world: Callable[..., Settings]) -> Settings:
-    return world("segment-gate")
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("segment-gate")
 
 
 @pytest.fixture(autouse=True)
 def audit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
     """A clean day of the segment marts, made anew for each test; the other marts are not judged here."""
     from expectations import gate
-    from expectations.suites.segments import segment_suites
+    from expectations.suites import MartSuite, all_suites
 
-    monkeypatch.setattr(gate, "all_suites", segment_suites)
+    def only_segments(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSuite]:
+        judged = ("offer_decisions", "offer_segments")
+        return [suite for suite in all_suites(window, models) if suite.model in judged]
+
+    monkeypatch.setattr(gate, "all_suites", only_segments)
     warehouse = warehouse_of(settings)
     for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
         warehouse.ensure_dataset(dataset)

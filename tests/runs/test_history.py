@@ -12,9 +12,12 @@ import pytest
 
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import append_rows, ensure_ops_tables
-from runs.history import EVENTS, VERSIONS, code_version, history_window
+from runs.history import code_version, history_window
+from runs.history_models import history_models
 from segue.settings import Settings
 
+EVENTS, VERSIONS = "int_subscription_events", "int_subscription_versions"
+IMPRESSIONS, FIRST_IMPRESSIONS = "int_offer_impression_days", "int_offer_first_impressions"
 MAY_30, MAY_31 = date(2026, 5, 30), date(2026, 5, 31)
 JUNE_1, JUNE_2, JUNE_3, JUNE_4 = (date(2026, 6, day) for day in (1, 2, 3, 4))
 DAYS = [MAY_30, MAY_31, JUNE_1, JUNE_2, JUNE_3]
@@ -22,46 +25,67 @@ NOON = datetime(2026, 6, 4, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
 
 
-@pytest.fixture
-def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("history", history_start_date=MAY_30)
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+@pytest.fixture(scope="module")
+def empty(dbt_world: Callable[..., Settings]) -> Settings:
+    settings = dbt_world("history", history_start_date=MAY_30)
     ensure_ops_tables(warehouse_of(settings))
     return settings
 
 
+@pytest.fixture
+def settings(empty: Settings, parsed_project: Path) -> Settings:
+    """Nothing has landed and nothing was published."""
+    shutil.copy(parsed_project, empty.dbt_manifest)
+    warehouse_of(empty).run("delete from ops.run_ledger where true; delete from ops.publications where true")
+    return empty
+
+
 def landed(
-    settings: Settings, day: date, changed_at: datetime = NOON, table: str = "subscription_events"
+    settings: Settings, *days: date, changed_at: datetime = NOON, table: str = "subscription_events"
 ) -> None:
-    row = {"run_date": day, "step": "land", "table_name": table, "changed_at": changed_at}
-    append_rows(warehouse_of(settings), "run_ledger", [row])
+    rows = [{"run_date": day, "step": "land", "table_name": table, "changed_at": changed_at} for day in days]
+    append_rows(warehouse_of(settings), "run_ledger", rows)
 
 
 def published(
-    settings: Settings, mart: str, day: date, raw_read_at: datetime = LATER, code: str | None = None
+    settings: Settings,
+    *partitions: tuple[str, date],
+    raw_read_at: datetime = LATER,
+    code: str | None = None,
 ) -> None:
     """A publication a minute after its run began to read; by the present code unless ``code`` is given."""
-    row = {
-        "run_date": day,
-        "mart": mart,
-        "partition_date": day,
-        "raw_read_at": raw_read_at,
-        "published_at": raw_read_at + timedelta(minutes=1),
-        "code_version": code or code_version(settings.dbt_manifest),
-    }
-    append_rows(warehouse_of(settings), "publications", [row])
+    rows = [
+        {
+            "run_date": day,
+            "mart": mart,
+            "partition_date": day,
+            "raw_read_at": raw_read_at,
+            "published_at": raw_read_at + timedelta(minutes=1),
+            "code_version": code or code_version(settings.dbt_manifest),
+        }
+        for mart, day in partitions
+    ]
+    append_rows(warehouse_of(settings), "publications", rows)
 
 
 def everything_published(settings: Settings) -> None:
-    for day in DAYS:
-        landed(settings, day)
-        published(settings, EVENTS, day)
-        published(settings, VERSIONS, day)
+    landed(settings, *DAYS)
+    published(settings, *((mart, day) for mart in (EVENTS, VERSIONS) for day in DAYS))
+
+
+def impressions_published(settings: Settings) -> None:
+    landed(settings, *DAYS, table="offer_impressions")
+    published(settings, *((IMPRESSIONS, day) for day in DAYS), (FIRST_IMPRESSIONS, JUNE_1))
 
 
 def to_build(settings: Settings, as_of: date) -> tuple[date, date]:
-    window = history_window(settings, as_of)
-    return window.events_from_date, window.versions_from_date
+    first_days = history_window(settings, as_of).first_days
+    return first_days[EVENTS], first_days[VERSIONS]
+
+
+def impressions_to_build(settings: Settings, as_of: date) -> tuple[date, date]:
+    first_days = history_window(settings, as_of).first_days
+    return first_days[IMPRESSIONS], first_days[FIRST_IMPRESSIONS]
 
 
 def test_the_next_day_is_built_alone(settings: Settings) -> None:
@@ -81,14 +105,14 @@ def test_an_arrival_day_that_landed_again_with_other_files_is_built_with_all_tha
     settings: Settings,
 ) -> None:
     everything_published(settings)
-    landed(settings, JUNE_2, LATER + timedelta(hours=1))
+    landed(settings, JUNE_2, changed_at=LATER + timedelta(hours=1))
 
     assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
 
 
 def test_a_change_before_the_month_rebuilds_the_log_of_the_month(settings: Settings) -> None:
     everything_published(settings)
-    landed(settings, MAY_31, LATER + timedelta(hours=1))
+    landed(settings, MAY_31, changed_at=LATER + timedelta(hours=1))
 
     assert to_build(settings, JUNE_3) == (MAY_31, JUNE_1)
 
@@ -104,10 +128,10 @@ def test_other_code_builds_everything(settings: Settings) -> None:
 
 
 def test_what_read_raw_before_it_changed_is_not_fresh(settings: Settings) -> None:
-    for day in DAYS:
-        landed(settings, day, LATER)
-        published(settings, EVENTS, day, NOON if day == JUNE_3 else LATER)
-        published(settings, VERSIONS, day)
+    landed(settings, *DAYS, changed_at=LATER)
+    published(settings, *((mart, day) for mart in (EVENTS, VERSIONS) for day in DAYS if day != JUNE_3))
+    published(settings, (VERSIONS, JUNE_3))
+    published(settings, (EVENTS, JUNE_3), raw_read_at=NOON)
 
     assert to_build(settings, JUNE_3) == (JUNE_3, JUNE_3)
 
@@ -125,16 +149,15 @@ def test_the_tables_are_there_before_anything_was_published(settings: Settings) 
 
 def test_events_of_every_provider_count(settings: Settings) -> None:
     everything_published(settings)
-    landed(settings, JUNE_2, LATER + timedelta(hours=1), table="stripe_events")
+    landed(settings, JUNE_2, changed_at=LATER + timedelta(hours=1), table="stripe_events")
 
     assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
 
 
 def test_a_changed_catalogue_is_read_by_its_day_and_all_that_follow(settings: Settings) -> None:
     everything_published(settings)
-    landed(settings, JUNE_1, LATER + timedelta(hours=1), table="plans")
-    published(settings, EVENTS, JUNE_1, LATER + timedelta(hours=2))
-    published(settings, VERSIONS, JUNE_1, LATER + timedelta(hours=2))
+    landed(settings, JUNE_1, changed_at=LATER + timedelta(hours=1), table="plans")
+    published(settings, (EVENTS, JUNE_1), (VERSIONS, JUNE_1), raw_read_at=LATER + timedelta(hours=2))
 
     # The first of the month was built again since; the days after it were not.
     assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
@@ -143,16 +166,74 @@ def test_a_changed_catalogue_is_read_by_its_day_and_all_that_follow(settings: Se
 def test_what_other_code_has_replaced_since_is_not_fresh(settings: Settings) -> None:
     """A model was edited, run and reverted: the present code has published the day, but not last."""
     everything_published(settings)
-    published(settings, EVENTS, JUNE_2, LATER + timedelta(hours=1), code="edited")
+    published(settings, (EVENTS, JUNE_2), raw_read_at=LATER + timedelta(hours=1), code="edited")
 
     assert to_build(settings, JUNE_3) == (JUNE_2, JUNE_2)
 
 
 def test_what_the_present_code_has_published_last_is_fresh_whatever_came_before(settings: Settings) -> None:
-    for day in DAYS:
-        landed(settings, day)
-        for mart in (EVENTS, VERSIONS):
-            published(settings, mart, day, code="earlier")
-            published(settings, mart, day, LATER + timedelta(hours=1))
+    partitions = [(mart, day) for mart in (EVENTS, VERSIONS) for day in DAYS]
+    landed(settings, *DAYS)
+    published(settings, *partitions, code="earlier")
+    published(settings, *partitions, raw_read_at=LATER + timedelta(hours=1))
 
     assert to_build(settings, JUNE_3) == (JUNE_4, JUNE_4)
+
+
+def test_every_feed_that_a_history_table_is_made_of_is_declared(parsed_project: Path) -> None:
+    """What no feed declares would change without the table becoming stale."""
+    content = json.loads(parsed_project.read_text())
+
+    def raw_tables(key: str) -> set[str]:
+        if key.startswith("source."):
+            source = content["sources"][key]
+            return set() if source["source_name"] == "history" else {source["name"]}
+        found: set[str] = set()
+        for parent in content["parent_map"][key]:
+            found |= raw_tables(parent)
+        return found
+
+    models = history_models(parsed_project)
+
+    assert {model.name: set(model.feeds) for model in models} == {
+        model.name: raw_tables(f"model.segue.{model.name}") for model in models
+    }
+
+
+def test_a_history_table_comes_after_those_that_it_follows(parsed_project: Path) -> None:
+    assert [(model.name, model.follows) for model in history_models(parsed_project)] == [
+        (IMPRESSIONS, ()),
+        (EVENTS, ()),
+        (FIRST_IMPRESSIONS, (IMPRESSIONS,)),
+        (VERSIONS, (EVENTS,)),
+    ]
+
+
+def test_impressions_of_the_next_day_leave_the_checkpoint_as_it_is(settings: Settings) -> None:
+    impressions_published(settings)
+    landed(settings, JUNE_4, table="offer_impressions")
+
+    assert impressions_to_build(settings, JUNE_4) == (JUNE_4, JUNE_4 + timedelta(days=1))
+
+
+def test_impressions_before_the_checkpoint_that_landed_again_change_it(settings: Settings) -> None:
+    impressions_published(settings)
+    landed(settings, MAY_31, changed_at=LATER + timedelta(hours=1), table="offer_impressions")
+
+    assert impressions_to_build(settings, JUNE_3) == (MAY_31, JUNE_1)
+
+
+def test_accounts_before_the_checkpoint_that_landed_again_change_it_alone(settings: Settings) -> None:
+    impressions_published(settings)
+    landed(settings, JUNE_1, changed_at=LATER + timedelta(hours=1), table="accounts")
+    landed(settings, JUNE_2, changed_at=LATER + timedelta(hours=1), table="accounts")
+
+    assert impressions_to_build(settings, JUNE_3) == (JUNE_4, JUNE_1)
+
+
+def test_a_new_month_has_a_checkpoint_of_its_own(settings: Settings) -> None:
+    impressions_published(settings)
+    july_1 = date(2026, 7, 1)
+    landed(settings, july_1, table="offer_impressions")
+
+    assert impressions_to_build(settings, july_1) == (july_1, july_1)

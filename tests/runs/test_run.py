@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -26,10 +25,8 @@ LONG_BEFORE = date(2024, 1, 1)
 
 
 @pytest.fixture
-def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("run")
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
-    return settings
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("run")
 
 
 def land(settings: Settings, start: date, end: date) -> RunWindow:
@@ -86,8 +83,8 @@ def test_without_any_arrival_the_first_day_asked_is_missing(settings: Settings) 
 def test_a_first_run_builds_all_of_the_history(settings: Settings) -> None:
     deliver(settings, FIRST, SECOND)
 
-    history = land(settings, FIRST, SECOND).history
-    assert (history.events_from_date, history.versions_from_date) == (FIRST, FIRST)
+    first_days = land(settings, FIRST, SECOND).history.first_days
+    assert (first_days["int_subscription_events"], first_days["int_subscription_versions"]) == (FIRST, FIRST)
 
 
 def test_a_window_survives_the_way_through_xcom(settings: Settings) -> None:

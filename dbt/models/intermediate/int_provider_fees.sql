@@ -5,12 +5,7 @@ with
     days as (select distinct provider, valid_from_date from {{ ref("provider_fees") }}),
 
     validity as (
-        select
-            provider,
-            valid_from_date,
-            coalesce(
-                lead(valid_from_date) over (partition by provider order by valid_from_date), date '9999-12-31'
-            ) as valid_to_date
+        select provider, valid_from_date, {{ until_next("valid_from_date", "provider") }} as valid_to_date
         from days
     )
 

@@ -12,7 +12,7 @@ with
             snapshot_date,
             subscription_id,
             holder_account_id,
-            state in ('active', 'grace') as is_paid,
+            {{ is_paid("state") }} as is_paid,
             market,
             plan_kind,
             provider,

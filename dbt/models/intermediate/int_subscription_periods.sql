@@ -2,9 +2,7 @@
 
 -- The latest version of each life that was known on the as-of day.
 with
-    versions as (
-        {{ history_rows("int_subscription_versions", "known_date", checkpoint_day(), versions_from_day()) }}
-    ),
+    versions as ({{ history_rows("int_subscription_versions", "known_date", checkpoint_day()) }}),
 
     current_lives as (
         select * except (known_date)

@@ -1,4 +1,4 @@
--- Journeys look 52 days further back than the run and up to the as-of day: their charges need rates as well.
+-- Journeys look further back than the run and up to the as-of day: their charges need rates as well.
 {{ config(materialized="view") }}
 
 with
@@ -15,16 +15,14 @@ with
             currency,
             usd_rate,
             rate_date as valid_from_date,
-            coalesce(
-                lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31'
-            ) as valid_to_date
+            {{ until_next("rate_date", "currency") }} as valid_to_date
         from rates
     ),
 
     needed as (
         select *
         from validity
-        where valid_from_date <= {{ as_of_day() }} and valid_to_date > {{ start_day(-52) }}
+        where valid_from_date <= {{ as_of_day() }} and valid_to_date > {{ start_day(-journey_reach_days()) }}
     )
 
 select rate_date, needed.currency, needed.usd_rate
@@ -32,7 +30,7 @@ from needed
 cross join
     unnest(
         generate_date_array(
-            greatest(needed.valid_from_date, {{ start_day(-52) }}),
+            greatest(needed.valid_from_date, {{ start_day(-journey_reach_days()) }}),
             least(date_sub(needed.valid_to_date, interval 1 day), {{ as_of_day() }})
         )
     ) as rate_date

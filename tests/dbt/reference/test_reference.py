@@ -67,8 +67,8 @@ def shared_catalogue() -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def project(world: Callable[..., Settings]) -> CompiledProject:
-    settings = world("reference", history_start_date=WINDOW.history_start)
+def project(dbt_world: Callable[..., Settings]) -> CompiledProject:
+    settings = dbt_world("reference", history_start_date=WINDOW.history_start)
     return compile_project(settings, RunWindow.whole(settings, WINDOW.start, WINDOW.end, WINDOW.as_of))
 
 

@@ -16,18 +16,12 @@ with
             coalesce(engagement.skips_blocked, 0) as skips_blocked,
             {{ counts_from("engagement.activity_date", "engagement") }} as counts_from_date,
             least(
-                date_add(engagement.activity_date, interval 28 day),
-                coalesce(
-                    lead(engagement.arrival_date) over (
-                        partition by engagement.account_id, engagement.activity_date
-                        order by engagement.arrival_date
-                    ),
-                    date '9999-12-31'
-                )
+                date_add(engagement.activity_date, interval {{ var("feature_days") }} day),
+                {{ until_next("engagement.arrival_date", "engagement.account_id, engagement.activity_date") }}
             ) as counts_to_date
         from {{ ref("stg_listening__engagement_versions") }} as engagement
         cross join {{ ref("int_first_arrival") }} as first_arrival
-        where engagement.activity_date between {{ start_day(-27) }} and {{ end_day() }}
+        where engagement.activity_date between {{ start_day(1 - var("feature_days")) }} and {{ end_day() }}
     ),
 
     -- It counts for whoever the account had become on the day of listening.
@@ -96,7 +90,7 @@ select
     trailing.ad_ms_28d,
     trailing.skips_blocked_28d,
     -- Two merged accounts that listen on one day make it one day.
-    least(trailing.active_days_28d, 28) as active_days_28d
+    least(trailing.active_days_28d, {{ var("feature_days") }}) as active_days_28d
 from trailing
 cross join
     unnest(

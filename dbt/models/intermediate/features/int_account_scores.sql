@@ -30,7 +30,10 @@ with
             unnest(
                 generate_date_array(
                     greatest(scored.known_from_date, {{ start_day() }}),
-                    least(date_add(scored.scored_date, interval 27 day), {{ end_day() }})
+                    least(
+                        date_add(scored.scored_date, interval {{ var("score_days") - 1 }} day),
+                        {{ end_day() }}
+                    )
                 )
             ) as feature_date
     ),

@@ -9,21 +9,25 @@ with
     touches as (
         select account_id, offer_id, 'shown' as touch, date(occurred_at) as touch_date, arrival_date
         from {{ ref("stg_merchandising__offer_impressions") }}
-        where occurred_at >= timestamp({{ start_day(-27) }}) and occurred_at < timestamp({{ end_day(1) }})
+        where
+            occurred_at >= timestamp({{ start_day(1 - var("feature_days")) }})
+            and occurred_at < timestamp({{ end_day(1) }})
         union all
         select account_id, offer_id, 'clicked', date(occurred_at), arrival_date
         from {{ ref("stg_merchandising__offer_clicks") }}
-        where occurred_at >= timestamp({{ start_day(-27) }}) and occurred_at < timestamp({{ end_day(1) }})
+        where
+            occurred_at >= timestamp({{ start_day(1 - var("feature_days")) }})
+            and occurred_at < timestamp({{ end_day(1) }})
         union all
         select account_id, offer_id, 'converted', date(occurred_at), arrival_date
         from {{ ref("stg_merchandising__checkouts") }}
         where
-            occurred_at >= timestamp({{ start_day(-27) }})
+            occurred_at >= timestamp({{ start_day(1 - var("feature_days")) }})
             and occurred_at < timestamp({{ end_day(1) }})
             and checkout_result = 'completed'
     ),
 
-    -- A touch counts from its arrival on, for the account that it belonged to, for 28 days.
+    -- A touch counts from its arrival on, for the account that it belonged to, in the window of the features.
     counted as (
         select
             account.resolved_account_id as account_id,
@@ -48,7 +52,10 @@ with
             unnest(
                 generate_date_array(
                     greatest(counted.counts_from_date, {{ start_day() }}),
-                    least(date_add(counted.touch_date, interval 27 day), {{ end_day() }})
+                    least(
+                        date_add(counted.touch_date, interval {{ var("feature_days") - 1 }} day),
+                        {{ end_day() }}
+                    )
                 )
             ) as feature_date
     ),
@@ -60,7 +67,13 @@ with
             offer_id,
             cast(
                 sum(
-                    if(touch = 'shown' and touch_date > date_sub(feature_date, interval 7 day), touches, 0)
+                    if(
+                        touch = 'shown'
+                        and touch_date
+                        > date_sub(feature_date, interval {{ var("recent_feature_days") }} day),
+                        touches,
+                        0
+                    )
                 ) as int64
             ) as impressions_7d,
             cast(sum(if(touch = 'shown', touches, 0)) as int64) as impressions_28d,

@@ -34,18 +34,12 @@ with
             member.account_id,
             member.joined_at,
             coalesce(member.left_at, timestamp '9999-12-31') as left_at,
-            if(
-                member.arrival_date <= first_arrival.first_arrival_date,
-                date '0001-01-01',
-                member.arrival_date
-            ) as known_from_date,
-            coalesce(
-                lead(member.arrival_date) over (
-                    partition by member.subscription_id, member.account_id, member.joined_at
-                    order by member.arrival_date
-                ),
-                date '9999-12-31'
-            ) as known_to_date
+            {{ known_from("member") }} as known_from_date,
+            {{
+                until_next(
+                    "member.arrival_date", "member.subscription_id, member.account_id, member.joined_at"
+                )
+            }} as known_to_date
         from {{ ref("stg_billing__plan_member_versions") }} as member
         cross join {{ ref("int_first_arrival") }} as first_arrival
         where member.role = 'member'

@@ -1,25 +1,28 @@
 {{ config(materialized="view") }}
 
 with
-    known_days as (
-        select
-            subscription_id,
-            known_date,
-            coalesce(
-                lead(known_date) over (partition by subscription_id order by known_date), date '9999-12-31'
-            ) as known_to_date
-        from (select distinct subscription_id, known_date from {{ ref("int_subscription_restated_lives") }})
+    -- The lives of which events arrived after the run's first day, as known on that day and on each of those
+    -- arrival days. There are none when a run builds only the day that it knows.
+    restated_lives as (
+        select * except (is_touched_by_arrival, is_checkpoint, is_run_start)
+        from {{ ref("int_subscription_lives") }}
+        where
+            known_date between {{ start_day() }} and {{ as_of_day() }}
+            and if(known_date = {{ start_day() }}, is_run_start, is_touched_by_arrival)
+            and state is not null
     ),
 
-    -- The first arrival of all speaks for the days before it.
+    known_days as (
+        select subscription_id, known_date, {{ until_next("known_date", "subscription_id") }} as known_to_date
+        from (select distinct subscription_id, known_date from restated_lives)
+    ),
+
     restated as (
         select
             life.* except (known_date),
-            if(
-                life.known_date <= first_arrival.first_arrival_date, date '0001-01-01', life.known_date
-            ) as known_from_date,
+            {{ known_from("life", "known_date") }} as known_from_date,
             day.known_to_date
-        from {{ ref("int_subscription_restated_lives") }} as life
+        from restated_lives as life
         inner join
             known_days as day
             on life.subscription_id = day.subscription_id

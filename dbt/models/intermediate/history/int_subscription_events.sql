@@ -4,7 +4,16 @@
         partition_by={"field": "arrival_date", "data_type": "date", "granularity": "day"},
         cluster_by=["subscription_id"],
         contract={"enforced": true},
-        meta={"published": "arrivals", "built_from": "events_from_date"},
+        meta={
+            "published": "arrivals",
+            "feeds_of_day": [
+                "subscription_events",
+                "google_play_notifications",
+                "app_store_notifications",
+                "stripe_events",
+            ],
+            "feeds_until_day": ["plans"],
+        },
     )
 }}
 
@@ -13,9 +22,7 @@
 with
     {%- for provider in providers %}
         {{ provider }} as (
-            select {{ event_columns() }}
-            from {{ ref("stg_" ~ provider ~ "__subscription_events") }}
-            where arrival_date between date '{{ var("events_from_date") }}' and {{ as_of_day() }}
+            select {{ event_columns() }} from {{ ref("stg_" ~ provider ~ "__subscription_events") }}
         ),
     {%- endfor %}
 
@@ -33,8 +40,4 @@ select *
 from events
 where true
 -- Delivered twice on one day. A later redelivery has a partition of its own and is found by the readers.
-qualify
-    row_number() over (
-        partition by arrival_date, provider, provider_event_id order by ingested_at, landing_file, landing_row
-    )
-    = 1
+qualify {{ first_arrival("arrival_date, provider, provider_event_id") }}

@@ -2,8 +2,7 @@
     config(
         partition_by={"field": "journey_date", "data_type": "date", "granularity": "day"},
         cluster_by=["offer_id", "surface"],
-        partitions=rebuilt_bounds(45),
-        meta={"published": "days", "restates_days": 45},
+        meta={"published": "days", "restates_days": var("journey_horizon_days")},
     )
 }}
 
@@ -25,7 +24,7 @@ with
             if(is_last_touch_conversion, revenue_usd_amount, 0) as revenue_usd_amount,
             if(is_last_touch_conversion, refunds_usd_amount, 0) as refunds_usd_amount
         from {{ ref("fct_offer_journey") }}
-        where {{ rebuilt_days("journey_date", 45) }}
+        where {{ rebuilt_days("journey_date", var("journey_horizon_days")) }}
     )
 
 select

@@ -2,24 +2,17 @@
     config(
         partition_by={"field": "journey_date", "data_type": "date", "granularity": "day"},
         cluster_by=["offer_id", "account_id"],
-        partitions=rebuilt_bounds(45),
-        meta={"published": "days", "restates_days": 45},
+        meta={"published": "days", "restates_days": var("journey_horizon_days")},
     )
 }}
 
-{%- set horizon_days = 45 %}
-{%- set attribution_days = 7 %}
-
 with
-    -- Journeys belong to accounts that are known and not set apart.
     impressions as (
         select
             impression.impression_id,
             impression.offer_id,
-            impression.surface,
             impression.occurred_at,
-            account.resolved_account_id as account_id,
-            account.resolved_market as market
+            account.resolved_account_id as account_id
         from {{ ref("stg_merchandising__offer_impressions") }} as impression
         inner join
             {{ ref("int_account_versions") }} as account
@@ -28,26 +21,19 @@ with
         where not account.is_resolved_test_account and impression.occurred_at < timestamp({{ as_of_day(1) }})
     ),
 
-    -- The first impression of an offer to an account opens its journey, once.
-    openings as (
+    -- A journey of the run's days competes for a conversion with those opened up to a window before it.
+    journeys as (
         select
-            account_id,
-            offer_id,
-            surface,
-            market,
-            occurred_at as opened_at,
-            timestamp_add(occurred_at, interval {{ attribution_days }} day) as attribution_ends_at,
+            *,
+            timestamp_add(opened_at, interval {{ var("attribution_days") }} day) as attribution_ends_at,
             -- Nothing after the as-of day counts, whatever a skewed clock says.
             least(
-                timestamp_add(occurred_at, interval {{ horizon_days }} day), timestamp({{ as_of_day(1) }})
+                timestamp_add(opened_at, interval {{ var("journey_horizon_days") }} day),
+                timestamp({{ as_of_day(1) }})
             ) as ends_at
-        from impressions
-        where true
-        qualify row_number() over (partition by account_id, offer_id order by occurred_at, impression_id) = 1
+        from {{ ref("int_offer_openings") }}
+        where opened_at >= timestamp({{ start_day(-journey_reach_days()) }})
     ),
-
-    -- A journey of the run's days competes for a conversion with those opened up to a window before it.
-    journeys as (select * from openings where opened_at >= timestamp({{ start_day(-52) }})),
 
     journey_impressions as (
         select
@@ -112,10 +98,10 @@ with
 
     openings_heard as (
         select *
-        from ({{ canonical_events(since_days=52) }})
+        from ({{ canonical_events(within_days=journey_reach_days()) }})
         where
             event_type in ('trial_started', 'started', 'reactivated')
-            and occurred_at >= timestamp({{ start_day(-52) }})
+            and occurred_at >= timestamp({{ start_day(-journey_reach_days()) }})
             and occurred_at < timestamp({{ as_of_day(1) }})
         qualify {{ first_arrival("provider, provider_event_id") }}
     ),
@@ -200,7 +186,7 @@ with
             {{ ref("int_subscription_periods") }} as period
             on conversion.subscription_id = period.subscription_id
         where
-            period.state in ('active', 'grace')
+            {{ is_paid("period.state") }}
             and conversion.conversion_type = 'trial'
             and period.valid_from_at >= conversion.started_at
             and period.valid_from_at < conversion.ends_at
@@ -349,4 +335,4 @@ left join
     revenues as revenue on journey.account_id = revenue.account_id and journey.offer_id = revenue.offer_id
 left join
     variants as variant on journey.account_id = variant.account_id and journey.offer_id = variant.offer_id
-where {{ rebuilt_days("date(journey.opened_at)", 45) }}
+where {{ rebuilt_days("date(journey.opened_at)", var("journey_horizon_days")) }}

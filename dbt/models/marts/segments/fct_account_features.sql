@@ -2,20 +2,13 @@
     config(
         partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
-        partitions=rebuilt_bounds(),
         meta={"published": "days", "restates_days": 0},
     )
 }}
 
 with
     first_known as (
-        select
-            account.account_id,
-            if(
-                min(account.arrival_date) <= min(first_arrival.first_arrival_date),
-                date '0001-01-01',
-                min(account.arrival_date)
-            ) as known_from_date
+        select account.account_id, min({{ known_from("account") }}) as known_from_date
         from {{ ref("stg_identity__accounts") }} as account
         cross join {{ ref("int_first_arrival") }} as first_arrival
         group by account.account_id
@@ -68,7 +61,7 @@ with
             known_from_date,
             known_to_date,
             state = 'trial' as is_trial,
-            state in ('active', 'grace') as is_paid,
+            {{ is_paid("state") }} as is_paid,
             end_reason
         from {{ ref("int_subscription_known_lives") }}
         where valid_from_at < timestamp({{ end_day(1) }})
@@ -121,7 +114,7 @@ with
             row_number() over (
                 partition by feature_date, account_id
                 order by
-                    if(state in ('active', 'grace'), 1, 0) desc,
+                    if({{ is_paid("state") }}, 1, 0) desc,
                     if(is_payer, 1, 0) desc,
                     subscription_started_date,
                     subscription_id
@@ -136,7 +129,7 @@ with
             account_id,
             logical_or(is_payer) as is_payer,
             logical_or(not is_payer) as is_member,
-            logical_or(state in ('active', 'grace')) as is_paid,
+            logical_or({{ is_paid("state") }}) as is_paid,
             logical_or(state = 'trial') as is_in_trial,
             logical_or(is_payer and state = 'grace') as is_in_grace,
             logical_or(is_payer and coalesce(is_auto_renew, false)) as is_auto_renew,
@@ -164,12 +157,9 @@ with
             and day.is_payer
             and payment.payment_kind = 'charge'
             and payment.payment_status = 'failed'
-            and date(payment.occurred_at) > date_sub(day.feature_date, interval 28 day)
+            and date(payment.occurred_at) > date_sub(day.feature_date, interval {{ var("feature_days") }} day)
             and date(payment.occurred_at) <= day.feature_date
-            and (
-                payment.arrival_date <= day.feature_date
-                or payment.arrival_date <= first_arrival.first_arrival_date
-            )
+            and {{ known_from("payment") }} <= day.feature_date
         group by day.feature_date, day.account_id
     ),
 
@@ -182,9 +172,7 @@ with
             price.price_amount > lag(price.price_amount) over (
                 partition by price.plan_id, price.market, price.currency order by price.valid_from_date
             ) as is_raise,
-            if(
-                price.arrival_date <= first_arrival.first_arrival_date, date '0001-01-01', price.arrival_date
-            ) as known_from_date
+            {{ known_from("price") }} as known_from_date
         from {{ ref("stg_billing__plan_prices") }} as price
         cross join {{ ref("int_first_arrival") }} as first_arrival
     ),
@@ -200,8 +188,10 @@ with
         inner join
             list_prices as raised
             on raised.known_from_date <= day.feature_date
-            and raised.valid_from_date >= date_sub(day.feature_date, interval 60 day)
-            and raised.valid_from_date <= date_add(day.feature_date, interval 60 day)
+            and raised.valid_from_date
+            >= date_sub(day.feature_date, interval {{ var("price_raise_days") }} day)
+            and raised.valid_from_date
+            <= date_add(day.feature_date, interval {{ var("price_raise_days") }} day)
         where raised.is_raise
         group by 1, 2, 3, 4
     ),
@@ -214,13 +204,7 @@ with
             consent.is_granted,
             consent.occurred_at,
             greatest(
-                date(consent.occurred_at),
-                survivor.valid_from_date,
-                if(
-                    consent.arrival_date <= first_arrival.first_arrival_date,
-                    date '0001-01-01',
-                    consent.arrival_date
-                )
+                date(consent.occurred_at), survivor.valid_from_date, {{ known_from("consent") }}
             ) as holds_from_date,
             survivor.valid_to_date as holds_to_date,
             survivor.account_id as raw_account_id
@@ -261,15 +245,7 @@ with
         select
             survivor.resolved_account_id as account_id,
             min(
-                greatest(
-                    date(request.requested_at),
-                    survivor.valid_from_date,
-                    if(
-                        request.arrival_date <= first_arrival.first_arrival_date,
-                        date '0001-01-01',
-                        request.arrival_date
-                    )
-                )
+                greatest(date(request.requested_at), survivor.valid_from_date, {{ known_from("request") }})
             ) as requested_date
         from {{ ref("stg_identity__deletion_requests") }} as request
         inner join survivors as survivor on request.account_id = survivor.account_id

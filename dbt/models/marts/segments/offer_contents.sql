@@ -1,7 +1,6 @@
 {{
     config(
         partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
-        partitions=rebuilt_bounds(),
         meta={"published": "days", "restates_days": 0},
     )
 }}
@@ -10,16 +9,9 @@ with
     versions as (
         select
             entry.*,
-            if(
-                entry.arrival_date <= first_arrival.first_arrival_date, date '0001-01-01', entry.arrival_date
-            ) as known_from_date,
-            coalesce(
-                lead(entry.arrival_date) over (
-                    partition by entry.content_source, entry.entry_id, entry.locale
-                    order by entry.arrival_date
-                ),
-                date '9999-12-31'
-            ) as known_to_date
+            {{ known_from("entry") }} as known_from_date,
+            {{ until_next("entry.arrival_date", "entry.content_source, entry.entry_id, entry.locale") }}
+            as known_to_date
         from {{ ref("stg_content__entries") }} as entry
         cross join {{ ref("int_first_arrival") }} as first_arrival
     )

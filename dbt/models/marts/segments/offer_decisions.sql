@@ -4,7 +4,6 @@
     config(
         partition_by={"field": "decision_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
-        partitions=rebuilt_bounds(),
         meta={"published": "days", "restates_days": 0},
     )
 }}

@@ -2,7 +2,6 @@
     config(
         partition_by={"field": "segment_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
-        partitions=rebuilt_bounds(),
         meta={"published": "days", "restates_days": 0},
     )
 }}

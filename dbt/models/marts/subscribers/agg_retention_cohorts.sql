@@ -1,11 +1,14 @@
--- Partitions are first days of months; 30 days back from any day lie the first of its month and, early in a
--- month, the one before, which late events still reach.
+-- Partitions are first days of months. So many days back from any day lie the first of its month and, early
+-- in a month, the first of the one before, which late events still reach.
 {{
     config(
         partition_by={"field": "activity_month", "data_type": "date", "granularity": "day"},
         cluster_by=["cohort_month"],
-        partitions=rebuilt_bounds(30),
-        meta={"published": "days", "restates_days": 30, "measures": ["retained_accounts"]},
+        meta={
+            "published": "days",
+            "restates_days": var("cohort_restated_days"),
+            "measures": ["retained_accounts"],
+        },
     )
 }}
 
@@ -28,7 +31,7 @@ with
         from {{ ref("int_subscription_periods") }} as period
         left join current_accounts as account on period.account_id = account.account_id
         where
-            period.state in ('active', 'grace')
+            {{ is_paid("period.state") }}
             and not coalesce(account.is_resolved_test_account, false)
             and period.valid_from_at < timestamp({{ as_of_day(1) }})
     ),
@@ -60,10 +63,12 @@ with
         from
             unnest(
                 generate_date_array(
-                    date_trunc({{ start_day(-30) }}, month), {{ end_day() }}, interval 1 month
+                    date_trunc({{ start_day(-var("cohort_restated_days")) }}, month),
+                    {{ end_day() }},
+                    interval 1 month
                 )
             ) as activity_month
-        where activity_month >= {{ start_day(-30) }}
+        where activity_month >= {{ start_day(-var("cohort_restated_days")) }}
     ),
 
     retained as (

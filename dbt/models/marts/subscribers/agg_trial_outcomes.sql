@@ -2,12 +2,13 @@
     config(
         partition_by={"field": "trial_start_date", "data_type": "date", "granularity": "day"},
         cluster_by=["market", "plan_kind"],
-        partitions=rebuilt_bounds(90),
-        meta={"published": "days", "restates_days": 90, "measures": ["started", "converted"]},
+        meta={
+            "published": "days",
+            "restates_days": var("trial_conversion_days"),
+            "measures": ["started", "converted"],
+        },
     )
 }}
-
-{%- set refund_window_days = 14 %}
 
 with
     lives as (
@@ -47,7 +48,7 @@ with
         where
             turn.state = 'trial'
             and not coalesce(account.is_resolved_test_account, false)
-            and {{ rebuilt_days("date(turn.valid_from_at)", 90) }}
+            and {{ rebuilt_days("date(turn.valid_from_at)", var("trial_conversion_days")) }}
     ),
 
     charges as (
@@ -68,7 +69,7 @@ with
         where
             refund.payment_kind = 'refund'
             and refund.payment_status = 'succeeded'
-            and refund.occurred_at < timestamp_add(charge.occurred_at, interval {{ refund_window_days }} day)
+            and refund.occurred_at < timestamp_add(charge.occurred_at, interval {{ var("refund_days") }} day)
             and refund.occurred_at < timestamp({{ as_of_day(1) }})
         group by charge.payment_id
     ),
@@ -87,7 +88,8 @@ with
             kept_charges as charge
             on trial.subscription_id = charge.subscription_id
             and charge.occurred_at >= trial.started_at
-            and charge.occurred_at < timestamp_add(trial.started_at, interval 90 day)
+            and charge.occurred_at
+            < timestamp_add(trial.started_at, interval {{ var("trial_conversion_days") }} day)
         group by trial.subscription_id, trial.started_at
     ),
 
@@ -95,7 +97,7 @@ with
         select
             trial.*,
             timestamp_add(
-                least(trial.ended_at, timestamp '9999-01-01'), interval {{ refund_window_days }} day
+                least(trial.ended_at, timestamp '9999-01-01'), interval {{ var("refund_days") }} day
             )
             <= timestamp({{ as_of_day(1) }}) as is_mature,
             conversion.converted_at is not null as is_converted

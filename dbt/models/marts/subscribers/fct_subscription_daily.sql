@@ -2,7 +2,6 @@
     config(
         partition_by={"field": "snapshot_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id", "subscription_id"],
-        partitions=rebuilt_bounds(),
         meta={
             "published": "days",
             "restates_days": 0,
@@ -61,7 +60,7 @@ select
     day.billing_interval,
     day.state,
     day.state = 'trial' as is_trial,
-    day.state in ('active', 'grace') as is_paid,
+    {{ is_paid("day.state") }} as is_paid,
     day.is_auto_renew,
     day.was_active_at_day_start,
     day.was_active_at_day_end,

@@ -2,7 +2,6 @@
     config(
         partition_by={"field": "event_date", "data_type": "date", "granularity": "day"},
         cluster_by=["subscription_id", "event_type"],
-        partitions=rebuilt_bounds(),
         meta={"published": "days", "restates_days": 0, "measures": ["starts", "ends"]},
     )
 }}
@@ -14,9 +13,7 @@ with
         where valid_from_at < timestamp({{ end_day(1) }})
     ),
 
-    -- Of the deliveries of a notification the first counts, also where a later one tells another time:
-    -- providers
-    -- deliver again for a week at most.
+    -- Of the deliveries of a notification the first counts, also where a later one tells another time.
     notified as (
         select
             subscription_id,
@@ -33,7 +30,7 @@ with
         from
             (
                 select *
-                from ({{ canonical_events(since_days=30) }})
+                from ({{ canonical_events(within_days=var("redelivery_days")) }})
                 where true
                 qualify {{ first_arrival("provider, provider_event_id") }}
             )

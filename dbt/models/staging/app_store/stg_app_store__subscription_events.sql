@@ -34,7 +34,9 @@ with
             landing_file,
             landing_row
         from {{ source("app_store", "app_store_notifications") }}
-        where {{ arrived() }} and json_value(payload, '$.data.environment') = 'Production'
+        where
+            {{ arrived_from(history_from("int_subscription_events")) }}
+            and json_value(payload, '$.data.environment') = 'Production'
     ),
 
     -- Who shares a family's subscription does not pay it: seats come with plan_members.

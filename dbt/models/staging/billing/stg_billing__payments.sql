@@ -12,5 +12,5 @@ select
     ingested_at,
     arrival_date
 from {{ source("billing", "payments") }}
-where {{ arrived(since_days=90) }}
+where {{ arrived_within(var("trial_conversion_days")) }}
 qualify {{ first_arrival("payment_id") }}

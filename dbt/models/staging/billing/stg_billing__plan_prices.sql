@@ -8,5 +8,5 @@ select
     ingested_at,
     arrival_date
 from {{ source("billing", "plan_prices") }}
-where {{ arrived() }}
+where {{ arrived_ever() }}
 qualify {{ latest_arrival("plan_id, market, currency, valid_from") }}

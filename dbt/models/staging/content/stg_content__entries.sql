@@ -13,5 +13,5 @@ select
     ingested_at,
     arrival_date
 from {{ source("content", "content_entries") }}
-where {{ arrived() }}
+where {{ arrived_ever() }}
 qualify {{ latest_arrival("source, entry_id, locale, arrival_date") }}

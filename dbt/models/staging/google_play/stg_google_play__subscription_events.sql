@@ -29,7 +29,9 @@ with
             landing_row
         from {{ source("google_play", "google_play_notifications") }}
         -- Licence testers pay nothing.
-        where {{ arrived() }} and not {{ is_given("json_query(purchase, '$.testPurchase')") }}
+        where
+            {{ arrived_from(history_from("int_subscription_events")) }}
+            and not {{ is_given("json_query(purchase, '$.testPurchase')") }}
     ),
 
     purchases as (

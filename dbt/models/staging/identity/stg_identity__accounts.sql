@@ -11,5 +11,5 @@ select
     arrival_date,
     ingested_at
 from {{ source("identity", "accounts") }}
-where {{ arrived() }}
+where {{ arrived_ever() }}
 qualify {{ latest_arrival("account_id, arrival_date") }}

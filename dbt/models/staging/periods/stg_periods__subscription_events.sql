@@ -20,4 +20,4 @@ select
     landing_file,
     landing_row
 from {{ source("periods", "subscription_events") }}
-where {{ arrived() }}
+where {{ arrived_from(history_from("int_subscription_events")) }}

@@ -49,7 +49,9 @@ with
             landing_file,
             landing_row
         from {{ source("stripe", "stripe_events") }}
-        where {{ arrived() }} and json_value(payload, '$.livemode') = 'true'
+        where
+            {{ arrived_from(history_from("int_subscription_events")) }}
+            and json_value(payload, '$.livemode') = 'true'
     ),
 
     objects as (

@@ -1,13 +1,62 @@
-{#
-  The lives of subscriptions as known on days: CTEs that take the rows of `known_events` and, in `touched`, the
-  subscriptions with the days (known_date) on which each is to be written down, and the select that gives
-  their periods. int_subscription_periods describes the columns and the rules.
-#}
-{% macro subscription_lives() -%}
-    {%- set tolerance_days = var("renewal_tolerance_days") %}
-    {%- set life = "partition by subscription_id, known_date order by occurred_at, event_rank, " ~ (
-        "provider_event_id, provider"
-    ) %}
+{{
+    config(
+        partition_by={"field": "known_date", "data_type": "date", "granularity": "day"},
+        cluster_by=["subscription_id"],
+    )
+}}
+
+{%- set life = "partition by subscription_id, known_date order by occurred_at, event_rank, " ~ (
+    "provider_event_id, provider"
+) %}
+
+with
+    known_events as ({{ canonical_events() }}),
+
+    -- The days on which a life is written down: those on which its events arrived, …
+    arrivals as (
+        select distinct subscription_id, arrival_date as known_date
+        from known_events
+        where arrival_date between date '{{ lives_from_day() }}' and {{ as_of_day() }}
+    ),
+
+    -- … the checkpoint, …
+    checkpoint as (
+        select distinct subscription_id, date '{{ checkpoint_day() }}' as known_date
+        from known_events
+        where
+            arrival_date <= date '{{ checkpoint_day() }}'
+            and date '{{ versions_from_day() }}' = date '{{ checkpoint_day() }}'
+    ),
+
+    -- … and for lives that arrivals after the run's first day touch, that day, which must not know them.
+    run_start as (
+        select distinct event.subscription_id, {{ start_day() }} as known_date
+        from known_events as event
+        inner join arrivals as restating on event.subscription_id = restating.subscription_id
+        where event.arrival_date <= {{ start_day() }} and restating.known_date > {{ start_day() }}
+    ),
+
+    touched as (
+        select
+            subscription_id,
+            known_date,
+            logical_or(reason = 'arrival') as is_touched_by_arrival,
+            logical_or(reason = 'checkpoint') as is_checkpoint,
+            logical_or(reason = 'run_start') as is_run_start
+        from
+            (
+                select *, 'arrival' as reason
+                from arrivals
+                union all
+                select *, 'checkpoint'
+                from checkpoint
+                union all
+                select *, 'run_start'
+                from run_start
+            )
+        group by subscription_id, known_date
+    ),
+
     -- A notification belongs to one subscription; of its deliveries the first counts.
     delivered as (
         select touched.known_date, event.*
@@ -112,7 +161,9 @@
             *,
             timestamp_add(
                 greatest(paid_until_at, occurred_at),
-                interval if(not is_auto_renew and state in ('trial', 'active'), 0, {{ tolerance_days }}) day
+                interval if(
+                    not is_auto_renew and state in ('trial', 'active'), 0, {{ var("renewal_tolerance_days") }}
+                ) day
             ) as expected_end_at,
             lead(occurred_at) over (partition by subscription_id, known_date order by occurred_at) as next_at,
             lead(event_type) over (partition by subscription_id, known_date order by occurred_at) as next_type
@@ -145,7 +196,7 @@
             state
         from expected
         where
-            state in ('trial', 'active', 'grace')
+            {{ is_entitled("state") }}
             and expected_end_at is not null
             and (next_at is null or next_at > expected_end_at)
             -- An end that comes a little late is the end.
@@ -168,9 +219,9 @@
         select
             *,
             origin = 'synthetic_expiry'
-            and not coalesce(lag(state) over life in ('trial', 'active', 'grace'), false) as is_redundant,
+            and not coalesce({{ is_entitled("lag(state) over life") }}, false) as is_redundant,
             event_type in ('trial_started', 'started')
-            and coalesce(lag(state) over life in ('trial', 'active', 'grace'), false) as is_conflict
+            and coalesce({{ is_entitled("lag(state) over life") }}, false) as is_conflict
         from lived
         window life as ({{ life }})
     ),
@@ -211,32 +262,36 @@
         where is_change or is_conflicting_opening
     )
 
-    select
-        known_date,
-        subscription_id,
-        account_id,
-        provider,
-        provider_event_id,
-        event_type,
-        origin,
-        state,
-        coalesce(state in ('trial', 'active', 'grace'), false) as is_entitled,
-        plan_id,
-        price_amount,
-        currency,
-        billing_interval,
-        is_auto_renew,
-        reason,
-        {{ end_reason("event_type", "reason", "state_before", "state", "was_auto_renew") }} as end_reason,
-        offer_id,
-        occurred_at as valid_from_at,
-        valid_to_at,
-        is_conflicting_opening,
-        min(if(state in ('trial', 'active', 'grace'), occurred_at, null)) over (
-            partition by subscription_id, known_date
-        ) as subscription_started_at,
-        min(if(state in ('active', 'grace'), occurred_at, null)) over (
-            partition by subscription_id, known_date
-        ) as first_paid_at
-    from periods
-{%- endmacro %}
+select
+    period.known_date,
+    period.subscription_id,
+    touched.is_touched_by_arrival,
+    touched.is_checkpoint,
+    touched.is_run_start,
+    account_id,
+    provider,
+    provider_event_id,
+    event_type,
+    origin,
+    state,
+    coalesce({{ is_entitled("state") }}, false) as is_entitled,
+    plan_id,
+    price_amount,
+    currency,
+    billing_interval,
+    is_auto_renew,
+    reason,
+    {{ end_reason("event_type", "reason", "state_before", "state", "was_auto_renew") }} as end_reason,
+    offer_id,
+    occurred_at as valid_from_at,
+    valid_to_at,
+    is_conflicting_opening,
+    min(if({{ is_entitled("state") }}, occurred_at, null)) over (
+        partition by period.subscription_id, period.known_date
+    ) as subscription_started_at,
+    min(if({{ is_paid("state") }}, occurred_at, null)) over (
+        partition by period.subscription_id, period.known_date
+    ) as first_paid_at
+from periods as period
+inner join
+    touched on period.subscription_id = touched.subscription_id and period.known_date = touched.known_date

@@ -1,7 +1,0 @@
-select account_id, day as activity_date, streams, ms_played, ad_ms, skips_blocked, ingested_at
-from {{ source("listening", "engagement_daily") }}
-where
-    {{ arrived(since_days=27) }}
-    -- A day that has not begun when its row arrives is a broken clock.
-    and day <= date_add(arrival_date, interval 1 day)
-qualify {{ latest_arrival("account_id, day") }}
