@@ -97,6 +97,12 @@ def land_march(warehouse: Warehouse) -> None:
         *(account(f"a_{name}") for name in names.split()),
         account("a_tardy", market="NO"),
         account("a_old", merged_into="a_new", ingested_at=at("2026-03-03 05:00")),
+        # Merged one after the other before that, and in a circle.
+        account("a_first", merged_into="a_second"),
+        account("a_second", merged_into="a_third"),
+        account("a_third", merged_into="a_old"),
+        account("a_ring", merged_into="a_rang"),
+        account("a_rang", market="NO", merged_into="a_ring"),
         account("a_moves", market="JP", ingested_at=at("2026-03-02 05:00")),
         account("a_tester", is_employee=True),
     ])  # fmt: skip

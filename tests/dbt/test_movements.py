@@ -182,6 +182,27 @@ def test_an_account_keeps_what_it_was(march: Warehouse) -> None:
     ]
 
 
+def test_merges_of_any_length_lead_to_the_survivor_and_a_circle_is_kept_with_its_reason(
+    march: Warehouse,
+) -> None:
+    versions = built(
+        march,
+        "dim_account",
+        "account_id, valid_from_date, merged_into_account_id, resolved_account_id, resolved_market, "
+        "merge_refused_reason",
+        "account_id in ('a_first', 'a_third', 'a_ring', 'a_rang')",
+        "1, 2",
+    )
+    assert versions == [
+        ("a_first", "0001-01-01", "a_second", "a_old", "SE", None),
+        ("a_first", "2026-03-03", "a_second", "a_new", "SE", None),
+        ("a_rang", "0001-01-01", "a_ring", "a_rang", "NO", "no_survivor"),
+        ("a_ring", "0001-01-01", "a_rang", "a_ring", "SE", "no_survivor"),
+        ("a_third", "0001-01-01", "a_old", "a_old", "SE", None),
+        ("a_third", "2026-03-03", "a_old", "a_new", "SE", None),
+    ]
+
+
 def test_a_plan_has_a_row_for_each_of_its_prices(march: Warehouse) -> None:
     prices = built(
         march,

@@ -68,8 +68,10 @@ select date '2026-03-01' as activity_month, date '2026-02-01' as cohort_month, '
     4 as retained_accounts, false as is_complete;
 
 create or replace table `{audit}.dim_account` as
-select 'a1' as account_id, date '2026-01-01' as valid_from_date, 'a1' as resolved_account_id,
-    'DE' as resolved_market, true as is_current;
+select account_id, date '0001-01-01' as valid_from_date, date '9999-12-31' as valid_to_date,
+    'a1' as resolved_account_id, 'DE' as resolved_market, true as is_current,
+    if(account_id = 'a1', null, 'a1') as merged_into_account_id, cast(null as string) as merge_refused_reason
+from unnest(['a1', 'a2', 'a3']) as account_id;
 
 create or replace table `{audit}.dim_plan` as
 select 'individual-month' as plan_id, 'DE' as market, 'EUR' as currency, date '2026-01-01' as valid_from_date,
@@ -158,6 +160,10 @@ DAMAGES = [
         "update `{audit}.offer_segments` set valid_until_at = timestamp '2026-03-31 12:00:00' where true",
         "still valid when they go online",
     ),
+    (
+        "update `{audit}.dim_account` set resolved_account_id = 'a2' where account_id = 'a3'",
+        "every survivor is its own",
+    ),
 ]
 """What can be wrong with a built day, each with what the failure says."""
 
@@ -174,9 +180,15 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
 
 
 def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit: str) -> None:
-    """A checkout without a click, and a day with far fewer rows than its trailing week."""
+    """A checkout without a click, merges without a survivor, a day with far fewer rows than its week."""
     from expectations.gate import validate
 
+    change(
+        settings,
+        audit,
+        "update `{audit}.dim_account` set resolved_account_id = account_id, "
+        "merge_refused_reason = 'no_survivor' where account_id <> 'a1'",
+    )
     change(settings, audit, "update `{audit}.fct_offer_journey` set clicks = 0 where true")
     change(
         settings,
@@ -191,6 +203,7 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
 
     assert [(w.model, w.expectation, w.unexpected_count, w.observed_value) for w in warnings] == [
         ("fct_subscriber_daily", "expect_table_row_count_to_be_between", None, "1"),
+        ("dim_account", "every merge leads to a survivor (else the account counts as itself)", 2, None),
         ("fct_offer_journey", "a checkout follows a click", 1, None),
     ]
 

@@ -332,9 +332,9 @@ def _payments(choose: _Chooser, subscription_id: str) -> list[Payment]:
 
 @st.composite
 def companies(draw: st.DrawFn, providers: tuple[str, ...] = PROVIDERS) -> Company:
-    """A company of one to three accounts with one to three subscriptions."""
+    """A company of one to five accounts with one to three subscriptions."""
     choose = _Chooser(draw(st.randoms(use_true_random=True)))
-    account_ids = ("a1", "a2", "a3")[: choose.of((1, 2, 2, 3))]
+    account_ids = ("a1", "a2", "a3", "a4", "a5")[: choose.of((1, 2, 2, 2, 3, 3, 5))]
     events: list[Event] = []
     members: list[Membership] = []
     payments: list[Payment] = []
