@@ -16,7 +16,8 @@ def erase(
     """Erase ACCOUNT from Bigtable and BigQuery for good; needs SEGUE_ERASURE_SALT.
 
     The accounts that were merged into it are erased with it. What is left afterwards is a salted hash and the
-    proof in ops.erasures; later files and loads leave the account out. Exit code: 0 erased and proved, 1 not (erase again), 2 wrong usage.
+    proof in ops.erasures; later files and loads leave the account out. Exit code: 0 erased and proved, 1 not
+    (erase again), 2 wrong usage.
     """
     from loaders.erasure import erase as erase_account
     from segue.settings import get_settings
