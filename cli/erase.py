@@ -15,14 +15,16 @@ def erase(
 ) -> None:
     """Erase ACCOUNT from Bigtable and BigQuery for good; needs SEGUE_ERASURE_SALT.
 
-    What is left afterwards is a salted hash and the proof in ops.erasures; later files and loads leave the
-    account out. Exit code: 0 erased and proved, 1 not (erase again), 2 wrong usage.
+    The accounts that were merged into it are erased with it. What is left afterwards is a salted hash and the
+    proof in ops.erasures; later files and loads leave the account out. Exit code: 0 erased and proved, 1 not
+    (erase again), 2 wrong usage.
     """
     from loaders.erasure import erase as erase_account
     from segue.settings import get_settings
 
     if not yes:
-        typer.confirm("Erase the account everywhere? There is no way back.", abort=True, err=True)
+        question = "Erase the account, and those merged into it, everywhere? There is no way back."
+        typer.confirm(question, abort=True, err=True)
     erasure = erase_account(get_settings(), account_id)
     if as_json:
         print(json.dumps(erasure.to_dict(), indent=2))
@@ -30,5 +32,6 @@ def erase(
     rows = sum(erasure.rows_removed.values())
     typer.echo(
         f"erased and proved: {erasure.cells_removed} cells, {rows:,} rows in {len(erasure.rows_removed)} "
-        f"tables; ops.erasures has the proof {erasure.erasure_id}"
+        f"tables, {erasure.merged_accounts} merged accounts with it; ops.erasures has the proof "
+        f"{erasure.erasure_id}"
     )

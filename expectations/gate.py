@@ -205,7 +205,7 @@ def _outcome(model: str, result: Any) -> ExpectationOutcome:
         detail.get("partial_unexpected_index_list") or rows or detail.get("partial_unexpected_list") or []
     )
     count = detail.get("unexpected_count")
-    if config.type == "unexpected_rows_expectation":
+    if config.type == "no_rows":
         count = detail.get("observed_value")
     observed = detail.get("observed_value") if count is None else None
     raised = (result.exception_info or {}).get("exception_message")

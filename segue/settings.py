@@ -201,6 +201,11 @@ class Settings(BaseSettings):
     )
 
     # Validation
+    max_incomplete_share: float = Field(
+        default=0.05,
+        description="Days on which the revenue or the plan of a larger share of the subscriptions is unknown "
+        "are not published.",
+    )
     row_count_drift: float = Field(
         default=0.5, description="Warn when a day's rows differ from the trailing week by more."
     )

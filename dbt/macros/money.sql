@@ -43,3 +43,16 @@
         then {{ half_even_div("(" ~ cents ~ " * 52)", 12) }}
     end
 {%- endmacro %}
+
+{#
+  Join condition: the row of int_list_prices_daily that says what a subscription pays whose events tell no
+  price. A list price is for the plan's own interval and for no other.
+#}
+{% macro is_list_price_of(price, day, plan_id, market, told_price, told_currency, interval) -%}
+    {{ told_price }} is null
+    and {{ day }} = {{ price }}.price_date
+    and {{ plan_id }} = {{ price }}.plan_id
+    and {{ market }} = {{ price }}.market
+    and {{ told_currency }} is not distinct from {{ price }}.told_currency
+    and coalesce({{ interval }}, {{ price }}.billing_interval) = {{ price }}.billing_interval
+{%- endmacro %}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expectations.suites.suite import MartSuite, no_rows, not_null, unique_key
+from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, unique_key
 
 
 def dimension_suites() -> list[MartSuite]:
@@ -18,6 +18,25 @@ def dimension_suites() -> list[MartSuite]:
                     "select account_id, count(*) as current_versions from {batch} "
                     "group by account_id having countif(is_current) > 1",
                     "no account has two current versions",
+                ),
+                no_rows(
+                    """with account as (select * from {batch})
+                    select merged.account_id, merged.valid_from_date, merged.resolved_account_id,
+                        survivor.resolved_account_id as resolved_further
+                    from account as merged
+                    inner join account as survivor
+                        on merged.resolved_account_id = survivor.account_id
+                        and merged.valid_from_date < survivor.valid_to_date
+                        and merged.valid_to_date > survivor.valid_from_date
+                    where merged.resolved_account_id <> merged.account_id
+                        and survivor.resolved_account_id <> survivor.account_id""",
+                    "every survivor is its own: no account is resolved to one that is merged itself",
+                ),
+                no_rows(
+                    "select account_id, valid_from_date, merged_into_account_id, merge_refused_reason "
+                    "from {batch} where is_current and merge_refused_reason is not null",
+                    "every merge leads to a survivor (else the account counts as itself)",
+                    severity=WARNING,
                 ),
             ),
         ),

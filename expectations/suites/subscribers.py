@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import great_expectations.expectations as gxe
+
 from expectations.suites.movements import END_REASONS, MOVEMENTS
-from expectations.suites.suite import MartSuite, at_least, between, no_rows, not_null, one_of, unique_key
+from expectations.suites.suite import (
+    WARNING,
+    MartSuite,
+    at_least,
+    between,
+    no_rows,
+    not_null,
+    one_of,
+    unique_key,
+)
+from loaders.warehouse.client import Warehouse
 from segue.window import RunWindow
 
 PROVIDERS = ("google_play", "app_store", "stripe", "periods")
 PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
 INTERVALS = ("week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
+INCOMPLETE = "mrr_usd_amount is null or plan_kind is null"
+"""Nobody told a price, a rate of its currency, or a plan of the catalogue; the subscription counts anyway."""
 
 
 def subscriber_suites(window: RunWindow) -> list[MartSuite]:
@@ -51,9 +65,8 @@ def _subscription_daily() -> MartSuite:
         expectations=(
             unique_key("snapshot_date", "subscription_id"),
             *not_null(
-                "account_id", "provider", "market", "plan_id", "plan_kind", "state", "currency",
-                "mrr_amount", "mrr_usd_amount", "was_active_at_day_start", "was_active_at_day_end",
-                "subscription_number", "tenure_days",
+                "account_id", "provider", "market", "state", "was_active_at_day_start",
+                "was_active_at_day_end", "subscription_number", "tenure_days",
             ),
             one_of("provider", PROVIDERS),
             one_of("plan_kind", PLAN_KINDS),
@@ -71,8 +84,30 @@ def _subscription_daily() -> MartSuite:
                 "select subscription_id, state, is_trial, is_paid from {batch} where is_trial = is_paid",
                 "an entitled subscription is either paid or in trial",
             ),
+            no_rows(
+                "select snapshot_date, subscription_id, provider, plan_id, market, price_amount, currency "
+                f"from {{batch}} where {INCOMPLETE}",
+                "price, rate and plan of every subscription are known",
+                severity=WARNING,
+            ),
         ),
+        measured=_incomplete_share,
     )  # fmt: skip
+
+
+def _incomplete_share(warehouse: Warehouse, _: RunWindow) -> list[gxe.Expectation]:
+    """One subscription of which something is unknown stops nobody; many are a feed that is broken."""
+    share = warehouse.settings.max_incomplete_share
+    return [
+        no_rows(
+            f"""select snapshot_date, countif({INCOMPLETE}) as incomplete, count(*) as subscriptions
+            from {{batch}}
+            group by snapshot_date
+            having countif({INCOMPLETE}) > greatest(1, {share} * count(*))""",
+            f"price, rate and plan of all but {share:.0%} of a day's subscriptions are known "
+            "(SEGUE_MAX_INCOMPLETE_SHARE)",
+        )
+    ]
 
 
 def _subscriber_daily(window: RunWindow) -> MartSuite:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from google.api_core.exceptions import GoogleAPIError
 from loaders.bigtable.errors import LoadError
 from loaders.bigtable.table import ensure_table
 from loaders.erasure.cells import cells_left, erase_cells
+from loaders.erasure.merges import merged_accounts
 from loaders.erasure.tables import account_rows, subscriptions_of
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.erasures import SubjectKind, subject_hash
@@ -47,6 +49,8 @@ class Erasure:
     cells_removed: int
     rows_removed: dict[str, int]
     """By table, of the platform's project."""
+    merged_accounts: int = 0
+    """How many accounts had been merged into it; what was removed of them is counted here as well."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -55,12 +59,14 @@ class Erasure:
             "subject_hash": self.subject_hash,
             "cells_removed": self.cells_removed,
             "rows_removed": self.rows_removed,
+            "merged_accounts": self.merged_accounts,
         }
 
 
 def erase(settings: Settings, account_id: str) -> Erasure:
     """Removes an account from every generation in Bigtable and from every table in BigQuery, for good.
 
+    So are the accounts that were merged into it, each with its own proof: what they did is the account's.
     Erasing again finds what arrived or was left in between, and proves it anew. Files in the landing bucket
     are not touched: landing them again leaves the account out.
 
@@ -69,6 +75,28 @@ def erase(settings: Settings, account_id: str) -> Erasure:
         EraseError: something of the account is left, or a service did not answer.
     """
     row_key(account_id)
+    try:
+        merged = merged_accounts(warehouse_of(settings), account_id)
+    except (GoogleAPIError, WarehouseError) as error:
+        raise EraseError(f"the account is not erased: {error}") from error
+    removed: Counter[str] = Counter()
+    cells = 0
+    for each in merged:
+        earlier = _erase_account(settings, each)
+        removed.update(earlier.rows_removed)
+        cells += earlier.cells_removed
+    erasure = _erase_account(settings, account_id)
+    removed.update(erasure.rows_removed)
+    return replace(
+        erasure,
+        cells_removed=cells + erasure.cells_removed,
+        rows_removed=dict(removed),
+        merged_accounts=len(merged),
+    )
+
+
+def _erase_account(settings: Settings, account_id: str) -> Erasure:
+    """One account, whoever was merged into it."""
     erasure_id = str(uuid.uuid4())
     try:
         warehouse = warehouse_of(settings)

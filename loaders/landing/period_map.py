@@ -68,14 +68,24 @@ class PeriodColumns(_Strict):
 
 
 class AccountColumns(_Strict):
-    """One row per account, in a file beside the periods."""
+    """One row per account in a file beside the periods; without a file, what the periods' own rows tell."""
 
-    file: str
-    account_id: From
-    created: From
+    file: str | None = Field(default=None, description="None or the export's own name: the periods' rows.")
+    account_id: From | None = Field(default=None, description="Without a file that of the period.")
+    created: From | None = Field(default=None, description="Without a file the start of the first period.")
     market: From
     locale: From
     birth_year_band: From | None = None
+
+    @model_validator(mode="after")
+    def _a_file_says_whose_rows_they_are(self) -> AccountColumns:
+        if self.file is not None and (self.account_id is None or self.created is None):
+            raise ValueError("a file of accounts needs account_id and created")
+        return self
+
+    def are_in(self, export: str) -> bool:
+        """Whether the rows of the periods tell the accounts as well."""
+        return self.file in (None, export)
 
 
 class ReasonColumns(_Strict):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from loaders.landing.period_map import AccountColumns, PeriodMap, Source
 from loaders.landing.row import LandingRow
 
 Row = dict[str, str]
+Contract = TypeVar("Contract", bound=LandingRow)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Period:
 
 @dataclass
 class PeriodsLanding:
-    """What became of an export; in = out + refused for the periods and for the accounts."""
+    """What became of an export; in = out + refused for the periods and for the accounts.
+
+    Accounts that the periods' rows tell count once each, and are refused when none of their rows can be read.
+    """
 
     periods_in: int = 0
     periods_out: int = 0
@@ -89,7 +94,7 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _rows(path: Path, sources: Iterator[Source]) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path, sources: Iterable[Source]) -> Iterator[tuple[int, Row]]:
     """Data rows, numbered from 1; a row with too few or too many values has a None in it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -115,17 +120,25 @@ def _sources(columns: Any) -> Iterator[Source]:
             yield from value.values()
 
 
-def _each(path: Path, columns: Any, result: PeriodsLanding, read: Callable[[int, Row], Any]) -> Iterator[Any]:
-    """What ``read`` makes of each row; a row it cannot read is refused and kept."""
-    for number, row in _rows(path, _sources(columns)):
-        result.rows_in[path.name] = result.rows_in.get(path.name, 0) + 1
+def _each(
+    path: Path, sources: Iterable[Source], result: PeriodsLanding, read: Callable[[int, Row], Any]
+) -> tuple[int, list[Any]]:
+    """The number of rows, and what ``read`` makes of each; a row it cannot read is refused and kept."""
+    number, found = 0, []
+    for number, row in _rows(path, sources):
         try:
             if None in row or None in row.values():
                 raise _RowRefusedError("", "does not have the header's columns")
-            yield read(number, row)
+            found.append(read(number, row))
         except _RowRefusedError as refused:
-            payload = json.dumps({str(key): value for key, value in row.items()}, ensure_ascii=False)
-            result.refused.append(Refusal(path.name, number, refused.column, refused.reason, payload))
+            _refuse(path.name, number, row, refused, result)
+    result.rows_in[path.name] = number
+    return number, found
+
+
+def _refuse(file: str, number: int, row: Row, refused: _RowRefusedError, result: PeriodsLanding) -> None:
+    payload = json.dumps({str(key): value for key, value in row.items()}, ensure_ascii=False)
+    result.refused.append(Refusal(file, number, refused.column, refused.reason, payload))
 
 
 def _required(name: str, source: Source, row: Row) -> str:
@@ -163,38 +176,82 @@ def read_reasons(export: Path, period_map: PeriodMap, result: PeriodsLanding) ->
         ended = _day(period_map, columns.ended, _required("ended", columns.ended, row))
         return (account, ended), _required("reason", columns.reason, row)
 
-    return dict(_each(export.with_name(columns.file), columns, result, read))
+    _, found = _each(export.with_name(columns.file), _sources(columns), result, read)
+    return dict(found)
 
 
 def read_accounts(
-    export: Path, period_map: PeriodMap, arrival_date: date | None, result: PeriodsLanding
+    export: Path,
+    period_map: PeriodMap,
+    periods: list[Period],
+    arrival_date: date | None,
+    result: PeriodsLanding,
 ) -> list[LandingRow]:
-    """The accounts that keep their contract; others are refused."""
-    columns: AccountColumns = period_map.accounts
-    path = export.with_name(columns.file)
+    """The accounts that keep their contract, of their own file or of the periods; others are refused."""
+    columns = period_map.accounts
+    if columns.file is None or columns.are_in(export.name):
+        return _accounts_of(export.name, period_map, periods, arrival_date, result)
 
     def read(_: int, row: Row) -> LandingRow:
+        assert columns.account_id is not None, "the map has it for a file"
+        assert columns.created is not None, "the map has it for a file"
         created = _day(period_map, columns.created, _required("created", columns.created, row))
-        return _contract_row(
-            Account,
-            {
-                "ingested_at": midnight(arrival_date or created),
-                "account_id": _required("account_id", columns.account_id, row),
-                "created_at": midnight(created),
-                "market": _required("market", columns.market, row),
-                "locale": _required("locale", columns.locale, row),
-                "birth_year_band": columns.birth_year_band.read(row) if columns.birth_year_band else None,
-                "is_test": False,
-                "is_employee": False,
-            },
-        )
+        account_id = _required("account_id", columns.account_id, row)
+        return _account(columns, account_id, created, arrival_date or created, row)
 
-    accounts = list(_each(path, columns, result, read))
-    result.accounts_in, result.accounts_out = result.rows_in.get(path.name, 0), len(accounts)
+    path = export.with_name(columns.file)
+    result.accounts_in, accounts = _each(path, _sources(columns), result, read)
+    result.accounts_out = len(accounts)
     return accounts
 
 
-def _contract_row(contract: type[LandingRow], values: Mapping[str, Any]) -> LandingRow:
+def _accounts_of(
+    file: str,
+    period_map: PeriodMap,
+    periods: list[Period],
+    arrival_date: date | None,
+    result: PeriodsLanding,
+) -> list[LandingRow]:
+    """An account for each that has a period, and another version where a later period tells otherwise."""
+    columns = period_map.accounts
+    versions: dict[str, list[Account]] = defaultdict(list)
+    for period in sorted(periods, key=lambda period: (period.start, period.row)):
+        told = versions[period.account_id]
+        try:
+            created = period.start
+            if columns.created is not None:
+                text = _required("created", columns.created, period.payload)
+                created = _day(period_map, columns.created, text)
+            since = told[0].created_at.date() if told else created
+            arrival = arrival_date or created
+            account = _account(columns, period.account_id, since, arrival, period.payload)
+        except _RowRefusedError as refused:
+            _refuse(file, period.row, period.payload, refused, result)
+            continue
+        if not told or told[-1].model_copy(update={"ingested_at": account.ingested_at}) != account:
+            told.append(account)
+    result.accounts_in = len(versions)
+    result.accounts_out = sum(bool(told) for told in versions.values())
+    return [account for told in versions.values() for account in told]
+
+
+def _account(columns: AccountColumns, account_id: str, created: date, arrival: date, row: Row) -> Account:
+    return _contract_row(
+        Account,
+        {
+            "ingested_at": midnight(arrival),
+            "account_id": account_id,
+            "created_at": midnight(created),
+            "market": _required("market", columns.market, row),
+            "locale": _required("locale", columns.locale, row),
+            "birth_year_band": columns.birth_year_band.read(row) if columns.birth_year_band else None,
+            "is_test": False,
+            "is_employee": False,
+        },
+    )
+
+
+def _contract_row(contract: type[Contract], values: Mapping[str, Any]) -> Contract:
     try:
         return contract.model_validate(values)
     except ValidationError as error:
@@ -253,8 +310,10 @@ def read_periods(
         _contract_row(SubscriptionEvent, event_values(period, "started", start, 0, start))
         return period
 
-    periods = list(_each(export, columns, result, read))
-    result.periods_in = result.rows_in.get(export.name, 0)
+    sources = [*_sources(columns)]
+    if period_map.accounts.are_in(export.name):
+        sources += _sources(period_map.accounts)
+    result.periods_in, periods = _each(export, sources, result, read)
     result.reasons_unmatched = len(reasons) - len(used)
     return periods
 

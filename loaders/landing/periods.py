@@ -51,17 +51,17 @@ def land_periods(
     result = PeriodsLanding()
     reasons = read_reasons(export, period_map, result)
     periods = read_periods(export, period_map, reasons, arrival_date, result)
-    accounts = read_accounts(export, period_map, arrival_date, result)
+    accounts = read_accounts(export, period_map, periods, arrival_date, result)
     if not periods:
         raise LandingError(f"{export.name}: no row can be read; the first: {_first(result)}")
     first = min(period.start for period in periods)
     events: list[LandingRow] = []
     for life in _chains(export.name, periods, result):
+        result.periods_out += len(life)
         events += _events_of(life, arrival_date)
     events += accounts
     events += _plans(periods, arrival_date or first)
     events += _rates(period_map, first, arrival_date or first)
-    result.periods_out = result.periods_in - sum(r.file == export.name for r in result.refused)
     _write(out, export.stem, events, result)
     return result
 

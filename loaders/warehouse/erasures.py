@@ -21,6 +21,8 @@ SubjectKind = Literal["account", "subscription"]
 SUBJECT_OF_COLUMN: Final[dict[str, SubjectKind]] = {
     "account_id": "account",
     "merged_into": "account",
+    "merged_into_account_id": "account",
+    "resolved_account_id": "account",
     "subscription_id": "subscription",
 }
 """Columns, of any table, that name whose row it is."""

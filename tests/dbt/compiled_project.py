@@ -169,9 +169,9 @@ class Execution:
 
     def drop(self) -> None:
         """Remove the datasets of this execution."""
-        for dataset in self._warehouse.client.list_datasets():
-            if dataset.dataset_id.endswith(f"_{self._label}"):
-                self._warehouse.client.delete_dataset(dataset.reference, delete_contents=True)
+        for dataset in self._warehouse.datasets():
+            if dataset.endswith(f"_{self._label}"):
+                self._warehouse.drop_dataset(dataset)
 
 
 def _model_statements(node: Row) -> list[str]:

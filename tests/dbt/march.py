@@ -43,9 +43,13 @@ def land_march(warehouse: Warehouse) -> None:
     """Every lifecycle that the tests below look at, one subscription each."""
     warehouse.land("plans", [plan("solo", "individual", "month"), plan("home", "family", "month")])
     warehouse.land("plan_prices", [
-        {"plan_id": "solo", "market": "SE", "currency": "EUR", "valid_from": day(since),
-         "price_amount": Decimal(amount), "tax_inclusive": True, "ingested_at": at(f"{since} 00:00")}
-        for since, amount in (("2026-01-01", "9.49"), ("2026-03-04", "9.99"))
+        {"plan_id": "solo", "market": market, "currency": "EUR", "valid_from": day(since),
+         "price_amount": Decimal(amount), "tax_inclusive": True, "ingested_at": at(f"{arrived} 00:00")}
+        for market, since, arrived, amount in (
+            ("SE", "2026-01-01", "2026-01-01", "9.49"), ("SE", "2026-03-04", "2026-03-04", "9.99"),
+            # Valid since the second, heard of on the fourth.
+            ("FI", "2026-01-01", "2026-01-01", "9.00"), ("FI", "2026-03-02", "2026-03-04", "9.50"),
+        )
     ])  # fmt: skip
     warehouse.land("fx_rates", [
         rate("EUR", "1.125"), rate("EUR", "1.2", on="2026-03-04"), rate("JPY", "0.006667"),
@@ -88,6 +92,9 @@ def land_march(warehouse: Warehouse) -> None:
         event("lapsed", "a_lapsed", "started", "2026-01-10 00:00", **eur("9.99")),
         event("lapsed", "a_lapsed", "expired", "2026-02-20 00:00"),
         event("family", "a_family", "started", "2026-02-01 00:00", **eur("16", plan_id="home")),
+        # Paid, and nobody says how much; the catalogue knows a price of one of the plans.
+        event("prepaid", "a_prepaid", "started", "2026-02-20 00:00", plan_id="solo"),
+        event("priceless", "a_priceless", "started", "2026-03-02 00:00", plan_id="home"),
         # Heard of two days later.
         event("tardy", "a_tardy", "started", "2026-03-03 14:00", ingested_at=at("2026-03-05 10:00"),
               **eur("8")),
@@ -96,7 +103,15 @@ def land_march(warehouse: Warehouse) -> None:
     warehouse.land("accounts", [
         *(account(f"a_{name}") for name in names.split()),
         account("a_tardy", market="NO"),
+        account("a_prepaid", market="FI"),
+        account("a_priceless", market="FI"),
         account("a_old", merged_into="a_new", ingested_at=at("2026-03-03 05:00")),
+        # Merged one after the other before that, and in a circle.
+        account("a_first", merged_into="a_second"),
+        account("a_second", merged_into="a_third"),
+        account("a_third", merged_into="a_old"),
+        account("a_ring", merged_into="a_rang"),
+        account("a_rang", market="NO", merged_into="a_ring"),
         account("a_moves", market="JP", ingested_at=at("2026-03-02 05:00")),
         account("a_tester", is_employee=True),
     ])  # fmt: skip

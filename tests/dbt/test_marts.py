@@ -60,6 +60,32 @@ def test_a_merge_moves_the_subscription_from_the_day_it_arrives(march: Warehouse
     ]  # fmt: skip
 
 
+def test_a_price_that_no_event_tells_is_the_list_price_of_the_day_as_the_day_knew_it(
+    march: Warehouse,
+) -> None:
+    assert subscription_days(
+        march, "prepaid", "is_paid, price_amount, currency, mrr_amount, mrr_usd_amount"
+    ) == [
+        (1, True, "9.00", "EUR", "9.00", "10.12"),
+        (2, True, "9.00", "EUR", "9.00", "10.12"),
+        (3, True, "9.00", "EUR", "9.00", "10.12"),
+        (4, True, "9.50", "EUR", "9.50", "11.40"),
+        (5, True, "9.50", "EUR", "9.50", "11.40"),
+    ]
+
+
+def test_a_price_that_nobody_tells_is_unknown_and_the_subscription_counts(march: Warehouse) -> None:
+    columns = "is_paid, price_amount, currency, mrr_amount, mrr_usd_amount, net_mrr_usd_amount"
+    assert subscription_days(march, "priceless", columns)[:1] == [(2, True, None, None, None, None, None)]
+    payer = march.rows(
+        "audit_20260305.fct_subscriber_daily",
+        "is_paid, subscription_count, mrr_usd_amount, movement, movement_usd_amount",
+        "1",
+        "account_id = 'a_priceless' and snapshot_date = '2026-03-02'",
+    )
+    assert payer == [(True, 1, "0.00", "new", "0.00")]
+
+
 def test_test_accounts_are_set_apart_and_unknown_accounts_are_kept(march: Warehouse) -> None:
     assert subscription_days(march, "tester", "market") == []
     assert subscription_days(march, "nobody", "market, mrr_amount")[0] == (2, "ZZ", "12.96")
@@ -86,16 +112,18 @@ def test_the_aggregate_closes_the_day(march: Warehouse) -> None:
     cells = march.rows(
         "audit_20260305.agg_subscribers_daily",
         "market, plan_kind, currency, active_subscriptions, paid_subscriptions, trial_subscriptions, payers, "
-        "mrr_amount",
+        "unpriced_subscriptions, mrr_amount",
         "1, 2, 3",
         "snapshot_date = '2026-03-02'",
     )
     assert cells == [
-        ("JP", "family", "JPY", 1, 1, 0, 1, "816.67"),
+        ("FI", "family", None, 1, 1, 0, 1, 1, "0.00"),
+        ("FI", "individual", "EUR", 1, 1, 0, 1, 0, "9.00"),
+        ("JP", "family", "JPY", 1, 1, 0, 1, 0, "816.67"),
         # midnight 8.32, late 7, merged 4, upside 6, and the trial; brief and grace ended within the day.
-        ("SE", "family", "EUR", 1, 1, 0, 1, "16.00"),
-        ("SE", "individual", "EUR", 5, 4, 1, 5, "25.32"),
-        ("ZZ", "individual", "EUR", 1, 1, 0, 1, "12.96"),
+        ("SE", "family", "EUR", 1, 1, 0, 1, 0, "16.00"),
+        ("SE", "individual", "EUR", 5, 4, 1, 5, 0, "25.32"),
+        ("ZZ", "individual", "EUR", 1, 1, 0, 1, 0, "12.96"),
     ]
 
 

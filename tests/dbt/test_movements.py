@@ -73,6 +73,9 @@ def test_the_day_tells_who_moved_how_much_and_why(march: Warehouse) -> None:
         ("a_new", 4, True, "none", None, "0.00", "0.30"),
         ("a_nobody", 2, True, "new", None, "14.58", "0.00"),
         ("a_nobody", 4, True, "none", None, "0.00", "0.97"),
+        # The list price of what no event prices became known; of the other nobody knows one.
+        ("a_prepaid", 4, True, "expansion", None, "0.60", "0.68"),
+        ("a_priceless", 2, True, "new", None, "0.00", "0.00"),
         ("a_tardy", 3, True, "new", None, "9.00", "0.00"),
         ("a_tardy", 4, True, "none", None, "0.00", "0.60"),
         ("a_trial", 3, True, "new", None, "11.24", "0.00"),
@@ -98,6 +101,7 @@ def test_a_change_of_cell_leaves_one_and_enters_the_other(march: Warehouse) -> N
         ("churn", "involuntary", "SE", "individual", "EUR", 1, "-10.00", "-11.25"),
         ("contraction", None, "JP", "family", "JPY", 1, "816.67", "5.44"),
         ("contraction", None, "SE", "individual", "EUR", 1, "-9.99", "-11.24"),
+        ("new", None, "FI", "family", None, 1, "0.00", "0.00"),
         ("new", None, "SE", "individual", "EUR", 1, "6.00", "6.75"),
         ("new", None, "ZZ", "individual", "EUR", 1, "12.96", "14.58"),
     ]
@@ -105,6 +109,8 @@ def test_a_change_of_cell_leaves_one_and_enters_the_other(march: Warehouse) -> N
 
 def test_exchange_rates_are_a_movement_of_their_own(march: Warehouse) -> None:
     assert movements(march, "2026-03-04") == [
+        ("expansion", None, "FI", "individual", "EUR", 1, "0.50", "0.60"),
+        ("fx", None, "FI", "individual", "EUR", 1, "0.00", "0.68"),
         ("fx", None, "NO", "individual", "EUR", 1, "0.00", "0.60"),
         ("fx", None, "SE", "family", "EUR", 1, "0.00", "1.20"),
         ("fx", None, "SE", "individual", "EUR", 3, "0.00", "1.50"),
@@ -153,13 +159,16 @@ def test_cohorts_keep_their_size_and_say_whether_the_month_is_over(march: Wareho
     )
     assert cohorts == [
         (2, 1, "SE", "individual", 1, 0, True),
+        (2, 2, "FI", "individual", 1, 1, True),
         (2, 2, "JP", "individual", 1, 1, True),
         (2, 2, "SE", "family", 1, 1, True),
         (2, 2, "SE", "individual", 2, 2, True),
         (3, 1, "SE", "individual", 1, 0, False),
+        (3, 2, "FI", "individual", 1, 1, False),
         (3, 2, "JP", "individual", 1, 1, False),
         (3, 2, "SE", "family", 1, 1, False),
         (3, 2, "SE", "individual", 2, 2, False),
+        (3, 3, "FI", "family", 1, 1, False),
         (3, 3, "NO", "individual", 1, 1, False),
         (3, 3, "SE", "individual", 5, 1, False),
         (3, 3, "ZZ", "individual", 1, 1, False),
@@ -182,6 +191,27 @@ def test_an_account_keeps_what_it_was(march: Warehouse) -> None:
     ]
 
 
+def test_merges_of_any_length_lead_to_the_survivor_and_a_circle_is_kept_with_its_reason(
+    march: Warehouse,
+) -> None:
+    versions = built(
+        march,
+        "dim_account",
+        "account_id, valid_from_date, merged_into_account_id, resolved_account_id, resolved_market, "
+        "merge_refused_reason",
+        "account_id in ('a_first', 'a_third', 'a_ring', 'a_rang')",
+        "1, 2",
+    )
+    assert versions == [
+        ("a_first", "0001-01-01", "a_second", "a_old", "SE", None),
+        ("a_first", "2026-03-03", "a_second", "a_new", "SE", None),
+        ("a_rang", "0001-01-01", "a_ring", "a_rang", "NO", "no_survivor"),
+        ("a_ring", "0001-01-01", "a_rang", "a_ring", "SE", "no_survivor"),
+        ("a_third", "0001-01-01", "a_old", "a_old", "SE", None),
+        ("a_third", "2026-03-03", "a_old", "a_new", "SE", None),
+    ]
+
+
 def test_a_plan_has_a_row_for_each_of_its_prices(march: Warehouse) -> None:
     prices = built(
         march,
@@ -189,10 +219,12 @@ def test_a_plan_has_a_row_for_each_of_its_prices(march: Warehouse) -> None:
         "plan_id, market, currency, valid_from_date, is_current, list_price_amount, "
         "monthly_list_price_amount, is_tax_inclusive",
         "true",
-        "1, 4",
+        "1, 2, 4",
     )
     assert prices == [
         ("home", None, None, None, False, None, None, None),
+        ("solo", "FI", "EUR", "2026-01-01", False, "9.00", "9.00", True),
+        ("solo", "FI", "EUR", "2026-03-02", True, "9.50", "9.50", True),
         ("solo", "SE", "EUR", "2026-01-01", False, "9.49", "9.49", True),
         ("solo", "SE", "EUR", "2026-03-04", True, "9.99", "9.99", True),
     ]

@@ -26,7 +26,8 @@ create or replace table `{audit}.fct_subscription_daily` as
 select date '2026-03-31' as snapshot_date, 's1' as subscription_id, 'a1' as account_id, 'stripe' as provider,
     'DE' as market, 'individual-month' as plan_id, 'individual' as plan_kind, 'month' as billing_interval,
     'active' as state, false as is_trial, true as is_paid, true as was_active_at_day_end,
-    false as was_active_at_day_start, 'EUR' as currency, cast(9.99 as numeric(38, 9)) as mrr_amount,
+    false as was_active_at_day_start, cast(9.99 as numeric(38, 9)) as price_amount, 'EUR' as currency,
+    cast(9.99 as numeric(38, 9)) as mrr_amount,
     cast(10.89 as numeric(38, 9)) as mrr_usd_amount, 1 as subscription_number, 0 as tenure_days;
 
 create or replace table `{audit}.int_subscription_days` as
@@ -70,8 +71,10 @@ select date '2026-03-01' as activity_month, date '2026-02-01' as cohort_month, '
     4 as retained_accounts, false as is_complete;
 
 create or replace table `{audit}.dim_account` as
-select 'a1' as account_id, date '2026-01-01' as valid_from_date, 'a1' as resolved_account_id,
-    'DE' as resolved_market, true as is_current;
+select account_id, date '0001-01-01' as valid_from_date, date '9999-12-31' as valid_to_date,
+    'a1' as resolved_account_id, 'DE' as resolved_market, true as is_current,
+    if(account_id = 'a1', null, 'a1') as merged_into_account_id, cast(null as string) as merge_refused_reason
+from unnest(['a1', 'a2', 'a3']) as account_id;
 
 create or replace table `{audit}.dim_plan` as
 select 'individual-month' as plan_id, 'DE' as market, 'EUR' as currency, date '2026-01-01' as valid_from_date,
@@ -137,8 +140,8 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
 
 DAMAGES = [
     (
-        "update `{audit}.fct_subscription_daily` set plan_id = null where true",
-        "fct_subscription_daily.plan_id",
+        "update `{audit}.fct_subscription_daily` set provider = null where true",
+        "fct_subscription_daily.provider",
     ),
     (
         "insert `{audit}.fct_subscription_daily` select * from `{audit}.fct_subscription_daily`",
@@ -169,6 +172,15 @@ DAMAGES = [
         "update `{audit}.offer_segments` set valid_until_at = timestamp '2026-03-31 12:00:00' where true",
         "still valid when they go online",
     ),
+    (
+        "update `{audit}.dim_account` set resolved_account_id = 'a2' where account_id = 'a3'",
+        "every survivor is its own",
+    ),
+    # Two rows by now: one of which something is unknown would stop nobody.
+    (
+        "update `{audit}.fct_subscription_daily` set plan_kind = null where true",
+        "price, rate and plan of all but 5% of a day's subscriptions are known (SEGUE_MAX_INCOMPLETE_SHARE)",
+    ),
 ]
 """What can be wrong with a built day, each with what the failure says."""
 
@@ -184,10 +196,26 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
     assert [named for _, named in DAMAGES if named not in str(failed.value)] == []
 
 
+UNPRICED = """
+update `{audit}.fct_subscription_daily`
+set price_amount = null, currency = null, mrr_amount = null, mrr_usd_amount = null where true;
+update `{audit}.fct_subscriber_daily` set mrr_usd_amount = 0 where true;
+update `{audit}.agg_subscribers_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
+update `{audit}.agg_mrr_movements_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
+"""
+
+
 def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit: str) -> None:
-    """A checkout without a click, and a day with far fewer rows than its trailing week."""
+    """A price that nobody tells, a checkout without a click, merges without a survivor, few rows."""
     from expectations.gate import validate
 
+    change(settings, audit, UNPRICED)
+    change(
+        settings,
+        audit,
+        "update `{audit}.dim_account` set resolved_account_id = account_id, "
+        "merge_refused_reason = 'no_survivor' where account_id <> 'a1'",
+    )
     change(settings, audit, "update `{audit}.fct_offer_journey` set clicks = 0 where true")
     change(
         settings,
@@ -201,9 +229,12 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
     warnings = validate(settings, RunWindow.whole(settings, DAY, DAY)).warnings
 
     assert [(w.model, w.expectation, w.unexpected_count, w.observed_value) for w in warnings] == [
+        ("fct_subscription_daily", "price, rate and plan of every subscription are known", 1, None),
         ("fct_subscriber_daily", "expect_table_row_count_to_be_between", None, "1"),
+        ("dim_account", "every merge leads to a survivor (else the account counts as itself)", 2, None),
         ("fct_offer_journey", "a checkout follows a click", 1, None),
     ]
+    assert '"subscription_id": "s1"' in warnings[0].sample
 
 
 @pytest.mark.parametrize(

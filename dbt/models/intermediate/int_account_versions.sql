@@ -1,6 +1,6 @@
 {{ config(cluster_by=["account_id"]) }}
 
-with
+with recursive
     versions as (
         select
             account_id,
@@ -26,59 +26,122 @@ with
         from versions
     ),
 
-    -- A merge cuts a version wherever the surviving account changes while it lasts.
-    merged_once as (
-        select
-            own.account_id,
-            own.version_number,
-            own.created_at,
-            own.market,
-            own.locale,
-            own.birth_year_band,
-            own.is_test_account,
-            own.deleted_at,
-            coalesce(own.merged_into_account_id, own.account_id) as survivor_account_id,
-            target.merged_into_account_id as next_account_id,
-            coalesce(target.market, own.market) as survivor_market,
-            own.is_test_account or coalesce(target.is_test_account, false) as is_survivor_test_account,
-            greatest(
-                own.valid_from_date, coalesce(target.valid_from_date, own.valid_from_date)
-            ) as valid_from_date,
-            least(own.valid_to_date, coalesce(target.valid_to_date, own.valid_to_date)) as valid_to_date
-        from validity as own
-        left join
-            validity as target
-            on own.merged_into_account_id = target.account_id
-            and target.valid_from_date < own.valid_to_date
-            and target.valid_to_date > own.valid_from_date
+    merged as (select * from validity where merged_into_account_id is not null),
+
+    -- Accounts that others were merged into, while they are not merged themselves.
+    survivors as (
+        select account_id, market, is_test_account, valid_from_date, valid_to_date
+        from validity
+        where merged_into_account_id is null and account_id in (select merged_into_account_id from merged)
+        union all
+        -- No feed has introduced these.
+        select distinct
+            merged_into_account_id, cast(null as string), false, date '0001-01-01', date '9999-12-31'
+        from merged
+        where merged_into_account_id not in (select account_id from validity)
     ),
 
-    -- Two hops are followed; a longer chain is repaired at its source.
-    merged_twice as (
+    -- From each survivor to those that were merged into it, and on to those that were merged into them. A
+    -- circle has no survivor and is never entered. A stay is cut wherever one of the accounts on the way
+    -- changes.
+    chains as (
         select
-            own.account_id,
-            own.version_number,
-            own.created_at,
-            own.market,
-            own.locale,
-            own.birth_year_band,
-            own.is_test_account,
-            own.deleted_at,
-            coalesce(own.next_account_id, own.survivor_account_id) as resolved_account_id,
-            coalesce(target.market, own.survivor_market) as resolved_market,
-            own.is_survivor_test_account
-            or coalesce(target.is_test_account, false) as is_resolved_test_account,
-            greatest(
-                own.valid_from_date, coalesce(target.valid_from_date, own.valid_from_date)
+            account_id,
+            0 as version_number,
+            account_id as resolved_account_id,
+            market as resolved_market,
+            is_test_account as is_resolved_test_account,
+            valid_from_date,
+            valid_to_date,
+            0 as merges
+        from survivors
+        union all
+        select
+            merged.account_id,
+            merged.version_number,
+            chain.resolved_account_id,
+            coalesce(chain.resolved_market, merged.market),
+            chain.is_resolved_test_account or merged.is_test_account,
+            greatest(chain.valid_from_date, merged.valid_from_date),
+            least(chain.valid_to_date, merged.valid_to_date),
+            chain.merges + 1
+        from chains as chain
+        inner join
+            merged
+            on chain.account_id = merged.merged_into_account_id
+            and chain.valid_from_date < merged.valid_to_date
+            and chain.valid_to_date > merged.valid_from_date
+        where chain.merges < {{ var("merge_chain_limit") }}
+    ),
+
+    stays as (select * from chains where merges > 0),
+
+    -- What of a merged version no survivor reaches lies between its stays, its beginning and its end.
+    edges as (
+        select account_id, version_number, valid_from_date, valid_to_date
+        from stays
+        union all
+        select account_id, version_number, valid_from_date, valid_from_date
+        from merged
+        union all
+        select account_id, version_number, valid_to_date, valid_to_date
+        from merged
+    ),
+
+    gaps as (
+        select
+            account_id,
+            version_number,
+            lag(valid_to_date) over (
+                partition by account_id, version_number order by valid_from_date, valid_to_date
             ) as valid_from_date,
-            least(own.valid_to_date, coalesce(target.valid_to_date, own.valid_to_date)) as valid_to_date
-        from merged_once as own
-        left join
-            validity as target
-            on own.next_account_id = target.account_id
-            and target.valid_from_date < own.valid_to_date
-            and target.valid_to_date > own.valid_from_date
+            valid_from_date as valid_to_date
+        from edges
+    ),
+
+    resolutions as (
+        select
+            account_id,
+            version_number,
+            resolved_account_id,
+            resolved_market,
+            is_resolved_test_account,
+            valid_from_date,
+            valid_to_date,
+            cast(null as string) as merge_refused_reason
+        from stays
+        union all
+        select
+            account_id,
+            version_number,
+            account_id,
+            cast(null as string),
+            cast(null as bool),
+            valid_from_date,
+            valid_to_date,
+            'no_survivor'
+        from gaps
+        where valid_from_date < valid_to_date
     )
 
-select *
-from merged_twice
+select
+    version.account_id,
+    version.version_number,
+    version.created_at,
+    version.market,
+    version.locale,
+    version.birth_year_band,
+    version.is_test_account,
+    version.deleted_at,
+    version.merged_into_account_id,
+    resolution.merge_refused_reason,
+    coalesce(resolution.resolved_account_id, version.account_id) as resolved_account_id,
+    coalesce(resolution.resolved_market, version.market) as resolved_market,
+    coalesce(resolution.is_resolved_test_account, version.is_test_account) as is_resolved_test_account,
+    coalesce(resolution.valid_from_date, version.valid_from_date) as valid_from_date,
+    coalesce(resolution.valid_to_date, version.valid_to_date) as valid_to_date
+from validity as version
+left join
+    resolutions as resolution
+    on version.account_id = resolution.account_id
+    and version.version_number = resolution.version_number

@@ -62,6 +62,30 @@ with
             and {{ valid_on("account", "days.snapshot_date") }}
     ),
 
+    -- What no event tells, the catalogue may.
+    quoted as (
+        select
+            days.* except (price_amount, currency),
+            days.price_amount as told_price_amount,
+            days.currency as told_currency,
+            coalesce(days.price_amount, list_price.price_amount) as price_amount,
+            coalesce(days.currency, list_price.currency) as currency
+        from account_days as days
+        left join
+            {{ ref("int_list_prices_daily") }} as list_price
+            on {{
+                is_list_price_of(
+                    "list_price",
+                    "days.snapshot_date",
+                    "days.plan_id",
+                    "days.market",
+                    "days.price_amount",
+                    "days.currency",
+                    "days.billing_interval",
+                )
+            }}
+    ),
+
     priced as (
         select
             days.*,
@@ -70,7 +94,7 @@ with
             rate.usd_rate,
             {{ to_cents("days.price_amount") }} as price_cents,
             date_diff(days.snapshot_date, date(days.subscription_started_at), day) as tenure_days
-        from account_days as days
+        from quoted as days
         left join {{ ref("stg_billing__plans") }} as plan on days.plan_id = plan.plan_id
         left join
             {{ ref("int_usd_rates_daily") }} as rate
@@ -145,6 +169,8 @@ select
     was_active_at_day_end,
     cast(price_amount as numeric(38, 9)) as price_amount,
     currency,
+    told_price_amount,
+    told_currency,
     cast(mrr_cents as int64) as mrr_cents,
     -- Nothing is nothing in every currency, also in one without a rate.
     cast(if(mrr_cents = 0, 0, {{ usd_cents("mrr_cents", "usd_rate") }}) as int64) as mrr_usd_cents,

@@ -9,7 +9,6 @@ from datetime import date
 from tests.dbt.reference.company import AccountVersion, Window
 
 UNKNOWN_MARKET = "ZZ"
-MERGE_HOPS = 2
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,16 @@ class Accounts:
 
     def _resolve(self, account_id: str, day: date) -> Holder:
         version = self._version(account_id, day)
-        holder = Holder(account_id)
         if version is None:
-            return holder
-        holder = Holder(account_id, version.market, version.is_test or version.is_employee)
-        for _ in range(MERGE_HOPS):
-            if version is None or version.merged_into is None:
-                break
+            return Holder(account_id)
+        own = holder = Holder(account_id, version.market, version.is_test or version.is_employee)
+        met = {account_id}
+        while version is not None and version.merged_into is not None:
             target = version.merged_into
+            if target in met:
+                # A circle: nobody survives, so nobody was merged.
+                return own
+            met.add(target)
             version = self._version(target, day)
             holder = Holder(
                 target,

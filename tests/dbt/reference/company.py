@@ -116,7 +116,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class ListPrice:
-    """A list price from a day on."""
+    """A list price from a day on; a later delivery of the same day corrects it."""
 
     plan_id: str
     market: str
@@ -124,6 +124,7 @@ class ListPrice:
     valid_from: date
     price_amount: Decimal
     tax_inclusive: bool
+    ingested_at: datetime
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def raw_rows(companies: Sequence[Company], catalogue: Catalogue, window: Window)
             ]
     arrived = {"ingested_at": midnight(window.history_start), "arrival_date": window.history_start}
     tables["plans"] = [{**asdict(plan), **arrived, "trial_days": 30, "seats": 1} for plan in catalogue.plans]
-    tables["plan_prices"] = [asdict(price) | arrived for price in catalogue.prices]
+    tables["plan_prices"] = [asdict(p) | {"arrival_date": p.ingested_at.date()} for p in catalogue.prices]
     tables["fx_rates"] = [asdict(r) | {"arrival_date": r.ingested_at.date()} for r in catalogue.rates]
     return {
         table: [{"landing_file": "company", "landing_row": n} | row for n, row in enumerate(rows)]

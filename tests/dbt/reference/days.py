@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 from tests.dbt.reference.accounts import Accounts, Holder
-from tests.dbt.reference.company import Catalogue, Plan, Window
+from tests.dbt.reference.company import Catalogue, ListPrice, Plan, Window
 from tests.dbt.reference.lives import Life, Standing
 from tests.dbt.reference.money import ZERO, cents, in_usd, monthly
 
@@ -34,7 +34,8 @@ class Prices:
 
     def __init__(self, catalogue: Catalogue, window: Window) -> None:
         self._plans = {plan.plan_id: plan for plan in catalogue.plans}
-        self._prices = sorted(catalogue.prices, key=lambda p: p.valid_from)
+        self._prices = [price for price in catalogue.prices if window.knows(price.ingested_at.date())]
+        self._first_catalogue = min((p.ingested_at.date() for p in self._prices), default=date.max)
         self._vat = sorted(catalogue.vat, key=lambda v: v.valid_from)
         self._fees = catalogue.fees
         # A dollar is a dollar, unless the feed says otherwise.
@@ -63,8 +64,26 @@ class Prices:
         plan = self.plan(standing.plan_id)
         return standing.interval or (plan.interval if plan else None)
 
+    def quoted(self, standing: Standing, market: str, day: date) -> Standing:
+        """The standing with a price: of the events, else the catalogue's of the day, as the day knew it."""
+        plan = self.plan(standing.plan_id)
+        # A list price is for the plan's own rhythm.
+        if standing.price_amount is not None or plan is None or self.interval(standing) != plan.interval:
+            return standing
+        known: dict[str, list[ListPrice]] = {}
+        for price in self._prices:
+            is_meant = (price.plan_id, price.market) == (plan.plan_id, market) and price.valid_from <= day
+            if is_meant and price.ingested_at.date() <= max(day, self._first_catalogue):
+                known.setdefault(price.currency, []).append(price)
+        # A currency that is not told is guessed only where there is no other.
+        currency = standing.currency or (next(iter(known)) if len(known) == 1 else None)
+        if currency not in known:
+            return standing
+        newest = max(known[currency], key=lambda p: (p.valid_from, p.ingested_at))
+        return replace(standing, price_amount=newest.price_amount, currency=currency)
+
     def mrr(self, standing: Standing) -> Decimal | None:
-        """Monthly recurring revenue in currency; 0 in trial and when not entitled."""
+        """Monthly recurring revenue in currency of a quoted standing; 0 in trial and when not entitled."""
         return monthly(standing.price_amount, self.interval(standing)) if standing.is_paid else ZERO
 
     def net(
@@ -75,7 +94,7 @@ class Prices:
             return None
         listed = [
             price.tax_inclusive
-            for price in self._prices
+            for price in sorted(self._prices, key=lambda p: (p.valid_from, p.ingested_at))
             if price.plan_id == standing.plan_id
             and price.market == market
             and price.currency == standing.currency
@@ -102,7 +121,9 @@ class SubscriptionDay:
 
     day: date
     life: Life
+    told: Standing
     standing: Standing
+    """With the catalogue's price where none was told."""
     provider: str
     holder_account_id: str
     holder: Holder
@@ -137,9 +158,9 @@ def subscription_days(
         if not parts:
             continue
         part = parts[-1]
-        standing = part.standing
-        account_id = standing.account_id or ""
+        account_id = part.standing.account_id or ""
         holder = accounts.on(account_id, day)
+        standing = prices.quoted(part.standing, holder.market, day)
         provider = part.opening.deciding.provider
         was_active_at_end = part.until is None or part.until >= ends
         tenure_days = (day - started_at.date()).days
@@ -147,7 +168,7 @@ def subscription_days(
         mrr = prices.mrr(standing) if was_active_at_end else ZERO
         net = prices.net(mrr, standing, provider, holder.market, day, tenure_days)
         yield SubscriptionDay(
-            day, life, standing, provider, account_id, holder,
+            day, life, part.standing, standing, provider, account_id, holder,
             prices.kind(standing.plan_id), prices.interval(standing),
             parts[0].since <= begins, was_active_at_end,
             mrr, in_usd(mrr, rate), net, in_usd(net, rate), rate, started_at, tenure_days,

@@ -101,6 +101,7 @@ def _side(standing: Standing | None, fallback: str, day: object, accounts: Accou
     account_id = standing.account_id or "" if standing else fallback
     holder = accounts.on(account_id, day)  # type: ignore[arg-type]
     is_counted = standing is not None and standing.is_entitled and not holder.is_set_apart
+    standing = prices.quoted(standing, holder.market, day) if standing else None  # type: ignore[arg-type]
     mrr = prices.mrr(standing) if standing and is_counted else ZERO
     rate = prices.usd_rate(standing.currency, day) if standing else None  # type: ignore[arg-type]
     return _Side(standing, holder, is_counted, mrr, in_usd(mrr, rate))
@@ -176,10 +177,11 @@ def _account_changes(
         holder = accounts.on(row.holder_account_id, day)
         if holder.is_set_apart == row.holder.is_set_apart:
             continue
-        mrr = prices.mrr(row.standing)
-        mrr_usd = in_usd(mrr, prices.usd_rate(row.standing.currency, day))
-        counted = _Side(row.standing, holder, True, mrr, mrr_usd)
-        apart = _Side(row.standing, holder, False, ZERO, ZERO)
+        standing = prices.quoted(row.told, holder.market, day)
+        mrr = prices.mrr(standing)
+        mrr_usd = in_usd(mrr, prices.usd_rate(standing.currency, day))
+        counted = _Side(standing, holder, True, mrr, mrr_usd)
+        apart = _Side(standing, holder, False, ZERO, ZERO)
         before, after = (counted, apart) if holder.is_set_apart else (apart, counted)
         kind = "account_set_apart" if holder.is_set_apart else "account_readmitted"
         name = f"synthetic_account_change:{row.life.subscription_id}:{day.isoformat()}"

@@ -54,6 +54,13 @@ def catalogue(fees: tuple[ProviderFee, ...], vat: tuple[VatRate, ...]) -> Catalo
         arrived = datetime.combine(arrives or day, datetime.min.time(), UTC) + timedelta(hours=6)
         return Rate(day, currency, Decimal(usd_rate), arrived)
 
+    def price(
+        plan: str, market: str, currency: str, since: date, amount: str, taxed: bool,
+        arrives: date = date(2026, 1, 12),
+    ) -> ListPrice:  # fmt: skip
+        arrived = datetime.combine(arrives, datetime.min.time(), UTC) + timedelta(hours=6)
+        return ListPrice(plan, market, currency, since, Decimal(amount), taxed, arrived)
+
     return Catalogue(
         plans=(
             Plan("solo", "individual", "month"),
@@ -62,11 +69,17 @@ def catalogue(fees: tuple[ProviderFee, ...], vat: tuple[VatRate, ...]) -> Catalo
             Plan("week", "basic", "week"),
         ),
         prices=(
-            ListPrice("solo", "SE", "EUR", date(2026, 1, 1), Decimal("9.99"), True),
-            ListPrice("solo", "US", "USD", date(2026, 1, 1), Decimal("9.99"), False),
-            ListPrice("solo", "DE", "EUR", date(2026, 1, 1), Decimal("9.99"), False),
-            ListPrice("solo", "DE", "EUR", date(2026, 3, 3), Decimal("10.99"), True),
-            ListPrice("home", "JP", "JPY", date(2026, 3, 1), Decimal(1480), False),
+            price("solo", "SE", "EUR", date(2026, 1, 1), "9.99", True),
+            price("solo", "US", "USD", date(2026, 1, 1), "9.99", False),
+            price("solo", "DE", "EUR", date(2026, 1, 1), "9.99", False),
+            price("solo", "DE", "EUR", date(2026, 3, 3), "10.99", True),
+            price("home", "JP", "JPY", date(2026, 3, 1), "1480", False),
+            # Delivered again, corrected, known too late for the first days, and in a second currency.
+            price("solo", "SE", "EUR", date(2026, 1, 1), "9.99", True, arrives=date(2026, 2, 27)),
+            price("solo", "SE", "EUR", date(2026, 1, 1), "8.99", True, arrives=date(2026, 3, 6)),
+            price("year", "SE", "EUR", date(2026, 2, 20), "89.90", True, arrives=date(2026, 3, 2)),
+            price("solo", "US", "EUR", date(2026, 3, 8), "11.49", False, arrives=date(2026, 3, 4)),
+            price("week", "JP", "JPY", date(2026, 2, 1), "480", False),
         ),
         rates=(
             rate(date(2026, 1, 12), "EUR", "1.125"),
@@ -102,8 +115,15 @@ TERMS = (
     _terms("ghost", "5", "EUR", "month"),
     _terms("ghost", "5", "CHF", None),
     _terms("solo", None, None, None),
+    _terms("solo", None, "EUR", "month"),
+    _terms("home", None, "JPY", None),
+    _terms("year", None, None, None),
+    _terms("year", None, None, "month"),
+    _terms("week", None, "USD", "week"),
+    _terms("solo", "9.99", None, "month"),
+    _terms("ghost", None, None, None),
 )
-"""What an opening says; ``ghost`` is in no catalogue, CHF has no rate."""
+"""What an opening says; ``ghost`` is in no catalogue, CHF has no rate; the catalogue may know a price."""
 
 CHANGED_TERMS = (
     *({},) * 8,
@@ -332,9 +352,9 @@ def _payments(choose: _Chooser, subscription_id: str) -> list[Payment]:
 
 @st.composite
 def companies(draw: st.DrawFn, providers: tuple[str, ...] = PROVIDERS) -> Company:
-    """A company of one to three accounts with one to three subscriptions."""
+    """A company of one to five accounts with one to three subscriptions."""
     choose = _Chooser(draw(st.randoms(use_true_random=True)))
-    account_ids = ("a1", "a2", "a3")[: choose.of((1, 2, 2, 3))]
+    account_ids = ("a1", "a2", "a3", "a4", "a5")[: choose.of((1, 2, 2, 2, 3, 3, 5))]
     events: list[Event] = []
     members: list[Membership] = []
     payments: list[Payment] = []

@@ -186,11 +186,12 @@ def _subscribers(days: list[SubscriptionDay], closes: list[Closing]) -> list[Row
                 "active_subscriptions": len(theirs),
                 "paid_subscriptions": len(theirs) - trials,
                 "trial_subscriptions": trials,
+                "unpriced_subscriptions": sum(row.mrr_usd is None for row in theirs),
                 "payers": len({row.holder.account_id for row in theirs}),
-                "mrr_amount": total([row.mrr for row in theirs]) if theirs else ZERO,
-                "mrr_usd_amount": total([row.mrr_usd for row in theirs]) if theirs else ZERO,
-                "net_mrr_amount": total([row.net for row in theirs]) if theirs else ZERO,
-                "net_mrr_usd_amount": total([row.net_usd for row in theirs]) if theirs else ZERO,
+                "mrr_amount": total([row.mrr for row in theirs]),
+                "mrr_usd_amount": total([row.mrr_usd for row in theirs]),
+                "net_mrr_amount": total([row.net for row in theirs]),
+                "net_mrr_usd_amount": total([row.net_usd for row in theirs]),
             }
         )
     return found

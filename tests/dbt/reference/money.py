@@ -34,7 +34,6 @@ def in_usd(amount: Decimal | None, usd_rate: Decimal | None) -> Decimal | None:
     return None if usd_rate is None else cents(amount * usd_rate)
 
 
-def total(amounts: list[Decimal | None]) -> Decimal | None:
-    """Sum of the known amounts, unknown when none is."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, ZERO) if known else None
+def total(amounts: list[Decimal | None]) -> Decimal:
+    """Sum of the known amounts: what is unknown is no revenue."""
+    return sum((amount for amount in amounts if amount is not None), ZERO)

@@ -115,7 +115,7 @@ def _row(key: tuple[object, str], held: list[_Entitlement], movement: Movement |
         "was_active_at_day_start": any(e.is_active_at_start for e in held),
         "was_active_at_day_end": any(e.is_active_at_end for e in held),
         "subscription_count": len({e.row.life.subscription_id for e in held}),
-        "mrr_usd_amount": total([e.mrr_usd for e in held]) if held else ZERO,
+        "mrr_usd_amount": total([e.mrr_usd for e in held]),
         "movement": movement.kind if movement else "none",
         "churn_reason": movement.churn_reason if movement else None,
         "movement_usd_amount": movement.mrr_usd if movement else ZERO,

@@ -313,6 +313,35 @@ FOUND = {
          _event("reactivated", "2026-02-22 10:00")),
         (_account("a1", "2026-02-01"), _account("a1", "2026-03-06", is_test=True)),
     ),
+    "the holder is merged over many accounts": Company(
+        (_event("started", "2026-02-20 10:00", **SOLO),
+         _event("started", "2026-02-22 10:00", subscription_id="s2", account_id="a5", **SOLO)),
+        (*(_account(f"a{n}", "2026-02-01", merged_into=f"a{n + 1}") for n in range(1, 5)),
+         _account("a5", "2026-02-01"), _account("a5", "2026-03-04", merged_into="a6"),
+         _account("a6", "2026-02-01", merged_into="a7")),
+    ),
+    "the holder is merged in a circle of three, and a fourth into it": Company(
+        (_event("started", "2026-02-20 10:00", **SOLO),
+         _event("started", "2026-02-22 10:00", subscription_id="s2", account_id="a2", **SOLO)),
+        (_account("a1", "2026-02-01", merged_into="a2"), _account("a2", "2026-02-01", merged_into="a3"),
+         _account("a3", "2026-02-01", merged_into="a4"), _account("a4", "2026-02-01"),
+         _account("a4", "2026-03-04", merged_into="a2"), _account("a4", "2026-03-09")),
+    ),
+    "nobody tells a price": Company(
+        (_event("started", "2026-02-20 10:00", plan_id="solo"),
+         _event("renewed", "2026-03-05 10:00", price_amount=Decimal("9.99"), currency="EUR")),
+        (AccountVersion("a1", "JP", _at("2026-02-01"), _at("2026-02-01")),),
+    ),
+    "the catalogue tells the price, corrects it and is left by the account": Company(
+        (_event("started", "2026-02-20 10:00", plan_id="solo"),
+         _event("auto_renew_off", "2026-03-08 10:00", auto_renew=False)),
+        (_account("a1", "2026-02-01"), AccountVersion("a1", "JP", _at("2026-03-11"), _at("2026-02-01"))),
+    ),
+    "an account is set apart and readmitted whose price is the catalogue's": Company(
+        (_event("started", "2026-02-20 10:00", plan_id="year"),),
+        (_account("a1", "2026-02-01"), _account("a1", "2026-03-02", is_test=True),
+         _account("a1", "2026-03-06")),
+    ),
     "a redelivery tells of another day": Company((
         _event("started", "2026-02-10 10:00", **SOLO),
         _event("renewed", "2026-02-23 10:00", provider_event_id="r"),

@@ -151,6 +151,45 @@ def test_an_erased_account_is_nowhere_and_stays_away(platform: Settings) -> None
     assert mentions(platform, LEAVER) == {}
 
 
+def test_who_was_merged_into_the_account_is_erased_with_it(platform: Settings) -> None:
+    """However many merges lie between, and none of those whose merge was taken back."""
+
+    def customer(account_id: str, merged_into: str | None, hour: int = 1) -> dict[str, Any]:
+        at = datetime(2026, 4, 1, hour, tzinfo=UTC)
+        return {
+            "ingested_at": at, "account_id": account_id, "created_at": at, "market": "SE", "locale": "sv",
+            "is_test": False, "is_employee": False, "merged_into": merged_into,
+        }  # fmt: skip
+
+    day = date(2026, 4, 1)
+    write_day(platform, day, [
+        event(number, day, account_id=name, subscription_id=f"s-{name}")
+        for number, name in enumerate(("kin-1", "kin-2", "kin-3", "kin-4", "other-5", "other-6"), start=10)
+    ])  # fmt: skip
+    write(platform, "accounts", [
+        customer("kin-1", "kin-2"), customer("kin-2", "kin-3"), customer("kin-3", "kin-4"),
+        customer("kin-4", None),
+        customer("other-5", "kin-4"), customer("other-5", None, hour=2),
+        customer("other-6", "other-7"), customer("other-7", "other-6"),
+    ], day)  # fmt: skip
+    land_days(platform, [day])
+    assert mentions(platform, "kin-")
+
+    erasure = erase(platform, "kin-4")
+
+    assert erasure.merged_accounts == 3
+    assert erasure.rows_removed[f"{platform.project_id}.raw.subscription_events"] == 4
+    assert mentions(platform, "kin-") == {}
+    assert query(
+        platform,
+        f"select distinct account_id from `{platform.project_id}.raw.subscription_events` "
+        f"where arrival_date = date '{day}' order by 1",
+    ) == [("other-5",), ("other-6",)]
+    # A circle names nobody's other self.
+    assert erase(platform, "other-6").merged_accounts == 0
+    assert mentions(platform, "s-other-6") == {}
+
+
 def test_without_a_salt_nothing_is_erased(platform: Settings) -> None:
     with pytest.raises(EraseError, match="SEGUE_ERASURE_SALT"):
         erase(platform.model_copy(update={"erasure_salt": None}), "a3")

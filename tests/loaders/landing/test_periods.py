@@ -203,8 +203,91 @@ def test_a_wrong_map_names_each_wrong_entry(tmp_path: Path) -> None:
         read_period_map(path)
 
 
-def test_the_example_map_is_valid() -> None:
-    assert read_period_map(PROJECT_ROOT / "docs/examples/ravenstack.map.yml").reasons is not None
+EXAMPLES = PROJECT_ROOT / "docs" / "examples"
+
+
+def test_the_example_maps_are_valid() -> None:
+    maps = {path.name: read_period_map(path) for path in EXAMPLES.glob("*.map.yml")}
+    assert {name: found.accounts.file for name, found in maps.items()} == {
+        "ravenstack.map.yml": "accounts.csv",
+        "one-file.map.yml": None,
+    }
+
+
+def test_an_export_without_a_file_of_accounts_tells_them_by_its_periods(tmp_path: Path) -> None:
+    """Who pays is in the rows, market and locale are the map's; it is created with its first period."""
+    export = tmp_path / "billing.csv"
+    export.write_text(
+        "subscription,customer,paid_from,paid_until,product,amount\n"
+        "s1,a1,2025-03-01,2025-04-01,Solo,99\n"
+        "s1,a1,2025-04-01,,Solo,99\n"
+        "s2,a1,2025-02-01,,Solo,99\n"
+        "s3,a2,2025-03-05,,Solo,99\n"
+        "s4,a3,yesterday,,Solo,99\n"
+    )
+    one_file = read_period_map(EXAMPLES / "one-file.map.yml")
+    result = land_periods(export, one_file, str(tmp_path / "out"), ARRIVAL)
+    assert landed(tmp_path, "accounts", "account_id", "created_at", "market", "locale", "ingested_at") == [
+        ("a1", "2025-02-01", "SE", "sv-SE", "2026-01-01"),
+        ("a2", "2025-03-05", "SE", "sv-SE", "2026-01-01"),
+    ]
+    assert (result.periods_in, result.periods_out) == (5, 4)
+    assert (result.accounts_in, result.accounts_out) == (2, 2)
+    assert [(refusal.row, refusal.column) for refusal in result.refused] == [(5, "paid_from")]
+
+
+IN_ONE_FILE = MAP.replace("file: accounts.csv", "file: export.csv").replace(
+    "account_id: id", "account_id: acct", 1
+)
+IN_ONE_FILE = IN_ONE_FILE.replace("created: since", "created: from").replace(
+    "column: country", "column: tier"
+)
+IN_ONE_FILE = IN_ONE_FILE.replace("{UK: GB}", "{Solo: SE, Home: DK}")
+
+
+@pytest.mark.usefixtures("period_map")
+def test_periods_and_accounts_of_one_file_are_counted_apart(tmp_path: Path) -> None:
+    """An account moves with its third period; one has no market that could be read, but its period counts."""
+    (tmp_path / "export.map.yml").write_text(
+        IN_ONE_FILE.replace("{Solo: individual, Home: family}", "{Solo: individual, Home: family, Duo: duo}")
+    )
+    one_file = read_period_map(tmp_path / "export.map.yml")
+    result = convert(
+        tmp_path,
+        one_file,
+        "s1,a1,01/03/2025,01/04/2025,Solo,monthly,10,120,False,True",
+        "s1,a1,01/04/2025,01/05/2025,Solo,monthly,10,120,False,True",
+        "s1,a1,01/05/2025,,Home,monthly,15,180,False,True",
+        "s2,a2,01/03/2025,,Duo,monthly,12,144,False,True",
+        "s3,a3,02/03/2025,,Solo,monthly,ten,120,False,True",
+        arrival=None,
+    )
+    assert landed(tmp_path, "accounts", "account_id", "created_at", "market", "ingested_at") == [
+        ("a1", "2025-03-01", "SE", "2025-03-01"),
+        ("a1", "2025-03-01", "DK", "2025-05-01"),
+    ]
+    assert (result.periods_in, result.periods_out) == (5, 4)
+    assert (result.accounts_in, result.accounts_out) == (2, 1)
+    assert [(refusal.row, refusal.column) for refusal in result.refused] == [(5, "monthly"), (4, "market")]
+    assert result.rows_in == {"export.csv": 5, "churn.csv": 2}
+
+
+def test_a_file_of_accounts_needs_to_say_whose_rows_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "x.map.yml"
+    path.write_text(MAP.replace("  created: since\n", ""))
+    with pytest.raises(LandingError, match=r"accounts: .*a file of accounts needs account_id and created"):
+        read_period_map(path)
+
+
+@pytest.mark.usefixtures("period_map")
+def test_a_column_of_accounts_that_the_one_file_lacks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "export.map.yml").write_text(
+        IN_ONE_FILE.replace("column: tier, values: {Solo: SE", "column: country, values: {Solo: SE")
+    )
+    export = tmp_path / "export.csv"
+    export.write_text(HEADER + "\n")
+    with pytest.raises(LandingError, match=r"export\.csv: column country is in the map but not in the file"):
+        land_periods(export, read_period_map(tmp_path / "export.map.yml"), str(tmp_path / "out"), ARRIVAL)
 
 
 @pytest.mark.usefixtures("period_map")
@@ -218,6 +301,8 @@ def test_the_files_keep_their_contracts(world: Any, tmp_path: Path, monkeypatch:
         "s1,a1,01/04/2025,,Solo,annual,10,120,False,True\n"
     )
     arguments = ["periods", str(export), "--map", str(tmp_path / "export.map.yml")]
+    said = CliRunner().invoke(app, [*arguments, "--arrival-date", "2026-01-01"])
+    assert "2 of 2 periods and 2 of 2 accounts" in said.output
     outcome = CliRunner().invoke(app, [*arguments, "--arrival-date", "2026-01-01", "--json"])
     assert outcome.exit_code == 0, outcome.output
     assert json.loads(outcome.stdout)["rows"]["subscription_events"] == 2

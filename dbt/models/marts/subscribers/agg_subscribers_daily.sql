@@ -22,6 +22,7 @@ with
             count(*) as active_subscriptions,
             countif(state != 'trial') as paid_subscriptions,
             countif(state = 'trial') as trial_subscriptions,
+            countif(mrr_usd_cents is null) as unpriced_subscriptions,
             count(distinct account_id) as payers,
             sum(mrr_cents) as mrr_cents,
             sum(mrr_usd_cents) as mrr_usd_cents,
@@ -99,13 +100,11 @@ select
     cast(coalesce(closing.active_subscriptions, 0) as int64) as active_subscriptions,
     cast(coalesce(closing.paid_subscriptions, 0) as int64) as paid_subscriptions,
     cast(coalesce(closing.trial_subscriptions, 0) as int64) as trial_subscriptions,
+    cast(coalesce(closing.unpriced_subscriptions, 0) as int64) as unpriced_subscriptions,
     cast(coalesce(closing.payers, 0) as int64) as payers,
     {%- for amount in ["mrr", "mrr_usd", "net_mrr", "net_mrr_usd"] %}
-        if(
-            closing.snapshot_date is null,
-            cast(0 as numeric(38, 9)),
-            {{ from_cents("closing." ~ amount ~ "_cents") }}
-        ) as {{ amount }}_amount{{ "," if not loop.last }}
+        {{ from_cents("coalesce(closing." ~ amount ~ "_cents, 0)") }}
+        as {{ amount }}_amount{{ "," if not loop.last }}
     {%- endfor %}
 from movement_counts as movement
 left join

@@ -11,6 +11,8 @@ select
     birth_year_band,
     resolved_account_id,
     resolved_market,
+    merged_into_account_id,
+    merge_refused_reason,
     deleted_at
 from {{ ref("int_account_versions") }}
 where not is_resolved_test_account

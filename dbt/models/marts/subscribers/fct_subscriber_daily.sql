@@ -150,7 +150,7 @@ select
     coalesce(subscriber.was_active_at_day_start, false) as was_active_at_day_start,
     coalesce(subscriber.was_active_at_day_end, false) as was_active_at_day_end,
     cast(coalesce(subscriber.subscription_count, 0) as int64) as subscription_count,
-    cast(if(subscriber.account_id is null, 0, subscriber.mrr_usd_amount) as numeric(38, 9)) as mrr_usd_amount,
+    cast(coalesce(subscriber.mrr_usd_amount, 0) as numeric(38, 9)) as mrr_usd_amount,
     coalesce(movement.movement, 'none') as movement,
     movement.churn_reason,
     {{ from_cents("coalesce(movement.movement_usd_cents, 0)") }} as movement_usd_amount,

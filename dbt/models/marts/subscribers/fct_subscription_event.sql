@@ -135,10 +135,10 @@ with
             true as is_entitled,
             day_before.plan_id as from_plan_id,
             day_before.plan_id as to_plan_id,
-            day_before.price_amount as price_before,
-            day_before.price_amount as price_after,
-            day_before.currency as currency_before,
-            day_before.currency as currency_after,
+            day_before.told_price_amount as price_before,
+            day_before.told_price_amount as price_after,
+            day_before.told_currency as currency_before,
+            day_before.told_currency as currency_after,
             day_before.billing_interval as interval_before,
             day_before.billing_interval as interval_after,
             if(account.is_resolved_test_account, 'admin', null) as end_reason
@@ -168,6 +168,7 @@ with
             date(event.occurred_at) as event_date,
             coalesce(after.resolved_account_id, event.account_id_after) as account_id,
             coalesce(after.resolved_market, 'ZZ') as market,
+            coalesce(before.resolved_market, 'ZZ') as market_before,
             event.was_entitled
             and if(
                 event.is_account_change,
@@ -192,6 +193,44 @@ with
             {{ ref("int_account_versions") }} as after
             on event.account_id_after = after.account_id
             and {{ valid_on("after", "date(event.occurred_at)") }}
+    ),
+
+    -- What no event tells, the catalogue may.
+    quoted as (
+        select
+            event.* except (price_before, price_after, currency_before, currency_after),
+            coalesce(event.price_before, list_before.price_amount) as price_before,
+            coalesce(event.price_after, list_after.price_amount) as price_after,
+            coalesce(event.currency_before, list_before.currency) as currency_before,
+            coalesce(event.currency_after, list_after.currency) as currency_after
+        from admitted as event
+        left join
+            {{ ref("int_list_prices_daily") }} as list_before
+            on {{
+                is_list_price_of(
+                    "list_before",
+                    "event.event_date",
+                    "event.from_plan_id",
+                    "event.market_before",
+                    "event.price_before",
+                    "event.currency_before",
+                    "event.interval_before",
+                )
+            }}
+        left join
+            {{ ref("int_list_prices_daily") }} as list_after
+            on {{
+                is_list_price_of(
+                    "list_after",
+                    "event.event_date",
+                    "event.to_plan_id",
+                    "event.market",
+                    "event.price_after",
+                    "event.currency_after",
+                    "event.interval_after",
+                )
+            }}
+        where event.is_in_marts
     ),
 
     priced as (
@@ -220,7 +259,7 @@ with
             ) as mrr_after_cents,
             rate_before.usd_rate as usd_rate_before,
             rate_after.usd_rate as usd_rate_after
-        from admitted as event
+        from quoted as event
         left join {{ ref("stg_billing__plans") }} as from_plan on event.from_plan_id = from_plan.plan_id
         left join {{ ref("stg_billing__plans") }} as to_plan on event.to_plan_id = to_plan.plan_id
         left join
@@ -231,7 +270,6 @@ with
             {{ ref("int_usd_rates_daily") }} as rate_after
             on event.currency_after = rate_after.currency
             and event.event_date = rate_after.rate_date
-        where event.is_in_marts
     ),
 
     converted as (
