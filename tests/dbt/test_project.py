@@ -7,15 +7,18 @@ import os
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest import mock
 
 import pytest
+import yaml
+from annotated_types import Le
 
 from expectations.suites import all_suites
 from loaders.warehouse.dbt_models import dbt_models
 from runs.dbt import dbt_environment, dbt_vars
-from segue.settings import Settings
+from segments.rule import Days, Frequency
+from segue.settings import PROJECT_ROOT, Settings
 from segue.window import HistoryWindow, RunWindow
 
 
@@ -181,3 +184,16 @@ def test_every_column_of_a_semantic_model_is_one_of_its_mart(
                 names - columns[mart] - {"case", "when", "then", "else", "end", "or", "and", "not", "in"}
             )
             assert unknown == set(), (model["name"], element["name"])
+
+
+def test_rules_look_back_no_further_than_the_features() -> None:
+    """The rules' schema is pure and knows no dbt: its bounds are the windows of what the rules look at."""
+    windows = yaml.safe_load((PROJECT_ROOT / "dbt" / "dbt_project.yml").read_text())["vars"]
+
+    assert [bound.le for bound in get_args(Days)[1].metadata if isinstance(bound, Le)] == [
+        windows["feature_days"]
+    ]
+    assert get_args(Frequency.model_fields["within_days"].annotation) == (
+        windows["recent_feature_days"], windows["feature_days"],
+    )  # fmt: skip
+    assert windows["score_days"] <= windows["feature_days"]

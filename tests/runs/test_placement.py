@@ -1,0 +1,36 @@
+"""One parsed project serves every run: its nodes are moved to where the run builds and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from runs.placement import placed_manifest
+from segue.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("placement", raw_dataset="raw_eu", history_dataset="history_eu")
+
+
+def test_models_go_to_the_audit_dataset_and_sources_are_where_the_settings_say(settings: Settings) -> None:
+    manifest = placed_manifest(settings, "audit_20260305")
+
+    relations = {
+        key: node.relation_name for part in (manifest.nodes, manifest.sources) for key, node in part.items()
+    }
+    project = settings.project_id
+    assert relations["model.segue.dim_date"] == f"`{project}`.`audit_20260305`.`dim_date`"
+    assert relations["seed.segue.vat_rates"] == f"`{project}`.`audit_20260305`.`vat_rates`"
+    assert relations["source.segue.billing.plans"] == f"`{project}`.`raw_eu`.`plans`"
+    history = "int_subscription_events"
+    assert relations[f"source.segue.history.{history}"] == f"`{project}`.`history_eu`.`{history}`"
+
+
+def test_each_run_has_a_project_of_its_own(settings: Settings) -> None:
+    first, second = (placed_manifest(settings, f"audit_2026030{day}") for day in (4, 5))
+
+    schemas = [{node.schema for node in manifest.nodes.values()} for manifest in (first, second)]
+    assert schemas == [{"audit_20260304"}, {"audit_20260305"}]
