@@ -30,7 +30,7 @@ def compile_(
         bool, typer.Option("--check", help="Write nothing; fail when a file is not current.")
     ] = False,
 ) -> None:
-    """Make the dbt model, the JSON Schema and the versions' lock from segments/rules.
+    """Make the dbt macros, the JSON Schema and the versions' lock from segments/rules.
 
     Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the rule files.
     """

@@ -141,25 +141,21 @@ def _schema_field(column: Mapping[str, Any]) -> bigquery.SchemaField:
 @lru_cache(maxsize=4)
 def _code_version(manifest: Path, modified_ns: int) -> str:  # noqa: ARG001 - the time is the cache's key
     content = json.loads(manifest.read_text())
-    nodes, parents = content["nodes"], content["parent_map"]
+    nodes, macros = content["nodes"], content["macros"]
     wanted: set[str] = set()
     queue = [
         key for key, node in nodes.items() if node["config"].get("meta", {}).get("published") == "arrivals"
     ]
     while queue:
         key = queue.pop()
-        if key in nodes and key not in wanted:
+        found = nodes.get(key) or macros.get(key)
+        if found is not None and found["package_name"] == "segue" and key not in wanted:
             wanted.add(key)
-            queue += parents.get(key, [])
-    sources = [nodes[key]["raw_code"] for key in sorted(wanted)]
-    sources += [
-        macro["macro_sql"]
-        for key, macro in sorted(content["macros"].items())
-        if macro["package_name"] == "segue" and not key.startswith("macro.segue.test_")
-    ]
+            queue += found["depends_on"].get("nodes", []) + found["depends_on"]["macros"]
+    sources = [nodes[key]["raw_code"] if key in nodes else macros[key]["macro_sql"] for key in sorted(wanted)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 
 
 def code_version(manifest: Path) -> str:
-    """Digest of the models that the history is built by, what they read, and the project's macros."""
+    """Digest of the models that the history is built by, what they read, and the macros that they use."""
     return _code_version(manifest, manifest.stat().st_mtime_ns)

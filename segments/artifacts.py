@@ -1,4 +1,4 @@
-"""The files made from the rules: the dbt model, the JSON Schema for editors, the lock of versions."""
+"""The files made from the rules: the dbt macros, the JSON Schema for editors, the lock of versions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ import json
 from pathlib import Path
 from typing import Final
 
-from segments.compiler import compile_statement
+from segments.compiler import compile_macros, compile_statement
 from segments.rule import Rule
 from segments.source import RuleBook
 from segments.versions import LOCK_FILE, lock_text, locked, read_lock
 
-MODEL_FILE: Final = Path(__file__).parent.parent / "dbt/models/marts/segments/offer_decisions.sql"
+MACROS_FILE: Final = Path(__file__).parent.parent / "dbt/macros/offer_rules.sql"
 SCHEMA_FILE: Final = Path(__file__).parent / "rule.schema.json"
 
 _HEAD: Final = """-- fmt: off
--- Made by `segue segments compile` from segments/rules; edit those.
-{{
-    config(
-        partition_by={"field": "decision_date", "data_type": "date", "granularity": "day"},
-        cluster_by=["account_id"],
-        meta={"published": "days", "restates_days": 0},
-    )
-}}
+{# Made by `segue segments compile` from segments/rules, program.yml and steps.py; edit those. #}
 
 """
 
@@ -34,18 +27,13 @@ def artifacts(book: RuleBook) -> dict[Path, str]:
         RuleFilesError: a locked version was changed.
         StatementTooLongError: the rules do not fit into one statement.
     """
-    statement = compile_statement(
-        book,
-        '{{ ref("fct_account_features") }}',
-        '{{ ref("offer_contents") }}',
-        '{{ rebuilt_days("feature_date") }}',
-    )
+    compile_statement(book, "fct_account_features", "offer_contents", "true")
     schema = Rule.model_json_schema(by_alias=True) | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Segment rule",
     }
     return {
-        MODEL_FILE: _HEAD + statement,
+        MACROS_FILE: _HEAD + compile_macros(book),
         SCHEMA_FILE: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         LOCK_FILE: lock_text(locked(book, read_lock())),
     }

@@ -1,27 +1,30 @@
-"""Compiles all active rules to one BigQuery statement that scans the feature mart once.
+"""Compiles all active rules to the macros that the dbt model ``offer_decisions`` is written with.
 
-Per account the rules' outcomes are an array of INT64, built in the scan: predicates, scores and everything
-else that looks at one row. The array is unfolded once, what was refused is folded together again at once, and
-only what passed (a few offers an account) competes for exclusivity, caps and content. So bytes read do not
-depend on the number of rules, and neither do the joins.
+In an account's row the outcomes of all rules are one array of INT64, expressions beside each other: the
+steps that look at nothing but the account, and the score. What passed, a few offers an account, becomes rows
+and competes for exclusivity, caps and content. What was refused stays in the account's row and is put into
+words there, last of all. So neither bytes read nor joins depend on the number of rules, and until the last
+step an account and a rule are eight bytes.
 
-BigQuery's limits: a statement may have 1 MB of text before references are resolved, and its plan must not be
-too complex. A rule adds one array element and one row of constants, about 1.4 kB, and no subquery, join or
-column: 300 rules are under half of the text, with the plan of three.
+BigQuery's limit: a statement may have 1 MB of text before references are resolved. A rule adds an array
+element and a row of constants, under a kilobyte, and no subquery, join or column: 300 rules are a quarter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
+
+from jinja2 import Environment, StrictUndefined
 
 from segments import sql
 from segments.rule import TRACE_SALT, Rule
 from segments.source import RuleBook
-from segments.steps import PREDICATE_STEPS
+from segments.steps import POINTS, Reason, bit
 from segue.errors import SegueError
 
-TEMPLATE: Final = Path(__file__).parent / "decisions.sql"
+MODEL_FILE: Final = Path(__file__).parent.parent / "dbt/models/marts/segments/offer_decisions.sql"
 MAX_STATEMENT_BYTES: Final = 1_000_000
 """BigQuery's limit of an unresolved standard SQL query (1 MB)."""
 
@@ -45,45 +48,98 @@ class StatementTooLongError(SegueError):
 
 
 def compile_statement(book: RuleBook, features: str, contents: str, days: str) -> str:
-    """The statement; ``features`` and ``contents`` name the tables, ``days`` filters ``feature_date``.
+    """The model as a statement over two tables, of whose ``feature_date`` the condition ``days`` is true.
 
     Its columns are those of the mart ``offer_decisions``.
 
     Raises:
         StatementTooLongError: over BigQuery's limit of a statement's text.
     """
-    rules = book.active
-    program = book.program
-    parts = {
-        "features": features,
-        "contents": contents,
-        "days": days,
-        "rule_type": _RULE_TYPE,
-        "rules": ",\n                ".join(_constants(number, rule) for number, rule in enumerate(rules)),
-        "models": _models(rules),
-        "account_bits": sql.account_bits(program),
-        "global_holdout": f"{sql.bucket(sql.text(program.global_holdout.salt))}"
-        f" < {program.global_holdout.buckets}",
-        "is_traced": f"{sql.bucket(sql.text(TRACE_SALT))} < {program.traced_buckets}",
-        "outcomes": ",\n            ".join(
-            f"-- {rule.id}\n            {sql.outcome(rule)}" for rule in rules
-        ),
-        "first_reason": _first_reason(),
-        "failed_steps": _failed_steps(),
-        "served_until": sql.served_until(),
-        "max_offers": str(program.max_offers_per_account),
-        "local_holdout": f"{sql.bucket('holdout_salt')} < holdout_buckets",
-        "experiment_bucket": sql.bucket("experiment_salt"),
+    tables = {"fct_account_features": features, "offer_contents": contents}
+    # What the model asks of dbt.
+    of_dbt = {
+        "config": lambda **_: "",
+        "ref": tables.__getitem__,
+        "rebuilt_days": lambda _: days,
     }
-    statement = TEMPLATE.read_text()
-    for name, part in parts.items():
-        statement = statement.replace(f"[[{name}]]", part)
+    model = Environment(undefined=StrictUndefined).from_string(
+        compile_macros(book) + MODEL_FILE.read_text(), globals=of_dbt
+    )
+    statement = model.render().strip()
     if len(statement.encode()) > MAX_STATEMENT_BYTES:
         raise StatementTooLongError(
-            f"{len(rules)} rules make a statement of {len(statement.encode()):,} bytes; "
+            f"{len(book.active)} rules make a statement of {len(statement.encode()):,} bytes; "
             f"BigQuery takes {MAX_STATEMENT_BYTES:,}"
         )
     return statement
+
+
+def compile_macros(book: RuleBook) -> str:
+    """The macros, one after the other; each gives the text of an expression, or of columns."""
+    return "\n".join(
+        f"{{% macro {signature} -%}}\n{body}\n{{%- endmacro %}}\n" for signature, body in _macros(book)
+    )
+
+
+def _macros(book: RuleBook) -> Iterator[tuple[str, str]]:
+    program = book.program
+    # Numbers are in the order of the ids, which is that of rules that nothing else tells apart.
+    rules = tuple(sorted(book.active, key=lambda rule: rule.id))
+    constants = (_constants(number, rule) for number, rule in enumerate(rules, 1))
+    names = (f"({sql.text(rule.id)}, {rule.version})" for rule in rules)
+    outcomes = (f"-- {rule.id}\n    {sql.outcome(number, rule)}" for number, rule in enumerate(rules, 1))
+    # What comes from the rules' own texts is no Jinja.
+    yield "offer_rules()", _plain(_array(constants, _RULE_TYPE))
+    yield "rule_names()", _plain(_array(names, "array<struct<rule_id string, rule_version int64>>"))
+    yield "account_facts()", _plain(_columns(_account_facts(book)))
+    yield "shared_by_rules()", _plain(_columns(_shared_by_rules(rules)))
+    yield "rule_outcomes()", _plain(_array(outcomes))
+
+    outcome = "{{ outcome }}"
+    yield "rule_number(outcome)", sql.rule_number(outcome)
+    yield "score_points(outcome)", sql.score_points(outcome)
+    yield "failed_bits(outcome)", sql.failed_bits(outcome)
+    yield "reason_code(outcome)", sql.first_failed_step(outcome)
+    yield "failed_steps(outcome)", sql.failed_steps(outcome)
+    bits = {step.value: bit(step) for step in Reason if step is not Reason.SELECTED}
+    codes = {step.value: sql.text(step) for step in Reason}
+    yield "step_bit(step)", f"{{{{ {bits}[step] }}}}"
+    yield "step_code(step)", f"{{{{ {codes}[step] }}}}"
+    yield "score_of(points)", f"{{{{ points }}}} / {POINTS}"
+    yield "account_bucket(salt)", sql.bucket("{{ salt }}")
+    yield "served_until()", sql.served_until()
+    yield "max_offers_per_account()", str(program.max_offers_per_account)
+
+
+def _plain(text: str) -> str:
+    return text.replace("{", '{{ "{" }}')
+
+
+def _array(elements: Iterable[str], kind: str = "") -> str:
+    return f"{kind}[\n    " + ",\n    ".join(elements) + "\n]"
+
+
+def _columns(columns: Iterable[tuple[str, str]]) -> str:
+    return ",\n".join(f"{expression} as {name}" for name, expression in columns)
+
+
+def _account_facts(book: RuleBook) -> Iterator[tuple[str, str]]:
+    """Columns of the account itself, whatever the rules say; and of models, as few as any rule asks for."""
+    program = book.program
+    yield "is_traced", f"{sql.bucket(sql.text(TRACE_SALT))} < {program.traced_buckets}"
+    holdout = program.global_holdout
+    yield "is_globally_held_out", f"{sql.bucket(sql.text(holdout.salt))} < {holdout.buckets}"
+    yield "barred_bits", sql.barred_bits(program)
+    models = [rule.score.model for rule in book.active if rule.score.model]
+    yield from sorted({sql.model_column(model): sql.model_points(model) for model in models}.items())
+
+
+def _shared_by_rules(rules: tuple[Rule, ...]) -> Iterator[tuple[str, str]]:
+    """What several rules, or several steps of one, have in common: written once."""
+    yield from sorted({sql.common_column(rule): sql.common_bits(rule) for rule in rules}.items())
+    for rule in rules:
+        if rule.score.threshold_points:
+            yield sql.score_column(rule), sql.points(rule)
 
 
 def _constants(number: int, rule: Rule) -> str:
@@ -120,33 +176,3 @@ def _constants(number: int, rule: Rule) -> str:
         f"date '{rule.validity.to_date}'" if rule.validity.to_date else "null",
     ]
     return f"({', '.join(values)})"
-
-
-def _models(rules: tuple[Rule, ...]) -> str:
-    """Two columns for each model that any rule asks for: a few, however many rules there are."""
-    names = sorted({rule.score.model.name for rule in rules if rule.score.model})
-    columns = []
-    for name in names:
-        for field, column in (
-            ("score_points", sql.model_column(name)),
-            ("scored_date", sql.model_date_column(name)),
-        ):
-            columns.append(
-                f"(select max(given.{field}) from unnest(model_scores) as given "
-                f"where given.model = {sql.text(name)}) as {column},"
-            )
-    return "\n            ".join(columns)
-
-
-def _first_reason() -> str:
-    cases = " ".join(
-        f"when (failed_bits & {1 << place}) != 0 then '{step}'" for place, step in enumerate(PREDICATE_STEPS)
-    )
-    return f"case {cases} end"
-
-
-def _failed_steps() -> str:
-    listed = ", ".join(
-        f"if((failed_bits & {1 << place}) != 0, '{step}', null)" for place, step in enumerate(PREDICATE_STEPS)
-    )
-    return f"coalesce(array_to_string([{listed}], ','), '')"

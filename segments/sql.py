@@ -17,11 +17,20 @@ from segments.rule import (
     SERVED_PERIOD_DAYS,
     SERVING_SALT,
     Eligibility,
+    ModelScore,
     Program,
     Ramp,
     Rule,
 )
-from segments.steps import POINTS, POINTS_BITS, Reason, bit
+from segments.steps import (
+    CANDIDATE_STEPS,
+    FAILED_BITS,
+    POINTS,
+    POINTS_BITS,
+    PREDICATE_STEPS,
+    Reason,
+    bit,
+)
 
 _COMPARISONS: Final = {
     "equals": "=", "not_equals": "!=", "less_than": "<", "at_most": "<=", "more_than": ">", "at_least": ">=",
@@ -49,18 +58,17 @@ def served_until() -> str:
 
 
 def predicate(node: Predicate) -> str:
-    """A condition that is never null."""
+    """A condition that is true when the predicate holds, and else false or null."""
     if node.all_ is not None:
         return "(" + " and ".join(predicate(part) for part in node.all_) + ")"
     if node.any_ is not None:
         return "(" + " or ".join(predicate(part) for part in node.any_) + ")"
     if node.not_ is not None:
-        return f"not {predicate(node.not_)}"
+        return f"not coalesce({predicate(node.not_)}, false)"
     feature = str(node.feature)
-    operand = node.operand
     if node.operator == "is_null":
-        return f"({feature} is null)" if operand else f"({feature} is not null)"
-    return f"coalesce({_comparison(feature, node.operator, operand)}, false)"
+        return f"{feature} is null" if node.operand else f"{feature} is not null"
+    return _comparison(feature, node.operator, node.operand)
 
 
 def _comparison(feature: str, operator: str, operand: Value | list[Value]) -> str:
@@ -89,45 +97,51 @@ def _literal(value: Value, kind: str) -> str:
     return text(str(value))
 
 
-def model_column(name: str) -> str:
-    """Column of the newest points that a model gave the account."""
-    return f"points_of_{name}"
+def model_column(model: ModelScore) -> str:
+    """Column of the points that the model gave the account lately enough, null without."""
+    return f"points_of_{model.name}_{model.max_age_days}d"
 
 
-def model_date_column(name: str) -> str:
-    """Column of the day on which the model gave them."""
-    return f"scored_date_of_{name}"
+def model_points(model: ModelScore) -> str:
+    """What ``model_column`` holds."""
+    return (
+        f"(select max(given.score_points) from unnest(model_scores) as given "
+        f"where given.model = {text(model.name)} "
+        f"and given.scored_date > date_sub({_DAY}, interval {model.max_age_days} day))"
+    )
 
 
 def heuristic_points(ramps: Sequence[Ramp]) -> str:
     """Ten-thousandths, in whole numbers all the way."""
-    parts = []
-    for ramp in ramps:
-        way, length = f"{ramp.feature} - {ramp.start}", ramp.end - ramp.start
-        if length < 0:
-            way, length = f"{ramp.start} - {ramp.feature}", -length
-        # Negative ways are cut off before they are divided: engines differ in how they round those.
-        share = f"least({POINTS}, div({POINTS} * greatest(0, {way}), {length}))"
-        parts.append(f"{ramp.weight} * coalesce({share}, 0)")
+    if len(ramps) == 1:
+        return _share(ramps[0])
     # In a dialect that writes div() as an operator, the sum would come apart without its own parentheses.
-    return f"div(({' + '.join(parts)}), 100)"
+    return f"div(({' + '.join(f'{ramp.weight} * {_share(ramp)}' for ramp in ramps)}), 100)"
 
 
-def _fresh_model(rule: Rule) -> str | None:
-    model = rule.score.model
-    if model is None:
-        return None
-    scored = model_date_column(model.name)
-    return f"coalesce({scored} > date_sub({_DAY}, interval {model.max_age_days} day), false)"
+def _share(ramp: Ramp) -> str:
+    """How much of the ramp is done. Nothing negative is divided: engines round that differently."""
+    feature, start, end = ramp.feature, ramp.start, ramp.end
+    if start < end:
+        reached, begun = f"{feature} >= {end}", f"{feature} > {start}"
+        way = f"({feature} - {start})" if start else feature
+    else:
+        reached, begun, way = f"{feature} <= {end}", f"{feature} < {start}", f"({start} - {feature})"
+    part = f"div({POINTS} * {way}, {abs(end - start)})"
+    return f"case when {reached} then {POINTS} when {begun} then {part} else 0 end"
 
 
 def points(rule: Rule) -> str:
     """The rule's score of the account in ten-thousandths."""
-    fresh, heuristic = _fresh_model(rule), heuristic_points(rule.score.heuristic)
-    if fresh is None or rule.score.model is None:
+    model, heuristic = rule.score.model, heuristic_points(rule.score.heuristic)
+    if model is None:
         return heuristic
-    missing = heuristic if rule.score.model.missing == "heuristic" else "0"
-    return f"if({fresh}, {model_column(rule.score.model.name)}, {missing})"
+    return f"coalesce({model_column(model)}, {heuristic if model.missing == 'heuristic' else 0})"
+
+
+def score_column(rule: Rule) -> str:
+    """Column of the score of a rule that looks at it twice."""
+    return f"score_of_{rule.id}"
 
 
 def _bounds(column: str, low: int | None, high: int | None) -> list[str]:
@@ -136,7 +150,7 @@ def _bounds(column: str, low: int | None, high: int | None) -> list[str]:
 
 
 def eligible(eligibility: Eligibility) -> str:
-    """Whether the account may have the offer at all; never null."""
+    """Whether the account may have the offer at all: true, or else false or null."""
     parts = []
     for column, values in (
         ("market", eligibility.markets),
@@ -151,7 +165,7 @@ def eligible(eligibility: Eligibility) -> str:
         parts.append("has_ever_trialled" if eligibility.past_trial == "required" else "not has_ever_trialled")
     tenure = eligibility.tenure_days
     parts += _bounds("tenure_days", tenure.at_least, tenure.at_most)
-    return f"coalesce({' and '.join(parts)}, false)" if parts else "true"
+    return " and ".join(parts) or "true"
 
 
 def valid(rule: Rule) -> str:
@@ -164,18 +178,23 @@ def valid(rule: Rule) -> str:
     return " and ".join(parts) or "true"
 
 
-def account_bits(program: Program) -> str:
-    """Failed steps that are the same for every rule."""
+def barred_bits(program: Program) -> str:
+    """Steps that fail for every rule alike."""
     blocked = ", ".join(text(market) for market in program.legal_blocked_markets)
-    parts = [f"if(is_deletion_requested, {bit(Reason.DELETION_REQUESTED)}, 0)"]
+    fails = [(Reason.DELETION_REQUESTED, "is_deletion_requested")]
     if blocked:
-        parts.append(f"if(market in ({blocked}), {bit(Reason.LEGAL_BLOCK)}, 0)")
-    parts.append(f"if(is_test_account, {bit(Reason.TEST_ACCOUNT)}, 0)")
-    return " + ".join(parts)
+        fails.append((Reason.LEGAL_BLOCK, f"market in ({blocked})"))
+    return _bits([*fails, (Reason.TEST_ACCOUNT, "is_test_account")])
 
 
-def outcome(rule: Rule) -> str:
-    """One INT64: the score points above the bits of the steps that fail for this rule."""
+def common_column(rule: Rule) -> str:
+    """Column of the failed steps that the rule shares with all rules of the same kind."""
+    held_out = "held_out" if rule.holdout.respects_global else "served_all"
+    return f"failed_{rule.consent}_{rule.entitlement}_{held_out}"
+
+
+def common_bits(rule: Rule) -> str:
+    """What ``common_column`` holds."""
     fails: list[tuple[Reason, str]] = []
     if rule.consent != "none":
         fails.append((Reason.NO_CONSENT, f"is_{rule.consent}_withdrawn"))
@@ -184,18 +203,58 @@ def outcome(rule: Rule) -> str:
         fails.append((Reason.WRONG_ENTITLEMENT, wrong))
     if rule.holdout.respects_global:
         fails.append((Reason.GLOBAL_HOLDOUT, "is_globally_held_out"))
-    for reason, holds in (
+    return " + ".join(["barred_bits", _bits(fails)] if fails else ["barred_bits"])
+
+
+def outcome(number: int, rule: Rule) -> str:
+    """One INT64 of the steps that fail for this rule, its score and its number."""
+    holds = [
         (Reason.OUTSIDE_VALIDITY, valid(rule)),
         (Reason.NOT_ELIGIBLE, eligible(rule.eligibility)),
         (Reason.NOT_IN_AUDIENCE, predicate(rule.audience)),
-    ):
-        if holds != "true":
-            fails.append((reason, f"not ({holds})"))
-    fresh = _fresh_model(rule)
-    if fresh is not None and rule.score.model is not None and rule.score.model.missing == "exclude":
-        fails.append((Reason.NO_SCORE, f"not {fresh}"))
-    score = points(rule)
-    if rule.score.threshold_points:
-        fails.append((Reason.SCORE_TOO_LOW, f"{score} < {rule.score.threshold_points}"))
-    bits = [f"if({condition}, {bit(reason)}, 0)" for reason, condition in fails]
-    return " + ".join([f"{1 << POINTS_BITS} * ({score})", "account_bits", *bits])
+    ]
+    parts = [f"if({condition}, 0, {bit(reason)})" for reason, condition in holds if condition != "true"]
+    score, model, threshold = points(rule), rule.score.model, rule.score.threshold_points
+    if model is not None and model.missing == "exclude":
+        parts.append(_bits([(Reason.NO_SCORE, f"{model_column(model)} is null")]))
+    if threshold:
+        score = score_column(rule)
+        parts.append(_bits([(Reason.SCORE_TOO_LOW, f"{score} < {threshold}")]))
+    place = number << (FAILED_BITS + POINTS_BITS)
+    return " + ".join([f"{place} + {1 << FAILED_BITS} * ({score})", common_column(rule), *parts])
+
+
+def _bits(fails: Sequence[tuple[Reason, str]]) -> str:
+    return " + ".join(f"if({condition}, {bit(reason)}, 0)" for reason, condition in fails)
+
+
+def failed_bits(outcome: str) -> str:
+    """The steps that failed in an outcome; 0 while none has."""
+    return f"({outcome} & {(1 << FAILED_BITS) - 1})"
+
+
+def score_points(outcome: str) -> str:
+    """The score in an outcome, ten-thousandths."""
+    return f"(({outcome} >> {FAILED_BITS}) & {(1 << POINTS_BITS) - 1})"
+
+
+def rule_number(outcome: str) -> str:
+    """The number of the rule in an outcome."""
+    return f"({outcome} >> {FAILED_BITS + POINTS_BITS})"
+
+
+def first_failed_step(outcome: str) -> str:
+    """The reason code of an outcome."""
+    cases = " ".join(
+        f"when ({outcome} & {bit(step)}) != 0 then {text(step)}"
+        for step in Reason
+        if step is not Reason.SELECTED
+    )
+    return f"case {cases} else {text(Reason.SELECTED)} end"
+
+
+def failed_steps(outcome: str) -> str:
+    """All steps that failed before the competition, separated by commas."""
+    steps = (*PREDICATE_STEPS, *CANDIDATE_STEPS)
+    listed = ", ".join(f"if(({outcome} & {bit(step)}) != 0, {text(step)}, null)" for step in steps)
+    return f"coalesce(array_to_string([{listed}], ','), '')"

@@ -77,10 +77,12 @@ SUPPRESSING: Final = (
 POINTS: Final = 10_000
 """A score of 1. Scores are whole ten-thousandths throughout, so that no engine rounds another way."""
 
+FAILED_BITS: Final = 24
 POINTS_BITS: Final = 16
-"""A rule's outcome on one account is one INT64: score points above these bits, failed steps within them."""
+"""A rule's outcome for one account is one INT64: a bit for every step that failed, above these bits the score
+points, above those the number of the rule."""
 
 
 def bit(step: Reason) -> int:
-    """The value of a predicate step's bit; earlier steps have lower bits."""
-    return 1 << PREDICATE_STEPS.index(step)
+    """The value of a step's bit in an outcome; earlier steps have lower bits."""
+    return 1 << (*PREDICATE_STEPS, *CANDIDATE_STEPS, *COMPETITION_STEPS).index(step)

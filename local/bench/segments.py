@@ -18,6 +18,8 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from local.bench.bigquery import empty_bigquery
 from segments.compiler import compile_statement
 from segments.features import FEATURES
+from segments.predicate import Predicate
+from segments.rule import Rule
 from segments.source import RuleBook, load_rules
 from segue.settings import Settings
 
@@ -89,13 +91,25 @@ def bench_segments(
 
 
 def repeated(book: RuleBook, count: int) -> RuleBook:
-    """``count`` rules of which each is one of ``book``, under a name and an offer of its own."""
+    """``count`` rules of which each is one of ``book``, under a name and an offer of its own.
+
+    Scores and audiences differ a little: an engine computes what several rules have in common only once.
+    """
     own = book.active
-    rules = [
-        own[n % len(own)].model_copy(update={"id": f"{own[n % len(own)].id}_{n}", "offer_id": f"offer-{n}"})
-        for n in range(count)
-    ]
-    return RuleBook(tuple(rules), book.program)
+    return RuleBook(tuple(_another(own[n % len(own)], n) for n in range(count)), book.program)
+
+
+def _another(rule: Rule, number: int) -> Rule:
+    ramps = [ramp.model_copy(update={"end": ramp.end + number}) for ramp in rule.score.heuristic]
+    audience = {"all": [rule.audience, {"feature": "streams_28d", "at_most": 100_000 + number}]}
+    return rule.model_copy(
+        update={
+            "id": f"{rule.id}_{number}",
+            "offer_id": f"offer-{number}",
+            "audience": Predicate.model_validate(audience),
+            "score": rule.score.model_copy(update={"heuristic": ramps}),
+        }
+    )
 
 
 def _decided(

@@ -15,6 +15,7 @@ import sys
 from collections import OrderedDict
 from typing import Any
 
+import row_arrays  # noqa: F401  (its rules register themselves)
 import sqlglot.expressions.core as nodes
 from bqemulator.cli import main
 from bqemulator.jobs import executor
@@ -22,6 +23,7 @@ from bqemulator.scripting import interpreter
 from bqemulator.sql import inner_query
 from bqemulator.sql.rewriter import information_schema
 from bqemulator.sql.table_rewriter import rewrite_table_refs
+from bqemulator.sql.translator import SQLTranslator
 from metadata_views import fill_views, name_views, option_value, timestamp_literal
 from ordered_arrays import sort_after_gathering
 from sqlglot.dialects.dialect import Dialect
@@ -75,6 +77,8 @@ if __name__ == "__main__":
     gc.set_threshold(50_000, 20, 50)
     nodes.deepcopy = copy_value
     Dialect.parse = parse_once
+    # Made anew, with the rules that were registered meanwhile.
+    executor._translator = SQLTranslator()
     executor.rewrite_table_refs = interpreter.rewrite_table_refs = rewrite
     inner_query.expand_information_schema = name_views
     information_schema._ts_literal = timestamp_literal

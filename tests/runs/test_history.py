@@ -78,6 +78,13 @@ def impressions_published(settings: Settings) -> None:
     published(settings, *((IMPRESSIONS, day) for day in DAYS), (FIRST_IMPRESSIONS, JUNE_1))
 
 
+def edit_macro(settings: Settings, name: str) -> None:
+    manifest = settings.dbt_target_dir / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["macros"][f"macro.segue.{name}"]["macro_sql"] += "-- edited"
+    manifest.write_text(json.dumps(content))
+
+
 def to_build(settings: Settings, as_of: date) -> tuple[date, date]:
     first_days = history_window(settings, as_of).first_days
     return first_days[EVENTS], first_days[VERSIONS]
@@ -119,12 +126,16 @@ def test_a_change_before_the_month_rebuilds_the_log_of_the_month(settings: Setti
 
 def test_other_code_builds_everything(settings: Settings) -> None:
     everything_published(settings)
-    manifest = settings.dbt_target_dir / "manifest.json"
-    content = json.loads(manifest.read_text())
-    content["macros"]["macro.segue.entered_state"]["macro_sql"] += "-- another rule"
-    manifest.write_text(json.dumps(content))
+    edit_macro(settings, "entered_state")
 
     assert to_build(settings, JUNE_3) == (MAY_30, JUNE_1)
+
+
+def test_an_edited_offer_rule_is_no_code_of_the_history(settings: Settings) -> None:
+    everything_published(settings)
+    edit_macro(settings, "rule_outcomes")
+
+    assert to_build(settings, JUNE_3) == (JUNE_4, JUNE_4)
 
 
 def test_what_read_raw_before_it_changed_is_not_fresh(settings: Settings) -> None:
