@@ -133,7 +133,7 @@ class Execution:
             pq.write_table(
                 pa.table(columns, schema=schema), Path(self._settings.landing_files_root) / file
             )  # fmt: skip
-            self._client.load_table_from_uri(
+            self._warehouse.client.load_table_from_uri(
                 f"{self._settings.landing_uri}/{file}",
                 table_id,
                 job_config=bigquery.LoadJobConfig(
@@ -169,9 +169,9 @@ class Execution:
 
     def drop(self) -> None:
         """Remove the datasets of this execution."""
-        for dataset in self._client.list_datasets():
+        for dataset in self._warehouse.client.list_datasets():
             if dataset.dataset_id.endswith(f"_{self._label}"):
-                self._client.delete_dataset(dataset.reference, delete_contents=True)
+                self._warehouse.client.delete_dataset(dataset.reference, delete_contents=True)
 
 
 def _model_statements(node: Row) -> list[str]:

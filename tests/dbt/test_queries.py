@@ -18,7 +18,7 @@ QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)
 @pytest.fixture(scope="module")
 def marts(march: Warehouse) -> Warehouse:
     """March with its operational tables; its audit dataset stands for the published marts."""
-    ensure_ops_tables(march.client, march.settings)
+    ensure_ops_tables(march.warehouse)
     return march
 
 
