@@ -1,10 +1,15 @@
-"""Shared fixtures: one embedded BigQuery for the whole session, an isolated world for each test module."""
+"""Shared fixtures: one embedded BigQuery for each worker, an isolated world for each test module.
+
+Workers (``pytest -n``) are processes: each has its own session fixtures. ``tests/grouping.py`` keeps tests that
+share something dear in one worker; what all workers need is made once, in ``shared_folder``.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,12 +24,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from filelock import FileLock
 
 from local.services.bigquery import command, import_spatial_extension
-from runs.dbt import parse
+from runs.dbt import ensure_parsed
 from segue.settings import PROJECT_ROOT, Settings
 
-pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order"]
+pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order", "tests.grouping"]
 
 World = Callable[..., Settings]
 """``world(name, **overrides)`` gives the settings of a fresh, empty project."""
@@ -109,9 +115,19 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQ
 
 
 @pytest.fixture(scope="session")
-def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dbt project's manifest, parsed once and without credentials."""
-    return parse(Settings(_env_file=None, state_dir=tmp_path_factory.mktemp("parsed")))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test run see; whoever makes something in it holds a lock."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def parsed_project(shared_folder: Path) -> Path:
+    """The dbt project's manifest, parsed once for all workers and without credentials."""
+    settings = Settings(_env_file=None, state_dir=shared_folder / "parsed")
+    with FileLock(shared_folder / "parsed.lock"):
+        ensure_parsed(settings)
+    return settings.dbt_manifest
 
 
 @pytest.fixture(scope="session")
@@ -132,5 +148,17 @@ def world(bigquery_emulator: BigQueryEmulator, tmp_path_factory: pytest.TempPath
             "bigquery_deadline_seconds": 300,
         }
         return Settings(_env_file=None, **(values | overrides))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dbt_world(world: World, parsed_project: Path) -> World:
+    """Factory of worlds in which the dbt project has been parsed."""
+
+    def make(name: str, **overrides: Any) -> Settings:
+        settings = world(name, **overrides)
+        shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+        return settings
 
     return make
