@@ -1,7 +1,7 @@
 """Google's analyzer comes as WebAssembly: compiled once for a machine, and fed in blocks.
 
 The package compiles its 28 MB anew in every process (30 s of CPU) and copies requests and answers byte by
-byte in Python. What is compiled is kept in the cache of the user's account, as Wasmtime keeps it for everyone.
+byte in Python. What was compiled is kept in Wasmtime's cache in the home folder.
 """
 
 from __future__ import annotations

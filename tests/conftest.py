@@ -1,7 +1,7 @@
 """Shared fixtures: one embedded BigQuery for each worker, an isolated world for each test module.
 
-Workers (``pytest -n``) are processes: each has its own session fixtures. ``tests/grouping.py`` keeps tests that
-share something dear in one worker; what all workers need is made once, in ``shared_folder``.
+Workers (``pytest -n``) are processes: each has its own session fixtures. ``tests/grouping.py`` keeps tests
+that share something dear in one worker; what all workers need is made once, in ``shared_folder``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,19 @@ class BigQueryEmulator:
     rest_endpoint: str
     storage_endpoint: str
     gcs_root: Path
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """An empty folder that PostgreSQL may enter, which has a user of its own where the tests are root's.
+
+    Not in pytest's own folder: every pytest that starts closes that to others.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="segue-tests-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port() -> int:

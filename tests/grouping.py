@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-STARTS_SERVICES = {"bigquery_emulator", "bigtable_emulator", "state_dir"}
+STARTS_SERVICES = {"bigquery_emulator", "bigtable_emulator", "state_dir", "node_modules"}
 """Who asks for one of these, through any other fixture, talks to a process beside this one."""
 
 SHARED = {"company_in_order": "company", "march": "march"}
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups: dict[str, str] = {}
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        group = item.nodeid.partition("::")[0]
+        group = item.nodeid.partition("::")[0].removeprefix("tests/").removesuffix(".py")
         if item.get_closest_marker("e2e"):
             item.add_marker("emulator")
             group = "e2e"

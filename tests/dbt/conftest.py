@@ -167,17 +167,17 @@ WarehouseFactory = Callable[[str], Warehouse]
 
 
 @pytest.fixture(scope="module")
-def new_warehouse(world: Callable[..., Settings]) -> WarehouseFactory:
+def new_warehouse(dbt_world: Callable[..., Settings]) -> WarehouseFactory:
     """Factory of warehouses with empty raw tables."""
-    return lambda name: Warehouse(world(name, dbt_threads=2))
+    return lambda name: Warehouse(dbt_world(name, dbt_threads=2))
 
 
 @pytest.fixture(scope="session")
-def march(world: Callable[..., Settings]) -> Warehouse:
+def march(dbt_world: Callable[..., Settings]) -> Warehouse:
     """1 to 5 March as one range, known on 10 March; ``test_rebuilding`` comes last and changes it."""
     from tests.dbt.march import AS_OF, land_march
 
-    warehouse = Warehouse(world("dbt-march", dbt_threads=2))
+    warehouse = Warehouse(dbt_world("dbt-march", dbt_threads=2))
     land_march(warehouse)
     warehouse.build("2026-03-01", "2026-03-05", AS_OF, data_tests=True)
     return warehouse

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from expectations.suites import all_suites
 from runs.dbt import dbt_vars
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -56,6 +55,9 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
 
 
 def test_the_gate_looks_at_all_days_that_a_mart_restates(manifest: dict[str, Any]) -> None:
+    # Great Expectations takes ten seconds, which other tests need not wait for.
+    from expectations.suites import all_suites
+
     window = RunWindow.whole(Settings(_env_file=None), date(2026, 3, 1), date(2026, 3, 5))
     declared = {
         name: node["config"]["meta"].get("restates_days", 0) for name, node in models(manifest).items()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,9 +21,8 @@ LATER = NOON + timedelta(hours=1)
 
 
 @pytest.fixture
-def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("history", history_start_date=MAY_30)
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    settings = dbt_world("history", history_start_date=MAY_30)
     ensure_ops_tables(warehouse_of(settings))
     return settings
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -26,10 +25,8 @@ LONG_BEFORE = date(2024, 1, 1)
 
 
 @pytest.fixture
-def settings(world: Callable[..., Settings], parsed_project: Path) -> Settings:
-    settings = world("run")
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
-    return settings
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("run")
 
 
 def land(settings: Settings, start: date, end: date) -> RunWindow:
