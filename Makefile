@@ -7,12 +7,13 @@ HISTORY ?= 60
 DAYS ?= 3
 STATE ?= .segue
 SEEDS ?= 50
+WORKERS ?= 2
 
 # uv comes from PyPI into a folder of the project's own when the machine has none.
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser node demo test soak bench up down lint format
+.PHONY: help setup browser node demo test check soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,8 +34,11 @@ node:
 demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
 	@GRPC_VERBOSITY=ERROR $(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
 
-test: setup browser node lint ## Lint, type-check and run every test
-	@$(RUN) pytest -q
+test: setup browser node lint ## Lint, type-check and run every test, in WORKERS processes
+	@$(RUN) pytest -q -n $(WORKERS)
+
+check: lint ## Lint, type-check and run the tests that need no emulator: for the inner loop
+	@$(RUN) pytest -q -m "not emulator"
 
 soak: setup ## Run the fault and SIGKILL proofs over SEEDS seeds
 	@SEGUE_SOAK_SEEDS=$(SEEDS) $(RUN) pytest -q --timeout 0 tests/loaders/bigtable/test_chaos.py

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import pickle
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import pytest
+from filelock import FileLock
 
 from local.company import CompanySpec, generate
 from runs.steps import STEPS, asked
@@ -16,7 +19,9 @@ from segue.settings import Settings
 from tests.marts import Fingerprints, fingerprints
 
 DAY = timedelta(days=1)
-LAST_DAY = datetime.now(UTC).date() - DAY
+# All workers of a test run mean the same day, also those that start after midnight.
+_TODAY = date.fromisoformat(os.environ.setdefault("TESTS_TODAY", str(datetime.now(UTC).date())))
+LAST_DAY = _TODAY - DAY
 HISTORY_END = LAST_DAY - 3 * DAY
 """Up to here the days are built as one range; the last three one by one."""
 SINGLE_DAYS = tuple(HISTORY_END + DAY * n for n in (1, 2, 3))
@@ -31,19 +36,40 @@ class CompanyInOrder:
     after: dict[date, Fingerprints] = field(default_factory=dict)
 
 
+def _file(shared_folder: Path) -> Path:
+    return shared_folder / "published_in_order.pickle"
+
+
+def _lock(shared_folder: Path) -> FileLock:
+    # One object for the process: whoever holds it may take it again.
+    return FileLock(shared_folder / "published_in_order.lock", is_singleton=True)
+
+
 @pytest.fixture(scope="session")
 def company_in_order(
-    dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+    dbt_world: Any, tmp_path_factory: pytest.TempPathFactory, shared_folder: Path
 ) -> CompanyInOrder:
     """Built without Airflow and without the gate; no test may change it."""
-    settings = dbt_world("in-order")
+    settings: Settings = dbt_world("in-order")
     landing = Path(urlparse(settings.landing_files_root).path)
-    generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
-    built = CompanyInOrder(settings)
-    for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
-        window = asked(settings, first, last)
-        for step in STEPS:
-            if step.name != "validate":
-                window = step.perform(settings, window).window
-        built.after[last] = fingerprints(settings)
+    with _lock(shared_folder):
+        generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
+        built = CompanyInOrder(settings)
+        for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
+            window = asked(settings, first, last)
+            for step in STEPS:
+                if step.name != "validate":
+                    window = step.perform(settings, window).window
+            built.after[last] = fingerprints(settings)
+        _file(shared_folder).write_bytes(pickle.dumps(built.after))
     return built
+
+
+@pytest.fixture(scope="session")
+def published_in_order(request: pytest.FixtureRequest, shared_folder: Path) -> dict[date, Fingerprints]:
+    """What ``company_in_order`` had published after each of its runs; another worker may have built it."""
+    with _lock(shared_folder):
+        if not _file(shared_folder).exists():
+            request.getfixturevalue("company_in_order")
+        found: dict[date, Fingerprints] = pickle.loads(_file(shared_folder).read_bytes())
+    return found

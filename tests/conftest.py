@@ -1,4 +1,8 @@
-"""Shared fixtures: one embedded BigQuery for the whole session, an isolated world for each test module."""
+"""Shared fixtures: one embedded BigQuery for each worker, an isolated world for each test module.
+
+Workers (``pytest -n``) are processes: each has its own session fixtures. ``tests/grouping.py`` keeps tests
+that share something dear in one worker; what all workers need is made once, in ``shared_folder``.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,25 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from filelock import FileLock
 
 from local.services.bigquery import command, import_spatial_extension
-from runs.dbt import parse
+from runs.dbt import ensure_parsed
 from segue.settings import PROJECT_ROOT, Settings
 
-pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order"]
+pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order", "tests.grouping"]
 
 World = Callable[..., Settings]
 """``world(name, **overrides)`` gives the settings of a fresh, empty project."""
@@ -38,6 +45,19 @@ class BigQueryEmulator:
     rest_endpoint: str
     storage_endpoint: str
     gcs_root: Path
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """An empty folder that PostgreSQL may enter, which has a user of its own where the tests are root's.
+
+    Not in pytest's own folder: every pytest that starts closes that to others.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="segue-tests-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port() -> int:
@@ -110,9 +130,19 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQ
 
 
 @pytest.fixture(scope="session")
-def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dbt project's manifest, parsed once and without credentials."""
-    return parse(Settings(_env_file=None, state_dir=tmp_path_factory.mktemp("parsed")))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test run see; whoever makes something in it holds a lock."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def parsed_project(shared_folder: Path) -> Path:
+    """The dbt project's manifest, parsed once for all workers and without credentials."""
+    settings = Settings(_env_file=None, state_dir=shared_folder / "parsed")
+    with FileLock(shared_folder / "parsed.lock"):
+        ensure_parsed(settings)
+    return settings.dbt_manifest
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +169,7 @@ def world(bigquery_emulator: BigQueryEmulator, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def dbt_world(world: World, parsed_project: Path) -> World:
-    """As ``world``, with the dbt project parsed already."""
+    """Factory of worlds in which the dbt project has been parsed."""
 
     def make(name: str, **overrides: Any) -> Settings:
         settings = world(name, **overrides)

@@ -76,9 +76,9 @@ def segue(*arguments: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def platform(world: Callable[..., Settings], bigtable_emulator: str) -> Iterator[Platform]:
+def platform(dbt_world: Callable[..., Settings], bigtable_emulator: str) -> Iterator[Platform]:
     """Three commands, as a newcomer with an export would type them; the last one is each test's own."""
-    settings = world("ravenstack", bigtable_emulator_host=bigtable_emulator)
+    settings = dbt_world("ravenstack", bigtable_emulator_host=bigtable_emulator)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("segue.settings.get_settings", lambda: settings)
         export = str(DATA / "subscriptions.csv")

@@ -5,14 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 
+import pytest
 from typer.testing import CliRunner
 
-from local.bench.lookup import IN_FLIGHT, READERS
+from local.bench.lookup import READERS
+
+IN_FLIGHT = (1, 4)
+"""Each costs a process for every reader."""
 
 
-def test_the_report_has_every_reader_at_every_concurrency_against_the_official_client() -> None:
+@pytest.mark.emulator
+def test_the_report_has_every_reader_at_every_concurrency_against_the_official_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from cli import app
 
+    monkeypatch.setattr("local.bench.lookup.IN_FLIGHT", IN_FLIGHT)
     done = CliRunner().invoke(
         app, ["bench", "lookup", "--accounts", "200", "--seconds", "0.2", "--rounds", "1", "--json"]
     )

@@ -18,7 +18,7 @@ def test_rules_are_repeated_under_names_of_their_own() -> None:
     }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.emulator
 def test_every_number_of_rules_is_measured_over_the_same_accounts() -> None:
     report = bench_segments(Settings(_env_file=None), accounts=300, rules=(2, 4), rounds=1)
 

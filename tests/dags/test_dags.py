@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from runs.steps import STEPS
-from segue.settings import PROJECT_ROOT, Settings
+from segue.settings import PROJECT_ROOT
 
 # Runs in a process of its own: importing Airflow decides its home folder for the whole process.
 READ_DAGS = """
@@ -54,15 +53,15 @@ HEAVY = (
 
 
 @pytest.fixture(scope="module")
-def read(world: Callable[..., Settings]) -> dict[str, Any]:
+def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """All DAG files, read the way the dag processor does."""
-    settings = world("dags")
+    state = tmp_path_factory.mktemp("dags")
     environment = os.environ | {
-        "AIRFLOW_HOME": str(settings.state_dir / "airflow"),
+        "AIRFLOW_HOME": str(state / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": f"{PROJECT_ROOT / 'dags'}{os.pathsep}{PROJECT_ROOT}",
         "SEGUE_ENV_FILE": os.devnull,
-        "SEGUE_STATE_DIR": str(settings.state_dir),
+        "SEGUE_STATE_DIR": str(state),
         "SEGUE_TASK_RETRIES": "3",
     }
     done = subprocess.run(

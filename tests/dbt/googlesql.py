@@ -20,6 +20,10 @@ from zetasql.types import (
     ZetaSQLBuiltinFunctionOptions,
 )
 
+from tests.compiled_zetasql import use_compiled
+
+use_compiled()
+
 Row = dict[str, Any]
 Columns = list[tuple[str, Any]]
 """Names and GoogleSQL types of a table or of a query's result, in order."""

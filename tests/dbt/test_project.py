@@ -14,7 +14,6 @@ import pytest
 import yaml
 from annotated_types import Le
 
-from expectations.suites import all_suites
 from loaders.warehouse.dbt_models import dbt_models
 from runs.dbt import dbt_environment, dbt_vars
 from segments.rule import Days, Frequency
@@ -67,6 +66,9 @@ def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
     manifest: dict[str, Any], parsed_project: Path
 ) -> None:
     """Nothing is looked at twice: the gate looks at rows, dbt at what only a change of the code can break."""
+    # Great Expectations takes ten seconds, which other tests need not wait for.
+    from expectations.suites import all_suites
+
     window = RunWindow.whole(Settings(_env_file=None), date(2026, 3, 1), date(2026, 3, 5))
     judged = {suite.model for suite in all_suites(window, dbt_models(parsed_project))}
     tested = {
@@ -87,6 +89,8 @@ def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
 
 
 def test_the_gate_looks_at_all_days_that_a_mart_restates(parsed_project: Path) -> None:
+    from expectations.suites import all_suites
+
     window = RunWindow.whole(Settings(_env_file=None), date(2026, 3, 1), date(2026, 3, 5))
 
     filters = {suite.model: suite.filter(window) for suite in all_suites(window, dbt_models(parsed_project))}

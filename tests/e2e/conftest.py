@@ -1,11 +1,20 @@
-"""One embedded platform for all end-to-end tests; three days of its small company are left to Airflow."""
+"""One embedded platform for all end-to-end tests; three days of its small company are left to Airflow.
+
+Runs cost more than all that is asked of them, so they form one story, told by the fixtures in their order:
+two days are backfilled backwards, the third arrives broken in several ways, then mended, while one of the
+first two is backfilled again. Tests look at what was recorded on the way and at what is there in the end.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -15,8 +24,33 @@ from local import platform as local_platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import generate
 from local.demo import airflow_backfill
-from runs.steps import run
+from segue.settings import Settings
 from tests.company_in_order import DAY, HISTORY_END, LAST_DAY, SPEC
+from tests.conftest import die_with_parent, open_folder
+from tests.e2e.breaks import DELIVERIES, break_day
+from tests.marts import Fingerprints, fingerprints
+
+FIRST_DAY, SECOND_DAY = HISTORY_END + DAY, HISTORY_END + 2 * DAY
+
+
+@dataclass(frozen=True)
+class BrokenRun:
+    """How a run of a broken day ended, and what could be read and looked up afterwards."""
+
+    state: str
+    failed_task: str
+    log: str
+    published: Fingerprints
+    generation_ms: int
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The runs of the broken day by how it was broken, and what there was before them."""
+
+    published: Fingerprints
+    generation_ms: int
+    runs: dict[str, BrokenRun]
 
 
 @pytest.fixture(scope="session")
@@ -28,20 +62,39 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def platform(company: Path) -> Iterator[local_platform.Platform]:
     """Everything running, the history built as one range, the last three days not yet."""
-    # Not in pytest's own folder: every pytest that starts closes that to others, and with it to the user that
-    # PostgreSQL runs as where the tests are root's.
-    state = Path(tempfile.mkdtemp(prefix="segue-e2e-"))
-    generate(SPEC, company, landing=state / "gcs" / local_platform.LANDING_BUCKET)
     # A broken day shall fail at once; what retries are for is not tested here.
-    os.environ["SEGUE_TASK_RETRIES"] = "0"
-    started = local_platform.up(state)
+    with open_folder() as state, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGUE_TASK_RETRIES", "0")
+        generate(SPEC, company, landing=state / "gcs" / local_platform.LANDING_BUCKET)
+        try:
+            emulators = local_platform.up(state, local_platform.EMULATORS)
+            # Beside the start of Airflow, much of which is waiting.
+            with _history(state, emulators.env_file):
+                started = local_platform.up(state)
+            yield started
+        finally:
+            local_platform.down(state)
+
+
+@contextmanager
+def _history(state: Path, env_file: Path) -> Iterator[None]:
+    """``segue run`` over the days before those of Airflow, ended well when the context is left."""
+    segue = Path(sys.executable).parent / "segue"
+    log = state / "history.log"
+    with log.open("wb") as output:
+        building = subprocess.Popen(
+            [str(segue), "run", str(SPEC.first_day), str(HISTORY_END)],
+            env=os.environ | {"SEGUE_ENV_FILE": str(env_file)},
+            stdout=output,
+            stderr=output,
+            preexec_fn=die_with_parent,
+        )
     try:
-        run(started.settings, SPEC.first_day, HISTORY_END, lambda *_: None)
-        yield started
+        yield
+        assert building.wait(1200) == 0, log.read_text()[-3000:]
     finally:
-        local_platform.down(state)
-        shutil.rmtree(state, ignore_errors=True)
-        del os.environ["SEGUE_TASK_RETRIES"]
+        building.kill()
+        building.wait()
 
 
 @pytest.fixture(scope="session")
@@ -54,31 +107,110 @@ def landing(platform: local_platform.Platform) -> Path:
 def airflow(platform: local_platform.Platform) -> AirflowClient:
     """Airflow's API, with both DAGs read."""
     client = AirflowClient(platform.airflow_url)
-    client.wait_for_dags({"daily_marts", "offer_segments"}, 60)
+    client.wait_for_dags({"daily_marts", "offer_segments"}, 300)
     client.unpause("offer_segments")
     return client
 
 
-def run_backfill(
+def backfill(
     platform: local_platform.Platform,
     airflow: AirflowClient,
     first: date,
     last: date,
     *,
     backwards: bool = False,
-) -> list[DagRun]:
-    """Backfill [first, last] with the command line and wait for its runs."""
-    airflow.wait_for_backfills("daily_marts", 120)
-    days = {str(first + DAY * n) for n in range((last - first).days + 1)}
+) -> None:
+    """Start a backfill of [first, last] with the command line."""
+    airflow.wait_for_backfills("daily_marts", 300)
     airflow_backfill(platform, first, last, backwards=backwards, max_active_runs=2)
     airflow.unpause("daily_marts")
-    return airflow.wait_for_runs("daily_marts", lambda run: run.day in days, len(days), 900)
+
+
+def backfilled(airflow: AirflowClient, *days: date) -> list[DagRun]:
+    """The days' backfill runs, when all have ended."""
+    wanted = {str(day) for day in days}
+    return airflow.wait_for_runs(
+        "daily_marts", lambda run: run.run_type == "backfill" and run.day in wanted, len(wanted), 900
+    )
+
+
+def run_by_hand(airflow: AirflowClient, day: date) -> str:
+    """Trigger the day as an operator would after a correction; returns the run's id."""
+    return airflow.trigger("daily_marts", {"start_date": str(day), "end_date": str(day)})
+
+
+def online_generation(settings: Settings, segment_date: date) -> int:
+    """The generation that readers see, once it is of the day.
+
+    Raises:
+        TimeoutError: readers still see another day.
+    """
+    from serving.client import OfferReader
+
+    deadline = time.monotonic() + 300
+    with OfferReader.open(settings, refresh_seconds=0) as reader:
+        while (pointer := reader.pointer()).segment_date != segment_date:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{pointer.segment_date} is online, not {segment_date}")
+            time.sleep(0.5)
+        return pointer.generation_ms
 
 
 @pytest.fixture(scope="session")
-def backfills(platform: local_platform.Platform, airflow: AirflowClient) -> list[DagRun]:
-    """Two backfills: the first of the three days backwards, the second over one of its days again."""
-    return [
-        *run_backfill(platform, airflow, HISTORY_END + DAY, LAST_DAY - DAY, backwards=True),
-        *run_backfill(platform, airflow, LAST_DAY - DAY, LAST_DAY),
-    ]
+def first_backfill(platform: local_platform.Platform, airflow: AirflowClient) -> list[DagRun]:
+    """The first two of the three days, backwards."""
+    backfill(platform, airflow, FIRST_DAY, SECOND_DAY, backwards=True)
+    return backfilled(airflow, FIRST_DAY, SECOND_DAY)
+
+
+@pytest.fixture(scope="session")
+def broken(
+    platform: local_platform.Platform,
+    airflow: AirflowClient,
+    landing: Path,
+    first_backfill: list[DagRun],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Broken:
+    """The third day, run by hand as often as it is delivered broken; its files are whole again afterwards."""
+    assert {run.state for run in first_backfill} == {"success"}
+    settings = platform.settings
+    intact = tmp_path_factory.mktemp("landing") / "intact"
+    shutil.copytree(landing, intact, ignore=shutil.ignore_patterns("_*"))
+    before = Broken(fingerprints(settings), online_generation(settings, SECOND_DAY), {})
+    for kinds in DELIVERIES:
+        try:
+            for kind in kinds:
+                break_day(landing, kind, LAST_DAY)
+            run = airflow.run("daily_marts", run_by_hand(airflow, LAST_DAY), 900)
+        finally:
+            shutil.copytree(intact, landing, dirs_exist_ok=True)
+        failed = next(task for task in airflow.tasks("daily_marts", run.run_id) if task.state == "failed")
+        log = airflow.log("daily_marts", run.run_id, failed)
+        ended = BrokenRun(
+            run.state, failed.task_id, log, fingerprints(settings), online_generation(settings, SECOND_DAY)
+        )
+        before.runs.update(dict.fromkeys(kinds, ended))
+    return before
+
+
+@dataclass(frozen=True)
+class Story:
+    """Every run that was to succeed."""
+
+    first_backfill: list[DagRun]
+    mended: DagRun
+    second_backfill: list[DagRun]
+
+
+@pytest.fixture(scope="session")
+def story(
+    platform: local_platform.Platform,
+    airflow: AirflowClient,
+    first_backfill: list[DagRun],
+    broken: Broken,
+) -> Story:
+    """All days published: the mended day by hand and, at the same time, an earlier one backfilled again."""
+    assert broken.runs
+    mended = run_by_hand(airflow, LAST_DAY)
+    backfill(platform, airflow, SECOND_DAY, SECOND_DAY)
+    return Story(first_backfill, airflow.run("daily_marts", mended, 900), backfilled(airflow, SECOND_DAY))

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from local.airflow_client import DagRun
 from local.platform import Platform
 from segue.settings import PROJECT_ROOT
+from tests.e2e.conftest import Story
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 SCREENSHOTS = PROJECT_ROOT / "docs" / "images"
 """Where the README's pictures are; they are renewed when SEGUE_KEEP_SCREENSHOTS is set."""
@@ -56,16 +56,16 @@ def test_the_ui_lists_both_dags(platform: Platform, page: Page, tmp_path: Path) 
 
 
 def test_a_backfill_run_is_green_in_the_ui(
-    platform: Platform, backfills: list[DagRun], page: Page, tmp_path: Path
+    platform: Platform, story: Story, page: Page, tmp_path: Path
 ) -> None:
-    page.goto(f"{platform.airflow_url}/dags/daily_marts/runs/{backfills[-1].run_id}")
+    page.goto(f"{platform.airflow_url}/dags/daily_marts/runs/{story.second_backfill[0].run_id}")
     page.get_by_text("Success").first.wait_for(timeout=30_000)
     page.get_by_text("publish").first.wait_for(timeout=30_000)
 
     assert keep(page, "airflow-backfill.png", tmp_path).stat().st_size > 10_000
 
 
-@pytest.mark.usefixtures("backfills")
+@pytest.mark.usefixtures("story")
 def test_the_data_docs_show_what_was_expected_of_a_mart(platform: Platform, page: Page) -> None:
     results = platform.settings.data_docs_dir / "validations" / "fct_subscription_daily"
     page.goto(sorted(results.rglob("*.html"))[-1].as_uri())

@@ -11,6 +11,7 @@ import pytest
 from local import platform
 from local.services import bigquery
 from segue.settings import PROJECT_ROOT
+from tests.conftest import open_folder
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,8 @@ def _installed_bigquery_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def state_dir(tmp_path: Path) -> Iterator[Path]:
-    """An empty state folder."""
-    yield tmp_path / "state"
-    platform.down(tmp_path / "state")
+def state_dir() -> Iterator[Path]:
+    """A state folder that nothing was started in yet."""
+    with open_folder() as folder:
+        yield folder / "state"
+        platform.down(folder / "state")

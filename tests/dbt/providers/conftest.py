@@ -96,6 +96,6 @@ def refusals(provider: str, content: Row) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def staging(world: Callable[..., Settings]) -> Staging:
+def staging(dbt_world: Callable[..., Settings]) -> Staging:
     """The staging views over empty raw tables and a catalogue of two plans."""
-    return Staging(world("providers", dbt_threads=2))
+    return Staging(dbt_world("providers", dbt_threads=2))

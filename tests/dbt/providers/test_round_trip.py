@@ -27,10 +27,10 @@ Rows = list[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def landed(
-    world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+    dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Warehouse, Path]:
     """A warehouse with the company's events, and the folder of its truth."""
-    warehouse = Warehouse(world("round-trip", dbt_threads=2))
+    warehouse = Warehouse(dbt_world("round-trip", dbt_threads=2))
     out = tmp_path_factory.mktemp("company")
     manifest = generate(SPEC, out, landing=Path(urlparse(warehouse.settings.landing_files_root).path))
     days = [SPEC.first_day + timedelta(days=n) for n in range(SPEC.days)]

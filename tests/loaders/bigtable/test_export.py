@@ -180,6 +180,9 @@ def test_googles_own_analyzer_resolves_the_statement(platform: Settings) -> None
         ZetaSQLBuiltinFunctionOptions,
     )
 
+    from tests.compiled_zetasql import use_compiled
+
+    use_compiled()
     kinds = {
         "STRING": TypeKind.TYPE_STRING, "INTEGER": TypeKind.TYPE_INT64, "INT64": TypeKind.TYPE_INT64,
         "FLOAT": TypeKind.TYPE_DOUBLE, "FLOAT64": TypeKind.TYPE_DOUBLE, "BOOLEAN": TypeKind.TYPE_BOOL,

@@ -12,15 +12,17 @@ from loaders.cms.directus import DirectusSource
 from loaders.cms.pull import PullResult, pull_content
 from loaders.cms.sources import open_source
 from segue.settings import Settings
+from tests.conftest import open_folder
 from tests.loaders.cms.directus_server import ADMIN_TOKEN, COLLECTION, Directus, serve
 from tests.loaders.cms.landed import current_content, landed_rows
 
-pytestmark = pytest.mark.timeout(900)  # The first run on a machine installs Directus.
+# The first run on a machine installs Directus.
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directus]:
-    with serve(tmp_path_factory.mktemp("directus")) as directus:
+def server() -> Iterator[Directus]:
+    with open_folder() as folder, serve(folder) as directus:
         yield directus
 
 

@@ -23,10 +23,10 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MODEL = "stg_content__entries"
 
 
-def test_content_is_landed_with_its_day_and_staged_as_it_is_now(world: Callable[..., Settings]) -> None:
+def test_content_is_landed_with_its_day_and_staged_as_it_is_now(dbt_world: Callable[..., Settings]) -> None:
     space = Space(page_size=2)
     with serve(space) as url:
-        settings = world(
+        settings = dbt_world(
             "content", contentful_space_id=SPACE, contentful_token=TOKEN, contentful_base_url=url
         )
 
