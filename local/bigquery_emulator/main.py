@@ -19,7 +19,7 @@ from bqemulator.cli import main
 from bqemulator.jobs import ddl_result, executor
 from bqemulator.scripting import interpreter
 from bqemulator.scripting.interpreter import ScriptInterpreter
-from bqemulator.sql import inner_query, translator
+from bqemulator.sql import catalog_schema, inner_query, translator
 from bqemulator.sql.rewriter import information_schema
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
@@ -61,6 +61,7 @@ REWRITERS = {
     ],
 }
 
+_type_of_column = catalog_schema._safe_bq_to_duckdb
 _rewrite_for_row_access = inner_query.rewrite_for_row_access
 _capture = SnapshotManager.capture
 _rewritten = Translations()
@@ -75,6 +76,11 @@ def rewrite_names(duckdb_sql: str, project_id: str) -> str:
 
     answer: str = fill_views(_rewritten.find(duckdb_sql, project_id, rewrite))
     return answer
+
+
+def type_of_column(bq_type: str) -> str:
+    """The DuckDB type; without one a column of structs is missing where a star is written out."""
+    return _type_of_column(bq_type) or "UNKNOWN"
 
 
 def rewrite_for_row_access(bq_sql: str, *, catalog: Any, **context: Any) -> str:
@@ -110,6 +116,7 @@ def install() -> None:
                 setattr(module, name, mark(getattr(module, name)))
     SQLTranslator.translate = translate_once
     executor.rewrite_table_refs = interpreter.rewrite_table_refs = rewrite_names
+    catalog_schema._safe_bq_to_duckdb = type_of_column
     inner_query.rewrite_for_row_access = rewrite_for_row_access
     inner_query.expand_information_schema = name_views
     information_schema._ts_literal = timestamp_literal

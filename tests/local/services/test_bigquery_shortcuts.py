@@ -133,3 +133,16 @@ def test_row_access_policies_hold_through_views(warehouse: Warehouse) -> None:
 
     assert rows(warehouse, f"select n from `{project}.other.seen`") == []
     warehouse.run(f"drop row access policy nobody on `{project}.other.base`")
+
+
+def test_a_star_has_every_column_also_beside_what_has_to_be_translated(warehouse: Warehouse) -> None:
+    offers = f"`{warehouse.settings.project_id}.one.offers`"
+    warehouse.run(
+        f"create or replace table {offers} as select 'a' as id, [struct(1 as n), struct(2 as n)] as o"
+    )
+
+    assert rows(
+        warehouse,
+        f"select countif(length > 1), (select avg(n) from unnest([1, 2]) as n) "
+        f"from (select array_length(o) as length from (select * from {offers}))",
+    ) == [(1, 1.5)]
