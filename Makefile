@@ -21,6 +21,9 @@ help: ## Show the targets
 .segue/uv/bin/uv:
 	python3 -m venv .segue/uv && .segue/uv/bin/pip install --quiet uv
 
+# Compiled once, here: where PYTHONDONTWRITEBYTECODE is set, as in many images, every process would compile
+# all that it imports again (Great Expectations: 8.6 s instead of 4.1).
+setup: export UV_COMPILE_BYTECODE := 1
 setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
 	@$(UV) sync --locked --quiet
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/bqemulator-env $(UV) sync --locked --quiet --project local/bigquery_emulator

@@ -21,7 +21,9 @@ import great_expectations as gx
 import structlog
 from filelock import FileLock
 from great_expectations.core.run_identifier import RunIdentifier
+from sqlalchemy import event
 
+from expectations.counted import STANDS_FOR
 from expectations.data_docs import gx_context
 from expectations.drift import row_count_expectation
 from expectations.suites import MartSuite, all_suites
@@ -127,6 +129,7 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
         connection_string=f"bigquery://{settings.project_id}/{window.audit_dataset}?user_supplied_client=true",
         kwargs={"connect_args": {"client": warehouse.client}},
     )
+    _find_columns_without_rows(source)
     definitions: list[gx.ValidationDefinition] = []
     keys: dict[str, tuple[str, ...]] = {}
     for suite in all_suites(window, dbt_models(settings.dbt_manifest)):
@@ -158,6 +161,17 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
         outcomes += [_outcome(model, found) for result in results.values() for found in result.results]
     context.build_data_docs(resource_identifiers=pages)
     return outcomes
+
+
+def _find_columns_without_rows(source: Any) -> None:
+    """Great Expectations runs a batch's query as it is to see its columns: every row, sent and paid for."""
+
+    @event.listens_for(source.get_execution_engine().engine, "before_cursor_execute", retval=True)
+    def limit(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        is_batch = any(statement == asset.query for asset in source.assets)
+        return (f"{statement} limit 0" if is_batch else statement), parameters
 
 
 def _check(context: Any, definition: Any, result_format: dict[str, Any], run_id: RunIdentifier) -> Any:
@@ -196,6 +210,7 @@ def _bind(
 
 def _outcome(model: str, result: Any) -> ExpectationOutcome:
     config = result.expectation_config
+    kind = STANDS_FOR.get(config.type, config.type)
     detail = result.result or {}
     arguments = config.kwargs
     rows = (
@@ -205,13 +220,13 @@ def _outcome(model: str, result: Any) -> ExpectationOutcome:
         detail.get("partial_unexpected_index_list") or rows or detail.get("partial_unexpected_list") or []
     )
     count = detail.get("unexpected_count")
-    if config.type == "no_rows":
+    if kind == "unexpected_rows_expectation":
         count = detail.get("observed_value")
     observed = detail.get("observed_value") if count is None else None
     raised = (result.exception_info or {}).get("exception_message")
     return ExpectationOutcome(
         model=model,
-        expectation=getattr(config, "description", None) or config.type,
+        expectation=getattr(config, "description", None) or kind,
         column=arguments.get("column"),
         severity=_severity(config),
         success=bool(result.success),

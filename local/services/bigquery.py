@@ -80,7 +80,7 @@ def prepare(state_dir: Path) -> None:
     ):
         _run(
             [_uv(), "sync", "--locked", "--quiet", "--project", str(PROJECT)],
-            {"UV_PROJECT_ENVIRONMENT": str(environment)},
+            {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_COMPILE_BYTECODE": "1"},
         )
         stamp.write_text(lock)
     import_spatial_extension(binary(state_dir))

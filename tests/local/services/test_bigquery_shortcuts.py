@@ -1,0 +1,148 @@
+"""What the embedded BigQuery does once or not at all changes none of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
+from segue.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def warehouse(world: Callable[..., Settings]) -> Warehouse:
+    warehouse = warehouse_of(world("shortcuts"))
+    for dataset in ("one", "other"):
+        warehouse.ensure_dataset(dataset)
+        warehouse.run(
+            f"create or replace table `{warehouse.settings.project_id}.{dataset}.visits` as "
+            f"select '{dataset}' as place, day from unnest([date '2026-01-01', date '2026-01-02']) as day"
+        )
+    return warehouse
+
+
+def rows(warehouse: Warehouse, sql: str) -> list[Any]:
+    return [tuple(row.values()) for row in warehouse.run(sql)]
+
+
+def test_statements_that_differ_in_their_days_and_datasets_have_answers_of_their_own(
+    warehouse: Warehouse,
+) -> None:
+    project = warehouse.settings.project_id
+    found = {
+        (dataset, day): rows(
+            warehouse,
+            f"select place, cast(day as string) from `{project}.{dataset}.visits` where day = date '{day}'",
+        )
+        for dataset in ("one", "other")
+        for day in ("2026-01-01", "2026-01-02", "2026-01-03")
+    }
+
+    assert found == {
+        ("one", "2026-01-01"): [("one", "2026-01-01")],
+        ("one", "2026-01-02"): [("one", "2026-01-02")],
+        ("one", "2026-01-03"): [],
+        ("other", "2026-01-01"): [("other", "2026-01-01")],
+        ("other", "2026-01-02"): [("other", "2026-01-02")],
+        ("other", "2026-01-03"): [],
+    }
+
+
+def test_days_and_instants_are_kept_whatever_they_are(warehouse: Warehouse) -> None:
+    statement = """
+        select '{day}', "{day}", date '{day}' = date '{day}', date '{day}' < date '{later}',
+            cast(timestamp '{later}T10:11:12.345678+00:00' as string), '[\\'{day}\\']'
+    """
+
+    answers = [
+        rows(warehouse, statement.format(day=day, later=later))
+        for day, later in (("2026-01-01", "2026-01-02"), ("9000-01-02", "9000-01-03"))
+    ]
+
+    assert answers == [
+        [("2026-01-01", "2026-01-01", True, True, "2026-01-02 10:11:12.345678+00", "['2026-01-01']")],
+        [("9000-01-02", "9000-01-02", True, True, "9000-01-03 10:11:12.345678+00", "['9000-01-02']")],
+    ]
+
+
+def test_an_error_speaks_of_the_statement_that_was_sent(warehouse: Warehouse) -> None:
+    project = warehouse.settings.project_id
+
+    with pytest.raises(WarehouseError, match="missing_one"):
+        warehouse.run(f"select * from `{project}.one.missing_one` where day = date '2026-01-01'")
+    with pytest.raises(WarehouseError, match="2026-13-01"):
+        warehouse.run("select date '2026-13-01'")
+
+
+def test_a_transaction_that_fails_leaves_everything_as_it_was(warehouse: Warehouse) -> None:
+    visits = f"`{warehouse.settings.project_id}.one.visits`"
+    before = rows(warehouse, f"select place, day from {visits} order by day")
+
+    with pytest.raises(WarehouseError, match="no further"):
+        warehouse.run(f"""
+            begin transaction;
+            delete from {visits} where true;
+            insert into {visits} (place, day) values ('nowhere', date '2026-01-09');
+            select error('no further');
+            commit transaction;
+        """)
+
+    assert rows(warehouse, f"select place, day from {visits} order by day") == before
+
+
+def test_a_transaction_sees_what_it_has_done_and_keeps_it(warehouse: Warehouse) -> None:
+    project = warehouse.settings.project_id
+    warehouse.run(f"create or replace table `{project}.one.counted` as select 1 as n")
+
+    warehouse.run(f"""
+        begin transaction;
+        delete from `{project}.one.counted` where true;
+        insert into `{project}.one.counted` (n) select count(*) + 5 from `{project}.one.counted`;
+        insert into `{project}.one.counted` (n) select max(n) + 1 from `{project}.one.counted`;
+        commit transaction;
+    """)
+
+    assert rows(warehouse, f"select n from `{project}.one.counted` order by n") == [(5,), (6,)]
+
+
+def test_a_view_over_a_view_shows_the_rows_of_now(warehouse: Warehouse) -> None:
+    project = warehouse.settings.project_id
+    warehouse.run(f"create or replace table `{project}.one.base` as select 1 as n")
+    warehouse.run(f"create or replace view `{project}.one.inner_view` as select n from `{project}.one.base`")
+    warehouse.run(
+        f"create or replace view `{project}.one.outer_view` as select n * 10 as n "
+        f"from `{project}.one.inner_view`"
+    )
+    warehouse.run(f"insert into `{project}.one.base` (n) values (2)")
+
+    assert rows(warehouse, f"select n from `{project}.one.outer_view` order by n") == [(10,), (20,)]
+
+
+def test_row_access_policies_hold_through_views(warehouse: Warehouse) -> None:
+    project = warehouse.settings.project_id
+    warehouse.run(f"create or replace table `{project}.other.base` as select 1 as n")
+    warehouse.run(f"create or replace view `{project}.other.seen` as select n from `{project}.other.base`")
+    assert rows(warehouse, f"select n from `{project}.other.seen`") == [(1,)]
+
+    warehouse.run(
+        f"create row access policy nobody on `{project}.other.base` "
+        "grant to ('user:somebody@example.com') filter using (true)"
+    )
+
+    assert rows(warehouse, f"select n from `{project}.other.seen`") == []
+    warehouse.run(f"drop row access policy nobody on `{project}.other.base`")
+
+
+def test_a_star_has_every_column_also_beside_what_has_to_be_translated(warehouse: Warehouse) -> None:
+    offers = f"`{warehouse.settings.project_id}.one.offers`"
+    warehouse.run(
+        f"create or replace table {offers} as select 'a' as id, [struct(1 as n), struct(2 as n)] as o"
+    )
+
+    assert rows(
+        warehouse,
+        f"select countif(length > 1), (select avg(n) from unnest([1, 2]) as n) "
+        f"from (select array_length(o) as length from (select * from {offers}))",
+    ) == [(1, 1.5)]
