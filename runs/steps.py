@@ -148,15 +148,16 @@ STEPS: Final = (
 """Of every run, in this order. What comes next is ``load_online``, once a day's segments are published."""
 
 
-def load_online(settings: Settings, segment_date: date) -> str:
+def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = False) -> str:
     """Load a published day's segments into Bigtable and move readers to them; returns one line about it.
 
     Raises:
-        LoadError: readers still see what they saw before.
+        LoadError: readers still see what they saw before; also when nobody has an offer any more and
+            ``allow_empty`` does not say that this is meant.
     """
     from loaders.bigtable import load_segments
 
-    return load_segments(settings, segment_date).summary()
+    return load_segments(settings, segment_date, allow_empty=allow_empty).summary()
 
 
 def run(
