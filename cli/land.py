@@ -26,13 +26,22 @@ def day_(
     as_json: AsJson = False,
 ) -> None:
     """Land the files that arrived on DAY: they replace what raw and quarantine hold of that day."""
+    from loaders.landing.arrivals import Arrivals
     from loaders.landing.days import land_through
     from loaders.landing.land import land_days
     from segue.settings import get_settings
 
     asked = day.date()
     settings = get_settings()
-    landings = land_through(settings, asked, asked) if through else land_days(settings, [asked])
+    arrivals = Arrivals.read(settings)
+    if through:
+        landings = land_through(settings, arrivals, asked, asked).landings
+    else:
+        landings = land_days(settings, [asked], arrivals=arrivals)
+        earlier = [each for each in arrivals.missing(asked) if each < asked]
+        if earlier:
+            said = f"{len(earlier)} earlier arrival days, {earlier[0]} the first, have not landed"
+            typer.echo(f"{said}: --through lands them", err=True)
     if as_json:
         rows = [
             {

@@ -21,6 +21,9 @@ def run(
         bool,
         typer.Option("--data-tests", help="Run dbt's tests with the build: the first run of changed models."),
     ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Load a day on which nobody has an offer any more.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the window as JSON.")] = False,
 ) -> None:
     """Land, build, validate and publish START_DATE..END_DATE as one range, then load its last day online."""
@@ -35,6 +38,6 @@ def run(
 
     window = steps.run(settings, start_date.date(), end_date.date(), report, data_tests=data_tests)
     if load:
-        report("load", steps.load_online(settings, window.end_date))
+        report("load", steps.load_online(settings, window.end_date, allow_empty=allow_empty))
     if as_json:
         print(window.model_dump_json())

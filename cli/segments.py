@@ -22,6 +22,7 @@ DayOption = Annotated[
 ]
 EXIT_STALE = 1
 EXIT_UNKNOWN = 3
+_OVERLAPS_SHOWN = 15
 
 
 @app.command("compile")
@@ -151,9 +152,11 @@ def _plan_tables(found: Plan) -> list[RenderableType]:
     tables: list[RenderableType] = [rules]
     if found.overlaps:
         overlaps = Table("rule", "and", "accounts", "", title="Qualify for both", title_justify="left")
-        for overlap in found.overlaps[:15]:
+        for overlap in found.overlaps[:_OVERLAPS_SHOWN]:
             exclusive = "one of them wins" if overlap.is_exclusive else "both can be offered"
             overlaps.add_row(overlap.rule_id, overlap.other_rule_id, f"{overlap.accounts:,}", exclusive)
+        if len(found.overlaps) > _OVERLAPS_SHOWN:
+            overlaps.caption = f"and {len(found.overlaps) - _OVERLAPS_SHOWN:,} pairs more, all in --json"
         tables.append(overlaps)
     if found.contents:
         contents = Table("rule", "entry", "locale", "flaw", title="Content", title_justify="left")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 from airflow.sdk import (
@@ -15,7 +15,7 @@ from airflow.sdk import (
     task,
 )
 
-from runs.steps import STEPS, asked
+from runs.steps import STEPS, asked_by_trigger
 from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 from segue.window import RunWindow
@@ -27,14 +27,16 @@ MARTS = AssetAlias("published_marts")
 DOC = """
 ### What it does
 Builds one UTC day from the files that arrived by its end: `land` → `build` → `validate` → `publish`.
-Days that late events reach are rebuilt and published with it. Publishing emits the asset
-`offer_segments`, which starts the DAG of that name. Running a day again, in any order, is safe.
+Days that late events reach are rebuilt and published with it, and so are published days whose arrivals have
+been corrected. Publishing emits the asset `offer_segments`, which starts the DAG of that name. Running a day
+again, in any order, is safe.
 
 Nothing is published unless every task succeeds: yesterday's marts and the online generation stay.
 
 ### When a task fails
 - **`land`**: a file is missing or truncated, or its columns changed; the log names file, column and
-  reason. Have the file delivered again and clear the task. Raw still holds what it held.
+  reason. Have the file delivered again and clear the task. Raw still holds what it held. A feed that has
+  ended for good: `SEGUE_FEEDS` names those that go on.
 - **`build`**: a model; the log has a line for each and names those that failed. Fix the model
   and clear the task. The audit dataset `audit_<day>` keeps what was built.
 - **`validate`**: a critical expectation; the log names model, column, number of rows and sample keys.
@@ -42,6 +44,11 @@ Nothing is published unless every task succeeds: yesterday's marts and the onlin
   clear from `land`.
 - **`publish`**: another run changed the same tables at that moment. It retries by itself; clear it if it
   gave up.
+
+### A file that was wrong
+Replace it and clear the run of its day: the published days that it reaches are rebuilt with it. Days further
+back than `SEGUE_RESTATEMENT_DAYS` are named in the log of `land`; trigger the DAG with `start_date` and
+`end_date` for them.
 
 ### Backfill
 `airflow backfill create --dag-id daily_marts --from-date A --to-date B` builds day by day, in any order.
@@ -56,7 +63,8 @@ with DAG(
     dag_id="daily_marts",
     description="Land, build, validate and publish one UTC day of the subscriber and conversion marts.",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    # Airflow leaves out, without a word, what a backfill asks for before a DAG's start.
+    start_date=datetime.combine(settings.history_start_date, time(), UTC),
     catchup=False,
     max_active_runs=2,
     doc_md=DOC,
@@ -76,18 +84,21 @@ with DAG(
     def days_asked_for() -> RunWindow:
         context = get_current_context()
         params = context["params"]
-        if params["start_date"] and params["end_date"]:
-            first, last = date.fromisoformat(params["start_date"]), date.fromisoformat(params["end_date"])
-        else:
-            first = last = context["data_interval_start"].date()
-        return asked(get_settings(), first, last, data_tests=params["data_tests"])
+        return asked_by_trigger(
+            get_settings(),
+            params["start_date"],
+            params["end_date"],
+            context["data_interval_start"],
+            data_tests=params["data_tests"],
+        )
 
     def perform(step_name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         [step] = [each for each in STEPS if each.name == step_name]
         with without_useless_retries():
             given = RunWindow.model_validate(window) if window else days_asked_for()
             outcome = step.perform(get_settings(), given)
-        print(f"{step.name}: {outcome.summary}")
+        for line in outcome.lines():
+            print(f"{step.name}: {line}")
         left = outcome.window.model_dump(mode="json")
         if step.is_publication:
             events, rows = get_current_context()["outlet_events"], dict(outcome.published)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
-from runs.task_defaults import task_defaults
+from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
@@ -22,9 +22,14 @@ published anew meanwhile: that publication starts the next run.
 By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or
 has BigQuery write them (`export`).
 
+A day on which nobody has an offer is skipped while nothing is online, as it is for a company that brings
+billing data only. When something is online, the run stops: trigger it with `segment_date` and `allow_empty`
+if every account is to become unknown.
+
 ### When a task fails
 - **`choose_day`**: triggered by hand without `segment_date`. Trigger it again with the parameter.
-- **`begin`**: the day has no segments, lists accounts twice, or Bigtable does not answer; the log says which.
+- **`begin`**: the day was not published, nobody has an offer on it any more, it lists accounts twice, or
+  Bigtable does not answer; the log says which.
 - **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or
   what was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's
   deadline has passed, clear `begin`.
@@ -55,6 +60,9 @@ with DAG(
             enum=[None, "delta", "full", "export"],
             description="What to send; without it, what SEGUE_BIGTABLE_LOAD_MODE says.",
         ),
+        "allow_empty": Param(
+            False, type="boolean", description="Load the day even when nobody has an offer any more."
+        ),
     },
     default_args=task_defaults(settings),
 ) as dag:
@@ -79,10 +87,15 @@ with DAG(
 
         from loaders.bigtable import LoadMode, LoadResult, begin_segments
 
-        mode = get_current_context()["params"]["mode"]
-        begun = begin_segments(
-            get_settings(), date.fromisoformat(segment_date), LoadMode(mode) if mode else None
-        )
+        params = get_current_context()["params"]
+        mode = LoadMode(params["mode"]) if params["mode"] else None
+        with without_useless_retries():
+            begun = begin_segments(
+                get_settings(),
+                date.fromisoformat(segment_date),
+                mode,
+                allow_empty=params["allow_empty"],
+            )
         if isinstance(begun, LoadResult):
             raise AirflowSkipException(begun.summary())
         return [{"generation": begun.manifest.generation_ms, "shard": shard} for shard in begun.shards]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
+from loaders.landing.arrivals import Arrivals
 from loaders.warehouse.client import warehouse_of
 from runs.dbt import build, ensure_parsed
 from runs.history import history_window
 from segue.settings import Settings
-from segue.window import ImpossibleDaysError, RunWindow
+from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
 
 
 def as_of_dataset(settings: Settings, as_of_date: date) -> str:
@@ -25,11 +26,18 @@ def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date
 
     Raises:
         BuildError: a model failed.
-        ImpossibleDaysError: the days end after the as-of day, when nothing was known of them.
+        ImpossibleDaysError: the days end after the as-of day, when nothing was known of them, or are before
+            the history that is kept, or not all that had arrived by the as-of day has landed.
     """
     if end_date > as_of_date:
         raise ImpossibleDaysError(
             f"{end_date} had not happened on {as_of_date}: the last day is after the as-of day"
+        )
+    refuse_impossible_days(settings, start_date, end_date)
+    missing = Arrivals.read(settings).missing(as_of_date)
+    if missing:
+        raise ImpossibleDaysError(
+            f"what was known on {as_of_date} cannot be said: the arrivals of {missing[0]} have not landed"
         )
     ensure_parsed(settings)
     dataset = as_of_dataset(settings, as_of_date)

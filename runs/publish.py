@@ -174,8 +174,8 @@ def _earlier_query(settings: Settings, window: RunWindow) -> str:
     arrivals and no others, so there it is a later reading of raw.
     """
     newer = (
-        f"(raw_read_at is null and as_of_date > date '{window.as_of_date}') "
-        f"or raw_read_at > {literal(window.history.raw_read_at)}"
+        f"(code_version is null and as_of_date > date '{window.as_of_date}') "
+        f"or (code_version is not null and raw_read_at > {literal(window.history.raw_read_at)})"
     )
     return (
         f"select mart, partition_date, logical_or({newer}) as is_newer "
@@ -199,9 +199,7 @@ def _record(
 ) -> str:
     """A row in ops.publications for every day, also for a day without rows."""
     settings, history = warehouse.settings, window.history
-    read_at, version = literal(None), literal(None)
-    if mart.kind == "arrivals" and history is not None:
-        read_at, version = literal(history.raw_read_at), literal(history.code_version)
+    version = literal(history.code_version if mart.kind == "arrivals" else None)
     final = "true"
     if mart.kind == "days":
         final = (
@@ -213,7 +211,7 @@ def _record(
         "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version)\n"
         f"select {literal(window.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
         f"coalesce(counted.row_count, 0), {literal(window.as_of_date)}, {final}, {literal(now)}, "
-        f"cast({read_at} as timestamp), cast({version} as string)\n"
+        f"{literal(history.raw_read_at)}, cast({version} as string)\n"
         f"from unnest({mart.array(days)}) as day\n"
         f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
         f"from {window.table(mart.name)} where {mart.filter(days)} group by 1) as counted "

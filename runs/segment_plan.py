@@ -115,7 +115,7 @@ def plan(settings: Settings, book: RuleBook, day: date | None = None) -> Plan:
     """The effect of ``book`` on the accounts of ``day``, by default the newest published one.
 
     Raises:
-        NothingToPlanError: no features are published.
+        NothingToPlanError: no features are published, or none of the day.
         StatementTooLongError, WarehouseError: the rules cannot be compiled or judged.
     """
     warehouse = warehouse_of(settings)
@@ -156,6 +156,8 @@ def _compare(warehouse: Warehouse, book: RuleBook, day: date, planned: str, publ
         )
         for row in rows(_overlaps_sql(planned))
     )
+    if not totals.accounts:
+        raise NothingToPlanError(f"{day} has no published features: build it first, or leave --day out")
     return Plan(
         day=day,
         accounts=totals.accounts,

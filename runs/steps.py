@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from segue.settings import Settings
-from segue.window import ImpossibleDaysError, RunWindow
+from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
 
 StepReport = Callable[[str, str], None]
 """Called with a step's name and one line of what it did."""
@@ -20,11 +20,19 @@ StepReport = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What a step leaves: the window for the next one, one line for a log, and rows by published mart."""
+    """What a step leaves: the window for the next one, one line for a log, and rows by published mart.
+
+    ``warnings`` are sentences for whoever runs it: the step did what it was asked, and somebody should know.
+    """
 
     window: RunWindow
     summary: str
     published: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The summary and the warnings, as they are logged."""
+        return [self.summary, *(f"warning: {each}" for each in self.warnings)]
 
 
 @dataclass(frozen=True)
@@ -46,48 +54,76 @@ def asked(settings: Settings, start_date: date, end_date: date, *, data_tests: b
     Raises:
         ImpossibleDaysError: the days are in the wrong order, or before the history that is kept.
     """
-    if end_date < start_date:
-        raise ImpossibleDaysError(f"{start_date}..{end_date} ends before it starts")
-    if start_date < settings.history_start_date:
-        raise ImpossibleDaysError(
-            f"{start_date} is before SEGUE_HISTORY_START_DATE, {settings.history_start_date}: no model reads "
-            "arrivals before it, so those days would be left out; set it to the first day of your data"
-        )
+    refuse_impossible_days(settings, start_date, end_date)
     whole = RunWindow.whole(settings, start_date, end_date)
     return whole.model_copy(update={"data_tests": data_tests})
+
+
+def asked_by_trigger(
+    settings: Settings,
+    start_date: str | None,
+    end_date: str | None,
+    interval_start: datetime | None,
+    *,
+    data_tests: bool = False,
+) -> RunWindow:
+    """The days that a DAG's parameters (YYYY-MM-DD) ask for, without them the day of its data interval.
+
+    Raises:
+        ImpossibleDaysError: as ``asked``, or the parameters name one end of a range only, or nothing does.
+    """
+    if start_date and end_date:
+        first, last = date.fromisoformat(start_date), date.fromisoformat(end_date)
+    elif start_date or end_date or interval_start is None:
+        raise ImpossibleDaysError("start_date and end_date name a range together: give both")
+    else:
+        first = last = interval_start.date()
+    return asked(settings, first, last, data_tests=data_tests)
 
 
 def land(settings: Settings, window: RunWindow) -> StepOutcome:
     """Land the arrival days of a run and say which days it must build.
 
     A single day reaches back to the earliest day that its late events belong to (at most
-    ``settings.restatement_days``); a longer range is built as asked. Earlier arrival days that never landed
-    are landed first, so that runs may come in any order.
+    ``settings.restatement_days``); a longer range is built as asked. Both also take in the published days of
+    that window which newly arrived or corrected rows belong to. Earlier arrival days that never landed are
+    landed first, so that runs may come in any order.
 
     Days before the very first arrival have no files and need none: they are built from what the first
     arrival tells about them, as a billing export does that is made once.
 
     Raises:
         LandingError: a file is missing, unreadable or breaks its contract as a whole.
+        ImpossibleDaysError: files have arrived on days that no run reads.
     """
-    from loaders.landing import days
+    from loaders.landing.arrivals import Arrivals
+    from loaders.landing.days import land_through
+    from loaders.landing.read_days import reach
     from runs.dbt import ensure_parsed
     from runs.history import history_window
+    from runs.landing_report import landing_summary, landing_warnings, refuse_unread_days
+    from runs.stale import take_in_stale_days
 
     ensure_parsed(settings)
-    start_date, end_date = window.start_date, window.end_date
-    earliest = days.first_arrival_day(settings) or start_date
-    last = max(end_date, earliest)
-    days.land_through(settings, max(start_date, earliest), last)
-    as_of = days.contiguous_landed_day(settings, last)
-    landed = window.model_copy(
+    arrivals = Arrivals.read(settings)
+    refuse_unread_days(settings, arrivals)
+    first, last = window.start_date, window.end_date
+    earliest = arrivals.first_day or first
+    landed = land_through(settings, arrivals, max(first, earliest), max(last, earliest))
+    as_of = landed.arrivals.contiguous_from(max(last, earliest))
+    asked = window.model_copy(
         update={
-            "start_date": days.reach(settings, end_date) if start_date == end_date else start_date,
+            "start_date": reach(settings, last, landed.landings) if first == last else first,
             "as_of_date": as_of,
             "history": history_window(settings, as_of),
         }
     )
-    return StepOutcome(landed, f"arrival days to {end_date}, known as of {as_of}")
+    widening = take_in_stale_days(settings, asked)
+    return StepOutcome(
+        widening.window,
+        landing_summary(landed, asked, widening),
+        warnings=tuple(landing_warnings(settings, landed, widening)),
+    )
 
 
 def build(settings: Settings, window: RunWindow, on_node: Callable[[str], None] | None = None) -> StepOutcome:
@@ -148,15 +184,16 @@ STEPS: Final = (
 """Of every run, in this order. What comes next is ``load_online``, once a day's segments are published."""
 
 
-def load_online(settings: Settings, segment_date: date) -> str:
+def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = False) -> str:
     """Load a published day's segments into Bigtable and move readers to them; returns one line about it.
 
     Raises:
-        LoadError: readers still see what they saw before.
+        LoadError: readers still see what they saw before; also when nobody has an offer any more and
+            ``allow_empty`` does not say that this is meant.
     """
     from loaders.bigtable import load_segments
 
-    return load_segments(settings, segment_date).summary()
+    return load_segments(settings, segment_date, allow_empty=allow_empty).summary()
 
 
 def run(
@@ -171,5 +208,6 @@ def run(
     for step in STEPS:
         outcome = step.perform(settings, window)
         window = outcome.window
-        report(step.name, outcome.summary)
+        for line in outcome.lines():
+            report(step.name, line)
     return window

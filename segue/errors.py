@@ -16,7 +16,7 @@ class SegueError(Exception):
     code: str = "failed"
     hint: str | None = None
     exit_code: ClassVar[int] = 1
-    is_final: ClassVar[bool] = False
+    is_final: bool = False
 
 
 class SettingsError(SegueError):

@@ -11,10 +11,10 @@ import os
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from segue.errors import SettingsError
 
@@ -66,14 +66,19 @@ class Settings(BaseSettings):
         description="The same root as Python addresses it (pyarrow.fs URI, e.g. file:///…); "
         "None means landing_uri itself.",
     )
+    feeds: Annotated[frozenset[str] | None, NoDecode] = Field(
+        default=None,
+        description="Tables whose files must be there every day, comma-separated; None: those that ever "
+        "delivered. Other files are landed when they come.",
+    )
     history_start_date: date = Field(
         default=date(2020, 1, 1), description="First arrival day; no model scans before it."
     )
     restatement_days: int = Field(
-        default=14, description="How many days back late events restate published days."
+        default=14, ge=0, description="How many days back late events and corrections restate published days."
     )
     max_quarantined_share: float = Field(
-        default=0.05, description="A table's day with a larger refused share fails to land."
+        default=0.05, ge=0, le=1, description="A table's day with a larger refused share fails to land."
     )
 
     # Content
@@ -97,12 +102,15 @@ class Settings(BaseSettings):
         default=60, description="A system that asks to wait longer is left to the next run."
     )
     content_max_deleted_share: float = Field(
-        default=0.5, description="A pull after which a larger share of the entries is gone is refused."
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A pull after which a larger share of the entries is gone is refused.",
     )
 
     # dbt
     dbt_project_dir: Path = PROJECT_ROOT / "dbt"
-    dbt_threads: int = 4
+    dbt_threads: int = Field(default=4, ge=1)
 
     @property
     def dbt_target(self) -> str:
@@ -110,7 +118,7 @@ class Settings(BaseSettings):
         return "embedded" if self.bigquery_endpoint else "cloud"
 
     # Airflow
-    task_retries: int = Field(default=3, description="Retries of a task before its run fails.")
+    task_retries: int = Field(default=3, ge=0, description="Retries of a task before its run fails.")
     task_retry_delay_seconds: float = Field(
         default=60, description="Wait before the first retry; doubles with each."
     )
@@ -129,16 +137,16 @@ class Settings(BaseSettings):
         description="What a load sends: rows that changed, all rows, or all rows by BigQuery's EXPORT DATA.",
     )
     bigtable_rows_per_shard: int = Field(
-        default=250_000, description="Rows that one task loads: about 100 bytes of memory each."
+        default=250_000, ge=1, description="Rows that one task loads: about 100 bytes of memory each."
     )
     bigtable_load_deadline_seconds: float = Field(
         default=2 * 60 * 60, description="A load that has not written every row by then is given up."
     )
     max_dead_letters: int = Field(
-        default=10, description="Refused rows a shard that are tolerated whatever its size."
+        default=10, ge=0, description="Refused rows a shard that are tolerated whatever its size."
     )
     max_dead_letter_share: float = Field(
-        default=0.0001, description="A shard with a larger share of refused rows fails."
+        default=0.0001, ge=0, le=1, description="A shard with a larger share of refused rows fails."
     )
     erasure_salt: SecretStr | None = Field(
         default=None, description="Secret that account ids are hashed with in the list of erased accounts."
@@ -207,8 +215,16 @@ class Settings(BaseSettings):
         "are not published.",
     )
     row_count_drift: float = Field(
-        default=0.5, description="Warn when a day's rows differ from the trailing week by more."
+        default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."
     )
+
+    @field_validator("feeds", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """An environment variable is one text, names between commas; an empty one says nothing."""
+        if isinstance(value, str):
+            return {name.strip() for name in value.split(",") if name.strip()} or None
+        return value
 
     def audit_dataset(self, end_date: date) -> str:
         """Name of the dataset in which the run that ends on ``end_date`` builds and validates.

@@ -25,6 +25,21 @@ def days_between(first: date, last: date) -> Iterator[date]:
     return (first + DAY * n for n in range((last - first).days + 1))
 
 
+def refuse_impossible_days(settings: Settings, start_date: date, end_date: date) -> None:
+    """Say so before anything starts, rather than leave days out without a word.
+
+    Raises:
+        ImpossibleDaysError: the days are in the wrong order, or before the history that is kept.
+    """
+    if end_date < start_date:
+        raise ImpossibleDaysError(f"{start_date}..{end_date} ends before it starts")
+    if start_date < settings.history_start_date:
+        raise ImpossibleDaysError(
+            f"{start_date} is before SEGUE_HISTORY_START_DATE, {settings.history_start_date}: no model reads "
+            "arrivals before it, so those days would be left out; set it to the first day of your data"
+        )
+
+
 class HistoryWindow(BaseModel):
     """First partition of each history table that a run builds; it reads the earlier ones as published.
 

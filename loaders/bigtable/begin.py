@@ -49,12 +49,18 @@ class Begun:
 
 
 def begin(
-    settings: Settings, segment_date: date, source: SegmentSource, mode: LoadMode | None = None
+    settings: Settings,
+    segment_date: date,
+    source: SegmentSource,
+    mode: LoadMode | None = None,
+    *,
+    allow_empty: bool = False,
 ) -> Begun | LoadResult:
     """Takes the next attempt at a day, or resumes the unfinished one if its source is what it was.
 
     From here on every other load of the table is overtaken. A day older than the published one is not
-    loaded: its result is ``SUPERSEDED``.
+    loaded: its result is ``SUPERSEDED``. A day on which nobody has an offer is not loaded while nothing is
+    online: its result is ``NOBODY``. ``allow_empty`` loads it all the same: every account is unknown then.
 
     Raises:
         LoadError: nothing was published; what was published before stays. Its code names the cause.
@@ -66,7 +72,7 @@ def begin(
                 current = read_pointer(table)
                 if current is not None and segment_date < current.segment_date:
                     return superseded(segment_date, current)
-                begun = _Beginning(settings, table, segment_date, source, mode, current).run()
+                begun = _Beginning(settings, table, segment_date, source, mode, current, allow_empty).run()
                 if begun is not None:
                     return begun
     except GoogleAPIError as error:
@@ -113,6 +119,7 @@ class _Beginning:
         source: SegmentSource,
         mode: LoadMode | None,
         current: Pointer | None,
+        allow_empty: bool,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -121,8 +128,9 @@ class _Beginning:
         self._mode = mode or LoadMode(settings.bigtable_load_mode)
         self._baseline = None if current is None else current.generation_ms
         self._current = current
+        self._allow_empty = allow_empty
 
-    def run(self) -> Begun | None:
+    def run(self) -> Begun | LoadResult | None:
         """``None`` when the unfinished generation was finished by another process in between."""
         fingerprint = self._source.fingerprint(self._segment_date)
         known = manifests.read_manifests(self._table)
@@ -147,6 +155,10 @@ class _Beginning:
         claim.check()
         if unfinished is None:
             manifest = self._with_deadline(self._stage(manifest))
+            if manifest.rows_in == 0 and not self._may_be_empty(known):
+                self._source.drop(manifest.staged)
+                discard(self._table, manifest, writer)
+                return self._nobody()
             manifests.write_manifest(self._table, manifest)
         if manifest.mode is LoadMode.EXPORT:
             export_cells(self._settings, manifest.staged, self._segment_date, generation)
@@ -201,10 +213,8 @@ class _Beginning:
 
     def _stage(self, manifest: GenerationManifest) -> GenerationManifest:
         staged = self._source.stage(self._segment_date, manifest.generation_ms)
-        if staged.rows == 0:
-            self._source.drop(staged.name)
-            raise LoadError(LoadCode.EMPTY_PARTITION, f"no published segments of {self._segment_date}")
-        shards = math.ceil(staged.rows / self._settings.bigtable_rows_per_shard)
+        # Without rows one shard remains, to take out what is online.
+        shards = max(1, math.ceil(staged.rows / self._settings.bigtable_rows_per_shard))
         return manifest.model_copy(
             update={
                 "staged": staged.name,
@@ -213,6 +223,26 @@ class _Beginning:
                 "shards": min(shards, MAX_SHARDS),
             }
         )
+
+    def _may_be_empty(self, known: list[GenerationManifest]) -> bool:
+        """Whether a generation without accounts takes nobody's offer away, or is asked for."""
+        online = [each for each in known if each.generation_ms == self._baseline]
+        return self._allow_empty or any(each.rows_out == 0 for each in online)
+
+    def _nobody(self) -> LoadResult:
+        """What becomes of a day on which nobody has an offer.
+
+        Raises:
+            LoadError: ``EMPTY_PARTITION``: something is online that would go.
+        """
+        if self._current is not None:
+            raise LoadError(
+                LoadCode.EMPTY_PARTITION,
+                f"nobody has an offer on {self._segment_date}; generation {self._baseline} of "
+                f"{self._current.segment_date} stays online",
+            )
+        _log.info("nothing to load", segment_date=self._segment_date.isoformat())
+        return LoadResult(LoadOutcome.NOBODY, self._segment_date, None)
 
     def _with_deadline(self, manifest: GenerationManifest) -> GenerationManifest:
         allowed = timedelta(seconds=self._settings.bigtable_load_deadline_seconds)

@@ -13,6 +13,7 @@ class LoadCode(StrEnum):
     """The causes; ``HINTS`` has one thing an operator can do about each."""
 
     NO_TABLE = "no_table"
+    NOT_PUBLISHED = "not_published"
     EMPTY_PARTITION = "empty_partition"
     INVALID_ROW = "invalid_row"
     SOURCE = "source"
@@ -31,8 +32,10 @@ HINTS: Final[Mapping[LoadCode, str]] = {
     LoadCode.NO_TABLE: (
         "The Bigtable instance is missing or may not be administered: create it, grant the role"
     ),
+    LoadCode.NOT_PUBLISHED: "The day has no segments because it was never published: publish it first",
     LoadCode.EMPTY_PARTITION: (
-        "The day has no segments: publish the day first. Loading it would make every account unknown"
+        "Loading the day makes every account unknown: `segue segments plan` says why nobody has an offer; if "
+        "that is meant, load it with --allow-empty (in Airflow the parameter allow_empty)"
     ),
     LoadCode.INVALID_ROW: ("The mart lists an account twice, or lacks a column that the payload needs"),
     LoadCode.SOURCE: "The published partition could not be read",
@@ -50,6 +53,10 @@ HINTS: Final[Mapping[LoadCode, str]] = {
 }
 
 
+_FINAL: Final = frozenset({LoadCode.NOT_PUBLISHED, LoadCode.EMPTY_PARTITION})
+"""Another try finds the same until somebody has done something."""
+
+
 class LoadError(SegueError):
     """A load, verification or rollback did not happen. ``counts`` says how many rows by which reason."""
 
@@ -58,6 +65,7 @@ class LoadError(SegueError):
     def __init__(self, code: LoadCode, message: str, counts: Mapping[str, int] | None = None) -> None:
         self.code = code
         self.hint = HINTS[code]
+        self.is_final = code in _FINAL
         self.counts = dict(counts or {})
         listed = "".join(f"; {reason}: {count}" for reason, count in sorted(self.counts.items()))
         super().__init__(f"{code.value}: {message}{listed}")

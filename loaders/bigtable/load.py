@@ -27,17 +27,22 @@ _PERHAPS_OVERTAKEN: Final = frozenset(
 
 
 def load_generation(
-    settings: Settings, segment_date: date, source: SegmentSource, mode: LoadMode | None = None
+    settings: Settings,
+    segment_date: date,
+    source: SegmentSource,
+    mode: LoadMode | None = None,
+    *,
+    allow_empty: bool = False,
 ) -> LoadResult:
     """Loads the rows of ``source`` as a generation of ``segment_date`` and publishes it.
 
-    Loading a published day again makes a new generation of it; an unfinished one is resumed. A day older
-    than the published one is not loaded: its outcome is ``SUPERSEDED``.
+    Loading a published day again makes a new generation of it; an unfinished one is resumed. What is not
+    loaded, and what ``allow_empty`` is for, says ``begin``.
 
     Raises:
         LoadError: nothing was published; what was published before stays. Its code names the cause.
     """
-    begun = begin(settings, segment_date, source, mode)
+    begun = begin(settings, segment_date, source, mode, allow_empty=allow_empty)
     if isinstance(begun, LoadResult):
         return begun
     generation = begun.manifest.generation_ms

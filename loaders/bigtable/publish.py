@@ -103,8 +103,8 @@ def _verified(table: Table, manifest: GenerationManifest) -> GenerationManifest:
             f"generation {manifest.generation_ms} does not add up",
             {"staged": manifest.rows_in, "read": rows_in, "in Bigtable": rows_out, "dead letters": dead},
         )
-    if rows_out == 0:
-        raise LoadError(LoadCode.EMPTY_PARTITION, f"no valid segments of {manifest.segment_date}")
+    if rows_in and not rows_out:
+        raise LoadError(LoadCode.REFUSED, f"no row of {manifest.segment_date} is valid", {"refused": dead})
     verified = manifest.in_state(
         GenerationState.VERIFIED,
         rows_out=rows_out,

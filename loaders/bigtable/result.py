@@ -15,6 +15,8 @@ class LoadOutcome(StrEnum):
     """The day's generation is what readers see."""
     SUPERSEDED = "superseded"
     """A newer day is published; this one was not loaded."""
+    NOBODY = "nobody"
+    """Nobody has an offer and nothing is online: there is nothing to load."""
     CURRENT = "current"
     """Nothing to do: the day is already published (only of ``republish``)."""
 
@@ -48,6 +50,8 @@ class LoadResult:
         """One line for a log."""
         if self.outcome is LoadOutcome.SUPERSEDED:
             return f"{self.segment_date}: superseded by generation {self.generation_ms}, nothing loaded"
+        if self.outcome is LoadOutcome.NOBODY:
+            return f"{self.segment_date}: nobody has an offer and nothing is online, nothing to load"
         if self.outcome is LoadOutcome.CURRENT:
             return f"{self.segment_date}: generation {self.generation_ms} is already published"
         return (

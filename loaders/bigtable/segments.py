@@ -25,28 +25,32 @@ from serving.pointer import read_pointer
 LEDGER_STEP = "bigtable_load"
 
 
-def load_segments(settings: Settings, segment_date: date, mode: LoadMode | None = None) -> LoadResult:
+def load_segments(
+    settings: Settings, segment_date: date, mode: LoadMode | None = None, *, allow_empty: bool = False
+) -> LoadResult:
     """Loads the published segments of ``segment_date`` and makes them what readers see.
 
     Loading a published day again makes a new generation of it. A day older than the published one is not
-    loaded: its outcome is ``SUPERSEDED``, and the ledger has no row for it. ``mode`` is by default the
-    settings'.
+    loaded: its outcome is ``SUPERSEDED``. Nor is a day on which nobody has an offer while nothing is online:
+    ``NOBODY``; with something online only ``allow_empty`` loads it. The ledger has rows of what was loaded.
+    ``mode`` is by default the settings'.
 
     Raises:
         LoadError: nothing was published and what was published before stays. Its code names the cause.
             Except ``LEDGER``: the generation is published, but the run ledger could not be written.
     """
-    result = load_generation(settings, segment_date, WarehouseSource(settings), mode)
+    source = WarehouseSource(settings)
+    result = load_generation(settings, segment_date, source, mode, allow_empty=allow_empty)
     if result.outcome is LoadOutcome.PUBLISHED:
         _record(settings, result)
     return result
 
 
 def begin_segments(
-    settings: Settings, segment_date: date, mode: LoadMode | None = None
+    settings: Settings, segment_date: date, mode: LoadMode | None = None, *, allow_empty: bool = False
 ) -> Begun | LoadResult:
     """The first of the three steps of ``load_segments``, for an orchestrator; raises as it does."""
-    return begin(settings, segment_date, WarehouseSource(settings), mode)
+    return begin(settings, segment_date, WarehouseSource(settings), mode, allow_empty=allow_empty)
 
 
 def load_segments_shard(settings: Settings, generation: int, shard: int) -> ShardManifest:

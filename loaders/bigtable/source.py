@@ -79,26 +79,30 @@ class WarehouseSource:
         Raises:
             LoadError: ``SOURCE``.
         """
-        publication = ""
         try:
-            if self._warehouse.find_table(ops_table(self._settings, "publications")) is not None:
-                rows = self._warehouse.run(
-                    f"select publication_id from `{ops_table(self._settings, 'publications')}` "
-                    f"where run_date >= {literal(self._settings.history_start_date)} "
-                    f"and mart = {literal(SEGMENTS_TABLE)} and partition_date = {literal(segment_date)} "
-                    "order by published_at desc limit 1",
-                )
-                publication = next((row.publication_id for row in rows), "")
-            return f"{publication}/{erased_accounts(self._warehouse)}"
+            return f"{self._publication(segment_date)}/{erased_accounts(self._warehouse)}"
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.SOURCE, f"cannot read the publications: {error}") from error
+
+    def _publication(self, segment_date: date) -> str:
+        """The id of the day's latest publication, empty before there is one."""
+        publications = ops_table(self._settings, "publications")
+        if self._warehouse.find_table(publications) is None:
+            return ""
+        rows = self._warehouse.run(
+            f"select publication_id from `{publications}` "
+            f"where run_date >= {literal(self._settings.history_start_date)} "
+            f"and mart = {literal(SEGMENTS_TABLE)} and partition_date = {literal(segment_date)} "
+            "order by published_at desc limit 1",
+        )
+        return next((str(row.publication_id) for row in rows), "")
 
     def stage(self, segment_date: date, generation: int) -> Staged:
         """Copies the day's rows, less erased accounts, into a table of the generation's own.
 
         Raises:
-            LoadError: ``SOURCE``: the mart is missing or BigQuery does not answer; ``INVALID_ROW``: the mart
-                lacks a column or lists an account twice.
+            LoadError: ``SOURCE``: the mart is missing or BigQuery does not answer; ``NOT_PUBLISHED``: the day
+                was never published; ``INVALID_ROW``: the mart lacks a column or lists an account twice.
         """
         name = f"{self._settings.project_id}.{self._settings.bigtable_load_dataset}.segments_{generation}"
         day = f"segment_date = {literal(segment_date)}"
@@ -119,6 +123,9 @@ class WarehouseSource:
                 f"select count(*) as found, count(distinct {ROW_KEY}) as accounts, "
                 f"(select count(*) from `{self._mart}` where {day}) as published from `{name}`",
             )
+            if not counted.published and not self._publication(segment_date):
+                self.drop(name)
+                raise LoadError(LoadCode.NOT_PUBLISHED, f"{segment_date} has no published segments")
         except UnknownColumnError as error:
             raise LoadError(LoadCode.INVALID_ROW, f"{self._mart}: {error}") from error
         except (GoogleAPIError, WarehouseError) as error:

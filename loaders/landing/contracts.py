@@ -182,6 +182,7 @@ class PlanMember(LandingRow):
     table = "plan_members"
     key = ("subscription_id", "account_id", "joined_at")
     event_time = "joined_at"
+    tells_again = True
     rules = (NotBefore("left_at", "joined_at"),)
     may_be_absent = True
 

@@ -50,20 +50,20 @@ def landing_root(settings: Settings) -> tuple[pafs.FileSystem, str]:
     return filesystem, path.rstrip("/")
 
 
-def day_files(settings: Settings, contract: type[LandingRow], day: date) -> list[LandingFile]:
-    """The files of a table's arrival day, by name.
+def day_files(settings: Settings, table: str, day: date) -> list[LandingFile]:
+    """The files of a table's arrival day, by name; names that begin with ``_`` or ``.`` are nobody's.
 
     Raises:
-        LandingError: there is none and the contract does not allow that, or one has an unknown format.
+        LandingError: something in the day's folder is no file, or of an unknown format.
     """
     filesystem, root = landing_root(settings)
-    folder = f"{contract.table}/{day}"
+    folder = f"{table}/{day}"
     found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
-    files = sorted(
-        info.base_name for info in found if info.is_file and not info.base_name.startswith((".", "_"))
-    )
-    if not files and not contract.may_be_absent:
-        raise LandingError(f"{folder}: no file has arrived")
+    shown = [info for info in found if not info.base_name.startswith((".", "_"))]
+    for info in shown:
+        if not info.is_file:
+            raise LandingError(f"{folder}/{info.base_name}: a folder; files lie in the day's folder itself")
+    files = sorted(info.base_name for info in shown)
     for name in files:
         if not name.endswith(FORMATS):
             raise LandingError(f"{folder}/{name}: unknown format, expected one of {', '.join(FORMATS)}")

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 from google.cloud import bigquery
 
-from loaders.landing.check import split
+from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
-from loaders.landing.errors import LandingError, Refusal
-from loaders.landing.files import day_files, file_digest, read_batches
+from loaders.landing.corrections import correction_statement, days_to_compare
+from loaders.landing.errors import LandingError
+from loaders.landing.read_days import TableLanding, files_of, reach, read_and_check
 from loaders.landing.row import LandingRow
-from loaders.landing.schema import bigquery_schema, columns_of, raw_arrow_schema
+from loaders.landing.schema import bigquery_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
+from segue.window import refuse_impossible_days
 
 log = structlog.get_logger(__name__)
 
@@ -34,16 +33,6 @@ QUARANTINE_SCHEMA = (
     bigquery.SchemaField("column_name", "STRING", description="First column that broke its contract."),
     bigquery.SchemaField("reason", "STRING", description="Every broken rule of the row."),
     bigquery.SchemaField("payload", "STRING", description="The row as JSON, or the line as it was."),
-)
-_QUARANTINE_ARROW = pa.schema(
-    [
-        ("arrival_date", pa.date32()),
-        ("landing_file", pa.string()),
-        ("landing_row", pa.int64()),
-        ("column_name", pa.string()),
-        ("reason", pa.string()),
-        ("payload", pa.string()),
-    ]
 )
 _LEDGER_ARROW = pa.schema(
     [
@@ -59,53 +48,43 @@ _LEDGER_ARROW = pa.schema(
         ("detail", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
         ("rows_erased", pa.int64()),
+        ("first_event_date", pa.date32()),
     ]
 )
-_FEW_REFUSALS = 20
-"""Below this many refused rows, their share says nothing about a small table."""
-
-
-@dataclass
-class TableLanding:
-    """What one arrival day of one table brought: in = out + quarantined + erased."""
-
-    table: str
-    day: date
-    files: int = 0
-    rows_in: int = 0
-    rows_out: int = 0
-    rows_quarantined: int = 0
-    rows_erased: int = 0
-    """Rows left out because their account was erased."""
-    absent_columns: dict[str, list[str]] = field(default_factory=dict)
-    content_hash: str = ""
-    """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
 
 
 def land_days(
-    settings: Settings, days: Sequence[date], tables: Iterable[str] | None = None
+    settings: Settings,
+    days: Sequence[date],
+    tables: Iterable[str] | None = None,
+    arrivals: Arrivals | None = None,
 ) -> list[TableLanding]:
     """Land arrival days; each replaces what raw and quarantine held of it. Landing again gives the same rows.
 
-    Every file of every table is read and checked before anything is replaced.
+    Every file of every table is read and checked before anything is replaced. What changes in days that
+    landed before goes into ``ops.corrections``. ``arrivals`` is what had arrived before, when it is known.
 
     Raises:
         LandingError: a file is missing, unreadable, or breaks its contract as a whole, or too many rows do;
             raw still holds what it held. Names file, column and reason.
+        ImpossibleDaysError: no run would ever read one of the days.
         WarehouseError: a load job or the transaction failed; nothing was replaced.
     """
+    refuse_impossible_days(settings, min(days), max(days))
     warehouse = warehouse_of(settings)
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
+    arrivals = arrivals or Arrivals.read(settings)
     erased = ErasedSubjects.read(warehouse)
+    files = files_of(settings, arrivals, contracts, days)
     scratch = Scratch(warehouse)
     try:
-        landings, too_many = _read_and_check(settings, scratch, contracts, days, erased)
+        landings, too_many = read_and_check(settings, scratch, files, erased)
         _ensure_tables(warehouse, contracts)
         if too_many:
             # Refused rows are shown even when the day itself is not accepted.
-            _replace(warehouse, scratch, contracts, days, [], only_quarantine=True)
+            _replace(warehouse, scratch, contracts, days, [], ())
             raise LandingError("; ".join(too_many))
-        _replace(warehouse, scratch, contracts, days, landings)
+        _replace(warehouse, scratch, contracts, days, landings, days_to_compare(days, arrivals.landed))
     finally:
         scratch.close()
     log.info(
@@ -115,95 +94,6 @@ def land_days(
         rows_quarantined=sum(landing.rows_quarantined for landing in landings),
     )
     return landings
-
-
-def _read_and_check(
-    settings: Settings,
-    scratch: Scratch,
-    contracts: Sequence[type[LandingRow]],
-    days: Sequence[date],
-    erased: ErasedSubjects,
-) -> tuple[list[TableLanding], list[str]]:
-    """Write accepted and refused rows to scratch; returns the counts and the tables' days with too many."""
-    landings, too_many = [], []
-    for contract in contracts:
-        for day in days:
-            landing = _read_day(settings, scratch, contract, day, erased)
-            landings.append(landing)
-            tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
-            if landing.rows_quarantined > tolerated:
-                too_many.append(
-                    f"{landing.table}/{day}: {landing.rows_quarantined} of {landing.rows_in} rows break the "
-                    f"contract, more than {settings.max_quarantined_share:.0%}; "
-                    f"see {settings.quarantine_dataset}.{landing.table}"
-                )
-    return landings, too_many
-
-
-def _read_day(
-    settings: Settings, scratch: Scratch, contract: type[LandingRow], day: date, erased: ErasedSubjects
-) -> TableLanding:
-    landing = TableLanding(contract.table, day)
-    digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
-    for file in day_files(settings, contract, day):
-        landing.files += 1
-        digest.update(file.name.encode())
-        digest.update(file_digest(file))
-        for batch in read_batches(contract, file):
-            accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
-            refused = [*batch.unreadable, *refused]
-            landing.rows_in += accepted.num_rows + len(refused)
-            if erased:
-                accepted, refused = _without(erased, accepted, refused, landing)
-            landing.rows_out += accepted.num_rows
-            landing.rows_quarantined += len(refused)
-            if batch.absent_columns:
-                landing.absent_columns[file.name] = list(batch.absent_columns)
-            if accepted.num_rows:
-                scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
-            if refused:
-                scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
-    landing.content_hash = digest.hexdigest()
-    return landing
-
-
-def _without(
-    erased: ErasedSubjects, accepted: pa.Table, refused: list[Refusal], landing: TableLanding
-) -> tuple[pa.Table, list[Refusal]]:
-    """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
-    kept_rows = accepted.filter(pc.invert(erased.rows_of(accepted)))
-    kept_refusals = [each for each in refused if not _is_erased(erased, each)]
-    landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
-    return kept_rows, kept_refusals
-
-
-def _is_erased(erased: ErasedSubjects, refusal: Refusal) -> bool:
-    try:
-        row = json.loads(refusal.payload)
-    except ValueError:  # a line that is no JSON names nobody that could be recognised
-        return False
-    return isinstance(row, dict) and any(erased.names(name, value) for name, value in row.items())
-
-
-def _nullable(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(f.name, f.type) for f in schema])
-
-
-def _quarantine_rows(day: date, refused: Iterable[Refusal]) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {
-                "arrival_date": day,
-                "landing_file": refusal.file,
-                "landing_row": refusal.row,
-                "column_name": refusal.column,
-                "reason": refusal.reason,
-                "payload": refusal.payload,
-            }
-            for refusal in refused
-        ],
-        schema=_QUARANTINE_ARROW,
-    )
 
 
 def _ensure_tables(warehouse: Warehouse, contracts: Sequence[type[LandingRow]]) -> None:
@@ -232,39 +122,47 @@ def _replace(
     contracts: Sequence[type[LandingRow]],
     days: Sequence[date],
     landings: Sequence[TableLanding],
-    *,
-    only_quarantine: bool = False,
+    compared: Collection[date],
 ) -> None:
-    """One transaction: quarantine, raw and ledger of the days, with the counts checked inside it."""
+    """One transaction: quarantine, raw and ledger of the days, with the counts checked inside it.
+
+    Without ``landings`` the quarantine alone. Of days in ``compared`` the rows that change are recorded.
+    """
     settings = warehouse.settings
+    now = datetime.now(UTC)
     days_filter = _days_filter(days)
+    unchanged = _unchanged(warehouse, days) if landings else {}
     statements = ["begin transaction"]
     for contract in contracts:
         name = contract.table
-        if not only_quarantine:
+        if landings:
             schema = bigquery_schema(contract)
-            statements += _refill(
-                f"{settings.project_id}.{settings.raw_dataset}.{name}",
-                schema,
-                scratch.load(name, _as_written(schema)) if scratch.has(name) else None,
-                days_filter,
-                sum(landing.rows_out for landing in landings if landing.table == name),
-            )
+            raw = f"{settings.project_id}.{settings.raw_dataset}.{name}"
+            rows = scratch.load(name, _as_written(schema)) if scratch.has(name) else None
+            changed = {
+                each.day: reach(settings, each.day, landings)
+                for each in landings
+                if each.table == name and each.day in compared and _key(each) not in unchanged
+            }
+            if changed:
+                corrections = ops_table(settings, "corrections")
+                statements.append(correction_statement(contract, raw, corrections, rows, changed, now))
+            count = sum(landing.rows_out for landing in landings if landing.table == name)
+            statements += _refill(raw, schema, rows, days_filter, count)
         refused = f"refused_{name}"
         statements += _refill(
             f"{settings.project_id}.{settings.quarantine_dataset}.{name}",
             QUARANTINE_SCHEMA,
             scratch.load(refused, QUARANTINE_SCHEMA) if scratch.has(refused) else None,
             days_filter,
-            None
-            if only_quarantine
-            else sum(landing.rows_quarantined for landing in landings if landing.table == name),
+            sum(landing.rows_quarantined for landing in landings if landing.table == name)
+            if landings
+            else None,
         )
     if landings:
         # By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
-        unchanged = _unchanged(warehouse, days)
-        rows = [_ledger_row(landing, unchanged) for landing in landings]
-        scratch.write("run_ledger", pa.Table.from_pylist(rows, _LEDGER_ARROW))
+        entries = [_ledger_row(landing, unchanged.get(_key(landing)), now) for landing in landings]
+        scratch.write("run_ledger", pa.Table.from_pylist(entries, _LEDGER_ARROW))
         ledger = ops_table(settings, "run_ledger")
         names = ", ".join(literal(contract.table) for contract in contracts)
         written = ", ".join(_LEDGER_ARROW.names)
@@ -333,9 +231,16 @@ def _unchanged(warehouse: Warehouse, days: Sequence[date]) -> dict[tuple[str, da
     return {(row.table_name, row.run_date, row.content_hash): row.changed_at for row in rows}
 
 
-def _ledger_row(landing: TableLanding, unchanged: dict[tuple[str, date, str], datetime]) -> dict[str, object]:
-    now = datetime.now(UTC)
-    detail = {"absent_columns": landing.absent_columns} if landing.absent_columns else {}
+def _key(landing: TableLanding) -> tuple[str, date, str]:
+    return landing.table, landing.day, landing.content_hash
+
+
+def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: datetime) -> dict[str, object]:
+    detail: dict[str, object] = {}
+    if landing.absent_columns:
+        detail["absent_columns"] = landing.absent_columns
+    if landing.rows_late:
+        detail["rows_late"] = landing.rows_late
     return {
         "run_date": landing.day,
         "step": "land",
@@ -346,7 +251,8 @@ def _ledger_row(landing: TableLanding, unchanged: dict[tuple[str, date, str], da
         "rows_erased": landing.rows_erased,
         "files": landing.files,
         "content_hash": landing.content_hash,
-        "changed_at": unchanged.get((landing.table, landing.day, landing.content_hash)) or now,
+        "changed_at": unchanged_since or now,
         "detail": json.dumps(detail),
         "finished_at": now,
+        "first_event_date": landing.first_event_date,
     }

@@ -51,8 +51,10 @@ class LandingRow(BaseModel):
     key: ClassVar[tuple[str, ...]]
     event_time: ClassVar[str | None] = None
     """Column with the event's own time (TIMESTAMP or DATE); late rows restate its day."""
+    tells_again: ClassVar[bool] = False
+    """Whether a row may have an old event time and be news: a member who leaves, under the day of joining."""
     rules: ClassVar[tuple[Rule, ...]] = ()
     may_be_absent: ClassVar[bool] = False
-    """Whether a day without any file is an empty day instead of an error."""
+    """Whether a day without any file is an empty day, even when the table has delivered before."""
 
     ingested_at: EventTime

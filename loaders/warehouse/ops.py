@@ -30,6 +30,15 @@ RUN_LEDGER = (
     _field("detail", "STRING", "JSON with what else the step noted, e.g. absent nullable columns."),
     _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
     _field("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
+    _field("first_event_date", "DATE", "Earliest day that the rows of a landing belong to; null: its own."),
+)
+CORRECTIONS = (
+    _field("run_date", "DATE", "Arrival day whose rows are not what they were."),
+    _field("table_name", "STRING", "Landed table."),
+    _field("first_event_date", "DATE", "Earliest day that the changed rows belong to."),
+    _field("rows_removed", "INT64", "Rows that are there no more."),
+    _field("rows_added", "INT64", "Rows that were not there before."),
+    _field("corrected_at", "TIMESTAMP", "When the day landed again."),
 )
 VALIDATION_RESULTS = (
     _field("run_date", "DATE", "Last day of the validated run."),
@@ -54,9 +63,9 @@ PUBLICATIONS = (
     _field("partition_date", "DATE", "Published day of the mart."),
     _field("row_count", "INT64", "Rows of the partition."),
     _field("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
-    _field("is_final", "BOOL", "No later event restates this day any more."),
+    _field("is_final", "BOOL", "No later event restates this day, and no correction is waiting."),
     _field("published_at", "TIMESTAMP", "When the publication became visible."),
-    _field("raw_read_at", "TIMESTAMP", "When the run began to read raw; for the subscription history only."),
+    _field("raw_read_at", "TIMESTAMP", "When the run began to read raw."),
     _field("code_version", "STRING", "Digest of the SQL it was built by; for the subscription history only."),
 )
 RESTATEMENTS = (
@@ -91,6 +100,7 @@ ERASURES = (
 )
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased."),
+    "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
     "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
     "publications": (PUBLICATIONS, "Every partition that was ever published."),
     "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),

@@ -25,6 +25,7 @@ def described(dag):
     return {
         "timetable": type(dag.timetable).__name__,
         "catchup": dag.catchup,
+        "start": str(dag.start_date.date()),
         "max_active_runs": dag.max_active_runs,
         "tags": sorted(dag.tags),
         "params": sorted(dag.params),
@@ -63,6 +64,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "SEGUE_ENV_FILE": os.devnull,
         "SEGUE_STATE_DIR": str(state),
         "SEGUE_TASK_RETRIES": "3",
+        "SEGUE_HISTORY_START_DATE": "2017-09-01",
     }
     done = subprocess.run(
         [sys.executable, "-c", READ_DAGS], env=environment, capture_output=True, text=True, check=False
@@ -90,7 +92,16 @@ def test_the_daily_run_covers_a_data_interval_and_takes_a_range(read: dict[str, 
     dag = read["dags"]["daily_marts"]
 
     assert dag["timetable"] == "CronDataIntervalTimetable"
-    assert dag["params"] == ["end_date", "start_date"]
+    assert dag["params"] == ["data_tests", "end_date", "start_date"]
+
+
+def test_a_backfill_may_go_back_as_far_as_the_history_is_kept(read: dict[str, Any]) -> None:
+    # Airflow leaves out what is before a DAG's start, without a word.
+    assert read["dags"]["daily_marts"]["start"] == "2017-09-01"
+
+
+def test_a_load_takes_its_day_its_mode_and_whether_it_may_be_empty(read: dict[str, Any]) -> None:
+    assert read["dags"]["offer_segments"]["params"] == ["allow_empty", "mode", "segment_date"]
 
 
 def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any]) -> None:

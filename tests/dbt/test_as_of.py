@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from runs.as_of import build_as_of
 from runs.dbt import build
 from runs.history_models import HistoryModel, checkpoint_day, history_models
-from segue.window import RunWindow
+from segue.window import DAY, ImpossibleDaysError, RunWindow
 from tests.company_in_order import LAST_DAY, SINGLE_DAYS, SPEC, CompanyInOrder
 from tests.marts import fingerprints, table_fingerprints
 
@@ -23,6 +25,15 @@ def test_a_past_day_rebuilt_as_known_then_gives_its_first_rows(company_in_order:
     assert ("fct_subscription_daily", str(day)) in again
     assert again == {key: first.get(key) for key in again}
     assert fingerprints(settings) == today
+
+
+def test_what_was_known_on_a_day_whose_arrivals_have_not_landed_cannot_be_said(
+    company_in_order: CompanyInOrder,
+) -> None:
+    settings, tomorrow = company_in_order.settings, LAST_DAY + DAY
+
+    with pytest.raises(ImpossibleDaysError, match=f"the arrivals of {tomorrow} have not landed"):
+        build_as_of(settings, LAST_DAY, LAST_DAY, tomorrow)
 
 
 def test_increments_give_the_rows_of_a_rebuild_from_raw(company_in_order: CompanyInOrder) -> None:

@@ -233,7 +233,7 @@ def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
             {"meta": {"published": "days"}, "partition_by": {"field": "snapshot_date"}}},
         "model.segue.c": {"resource_type": "model", "name": "c", "config": {"meta": {"published": "whole"}}},
         "model.segue.stg": {"resource_type": "model", "name": "stg", "config": {"meta": {}}},
-        "test.segue.t": {"resource_type": "test", "name": "t"}}}"""
+        "test.segue.t": {"resource_type": "test", "name": "t"}}, "sources": {}}"""
     )
     assert published_marts(manifest) == [
         PublishedMart("a", "snapshot_date", 0, ""),

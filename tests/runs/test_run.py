@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -15,7 +15,7 @@ import pytest
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.schema import arrow_schema
-from runs.steps import asked
+from runs.steps import asked, asked_by_trigger
 from runs.steps import land as land_step
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow
@@ -99,6 +99,45 @@ def test_days_before_the_history_are_refused_before_anything_starts(settings: Se
         ImpossibleDaysError, match=r"2017-09-01 is before SEGUE_HISTORY_START_DATE, 2020-01-01"
     ):
         asked(settings, date(2017, 9, 1), date(2020, 2, 29))
+
+
+def test_files_before_the_history_are_refused_until_somebody_has_decided_on_them(
+    settings: Settings,
+) -> None:
+    deliver(settings, date(2019, 12, 30), date(2019, 12, 31), FIRST)
+
+    with pytest.raises(ImpossibleDaysError, match=r"2 days from 2019-12-30 on.* SEGUE_HISTORY_START_DATE"):
+        land(settings, FIRST, FIRST)
+
+    decided = settings.model_copy(update={"history_start_date": date(2020, 1, 1)})
+    outcome = land_step(decided, asked(decided, FIRST, FIRST))
+    assert [each for each in outcome.warnings if "files of 2 days from 2019-12-30" in each] != []
+
+
+def test_what_nobody_reads_below_the_landing_root_is_named(settings: Settings) -> None:
+    deliver(settings, FIRST)
+    (Path(urlparse(settings.landing_files_root).path) / "payment" / "2026-03-01").mkdir(parents=True)
+
+    outcome = land_step(settings, asked(settings, FIRST, FIRST))
+
+    assert [each[:20] for each in outcome.warnings] == ["nobody reads payment"]
+    assert outcome.summary == "arrival days to 2026-03-01, known as of 2026-03-01; 0 rows"
+
+
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_a_triggered_run_is_of_its_interval_or_of_both_parameters(settings: Settings) -> None:
+    def days(start: str | None, end: str | None, interval: datetime | None) -> list[date]:
+        return asked_by_trigger(settings, start, end, interval).days
+
+    assert days(None, None, MIDNIGHT) == [SECOND]
+    assert days("2026-03-02", "2026-03-03", MIDNIGHT) == [SECOND, THIRD]
+    for one_end in (("2026-03-01", None), (None, "2026-03-03")):
+        with pytest.raises(ImpossibleDaysError, match="give both"):
+            days(*one_end, MIDNIGHT)
+    with pytest.raises(ImpossibleDaysError, match="give both"):
+        days(None, None, None)
 
 
 def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:

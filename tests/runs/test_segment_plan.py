@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 import pytest
@@ -127,6 +128,11 @@ def test_a_plan_leaves_nothing_behind(published: Settings) -> None:
     warehouse = warehouse_of(published)
     left = warehouse.client.list_tables(f"{published.project_id}.{published.ops_dataset}")
     assert [table.table_id for table in left if table.table_id.startswith("segments_plan")] == []
+
+
+def test_a_day_without_published_features_is_not_a_plan_of_nobody(published: Settings) -> None:
+    with pytest.raises(NothingToPlanError, match="2019-01-01 has no published features"):
+        plan(published, NOW, date(2019, 1, 1))
 
 
 def test_without_published_features_there_is_nothing_to_plan(world: Callable[..., Settings]) -> None:

@@ -117,12 +117,38 @@ def test_an_older_day_never_displaces_a_newer_one_and_writes_nothing(
     assert outcomes(settings, "a", "b") == ["found", "unknown"]
 
 
-def test_an_empty_day_is_refused_and_the_published_one_stays(bigtable_world: Settings) -> None:
-    load_generation(bigtable_world, DAY_1, source(account("a")))
-    with pytest.raises(LoadError) as caught:
+def test_a_day_without_offers_is_refused_and_the_published_one_stays(bigtable_world: Settings) -> None:
+    first = load_generation(bigtable_world, DAY_1, source(account("a")))
+    with pytest.raises(LoadError, match=f"generation {first.generation_ms} of 2026-01-01 stays") as caught:
         load_generation(bigtable_world, DAY_2, source())
     assert caught.value.code is LoadCode.EMPTY_PARTITION
+    assert "--allow-empty" in str(caught.value.hint)
+    assert caught.value.is_final
     assert outcomes(bigtable_world, "a") == ["found"]
+
+
+def test_while_nothing_is_online_a_day_without_offers_is_nothing_to_load(bigtable_world: Settings) -> None:
+    nothing = load_generation(bigtable_world, DAY_1, source())
+    assert (nothing.outcome, nothing.generation_ms) == (LoadOutcome.NOBODY, None)
+    assert "nobody has an offer" in nothing.summary()
+    assert set(states(bigtable_world).values()) == {"discarded"}
+    # The first offers are loaded as ever.
+    load_generation(bigtable_world, DAY_2, source(account("a")))
+    assert outcomes(bigtable_world, "a") == ["found"]
+
+
+@pytest.mark.parametrize("mode", [LoadMode.DELTA, LoadMode.FULL])
+def test_a_day_without_offers_that_is_asked_for_makes_every_account_unknown(
+    bigtable_world: Settings, mode: LoadMode
+) -> None:
+    load_generation(bigtable_world, DAY_1, source(account("a"), account("b")))
+    empty = load_generation(bigtable_world, DAY_2, source(), mode, allow_empty=True)
+    assert (empty.outcome, empty.rows_in, empty.tombstoned) == (LoadOutcome.PUBLISHED, 0, 2)
+    assert outcomes(bigtable_world, "a", "b") == ["unknown", "unknown"]
+    assert verify(bigtable_world, empty.generation_ms or 0).rows_out == 0
+    # Nobody loses anything by another such day, so it need not be asked for again.
+    assert load_generation(bigtable_world, DAY_3, source(), mode).outcome is LoadOutcome.PUBLISHED
+    assert outcomes(bigtable_world, "a") == ["unknown"]
 
 
 def test_a_row_over_a_limit_is_not_sent_but_kept_and_the_account_is_gone(

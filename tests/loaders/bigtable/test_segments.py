@@ -83,10 +83,10 @@ def test_an_older_day_is_superseded_and_not_in_the_ledger(platform: Settings) ->
     assert ledger(platform) == before
 
 
-def test_a_day_without_segments_and_a_missing_mart_are_named(platform: Settings) -> None:
+def test_a_day_that_was_not_published_and_a_missing_mart_are_named(platform: Settings) -> None:
     with pytest.raises(LoadError, match="2026-02-01") as caught:
         load_segments(platform, DAY_3)
-    assert caught.value.code is LoadCode.EMPTY_PARTITION
+    assert caught.value.code is LoadCode.NOT_PUBLISHED
     with pytest.raises(LoadError) as caught:
         load_segments(
             platform.model_copy(update={"marts_dataset": "absent", "bigtable_table": "other"}), DAY_3

@@ -14,12 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.landing import days as landing_days
+from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.days import Landed
 from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
+from loaders.landing.read_days import reach
 from loaders.landing.schema import arrow_schema
 from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
+from segue.window import ImpossibleDaysError
 
 DAY = date(2026, 3, 29)
 NEXT = date(2026, 3, 30)
@@ -324,32 +328,169 @@ def test_a_killed_run_leaves_nothing_that_matters(settings: Settings) -> None:
     assert warehouse_of(settings).tables("raw_scratch") == []
 
 
+def land_through(settings: Settings, start: date, end: date) -> Landed:
+    return landing_days.land_through(settings, Arrivals.read(settings), start, end)
+
+
 def test_missing_days_are_landed_before_a_later_one(settings: Settings) -> None:
     first, second, third = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
     for number, day in enumerate((first, second, third)):
         write_day(settings, day, [event(number, day)])
-    assert landing_days.missing_days(settings, first) == [first]
-    landing_days.land_through(settings, first, first)
-    assert landing_days.missing_days(settings, third) == [second, third]
-    landing_days.land_through(settings, third, third)
+    assert Arrivals.read(settings).missing(first) == [first]
+    land_through(settings, first, first)
+    assert Arrivals.read(settings).missing(third) == [second, third]
+    landed = land_through(settings, third, third)
     assert [row[3] for row in raw_events(settings)] == [first, second, third]
-    assert landing_days.missing_days(settings, third) == []
-    assert landing_days.contiguous_landed_day(settings, first) == third
+    for arrivals in (landed.arrivals, Arrivals.read(settings)):
+        assert arrivals.missing(third) == []
+        assert arrivals.contiguous_from(first) == third
 
 
 def test_late_events_reach_back_to_their_day_within_the_window(settings: Settings) -> None:
     late = datetime(2026, 3, 25, 23, 59, tzinfo=UTC)
     write_day(settings, DAY, [event(1), event(2, occurred_at=late)])
     write_day(settings, NEXT, [event(3, NEXT, occurred_at=datetime(2026, 1, 1, tzinfo=UTC))])
-    landing_days.land_through(settings, DAY, NEXT)
-    assert landing_days.reach(settings, DAY) == date(2026, 3, 25)
-    assert landing_days.reach(settings, NEXT) == date(2026, 3, 16)
+    landings = land_through(settings, DAY, NEXT).landings
+    assert reach(settings, DAY, landings) == date(2026, 3, 25)
+    assert reach(settings, NEXT, landings) == date(2026, 3, 16)
+    # What lies further back than the window is counted.
+    found = "select run_date, first_event_date, detail from ops.run_ledger"
+    assert rows(settings, f"{found} where table_name = 'subscription_events' order by 1") == [
+        (DAY, date(2026, 3, 25), "{}"),
+        (NEXT, date(2026, 1, 1), '{"rows_late": 1}'),
+    ]
 
 
 def test_landing_runs_in_any_order_lands_the_same_days(settings: Settings) -> None:
     span = [date(2026, 3, n) for n in (1, 2, 3, 4)]
     for number, day in enumerate(span):
         write_day(settings, day, [event(number, day)])
-    landing_days.land_through(settings, span[3], span[3])
-    landing_days.land_through(settings, span[1], span[1])
+    land_through(settings, span[3], span[3])
+    land_through(settings, span[1], span[1])
     assert {row[3] for row in raw_events(settings)} == set(span)
+    assert corrections(settings) == []
+
+
+def corrections(settings: Settings) -> list[tuple[Any, ...]]:
+    """Arrival day, table, earliest day of what changed, rows removed and added."""
+    return rows(
+        settings,
+        "select run_date, table_name, first_event_date, rows_removed, rows_added from ops.corrections "
+        "order by corrected_at, table_name",
+    )
+
+
+def test_a_day_that_lands_again_with_other_rows_is_a_correction_from_the_day_they_belong_to(
+    settings: Settings,
+) -> None:
+    long_ago = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    write_day(settings, DAY, [event(1), event(2, occurred_at=long_ago)])
+    write_day(settings, NEXT, [event(3, NEXT)])
+    land_days(settings, [DAY, NEXT])
+    # The same rows in another order and another file say nothing new.
+    write(settings, "subscription_events", [event(2, occurred_at=long_ago), event(1)])
+    (folder(settings, "subscription_events") / "p0.parquet").rename(
+        folder(settings, "subscription_events") / "again.parquet"
+    )
+    land_days(settings, [DAY])
+    assert corrections(settings) == []
+
+    price = {"price_amount": Decimal("8.99")}
+    write(settings, "subscription_events", [event(1, **price), event(2, occurred_at=long_ago)], name="again")
+    land_days(settings, [DAY])
+    assert corrections(settings) == [(DAY, "subscription_events", DAY, 1, 1)]
+
+    write(settings, "subscription_events", [event(1, **price)], name="again")
+    land_days(settings, [DAY])
+    assert corrections(settings)[1:] == [(DAY, "subscription_events", date(2026, 3, 2), 1, 0)]
+
+
+def test_rows_that_do_not_say_when_they_happened_reach_as_far_as_their_day_does(settings: Settings) -> None:
+    plan = {
+        "ingested_at": datetime(2026, 3, 29, tzinfo=UTC), "plan_id": "solo", "kind": "individual",
+        "interval": "month", "trial_days": 30, "seats": 1,
+    }  # fmt: skip
+    write_day(settings, DAY, [event(1, occurred_at=datetime(2026, 3, 25, tzinfo=UTC))])
+    write(settings, "plans", [plan])
+    land_days(settings, [DAY])
+    write(settings, "plans", [plan | {"interval": "year"}])
+    land_days(settings, [DAY])
+
+    assert corrections(settings) == [(DAY, "plans", date(2026, 3, 25), 1, 1)]
+
+
+def test_a_payload_that_changes_is_a_correction(settings: Settings) -> None:
+    notification = {"type": "charge.succeeded", "livemode": True, "created": 1774785600, "id": "evt_1"}
+    row = {
+        "ingested_at": datetime(2026, 3, 29, 13, tzinfo=UTC), "event_id": "evt_1",
+        "occurred_at": datetime(2026, 3, 29, 12, tzinfo=UTC),
+    }  # fmt: skip
+
+    def deliver(**changes: Any) -> None:
+        payload = json.dumps({"object": "event", "data": {"object": {}}} | notification | changes)
+        write(settings, "stripe_events", [row | {"payload": payload}])
+        land_days(settings, [DAY], ["stripe_events"])
+
+    deliver()
+    deliver()
+    assert corrections(settings) == []
+    deliver(note="read by nobody")
+    assert corrections(settings) == [(DAY, "stripe_events", DAY, 1, 1)]
+
+
+def test_a_day_that_comes_after_its_successor_is_a_correction(settings: Settings) -> None:
+    write_day(settings, NEXT, [event(2, NEXT)])
+    land_days(settings, [NEXT])
+    write_day(settings, DAY, [event(1)])
+    land_days(settings, [DAY])
+
+    assert corrections(settings) == [(DAY, "subscription_events", DAY, 0, 1)]
+
+
+def test_a_file_that_had_landed_and_is_gone_does_not_take_its_rows_with_it(settings: Settings) -> None:
+    write_day(settings)
+    consent = {
+        "ingested_at": datetime(2026, 3, 29, tzinfo=UTC), "account_id": "a1", "purpose": "marketing",
+        "granted": False, "occurred_at": datetime(2026, 3, 29, tzinfo=UTC),
+    }  # fmt: skip
+    file = write(settings, "consents", [consent])
+    land_days(settings, [DAY])
+    file.unlink()
+
+    with pytest.raises(LandingError, match="consents/2026-03-29: what had landed is no longer there"):
+        land_days(settings, [DAY])
+
+    assert rows(settings, "select account_id from raw.consents") == [("a1",)]
+
+
+def test_a_feed_that_never_delivered_need_not_be_there_and_one_that_did_must(settings: Settings) -> None:
+    """The second day of a company that sells through one provider alone."""
+    write(settings, "subscription_events", [event(1)])
+    write(settings, "fx_rates", [])
+    land_days(settings, [DAY])
+    write(settings, "subscription_events", [event(2, NEXT)], NEXT)
+
+    with pytest.raises(LandingError, match=r"^fx_rates/2026-03-30: no file has arrived; .* SEGUE_FEEDS"):
+        land_days(settings, [NEXT])
+
+    gone_for_good = settings.model_copy(update={"feeds": frozenset(["subscription_events"])})
+    land_days(gone_for_good, [NEXT])
+    assert [row[3] for row in raw_events(settings)] == [DAY, NEXT]
+    absent = rows(settings, "select count(*) from raw.stripe_events")
+    assert absent == [(0,)]
+
+
+def test_a_folder_among_a_days_files_is_named(settings: Settings) -> None:
+    write_day(settings)
+    (folder(settings, "payments") / "part-1").mkdir()
+
+    with pytest.raises(LandingError, match="payments/2026-03-29/part-1: a folder"):
+        land_days(settings, [DAY])
+
+
+def test_a_day_that_no_run_would_read_does_not_land(settings: Settings) -> None:
+    early = date(2019, 12, 31)
+    write_day(settings, early)
+
+    with pytest.raises(ImpossibleDaysError, match="SEGUE_HISTORY_START_DATE"):
+        land_days(settings, [early])

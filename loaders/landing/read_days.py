@@ -1,0 +1,204 @@
+"""Reading a day's files: every row against its contract, the accepted and the refused ones into scratch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.landing.arrivals import Arrivals
+from loaders.landing.check import split
+from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.files import LandingFile, day_files, file_digest, read_batches
+from loaders.landing.row import LandingRow
+from loaders.landing.schema import columns_of, raw_arrow_schema
+from loaders.landing.scratch import Scratch
+from loaders.warehouse.erasures import ErasedSubjects
+from segue.settings import Settings
+from segue.window import DAY
+
+_QUARANTINE_ARROW = pa.schema(
+    [
+        ("arrival_date", pa.date32()),
+        ("landing_file", pa.string()),
+        ("landing_row", pa.int64()),
+        ("column_name", pa.string()),
+        ("reason", pa.string()),
+        ("payload", pa.string()),
+    ]
+)
+_FEW_REFUSALS = 20
+"""Below this many refused rows, their share says nothing about a small table."""
+
+
+@dataclass
+class TableLanding:
+    """What one arrival day of one table brought: in = out + quarantined + erased."""
+
+    table: str
+    day: date
+    files: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_quarantined: int = 0
+    rows_erased: int = 0
+    """Rows left out because their account was erased."""
+    absent_columns: dict[str, list[str]] = field(default_factory=dict)
+    content_hash: str = ""
+    """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
+    first_event_date: date | None = None
+    """The earliest day that an accepted row belongs to; None without rows or event times."""
+    rows_late: int = 0
+    """Accepted rows of days that are no longer restated when they arrive."""
+
+
+def reach(settings: Settings, day: date, landings: Iterable[TableLanding]) -> date:
+    """The earliest day that rows which arrived on ``day`` belong to, at most ``restatement_days`` back."""
+    events = [each.first_event_date for each in landings if each.day == day and each.first_event_date]
+    return max(day - DAY * settings.restatement_days, min([day, *events]))
+
+
+def files_of(
+    settings: Settings,
+    arrivals: Arrivals,
+    contracts: Sequence[type[LandingRow]],
+    days: Sequence[date],
+) -> dict[tuple[type[LandingRow], date], list[LandingFile]]:
+    """The files of every table and day.
+
+    Raises:
+        LandingError: a day has no file, or a table that must have one has none.
+    """
+    files = {
+        (contract, day): day_files(settings, contract.table, day) for contract in contracts for day in days
+    }
+    for day in days:
+        if not any(files[contract, day] for contract in contracts):
+            raise LandingError(f"{day}: no file has arrived")
+        absent = [
+            each.table for each in contracts if not files[each, day] and arrivals.is_due(each.table, day)
+        ]
+        gone = [f"{table}/{day}" for table in absent if table in arrivals.landed.get(day, ())]
+        if gone:
+            raise LandingError(
+                f"{', '.join(gone)}: what had landed is no longer there; if its rows are to go, put an empty "
+                "file in its place"
+            )
+        if absent:
+            raise LandingError(
+                f"{', '.join(f'{table}/{day}' for table in absent)}: no file has arrived; when a feed has "
+                "ended for good, SEGUE_FEEDS names those that go on"
+            )
+    return files
+
+
+def read_and_check(
+    settings: Settings,
+    scratch: Scratch,
+    files: Mapping[tuple[type[LandingRow], date], Sequence[LandingFile]],
+    erased: ErasedSubjects,
+) -> tuple[list[TableLanding], list[str]]:
+    """Write accepted and refused rows to scratch; returns the counts and the tables' days with too many."""
+    landings, too_many = [], []
+    for (contract, day), found in files.items():
+        landing = _read_day(settings, scratch, contract, day, found, erased)
+        landings.append(landing)
+        tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
+        if landing.rows_quarantined > tolerated:
+            too_many.append(
+                f"{landing.table}/{day}: {landing.rows_quarantined} of {landing.rows_in} rows break the "
+                f"contract, more than {settings.max_quarantined_share:.0%}; "
+                f"see {settings.quarantine_dataset}.{landing.table}"
+            )
+    return landings, too_many
+
+
+def _read_day(
+    settings: Settings,
+    scratch: Scratch,
+    contract: type[LandingRow],
+    day: date,
+    files: Sequence[LandingFile],
+    erased: ErasedSubjects,
+) -> TableLanding:
+    landing = TableLanding(contract.table, day)
+    digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
+    for file in files:
+        landing.files += 1
+        digest.update(file.name.encode())
+        digest.update(file_digest(file))
+        for batch in read_batches(contract, file):
+            accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
+            refused = [*batch.unreadable, *refused]
+            landing.rows_in += accepted.num_rows + len(refused)
+            if erased:
+                accepted, refused = _without(erased, accepted, refused, landing)
+            landing.rows_out += accepted.num_rows
+            landing.rows_quarantined += len(refused)
+            if batch.absent_columns:
+                landing.absent_columns[file.name] = list(batch.absent_columns)
+            if accepted.num_rows:
+                _note_event_days(settings, contract, accepted, landing)
+                scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
+            if refused:
+                scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
+    landing.content_hash = digest.hexdigest()
+    return landing
+
+
+def _note_event_days(
+    settings: Settings, contract: type[LandingRow], accepted: pa.Table, landing: TableLanding
+) -> None:
+    """Keep the earliest day that rows belong to, and how many are too old to restate theirs."""
+    if contract.event_time is None:
+        return
+    days = pc.cast(accepted[contract.event_time], pa.date32())
+    first = pc.min(days).as_py()
+    landing.first_event_date = min(first, landing.first_event_date or first)
+    if not contract.tells_again:
+        restated = pa.scalar(landing.day - DAY * settings.restatement_days, pa.date32())
+        landing.rows_late += pc.sum(pc.less(days, restated)).as_py() or 0
+
+
+def _without(
+    erased: ErasedSubjects, accepted: pa.Table, refused: list[Refusal], landing: TableLanding
+) -> tuple[pa.Table, list[Refusal]]:
+    """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
+    kept_rows = accepted.filter(pc.invert(erased.rows_of(accepted)))
+    kept_refusals = [each for each in refused if not _is_erased(erased, each)]
+    landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
+    return kept_rows, kept_refusals
+
+
+def _is_erased(erased: ErasedSubjects, refusal: Refusal) -> bool:
+    try:
+        row = json.loads(refusal.payload)
+    except ValueError:  # a line that is no JSON names nobody that could be recognised
+        return False
+    return isinstance(row, dict) and any(erased.names(name, value) for name, value in row.items())
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(f.name, f.type) for f in schema])
+
+
+def _quarantine_rows(day: date, refused: Iterable[Refusal]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "arrival_date": day,
+                "landing_file": refusal.file,
+                "landing_row": refusal.row,
+                "column_name": refusal.column,
+                "reason": refusal.reason,
+                "payload": refusal.payload,
+            }
+            for refusal in refused
+        ],
+        schema=_QUARANTINE_ARROW,
+    )
