@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from local.platform import LANDING_BUCKET
 from local.services.bigquery import GRPC_PORT, NAME, REST_PORT, prepare, specify
+from local.services.errors import ServiceError
 from local.services.ports import LOOPBACK
 from local.services.service import StateFolder, ensure
 from segue.settings import PROJECT_ROOT, Settings
@@ -47,3 +48,11 @@ def empty_bigquery(settings: Settings) -> Iterator[Settings]:
         finally:
             service = specify(state, PROJECT_ID)
             state.files.stop(NAME, service.stop_signal, service.stop_seconds)
+
+
+def bigquery_pid(settings: Settings) -> int:
+    """Process id of the emulator of ``empty_bigquery``."""
+    process = StateFolder.open(settings.state_dir).files.find(NAME)
+    if process is None:
+        raise ServiceError("the emulator has ended")
+    return process.pid

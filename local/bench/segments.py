@@ -2,20 +2,22 @@
 
 The rules are the project's own, repeated under other names; the accounts are made up. The floor of a
 statement is the same statement over one account: the engine's time to read its text. It grows with the rules
-(on an emulator that is written in Python, much), but not with the accounts; the rest is the cost of deciding.
+(on an emulator that is written in Python, much), but not with the accounts; what is above it is the cost of
+deciding.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from statistics import median
 from typing import Any, Final
 
 from loaders.warehouse.client import Warehouse, warehouse_of
-from local.bench.bigquery import empty_bigquery
+from local.bench.bigquery import bigquery_pid, empty_bigquery
+from local.bench.memory import peak_memory
 from segments.compiler import compile_statement
 from segments.features import FEATURES
 from segments.predicate import Predicate
@@ -45,8 +47,15 @@ class Decided:
     statement_kb: float
     seconds: float
     floor_seconds: float
-    ns_per_account_and_rule: float
-    """What is over the floor, for each account and rule."""
+    us_per_account_and_rule: float
+    """What is above the floor, for each account and rule."""
+    peak_mb: float | None
+    """The engine's memory, at most; None where the system does not say."""
+
+    @property
+    def seconds_above_floor(self) -> float:
+        """The cost of deciding."""
+        return self.seconds - self.floor_seconds
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,30 @@ class SegmentsReport:
     accounts: int
     decided: list[Decided]
 
+    @property
+    def most_to_fewest(self) -> float | None:
+        """How many times as long the most rules take as the fewest, above the floor.
+
+        None of one number of rules, and where the fewest cost nothing that could be measured.
+        """
+        by_rules = sorted(self.decided, key=lambda each: each.rules)
+        fewest, most = by_rules[0], by_rules[-1]
+        if fewest is most or fewest.seconds_above_floor <= 0:
+            return None
+        return round(most.seconds_above_floor / fewest.seconds_above_floor, 1)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return asdict(self) | {"most_to_fewest": self.most_to_fewest}
+
+
+@dataclass
+class _Rounds:
+    """What was measured of one number of rules."""
+
+    seconds: list[float] = field(default_factory=list)
+    floor_seconds: list[float] = field(default_factory=list)
+    peak_mb: list[float] = field(default_factory=list)
 
 
 def bench_segments(
@@ -76,18 +106,18 @@ def bench_segments(
         _make_accounts(warehouse, world, "many", accounts)
         _make_accounts(warehouse, world, "one", 1)
         say(f"{accounts:,} accounts made")
+        engine = bigquery_pid(world)
         books = {count: repeated(load_rules(), count) for count in rules}
-        seconds: dict[tuple[int, str], list[float]] = {}
+        measured = {count: _Rounds() for count in rules}
         for _ in range(rounds):
             for count, book in books.items():
-                for dataset in ("one", "many"):
-                    took = _decide(warehouse, world, book, dataset)
-                    seconds.setdefault((count, dataset), []).append(took)
-                say(f"{count} rules: {took:.1f} s")
-    return SegmentsReport(
-        accounts,
-        [_decided(accounts, book, count, seconds) for count, book in books.items()],
-    )
+                found = measured[count]
+                found.floor_seconds.append(_decide(warehouse, world, book, "one"))
+                with peak_memory(engine) as peak:
+                    found.seconds.append(_decide(warehouse, world, book, "many"))
+                    found.peak_mb += [megabytes] if (megabytes := peak()) is not None else []
+                say(f"{count} rules: {found.seconds[-1]:.1f} s")
+    return SegmentsReport(accounts, [_decided(accounts, books[count], measured[count]) for count in rules])
 
 
 def repeated(book: RuleBook, count: int) -> RuleBook:
@@ -100,7 +130,10 @@ def repeated(book: RuleBook, count: int) -> RuleBook:
 
 
 def _another(rule: Rule, number: int) -> Rule:
-    ramps = [ramp.model_copy(update={"end": ramp.end + number}) for ramp in rule.score.heuristic]
+    ramps = [
+        ramp.model_copy(update={"start": ramp.start + number, "end": ramp.end + number})
+        for ramp in rule.score.heuristic
+    ]
     audience = {"all": [rule.audience, {"feature": "streams_28d", "at_most": 100_000 + number}]}
     return rule.model_copy(
         update={
@@ -112,16 +145,15 @@ def _another(rule: Rule, number: int) -> Rule:
     )
 
 
-def _decided(
-    accounts: int, book: RuleBook, count: int, seconds: dict[tuple[int, str], list[float]]
-) -> Decided:
-    total, floor = median(seconds[count, "many"]), median(seconds[count, "one"])
+def _decided(accounts: int, book: RuleBook, found: _Rounds) -> Decided:
+    seconds, floor, count = median(found.seconds), median(found.floor_seconds), len(book.rules)
     return Decided(
         count,
         round(len(_statement(book, "t", "t").encode()) / 1_000, 1),
-        round(total, 2),
+        round(seconds, 2),
         round(floor, 2),
-        round((total - floor) / accounts / count * 1e9, 1),
+        round((seconds - floor) / accounts / count * 1e6, 2),
+        round(max(found.peak_mb)) if found.peak_mb else None,
     )
 
 
@@ -169,7 +201,7 @@ def _made_up(name: str, kind: str) -> str:
     drawn = f"mod(abs(farm_fingerprint(concat('{name}', cast(number as string)))), {{}})"
     if kind == "text":
         values = ", ".join(f"'{value}'" for value in _TEXTS[name])
-        return f"[{values}][offset({drawn.format(len(_TEXTS[name]))})]"
+        return f"[{values}][ordinal(1 + {drawn.format(len(_TEXTS[name]))})]"
     if kind == "flag":
         return f"{drawn.format(2)} = 0"
     if kind == "date":

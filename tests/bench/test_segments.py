@@ -25,5 +25,7 @@ def test_every_number_of_rules_is_measured_over_the_same_accounts() -> None:
     assert report.accounts == 300
     assert [each.rules for each in report.decided] == [2, 4]
     assert all(each.seconds > 0 and each.floor_seconds > 0 for each in report.decided)
+    assert all(each.peak_mb is None or each.peak_mb > 50 for each in report.decided)
+    assert report.to_dict()["most_to_fewest"] == report.most_to_fewest
     two, four = report.decided
     assert four.statement_kb > two.statement_kb

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -79,6 +80,18 @@ class Scan:
     table: str
     is_pruned: bool
     since: date | None
+
+
+@dataclass(frozen=True)
+class Unnesting:
+    """One unnesting of an array by a statement: of a column of that name, or of constants (empty).
+
+    ``within_row`` are the scans of the subquery that keeps the elements in the row of their array; None when
+    each element becomes a row of the statement's own.
+    """
+
+    array: str
+    within_row: frozenset[str] | None
 
 
 class GoogleSql:
@@ -174,6 +187,29 @@ def scans_of(statement: Any, partition_columns: Mapping[str, str]) -> list[Scan]
             column = read.get(wanted)
             found.append(Scan(node.table.name, column in constant, since.get(column)))
     return found
+
+
+def scan_counts(statement: Any) -> Counter[str]:
+    """How many scans of each kind a resolved statement is made of: filters, joins, aggregations and so on."""
+    names = (type(node).__name__ for node in _nodes(statement))
+    return Counter(name.removeprefix("Resolved") for name in names if name.endswith("Scan"))
+
+
+def unnestings_of(statement: Any) -> list[Unnesting]:
+    """Every array that a resolved statement unnests."""
+    nodes = list(_nodes(statement))
+    within = {
+        id(inner): frozenset(scan_counts(node.subquery))
+        for node in nodes
+        if type(node).__name__ == "ResolvedSubqueryExpr"
+        for inner in _nodes(node.subquery)
+    }
+    return [
+        Unnesting(getattr(getattr(array, "column", None), "name", ""), within.get(id(node)))
+        for node in nodes
+        if type(node).__name__ == "ResolvedArrayScan"
+        for array in node.array_expr_list
+    ]
 
 
 def literal(value: Any, kind: Any) -> str:

@@ -13,6 +13,9 @@ import pytest
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema
+from local.bench.segments import repeated
+from segments.compiler import compile_statement
+from segments.source import load_rules
 from segue.window import HistoryWindow, RunWindow
 from tests.dbt.compiled_project import CompiledProject, compile_project
 from tests.dbt.conftest import Row, Warehouse
@@ -23,7 +26,9 @@ from tests.dbt.googlesql import (
     comparable,
     declared,
     literal,
+    scan_counts,
     scans_of,
+    unnestings_of,
     written,
 )
 
@@ -187,6 +192,42 @@ def test_googles_reference_implementation_gives_the_same_rows(project: Project) 
             )
 
     assert differing == {}
+
+
+IN_ROW = frozenset({"ArrayScan", "FilterScan", "ProjectScan"})
+
+
+def test_no_row_is_made_for_an_account_and_a_rule_that_refused_it(project: Project) -> None:
+    """So nothing is joined, sorted or grouped for it: an outcome leaves its account's row when it has passed."""
+    unnestings = unnestings_of(project.resolved["offer_decisions"])
+
+    assert [each.array for each in unnestings if each.within_row is None] == ["", "passed"]
+    in_row = {(each.array, each.within_row) for each in unnestings if each.within_row is not None}
+    assert {(array, scans) for array, scans in in_row if array != "model_scores"} == {
+        ("outcomes", IN_ROW),
+        ("outcomes", IN_ROW - {"FilterScan"}),
+        ("offer_exposures", IN_ROW),
+        ("variants", IN_ROW),
+    }
+
+
+def test_more_rules_are_decided_with_the_same_scans_joins_and_aggregations(project: Project) -> None:
+    features, contents = (
+        f"`{full_name(project.models[n])}`" for n in ("fct_account_features", "offer_contents")
+    )
+    few, many = (
+        scan_counts(
+            project.google.resolve(
+                compile_statement(
+                    repeated(load_rules(), rules), features, contents, "feature_date is not null"
+                )
+            )
+        )
+        for rules in (12, 36)
+    )
+
+    assert few == many
+    assert few["JoinScan"] > 0
 
 
 def _sorted(rows: list[Row]) -> list[str]:

@@ -35,7 +35,7 @@ def segments(
         print(json.dumps(report.to_dict(), indent=2))
         return
     table = Table("rules")
-    for column in ("statement kB", "seconds", "of which floor", "ns/account and rule"):
+    for column in ("statement kB", "seconds", "of which floor", "µs an account and rule", "peak MB"):
         table.add_column(column, justify="right")
     for each in report.decided:
         table.add_row(
@@ -43,8 +43,13 @@ def segments(
             f"{each.statement_kb:.0f}",
             f"{each.seconds:.2f}",
             f"{each.floor_seconds:.2f}",
-            f"{each.ns_per_account_and_rule:.0f}",
+            f"{each.us_per_account_and_rule:.2f}",
+            "–" if each.peak_mb is None else f"{each.peak_mb:,.0f}",
         )
     console = Console()
     console.print(table)
-    console.print(f"{report.accounts:,} accounts, whose features each statement reads once")
+    counts = [each.rules for each in report.decided]
+    console.print(f"{report.accounts:,} accounts")
+    if report.most_to_fewest is not None:
+        times = f"{report.most_to_fewest} times as long as {min(counts)}"
+        console.print(f"above the floor, {max(counts)} rules take {times}")

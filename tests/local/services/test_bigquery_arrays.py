@@ -69,3 +69,49 @@ def test_a_running_array_is_left_alone(ask: Callable[[str], list[dict[str, Any]]
     """)
 
     assert [list(row["up_to"]) for row in rows] == [[1], [1, 2], [1, 2, 3]]
+
+
+BASKETS = """
+, baskets as (
+    select 'a' as account, 2 as least, [struct('x' as item, 3 as n), ('y', 1), ('z', 2)] as items
+    union all select 'b', 9, [struct('x' as item, 1 as n)]
+    union all select 'c', 0, null
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("array(select each.item from unnest(items) as each where each.n >= least)", [["x", "z"], [], []]),
+        ("array(select account || each.item from unnest(items) as each)", [["ax", "ay", "az"], ["bx"], []]),
+        (
+            "array(select n + 1 from unnest(array(select e.n from unnest(items) as e)) as n where n > 1)",
+            [[4, 3], [], []],
+        ),
+        ("array(select e.item from unnest(items) as e where e.n = 1)[safe_offset(0)]", ["y", "x", None]),
+        ("(select max(e.n) from unnest(items) as e where e.n < 3)", [2, 1, None]),
+        ("(select min(e.item) from unnest(items) as e where e.n < 3)", ["y", "x", None]),
+        ("(select count(*) from unnest(items) as e where e.n < 3)", [2, 1, 0]),
+        ("array(select e.item from unnest(items) as e order by e.n)", [["y", "z", "x"], ["x"], []]),
+        ("array(select distinct e.n > 1 from unnest(items) as e where e.n > 1)", [[True], [], []]),
+    ],
+)
+def test_subqueries_over_an_array_see_its_elements_and_the_row_and_no_element_of_a_missing_one(
+    ask: Callable[[str], list[dict[str, Any]]], expression: str, found: list[Any]
+) -> None:
+    rows = ask(f"{BASKETS} select {expression} as found from baskets order by account")
+
+    assert [list(row["found"]) if isinstance(row["found"], list) else row["found"] for row in rows] == found
+
+
+def test_structs_are_made_and_taken_apart_within_the_row(ask: Callable[[str], list[dict[str, Any]]]) -> None:
+    [row] = ask(f"""{BASKETS}
+        select array(
+            select as struct each.item as item, if(each.n > least, 'many', null) as how
+            from unnest(items) as each where each.item != 'z'
+        ) as made
+        from baskets where account = 'a'
+    """)
+
+    assert [dict(each) for each in row["made"]] == [{"item": "x", "how": "many"}, {"item": "y", "how": None}]
