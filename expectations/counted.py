@@ -1,8 +1,8 @@
-"""Expectations whose offending rows are counted by the model's one query.
+"""Expectations whose rows are counted by one query, as its columns.
 
-Great Expectations asks two queries for each custom query and two for each compound key, before it knows whether
-anything is wrong. Here both are a column of the query that counts the model's rows. What does not hold is
-then asked in detail, as Great Expectations does it.
+Great Expectations asks two queries for each custom query and two for each compound key, before it knows
+whether anything is wrong. Here both are columns of the query that counts the model's rows. What does not hold
+is then asked in detail, as Great Expectations does it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from great_expectations.expectations.metrics.query_metric_provider import QueryM
 from great_expectations.expectations.registry import get_metric_kwargs
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
-_METRIC = "offending_rows.count"
+_METRIC = "rows_of_query.count"
 _ROWS = "table.row_count"
 
 
-class OffendingRowCount(QueryMetricProvider):
+class RowsOfQuery(QueryMetricProvider):
     """How many rows a query selects; ``{batch}`` stands for the validated rows."""
 
     metric_name = _METRIC
@@ -50,6 +50,16 @@ class OffendingRowCount(QueryMetricProvider):
         return sa.literal_column(f"(select count(*) from ({query}))"), metric_domain_kwargs, {}
 
 
+def _need_count(needed: Any, expectation: Any, runtime_configuration: Any, name: str, query: str) -> None:
+    """Ask for the number of rows of ``query``, to be found under ``name``."""
+    domain = get_metric_kwargs(_ROWS, expectation.configuration, runtime_configuration)[
+        "metric_domain_kwargs"
+    ]
+    needed.set_metric_configuration(name, MetricConfiguration(_METRIC, domain, {"query": query}))
+    # An aggregate beside it makes the query's result one row.
+    needed.set_metric_configuration("aggregate", MetricConfiguration(_ROWS, domain))
+
+
 class _Counted(Expectation):
     """Asks for one number while only booleans are wanted."""
 
@@ -63,13 +73,7 @@ class _Counted(Expectation):
         needed = Expectation.get_validation_dependencies(self, execution_engine, runtime_configuration)
         if needed.result_format["result_format"] != "BOOLEAN_ONLY":
             return super().get_validation_dependencies(execution_engine, runtime_configuration)
-        domain = get_metric_kwargs(_ROWS, self.configuration, runtime_configuration)["metric_domain_kwargs"]
-        # The model's rows as well: an aggregate beside it makes the query's result one row.
-        for metric in (
-            MetricConfiguration(_ROWS, domain),
-            MetricConfiguration(_METRIC, domain, {"query": self.offenders()}),
-        ):
-            needed.set_metric_configuration(metric.metric_name, metric)
+        _need_count(needed, self, runtime_configuration, _METRIC, self.offenders())
         return needed
 
     def _validate(
@@ -103,7 +107,22 @@ class UniqueTogether(_Counted, gxe.ExpectCompoundColumnsToBeUnique):
         return f"select {columns} from {{batch}} group by {columns} having count(*) > 1"
 
 
+class RowsBetween(gxe.ExpectTableRowCountToBeBetween):
+    """The number of rows that a query selects, whatever the batch is, lies between two numbers."""
+
+    model: str
+    query: str
+
+    def get_validation_dependencies(
+        self, execution_engine: Any = None, runtime_configuration: dict[str, Any] | None = None
+    ) -> Any:
+        needed = Expectation.get_validation_dependencies(self, execution_engine, runtime_configuration)
+        _need_count(needed, self, runtime_configuration, _ROWS, self.query)
+        return needed
+
+
 STANDS_FOR = {
+    "rows_between": gxe.ExpectTableRowCountToBeBetween.expectation_type,
     "no_rows": gxe.UnexpectedRowsExpectation.expectation_type,
     "unique_together": gxe.ExpectCompoundColumnsToBeUnique.expectation_type,
 }

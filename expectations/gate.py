@@ -25,8 +25,8 @@ from sqlalchemy import event
 
 from expectations.counted import STANDS_FOR
 from expectations.data_docs import gx_context
-from expectations.drift import row_count_expectation
-from expectations.suites import MartSuite, all_suites
+from expectations.drift import DRIFT, drift_expectations
+from expectations.suites import all_suites
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.dbt_models import dbt_models
 from loaders.warehouse.ops import append_validation_results
@@ -132,15 +132,17 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
     _find_columns_without_rows(source)
     definitions: list[gx.ValidationDefinition] = []
     keys: dict[str, tuple[str, ...]] = {}
-    for suite in all_suites(window, dbt_models(settings.dbt_manifest)):
+    suites = all_suites(window, dbt_models(settings.dbt_manifest))
+    drift = drift_expectations(warehouse, suites, window)
+    if drift:
+        definitions.append(_bind(context, source, DRIFT, "select 1 as row_counts", drift))
+        keys[DRIFT] = ()
+    for suite in suites:
         expectations = list(suite.expectations)
         if suite.measured is not None:
             expectations += suite.measured(warehouse, window)
-        if suite.watch_row_count and suite.day_column:
-            drift = row_count_expectation(warehouse, suite, window.end_date)
-            if drift is not None:
-                definitions.append(_day_definition(context, source, suite, window, [drift]))
-        definitions.append(_definition(context, source, suite, window, expectations))
+        query = f"select * from {window.table(suite.model)} where {suite.filter(window)}"
+        definitions.append(_bind(context, source, suite.model, query, expectations))
         keys[suite.model] = suite.key
     outcomes: list[ExpectationOutcome] = []
     pages: list[Any] = []
@@ -148,7 +150,7 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
     run_name = f"{window.start_date} to {window.end_date}"
     run_id = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
     for definition in definitions:
-        model = definition.name.split(":")[0]
+        model = definition.name
         results = _check(context, definition, {"result_format": "BOOLEAN_ONLY"}, run_id)
         if not all(result.success for result in results.values()):
             detailed = {
@@ -168,7 +170,7 @@ def _find_columns_without_rows(source: Any) -> None:
 
     @event.listens_for(source.get_execution_engine().engine, "before_cursor_execute", retval=True)
     def limit(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> tuple[str, Any]:
         is_batch = any(statement == asset.query for asset in source.assets)
         return (f"{statement} limit 0" if is_batch else statement), parameters
@@ -182,22 +184,6 @@ def _check(context: Any, definition: Any, result_format: dict[str, Any], run_id:
         result_format=result_format,
     )
     return context.checkpoints.add(checkpoint).run(run_id=run_id).run_results
-
-
-def _definition(
-    context: Any, source: Any, suite: MartSuite, window: RunWindow, expectations: list[Any]
-) -> gx.ValidationDefinition:
-    """The suite over all partitions of the run."""
-    query = f"select * from {window.table(suite.model)} where {suite.filter(window)}"
-    return _bind(context, source, suite.model, query, expectations)
-
-
-def _day_definition(
-    context: Any, source: Any, suite: MartSuite, window: RunWindow, expectations: list[Any]
-) -> gx.ValidationDefinition:
-    """The row count of the run's last day, which is compared with the days before it."""
-    query = f"select * from {window.table(suite.model)} where {suite.day_column} = date '{window.end_date}'"
-    return _bind(context, source, f"{suite.model}:row_count", query, expectations)
 
 
 def _bind(
@@ -225,7 +211,7 @@ def _outcome(model: str, result: Any) -> ExpectationOutcome:
     observed = detail.get("observed_value") if count is None else None
     raised = (result.exception_info or {}).get("exception_message")
     return ExpectationOutcome(
-        model=model,
+        model=arguments.get("model", model),
         expectation=getattr(config, "description", None) or kind,
         column=arguments.get("column"),
         severity=_severity(config),

@@ -34,8 +34,9 @@ def holdout_bounds(accounts: int, share: float) -> tuple[int, int]:
 
 def _quantile(probability: float, accounts: int, share: float) -> int:
     """Of the binomial distribution; ``scipy.stats`` has it too, and takes 0.7 s to import."""
-    count = max(ceil(bdtrik(probability, accounts, share)), 0)
-    return count - 1 if count and bdtr(count - 1, accounts, share) >= probability else count
+    count = max(ceil(float(bdtrik(probability, accounts, share))), 0)
+    is_enough_without = count > 0 and float(bdtr(count - 1, accounts, share)) >= probability
+    return count - 1 if is_enough_without else count
 
 
 def holdout_expectations(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import great_expectations.expectations as gxe
 
-from expectations.counted import NoRows, UniqueTogether
+from expectations.counted import NoRows, RowsBetween, UniqueTogether
 from loaders.warehouse.client import Warehouse
 from segue.window import RunWindow
 
@@ -76,7 +75,8 @@ def no_rows(query: str, description: str, severity: str = CRITICAL) -> gxe.Expec
     return NoRows(unexpected_rows_query=query, description=description, severity=severity)
 
 
-def row_count_between(low: int, high: int) -> gxe.Expectation:
-    """A warning when the number of rows leaves [low, high]."""
-    arguments: dict[str, Any] = {"min_value": low, "max_value": high, "severity": WARNING}
-    return gxe.ExpectTableRowCountToBeBetween(**arguments)
+def row_count_between(model: str, query: str, low: int, high: int) -> gxe.Expectation:
+    """A warning when the number of rows that ``query`` selects from ``model`` leaves [low, high]."""
+    return RowsBetween(
+        model=model, query=query, min_value=low, max_value=high, severity=WARNING, notes=f"Rows of {model}."
+    )

@@ -215,6 +215,14 @@ class Warehouse:
         """Names of the project's datasets."""
         return [each.dataset_id for each in self.client.list_datasets(retry=None)]
 
+    def table_names(self, dataset: str) -> set[str]:
+        """Names of a dataset's tables and views; none when the dataset does not exist."""
+        try:
+            listed = self.client.list_tables(f"{self.settings.project_id}.{dataset}", retry=None)
+            return {each.table_id for each in listed}
+        except NotFound:
+            return set()
+
     def tables(self, dataset: str) -> list[bigquery.Table]:
         """The tables of a dataset with their schemas, no views; none when the dataset does not exist."""
         try:
