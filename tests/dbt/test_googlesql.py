@@ -198,7 +198,7 @@ IN_ROW = frozenset({"ArrayScan", "FilterScan", "ProjectScan"})
 
 
 def test_no_row_is_made_for_an_account_and_a_rule_that_refused_it(project: Project) -> None:
-    """So nothing is joined, sorted or grouped for it: an outcome leaves its account's row when it has passed."""
+    """So nothing is joined, sorted or grouped for it: only what has passed leaves its account's row."""
     unnestings = unnestings_of(project.resolved["offer_decisions"])
 
     assert [each.array for each in unnestings if each.within_row is None] == ["", "passed"]
