@@ -243,7 +243,7 @@ def evaluate(book: RuleBook, rows: Sequence[Row], contents: Iterable[Row]) -> di
         if rule.cap is not None:
             _cap(rule, list(accounts.values()))
     for account_id, account in accounts.items():
-        _word(account, by_id[account_id], known)
+        _attach_content(account, by_id[account_id], known)
         _conclude(account, book.program, by_id[account_id])
     return accounts
 
@@ -290,7 +290,7 @@ def content_flaw(content: Row, min_version: int, shown_from: datetime) -> Reason
     return None
 
 
-def _word(account: AccountDecisions, row: Row, known: Mapping[tuple[str, str], Row]) -> None:
+def _attach_content(account: AccountDecisions, row: Row, known: Mapping[tuple[str, str], Row]) -> None:
     shown_from = _midnight(row["feature_date"] + timedelta(days=1))
     for decision in _winning(account):
         content = decision.rule.content

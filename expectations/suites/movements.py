@@ -49,11 +49,11 @@ def _subscription_events(window: RunWindow) -> MartSuite:
                 f"""with changes as (
                     select snapshot_date as event_date, subscription_id, 1 as change
                     from {window.table("int_subscription_days")}
-                    where {window.partitions("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    where {window.partitions("snapshot_date")} and was_active_at_day_end and not is_excluded
                     union all
                     select date_add(snapshot_date, interval 1 day), subscription_id, -1
                     from {window.table("int_subscription_days")}
-                    where {window.day_before("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    where {window.day_before("snapshot_date")} and was_active_at_day_end and not is_excluded
                     union all
                     select event_date, subscription_id, ends - starts
                     from {{batch}}
@@ -86,7 +86,7 @@ def _mrr_movements(window: RunWindow) -> MartSuite:
                     select date_add(snapshot_date, interval 1 day), {cell},
                         cast(-mrr_cents as numeric) / 100, cast(-mrr_usd_cents as numeric) / 100
                     from {window.table("int_subscription_days")}
-                    where {window.day_before("snapshot_date")} and was_active_at_day_end and not is_set_apart
+                    where {window.day_before("snapshot_date")} and was_active_at_day_end and not is_excluded
                     union all
                     select snapshot_date, {cell}, -mrr_amount, -mrr_usd_amount
                     from {{batch}}

@@ -46,7 +46,7 @@ def test_an_end_before_the_start_ends_nothing(march: Warehouse) -> None:
     ]
 
 
-def test_what_is_set_apart_has_no_events(march: Warehouse) -> None:
+def test_what_is_excluded_has_no_events(march: Warehouse) -> None:
     assert subscription_events(march, "tester") == []
 
 

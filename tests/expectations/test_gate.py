@@ -32,7 +32,7 @@ select date '2026-03-31' as snapshot_date, 's1' as subscription_id, 'a1' as acco
 
 create or replace table `{audit}.int_subscription_days` as
 select snapshot_date, subscription_id, provider, market, plan_kind, currency, was_active_at_day_end,
-    false as is_set_apart, 999 as mrr_cents, 1089 as mrr_usd_cents
+    false as is_excluded, 999 as mrr_cents, 1089 as mrr_usd_cents
 from `{audit}.fct_subscription_daily`;
 
 create or replace table `{audit}.fct_subscriber_daily` as

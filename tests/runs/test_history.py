@@ -12,6 +12,7 @@ import pytest
 
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import append_rows, ensure_ops_tables
+from runs.dbt import ensure_parsed
 from runs.history import code_version, history_window
 from runs.history_models import history_models
 from segue.settings import Settings
@@ -248,3 +249,23 @@ def test_a_new_month_has_a_checkpoint_of_its_own(settings: Settings) -> None:
     landed(settings, july_1, table="offer_impressions")
 
     assert impressions_to_build(settings, july_1) == (july_1, july_1)
+
+
+def test_an_edited_model_has_its_history_built_again_and_a_reverted_one_has_not(
+    settings: Settings, tmp_path: Path
+) -> None:
+    project = tmp_path / "dbt"
+    shutil.copytree(settings.dbt_project_dir, project, ignore=shutil.ignore_patterns("target", "logs"))
+    shutil.copytree(settings.dbt_target_dir, tmp_path / "state" / settings.dbt_target_dir.name)
+    edited = settings.model_copy(update={"dbt_project_dir": project, "state_dir": tmp_path / "state"})
+    everything_published(edited)
+    model = project / "models/intermediate/history/int_subscription_events.sql"
+    original = model.read_text()
+
+    model.write_text(f"{original}\n-- edited\n")
+    ensure_parsed(edited)
+    assert to_build(edited, JUNE_3) == (MAY_30, JUNE_1)
+
+    model.write_text(original)
+    ensure_parsed(edited)
+    assert to_build(edited, JUNE_3) == (JUNE_4, JUNE_4)

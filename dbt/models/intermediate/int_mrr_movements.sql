@@ -160,7 +160,7 @@ select
     cell.snapshot_date,
     cell.account_id,
     classified.movement,
-    -- No event ended it: the account was set apart.
+    -- No event ended it: the account was excluded.
     if(classified.movement = 'churn', coalesce(ending.end_reason, 'admin'), null) as churn_reason,
     cell.market,
     cell.plan_kind,

@@ -29,7 +29,7 @@ with
             )
     ),
 
-    -- Journeys belong to accounts that are known and not set apart.
+    -- Journeys belong to accounts that are known and not excluded.
     account_impressions as (
         select
             account.resolved_account_id as account_id,

@@ -24,7 +24,7 @@ with
         where
             snapshot_date between {{ start_day(-1) }} and {{ end_day() }}
             and was_active_at_day_end
-            and not is_set_apart
+            and not is_excluded
     ),
 
     pairs as (

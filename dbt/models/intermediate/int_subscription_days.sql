@@ -54,7 +54,7 @@ with
             days.*,
             coalesce(account.resolved_account_id, days.account_id) as resolved_account_id,
             coalesce(account.resolved_market, 'ZZ') as market,
-            coalesce(account.is_resolved_test_account, false) as is_set_apart
+            coalesce(account.is_resolved_test_account, false) as is_excluded
         from subscription_days as days
         left join
             {{ ref("int_account_versions") }} as account
@@ -157,7 +157,7 @@ select
     subscription_id,
     account_id as holder_account_id,
     resolved_account_id as account_id,
-    is_set_apart,
+    is_excluded,
     provider,
     market,
     plan_id,

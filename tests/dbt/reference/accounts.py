@@ -17,7 +17,7 @@ class Holder:
 
     account_id: str
     market: str = UNKNOWN_MARKET
-    is_set_apart: bool = False
+    is_excluded: bool = False
 
 
 class Accounts:
@@ -61,6 +61,6 @@ class Accounts:
             holder = Holder(
                 target,
                 version.market if version else holder.market,
-                holder.is_set_apart or (version is not None and (version.is_test or version.is_employee)),
+                holder.is_excluded or (version is not None and (version.is_test or version.is_employee)),
             )
         return holder

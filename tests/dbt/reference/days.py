@@ -147,7 +147,7 @@ class SubscriptionDay:
 def subscription_days(
     life: Life, accounts: Accounts, prices: Prices, first: date, last: date
 ) -> Iterator[SubscriptionDay]:
-    """The entitled days of a life; of accounts that are set apart as well."""
+    """The entitled days of a life; of accounts that are excluded as well."""
     started_at = life.started_at
     entitled = [period for period in life.periods if period.standing.is_entitled]
     if started_at is None:
@@ -218,7 +218,7 @@ def closings(days: Iterable[SubscriptionDay], accounts: Accounts, window: Window
     closes = {
         (row.life.subscription_id, row.day): row
         for row in days
-        if row.was_active_at_end and not row.holder.is_set_apart
+        if row.was_active_at_end and not row.holder.is_excluded
     }
     found = []
     for yesterday, today in pairwise(days_between(window.start - DAY, window.end)):

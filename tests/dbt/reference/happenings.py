@@ -82,12 +82,12 @@ def _row(
     accounts: Accounts,
     prices: Prices,
 ) -> Row | None:
-    """None when the event is that of an account which is set apart before and after."""
+    """None when the event is that of an account which is excluded before and after."""
     day = event.occurred_at.date()
     from_side = _side(before.standing if before else None, account_id, day, accounts, prices)
     to_side = _side(after.standing if after else None, account_id, day, accounts, prices)
     holders = [side.holder for side in (from_side, to_side) if side.standing] or [to_side.holder]
-    if all(holder.is_set_apart for holder in holders):
+    if all(holder.is_excluded for holder in holders):
         return None
     is_first = life.started_at is not None and event.occurred_at <= life.started_at
     end_reason = after.end_reason if after and after.since == event.occurred_at else None
@@ -100,7 +100,7 @@ def _row(
 def _side(standing: Standing | None, fallback: str, day: object, accounts: Accounts, prices: Prices) -> _Side:
     account_id = standing.account_id or "" if standing else fallback
     holder = accounts.on(account_id, day)  # type: ignore[arg-type]
-    is_counted = standing is not None and standing.is_entitled and not holder.is_set_apart
+    is_counted = standing is not None and standing.is_entitled and not holder.is_excluded
     standing = prices.quoted(standing, holder.market, day) if standing else None  # type: ignore[arg-type]
     mrr = prices.mrr(standing) if standing and is_counted else ZERO
     rate = prices.usd_rate(standing.currency, day) if standing else None  # type: ignore[arg-type]
@@ -169,21 +169,21 @@ def _transition(before: _Side, after: _Side, is_first: bool) -> str:
 def _account_changes(
     days: Iterable[SubscriptionDay], accounts: Accounts, prices: Prices, window: Window
 ) -> Iterator[Row]:
-    """A subscription that goes on leaves the marts when its account is set apart, and enters again."""
+    """A subscription that goes on leaves the marts when its account is excluded, and enters again."""
     for row in days:
         day = row.day + DAY
         if not (window.start <= day <= window.end) or not row.was_active_at_end:
             continue
         holder = accounts.on(row.holder_account_id, day)
-        if holder.is_set_apart == row.holder.is_set_apart:
+        if holder.is_excluded == row.holder.is_excluded:
             continue
         standing = prices.quoted(row.told, holder.market, day)
         mrr = prices.mrr(standing)
         mrr_usd = in_usd(mrr, prices.usd_rate(standing.currency, day))
         counted = _Side(standing, holder, True, mrr, mrr_usd)
         apart = _Side(standing, holder, False, ZERO, ZERO)
-        before, after = (counted, apart) if holder.is_set_apart else (apart, counted)
-        kind = "account_set_apart" if holder.is_set_apart else "account_readmitted"
+        before, after = (counted, apart) if holder.is_excluded else (apart, counted)
+        kind = "account_set_apart" if holder.is_excluded else "account_readmitted"
         name = f"synthetic_account_change:{row.life.subscription_id}:{day.isoformat()}"
         event = Event(row.provider, name, row.life.subscription_id, kind, midnight(day), midnight(day))
         yield _mart_row(

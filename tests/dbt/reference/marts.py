@@ -117,7 +117,7 @@ def _periods(life: Life) -> Iterable[Row]:
 def _subscription_rows(
     days: list[SubscriptionDay], known: list[Life], accounts: Accounts, window: Window
 ) -> list[Row]:
-    shown = [row for row in days if row.day >= window.start and not row.holder.is_set_apart]
+    shown = [row for row in days if row.day >= window.start and not row.holder.is_excluded]
     numbers = {day: subscription_numbers(known, accounts, day) for day in {row.day for row in shown}}
     return [
         {
@@ -172,7 +172,7 @@ def _subscribers(days: list[SubscriptionDay], closes: list[Closing]) -> list[Row
             count(closing.day, after.cell, *([entered] if entered else []))
     held: dict[tuple[Any, Cell], list[SubscriptionDay]] = {}
     for row in days:
-        if row.was_active_at_end and not row.holder.is_set_apart:
+        if row.was_active_at_end and not row.holder.is_excluded:
             held.setdefault((row.day, row.cell), []).append(row)
     found = []
     for (day, cell), counts in cells.items():

@@ -101,7 +101,7 @@ def _has_paid_before(lives: list[Life], accounts: Accounts, account_id: str, day
 
 
 def _churn_reason(closings: list[Closing], lives: list[Life]) -> str:
-    """Reason of the latest end on the way; without any the account was set apart."""
+    """Reason of the latest end on the way; without any the account was excluded."""
     left = {c.subscription_id for c in closings if c.before and not c.after}
     day = closings[0].day
     ends = [

@@ -25,7 +25,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """A trial of an account that is not set apart, and what became of it."""
+    """A trial of an account that is not excluded, and what became of it."""
 
     cell: tuple[date, str, str | None, str]
     is_converted: bool
@@ -43,7 +43,7 @@ def trial_outcomes(
         for began, ended_at in _trials(life):
             day = began.since.date()
             holder = accounts.on(began.standing.account_id or "", day)
-            if holder.is_set_apart or not first <= began.since < midnight(window.end + DAY):
+            if holder.is_excluded or not first <= began.since < midnight(window.end + DAY):
                 continue
             until = began.since + DAY * CONVERSION_DAYS
             is_converted = any(began.since <= at < until for at in paid.get(life.subscription_id, []))
@@ -112,7 +112,7 @@ def cohort_members(
         for period in life.periods:
             holder = accounts.on(period.standing.account_id or "", window.as_of)
             is_known = period.since < midnight(window.as_of + DAY)
-            if period.standing.is_paid and is_known and not holder.is_set_apart:
+            if period.standing.is_paid and is_known and not holder.is_excluded:
                 paid.setdefault(holder.account_id, []).append((period.since, life.subscription_id, period))
     found = []
     for theirs in paid.values():

@@ -55,7 +55,7 @@ def subscriber_rows(
     stays = _stays(members, window)
     held: dict[tuple[object, str], list[_Entitlement]] = {}
     for row in days:
-        if row.day < window.start or row.holder.is_set_apart:
+        if row.day < window.start or row.holder.is_excluded:
             continue
         own = _Entitlement(row, row.holder.market, True, row.was_active_at_start, row.was_active_at_end)
         held.setdefault((row.day, row.holder.account_id), []).append(own)
@@ -63,7 +63,7 @@ def subscriber_rows(
         for stay in stays.get(row.life.subscription_id, []):
             left_at = stay.left_at or _NEVER
             member = accounts.on(stay.account_id, row.day)
-            if stay.joined_at >= ends or left_at <= begins or member.is_set_apart:
+            if stay.joined_at >= ends or left_at <= begins or member.is_excluded:
                 continue
             theirs = _Entitlement(
                 row,

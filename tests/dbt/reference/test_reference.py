@@ -307,7 +307,7 @@ FOUND = {
          _event("auto_renew_on", "2026-03-05 10:00", account_id="a2")),
         (_account("a1", "2026-02-01"), _account("a2", "2026-02-01", is_test=True)),
     ),
-    "an account is set apart long after an end that was forgiven": Company(
+    "an account is excluded long after an end that was forgiven": Company(
         (_event("started", "2026-01-20 10:00", **SOLO),
          _event("expired", "2026-02-20 10:00", reason="voluntary"),
          _event("reactivated", "2026-02-22 10:00")),
@@ -337,7 +337,7 @@ FOUND = {
          _event("auto_renew_off", "2026-03-08 10:00", auto_renew=False)),
         (_account("a1", "2026-02-01"), AccountVersion("a1", "JP", _at("2026-03-11"), _at("2026-02-01"))),
     ),
-    "an account is set apart and readmitted whose price is the catalogue's": Company(
+    "an account is excluded and readmitted whose price is the catalogue's": Company(
         (_event("started", "2026-02-20 10:00", plan_id="year"),),
         (_account("a1", "2026-02-01"), _account("a1", "2026-03-02", is_test=True),
          _account("a1", "2026-03-06")),

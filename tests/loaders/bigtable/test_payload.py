@@ -187,7 +187,7 @@ def test_payloads_equal_the_golden_bytes(vector: dict[str, Any]) -> None:
     ],
     ids=["long id", "empty id", "null id", "empty reason", "priority", "version", "before 1970", "size"],
 )
-def test_a_row_that_does_not_fit_is_set_apart_with_its_cause(
+def test_a_row_that_does_not_fit_is_excluded_with_its_cause(
     row: dict[str, Any], code: str, cause: str
 ) -> None:
     built = encoded(account("before"), row, account("after"))

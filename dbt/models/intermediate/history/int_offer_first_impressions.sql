@@ -33,7 +33,7 @@ with
             = 1
     ),
 
-    -- An account that was never merged, and set apart always or never, is the same on every day: its first
+    -- An account that was never merged, and excluded always or never, is the same on every day: its first
     -- impression says it all. Of another one each day may count for another account, or for none.
     settled_accounts as (
         select account_id

@@ -29,7 +29,7 @@ with
             sum(net_mrr_cents) as net_mrr_cents,
             sum(net_mrr_usd_cents) as net_mrr_usd_cents
         from {{ ref("int_subscription_days") }}
-        where {{ rebuilt_days("snapshot_date") }} and was_active_at_day_end and not is_set_apart
+        where {{ rebuilt_days("snapshot_date") }} and was_active_at_day_end and not is_excluded
         group by snapshot_date, market, plan_kind, provider, currency
     ),
 

@@ -14,7 +14,7 @@ with
     subscription_days as (
         select *
         from {{ ref("int_subscription_days") }}
-        where {{ rebuilt_days("snapshot_date") }} and not is_set_apart
+        where {{ rebuilt_days("snapshot_date") }} and not is_excluded
     ),
 
     -- Which subscriptions an account had, on the days on which it was the surviving account.

@@ -107,7 +107,7 @@ with
             and after.ends_at > event.occurred_at
     ),
 
-    -- A subscription that goes on while its account is set apart, or no longer is, leaves or enters by this.
+    -- A subscription that goes on while its account is excluded, or no longer is, leaves or enters by this.
     account_changes as (
         select
             day_before.subscription_id,
@@ -150,7 +150,7 @@ with
         where
             day_before.snapshot_date between {{ start_day(-1) }} and {{ end_day(-1) }}
             and day_before.was_active_at_day_end
-            and day_before.is_set_apart != account.is_resolved_test_account
+            and day_before.is_excluded != account.is_resolved_test_account
     ),
 
     everything as (
