@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -224,17 +225,22 @@ def test_the_audit_dataset_is_dropped_and_may_be_gone(settings: Settings) -> Non
 
 def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(
-        """{"nodes": {
-        "model.segue.b": {"resource_type": "model", "name": "b", "description": "B.", "config":
-            {"meta": {"published": "days", "restates_days": 45, "measures": ["amount"]},
-            "partition_by": {"field": "day"}}},
-        "model.segue.a": {"resource_type": "model", "name": "a", "config":
-            {"meta": {"published": "days"}, "partition_by": {"field": "snapshot_date"}}},
-        "model.segue.c": {"resource_type": "model", "name": "c", "config": {"meta": {"published": "whole"}}},
-        "model.segue.stg": {"resource_type": "model", "name": "stg", "config": {"meta": {}}},
-        "test.segue.t": {"resource_type": "test", "name": "t"}}, "sources": {}}"""
-    )
+
+    def node(name: str, description: str = "", day_column: str = "", **meta: object) -> dict[str, object]:
+        config = {"meta": meta, "partition_by": {"field": day_column} if day_column else None}
+        about = {"name": name, "description": description, "columns": {}, "config": config}
+        return {"resource_type": "model", **about}
+
+    models = [
+        node("b", "B.", "day", published="days", restates_days=45, measures=["amount"]),
+        node("a", "", "snapshot_date", published="days"),
+        node("c", published="whole"),
+        node("stg"),
+    ]
+    nodes = {f"model.segue.{each['name']}": each for each in models}
+    parents: dict[str, list[str]] = {key: [] for key in nodes}
+    nodes["test.segue.t"] = {"resource_type": "test", "name": "t"}
+    manifest.write_text(json.dumps({"nodes": nodes, "sources": {}, "parent_map": parents}))
     assert published_marts(manifest) == [
         PublishedMart("a", "snapshot_date", 0, ""),
         PublishedMart("b", "day", 45, "B.", measures=("amount",)),
