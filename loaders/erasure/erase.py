@@ -1,7 +1,7 @@
-"""One erasure: the list of erased accounts first, then Bigtable, then BigQuery, then the proof.
+"""One erasure: the list of erased accounts first, then Bigtable, BigQuery and the disk, then the proof.
 
-In this order, because from the moment an account is in the list nothing that lands or loads brings it back;
-whatever is interrupted is done again by erasing again.
+In this order, because from the moment an account is in the list nothing that lands, builds or loads brings it
+back; whatever is interrupted is done again by erasing again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from google.api_core.exceptions import GoogleAPIError
 from loaders.bigtable.errors import LoadError
 from loaders.bigtable.table import ensure_table
 from loaders.erasure.cells import cells_left, erase_cells
-from loaders.erasure.tables import account_rows, subscriptions_of
+from loaders.erasure.files import Files
+from loaders.erasure.subjects import Subjects, find_subjects, full_name, survivor_of
+from loaders.erasure.tables import Search, platform_tables
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
-from loaders.warehouse.erasures import SubjectKind, subject_hash
-from loaders.warehouse.ops import append_rows, ensure_ops_tables
+from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, subject_hash
+from loaders.warehouse.ops import append_rows, ensure_ops_tables, literal, ops_table
 from segue.errors import SegueError
 from segue.settings import Settings
 from serving.connection import open_table
@@ -47,6 +49,8 @@ class Erasure:
     cells_removed: int
     rows_removed: dict[str, int]
     """By table, of the platform's project."""
+    files_overwritten: dict[str, int]
+    """Mentions overwritten, by file below the state folder."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -55,52 +59,107 @@ class Erasure:
             "subject_hash": self.subject_hash,
             "cells_removed": self.cells_removed,
             "rows_removed": self.rows_removed,
+            "files_overwritten": self.files_overwritten,
         }
 
 
 def erase(settings: Settings, account_id: str) -> Erasure:
-    """Removes an account from every generation in Bigtable and from every table in BigQuery, for good.
+    """Removes an account, and whoever was merged into it, from everything that the platform keeps, for good.
 
-    Erasing again finds what arrived or was left in between, and proves it anew. Files in the landing bucket
-    are not touched: landing them again leaves the account out.
+    That is every generation in Bigtable, every table in BigQuery and what runs have written to
+    ``settings.state_dir``. Erasing again finds what was left or came in between, and proves it anew. Files in
+    the landing bucket are not touched: landing them again leaves the account out.
 
     Raises:
         InvalidAccountIdError: the id cannot be one.
-        EraseError: something of the account is left, or a service did not answer.
+        EraseError: something of the account is left, or a service did not answer, or the account was merged
+            into another, which stands for it.
     """
     row_key(account_id)
     erasure_id = str(uuid.uuid4())
     try:
         warehouse = warehouse_of(settings)
         hashed = subject_hash(settings, account_id)
-        subscriptions = subscriptions_of(warehouse, account_id)
+        survivor = survivor_of(warehouse, account_id)
+        if survivor:
+            raise EraseError(
+                f"nothing was erased: the account was merged into {survivor}, and its subscriptions with it; "
+                f"erase {survivor}, which takes this one along"
+            )
         ensure_ops_tables(warehouse)
-        subjects: list[tuple[SubjectKind, str]] = [("account", hashed)]
-        subjects += [("subscription", subject_hash(settings, each)) for each in subscriptions]
-        _record(warehouse, erasure_id, subjects, "begun", {})
-        removed, left = {}, {}
-        ensure_table(settings)
-        with open_table(settings) as table:
-            cells = erase_cells(table, account_id, hashed)
-            for rows in account_rows(warehouse, account_id, subscriptions):
-                found = rows.count(warehouse)
-                if found:
-                    rows.delete(warehouse)
-                    removed[rows.table] = found
-                left[rows.table] = rows.count(warehouse) if found else 0
-            remaining = cells_left(table, account_id)
-    except (GoogleAPIError, WarehouseError, LoadError) as error:
+        earlier = ErasedSubjects.of_account(warehouse, hashed)
+        # Before any row is looked for: from here on nothing that lands brings rows that are not found below.
+        _record(warehouse, erasure_id, [("account", hashed)], "begun", {})
+        subjects = find_subjects(warehouse, account_id, earlier)
+        _record(warehouse, erasure_id, subjects.hashes(settings), "begun", {})
+        cells, cells_remaining = _erase_from_bigtable(settings, subjects)
+        removed, rows_left = _erase_from_bigquery(warehouse, subjects)
+        overwritten, files_left = _erase_from_disk(settings, subjects)
+    except (GoogleAPIError, WarehouseError, LoadError, OSError) as error:
         raise EraseError(f"the account is not erased: {error}") from error
-    if remaining or any(left.values()):
-        where = ", ".join(name for name, count in left.items() if count)
-        raise EraseError(f"the account is not erased: {remaining} cells, and rows in {where or 'no table'}")
-    proof = {"rows_removed": removed, "rows_left": left, "cells_removed": cells, "cells_left": remaining}
+    left = rows_left | files_left
+    if cells_remaining or any(left.values()):
+        where = ", ".join(f"{name} ({count})" for name, count in left.items() if count)
+        raise EraseError(
+            f"the account is not erased: {cells_remaining} cells, and it is named or mentioned in "
+            f"{where or 'no table or file'}"
+        )
+    proof = {
+        "rows_removed": removed,
+        "rows_left": rows_left,
+        "cells_removed": cells,
+        "cells_left": cells_remaining,
+        "files_overwritten": overwritten,
+        "files_left": files_left,
+    }
     try:
-        _record(warehouse, erasure_id, [("account", hashed)], "proved", proof)
+        _record_proof(warehouse, erasure_id, hashed, proof)
     except (GoogleAPIError, WarehouseError) as error:
         raise EraseError(f"the account is erased, but the proof is not recorded: {error}") from error
     _log.info("account erased", erasure_id=erasure_id, cells=cells, rows=sum(removed.values()))
-    return Erasure(erasure_id, hashed, cells, removed)
+    return Erasure(erasure_id, hashed, cells, removed, overwritten)
+
+
+def _erase_from_bigtable(settings: Settings, subjects: Subjects) -> tuple[int, int]:
+    """Cells removed, and cells left."""
+    ensure_table(settings)
+    with open_table(settings) as table:
+        removed = sum(erase_cells(table, each, subject_hash(settings, each)) for each in subjects.accounts)
+        return removed, sum(cells_left(table, each) for each in subjects.accounts)
+
+
+def _erase_from_bigquery(warehouse: Warehouse, subjects: Subjects) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows removed, and rows left, of every table; those without any are searched once."""
+    search = Search(warehouse, subjects)
+    tables = {full_name(table): table for table in platform_tables(warehouse)}
+    found = search.count(tables.values())
+    hit = [tables[name] for name, count in found.items() if count]
+    for table in hit:
+        search.delete(table)
+    left = found | search.count(hit)
+    removed = {name: count - left[name] for name, count in found.items() if count > left[name]}
+    return removed, left
+
+
+def _erase_from_disk(settings: Settings, subjects: Subjects) -> tuple[dict[str, int], dict[str, int]]:
+    """Mentions overwritten, and mentions left, by file."""
+    files = Files(settings, list(subjects))
+    found = files.count()
+    if found:
+        files.remove()
+    return found, files.count() if found else {}
+
+
+def _record_proof(warehouse: Warehouse, erasure_id: str, hashed: str, proof: dict[str, Any]) -> None:
+    """Also for earlier erasures of the account that were interrupted: they are done with."""
+    table = ops_table(warehouse.settings, "erasures")
+    listed = f"from `{table}` where run_date >= {literal(warehouse.settings.history_start_date)}"
+    open_ones = warehouse.run(
+        f"select distinct erasure_id {listed} and subject_hash = {literal(hashed)} "
+        f"and erasure_id not in (select erasure_id {listed} and state = 'proved')"
+    )
+    for each in sorted({erasure_id, *(row.erasure_id for row in open_ones)}):
+        _record(warehouse, each, [("account", hashed)], "proved", proof)
 
 
 def _record(

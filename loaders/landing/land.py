@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import structlog
 from google.cloud import bigquery
 
+from loaders.landing import subjects
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError, Refusal
@@ -96,18 +97,14 @@ def land_days(
     """
     warehouse = warehouse_of(settings)
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
-    erased = ErasedSubjects.read(warehouse)
-    scratch = Scratch(warehouse)
-    try:
-        landings, too_many = _read_and_check(settings, scratch, contracts, days, erased)
-        _ensure_tables(warehouse, contracts)
-        if too_many:
-            # Refused rows are shown even when the day itself is not accepted.
-            _replace(warehouse, scratch, contracts, days, [], only_quarantine=True)
-            raise LandingError("; ".join(too_many))
-        _replace(warehouse, scratch, contracts, days, landings)
-    finally:
-        scratch.close()
+    while True:
+        erased = ErasedSubjects.read(warehouse)
+        landings, too_many = _land_once(warehouse, contracts, days, erased)
+        # Who was erased while their rows were on the way is left out by landing again.
+        if not ErasedSubjects.read(warehouse).beyond(erased):
+            break
+    if too_many:
+        raise LandingError("; ".join(too_many))
     log.info(
         "landed",
         days=f"{days[0]}..{days[-1]}",
@@ -115,6 +112,22 @@ def land_days(
         rows_quarantined=sum(landing.rows_quarantined for landing in landings),
     )
     return landings
+
+
+def _land_once(
+    warehouse: Warehouse, contracts: Sequence[type[LandingRow]], days: Sequence[date], erased: ErasedSubjects
+) -> tuple[list[TableLanding], list[str]]:
+    """Replace the days without whoever is erased; returns the counts and the tables' days with too many."""
+    scratch = Scratch(warehouse)
+    try:
+        landings, too_many = _read_and_check(warehouse.settings, scratch, contracts, days, erased)
+        _ensure_tables(warehouse, contracts)
+        # Refused rows are shown even when the day itself is not accepted.
+        replacing = [] if too_many else landings
+        _replace(warehouse, scratch, contracts, days, replacing, only_quarantine=bool(too_many))
+    finally:
+        scratch.close()
+    return landings, too_many
 
 
 def _read_and_check(
@@ -154,7 +167,7 @@ def _read_day(
             refused = [*batch.unreadable, *refused]
             landing.rows_in += accepted.num_rows + len(refused)
             if erased:
-                accepted, refused = _without(erased, accepted, refused, landing)
+                accepted, refused = _without(erased, contract, accepted, refused, landing)
             landing.rows_out += accepted.num_rows
             landing.rows_quarantined += len(refused)
             if batch.absent_columns:
@@ -168,21 +181,17 @@ def _read_day(
 
 
 def _without(
-    erased: ErasedSubjects, accepted: pa.Table, refused: list[Refusal], landing: TableLanding
+    erased: ErasedSubjects,
+    contract: type[LandingRow],
+    accepted: pa.Table,
+    refused: list[Refusal],
+    landing: TableLanding,
 ) -> tuple[pa.Table, list[Refusal]]:
     """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
-    kept_rows = accepted.filter(pc.invert(erased.rows_of(accepted)))
-    kept_refusals = [each for each in refused if not _is_erased(erased, each)]
+    kept_rows = accepted.filter(pc.invert(subjects.rows_of(erased, contract, accepted)))
+    kept_refusals = [each for each in refused if not subjects.is_erased(erased, each)]
     landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
     return kept_rows, kept_refusals
-
-
-def _is_erased(erased: ErasedSubjects, refusal: Refusal) -> bool:
-    try:
-        row = json.loads(refusal.payload)
-    except ValueError:  # a line that is no JSON names nobody that could be recognised
-        return False
-    return isinstance(row, dict) and any(erased.names(name, value) for name, value in row.items())
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:
