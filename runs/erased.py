@@ -29,10 +29,10 @@ class TakenOut:
     rows: Mapping[tuple[str, date], int] = field(default_factory=dict)
 
     def rows_of(self, mart: PublishedMart) -> str:
-        """A query of the rows of one mart: (day, rows_erased)."""
+        """A query of the rows of one mart: (erased_day, rows_erased); empty: none."""
         days = [(day, rows) for (name, day), rows in sorted(self.rows.items()) if name == mart.name]
-        structs = ", ".join(f"struct({literal(day)} as day, {rows} as rows_erased)" for day, rows in days)
-        return f"select day, rows_erased from unnest([{structs}])" if days else ""
+        structs = ", ".join(f"struct({literal(day)} as erased_day, {rows} as rows_erased)" for day, rows in days)
+        return f"select erased_day, rows_erased from unnest([{structs}])" if days else ""
 
 
 def erased_count(warehouse: Warehouse, window: RunWindow) -> str:
@@ -89,6 +89,15 @@ def take_out_of_dataset(settings: Settings, window: RunWindow) -> None:
             warehouse.run(
                 f"delete from {window.table(table.table_id)} where {condition}", parameters=erased.parameters
             )
+
+
+def was_anybody_erased(settings: Settings, window: RunWindow) -> bool:
+    """Whether anybody was erased whose rows the run may have read.
+
+    Raises:
+        WarehouseError: the list cannot be read.
+    """
+    return bool(ErasedSubjects.read(warehouse_of(settings), window.history.raw_read_at))
 
 
 @contextmanager

@@ -253,5 +253,5 @@ def _record(
         f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
         f"from {window.table(mart.name)} where {mart.filter(days)} group by 1) as counted "
         "on counted.counted_day = day"
-        + (f" left join ({erased}) as erased on erased.day = day" if erased else "")
+        + (f" left join ({erased}) as erased on erased.erased_day = day" if erased else "")
     )

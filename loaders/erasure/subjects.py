@@ -61,9 +61,9 @@ class Subjects:
 def places_of(table: bigquery.Table) -> list[Place]:
     """Where a table names whose its rows are: columns after their name, and payloads of raw notifications."""
     places = column_places(table.schema)
-    name = table.table_id.rpartition("_")[0] if table.dataset_id.endswith("_scratch") else table.table_id
-    contract = CONTRACTS.get(name)
-    columns = {field.name for field in table.schema}
+    is_scratch = table.dataset_id.endswith("_scratch")
+    contract = CONTRACTS.get(table.table_id.rpartition("_")[0] if is_scratch else table.table_id)
+    columns = {field.name for field in table.schema if is_scratch or field.field_type == "JSON"}
     for column, names in (names_in(contract) if contract else {}).items():
         if column not in columns:
             continue
