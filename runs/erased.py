@@ -31,7 +31,9 @@ class TakenOut:
     def rows_of(self, mart: PublishedMart) -> str:
         """A query of the rows of one mart: (erased_day, rows_erased); empty: none."""
         days = [(day, rows) for (name, day), rows in sorted(self.rows.items()) if name == mart.name]
-        structs = ", ".join(f"struct({literal(day)} as erased_day, {rows} as rows_erased)" for day, rows in days)
+        structs = ", ".join(
+            f"struct({literal(day)} as erased_day, {rows} as rows_erased)" for day, rows in days
+        )
         return f"select erased_day, rows_erased from unnest([{structs}])" if days else ""
 
 

@@ -6,11 +6,8 @@ back; whatever is interrupted is done again by erasing again.
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -23,8 +20,8 @@ from loaders.erasure.files import Files
 from loaders.erasure.subjects import Subjects, find_subjects, full_name, survivor_of
 from loaders.erasure.tables import Search, platform_tables
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
-from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, subject_hash
-from loaders.warehouse.ops import append_rows, ensure_ops_tables, literal, ops_table
+from loaders.warehouse.erasures import ErasedSubjects, record_erased, subject_hash
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from segue.errors import SegueError
 from segue.settings import Settings
 from serving.connection import open_table
@@ -89,9 +86,9 @@ def erase(settings: Settings, account_id: str) -> Erasure:
         ensure_ops_tables(warehouse)
         earlier = ErasedSubjects.of_account(warehouse, hashed)
         # Before any row is looked for: from here on nothing that lands brings rows that are not found below.
-        _record(warehouse, erasure_id, [("account", hashed)], "begun", {})
+        record_erased(warehouse, erasure_id, [("account", hashed)], "begun", {})
         subjects = find_subjects(warehouse, account_id, earlier)
-        _record(warehouse, erasure_id, subjects.hashes(settings), "begun", {})
+        record_erased(warehouse, erasure_id, subjects.hashes(settings), "begun", {})
         cells, cells_remaining = _erase_from_bigtable(settings, subjects)
         removed, rows_left = _erase_from_bigquery(warehouse, subjects)
         overwritten, files_left = _erase_from_disk(settings, subjects)
@@ -159,30 +156,4 @@ def _record_proof(warehouse: Warehouse, erasure_id: str, hashed: str, proof: dic
         f"and erasure_id not in (select erasure_id {listed} and state = 'proved')"
     )
     for each in sorted({erasure_id, *(row.erasure_id for row in open_ones)}):
-        _record(warehouse, each, [("account", hashed)], "proved", proof)
-
-
-def _record(
-    warehouse: Warehouse,
-    erasure_id: str,
-    subjects: Iterable[tuple[SubjectKind, str]],
-    state: str,
-    proof: dict[str, Any],
-) -> None:
-    now = datetime.now(UTC)
-    append_rows(
-        warehouse,
-        "erasures",
-        [
-            {
-                "run_date": now.date().isoformat(),
-                "erasure_id": erasure_id,
-                "subject_kind": kind,
-                "subject_hash": hashed,
-                "state": state,
-                "proof": json.dumps(proof),
-                "recorded_at": now.isoformat(),
-            }
-            for kind, hashed in subjects
-        ],
-    )
+        record_erased(warehouse, each, [("account", hashed)], "proved", proof)

@@ -23,6 +23,7 @@ from loaders.landing.files import landing_root
 from loaders.landing.scratch import SCRATCH_FOLDER
 from segue.settings import Settings
 
+_HEAD_BYTES: Final = 8_192
 _FOLDERS: Final = ("validation_results", "dbt_runs", "dbt_target", "logs")
 
 
@@ -70,6 +71,9 @@ class Files:
                 if path.stat().st_size == 0:
                     return
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    # Fonts and images of the data docs are no text.
+                    if b"\0" in content[:_HEAD_BYTES]:
+                        return
                     for pattern in self._compiled:
                         at = 0
                         # What ends one mention may begin the next.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -22,7 +23,7 @@ from loaders.landing.row import LandingRow
 from loaders.landing.schema import bigquery_schema, columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import Warehouse, warehouse_of
-from loaders.warehouse.erasures import ErasedSubjects
+from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, record_erased, subject_hash
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
 
@@ -78,6 +79,8 @@ class TableLanding:
     rows_quarantined: int = 0
     rows_erased: int = 0
     """Rows left out because their account was erased."""
+    also_erased: set[tuple[str, SubjectKind, str]] = field(default_factory=set)
+    """Account, kind and id of what such rows bring along that was not known to be erased."""
     absent_columns: dict[str, list[str]] = field(default_factory=dict)
     content_hash: str = ""
     """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
@@ -100,6 +103,9 @@ def land_days(
     while True:
         erased = ErasedSubjects.read(warehouse)
         landings, too_many = _land_once(warehouse, contracts, days, erased)
+        also = {each for landing in landings for each in landing.also_erased}
+        if also:
+            _list_also_erased(warehouse, also)
         # Who was erased while their rows were on the way is left out by landing again.
         if not ErasedSubjects.read(warehouse).beyond(erased):
             break
@@ -180,6 +186,23 @@ def _read_day(
     return landing
 
 
+def _list_also_erased(warehouse: Warehouse, also: set[tuple[str, SubjectKind, str]]) -> None:
+    """A subscription that an erased account comes back with is erased too: others may name only that."""
+    settings = warehouse.settings
+    log.warning(
+        "erased_accounts_came_back", new_ids=len(also), hint="erase them again, for what landed before"
+    )
+    for account in sorted({account for account, _, _ in also}):
+        theirs = sorted((kind, value) for of, kind, value in also if of == account)
+        record_erased(
+            warehouse,
+            str(uuid.uuid4()),
+            [(kind, subject_hash(settings, value)) for kind, value in [("account", account), *theirs]],
+            "found",
+            {},
+        )
+
+
 def _without(
     erased: ErasedSubjects,
     contract: type[LandingRow],
@@ -188,8 +211,10 @@ def _without(
     landing: TableLanding,
 ) -> tuple[pa.Table, list[Refusal]]:
     """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
-    kept_rows = accepted.filter(pc.invert(subjects.rows_of(erased, contract, accepted)))
+    mask = subjects.rows_of(erased, contract, accepted)
+    kept_rows = accepted.filter(pc.invert(mask))
     kept_refusals = [each for each in refused if not subjects.is_erased(erased, each)]
+    landing.also_erased |= set(subjects.also_theirs(erased, contract, accepted.filter(mask)))
     landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
     return kept_rows, kept_refusals
 

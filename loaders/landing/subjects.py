@@ -61,6 +61,28 @@ def rows_of(erased: ErasedSubjects, contract: type[LandingRow], rows: pa.Table) 
     return pc.or_(mask, pa.array([_is_erased(erased, list(each)) for each in named], pa.bool_()))
 
 
+def also_theirs(
+    erased: ErasedSubjects, contract: type[LandingRow], rows: pa.Table
+) -> Iterator[tuple[str, SubjectKind, str]]:
+    """(account, kind, id) of ids that rows of erased accounts bring along and the list does not have."""
+    payloads = names_in(contract)
+    for row in rows.to_pylist():
+        named = [
+            (kind, value)
+            for column, value in row.items()
+            if (kind := subject_kind(column)) and isinstance(value, str)
+        ]
+        for column, places in payloads.items():
+            named += _in_payload(places, row[column])
+        account = next((value for kind, value in named if kind == "account"), None)
+        # Who has a seat of somebody else's plan does not take it along.
+        if account is None or not erased.names("account", account) or row.get("role") == "member":
+            continue
+        for kind, value in named:
+            if kind in ("subscription", "customer") and not erased.names(kind, value):
+                yield account, kind, value
+
+
 def is_erased(erased: ErasedSubjects, refusal: Refusal) -> bool:
     """Whether a refused row, or a line that is no row at all, names an erased id."""
     try:
@@ -80,7 +102,7 @@ def _is_erased(erased: ErasedSubjects, named: list[_Named]) -> bool:
     )
 
 
-def _in_payload(places: tuple[NamedAt, ...], text: str | None) -> Iterator[_Named]:
+def _in_payload(places: tuple[NamedAt, ...], text: str | None) -> Iterator[tuple[SubjectKind, str]]:
     payload = json.loads(text) if text is not None else None
     for place in places:
         value = place.read(payload)

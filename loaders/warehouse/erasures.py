@@ -7,9 +7,10 @@ hash says nothing about whose it is. Salt and hashes go to BigQuery as query par
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, get_args
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from google.cloud import bigquery
 
 from loaders.warehouse.client import QueryParameter, Warehouse, WarehouseError
-from loaders.warehouse.ops import literal, ops_table
+from loaders.warehouse.ops import append_rows, literal, ops_table
 from segue.settings import Settings
 
 SubjectKind = Literal["account", "subscription", "customer"]
@@ -187,6 +188,34 @@ class ErasedSubjects:
         ]
 
 
+def record_erased(
+    warehouse: Warehouse,
+    erasure_id: str,
+    hashes: Iterable[tuple[SubjectKind, str]],
+    state: Literal["begun", "found", "proved"],
+    proof: Mapping[str, object],
+) -> None:
+    """Adds to the list.
+
+    Raises:
+        WarehouseError: BigQuery did not take it.
+    """
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "run_date": now.date().isoformat(),
+            "erasure_id": erasure_id,
+            "subject_kind": kind,
+            "subject_hash": hashed,
+            "state": state,
+            "proof": json.dumps(proof),
+            "recorded_at": now.isoformat(),
+        }
+        for kind, hashed in hashes
+    ]
+    append_rows(warehouse, "erasures", rows)
+
+
 def listed_query(warehouse: Warehouse, condition: str = "true") -> str:
     """(subject_kind, subject_hash) of the list, each once."""
     return f"select distinct subject_kind, subject_hash {_from_list(warehouse)} and {condition}"
@@ -196,7 +225,8 @@ def pending_query(warehouse: Warehouse, since: datetime) -> str:
     """(subject_kind, subject_hash) of everybody whose erasure was not proved before ``since``."""
     proved = f"state = 'proved' and recorded_at < {literal(since - _SKEW)}"
     return listed_query(
-        warehouse, f"erasure_id not in (select erasure_id {_from_list(warehouse)} and {proved})"
+        warehouse,
+        f"state <> 'found' and erasure_id not in (select erasure_id {_from_list(warehouse)} and {proved})",
     )
 
 

@@ -90,7 +90,7 @@ ERASURES = (
         "subject_kind", "STRING", "account | subscription | customer (a billing provider's id of a payer)"
     ),
     _field("subject_hash", "STRING", "SHA-256 of the salt and the id, in hex; never the id itself."),
-    _field("state", "STRING", "begun | proved"),
+    _field("state", "STRING", "begun | found (in a later landing, and left out of it) | proved"),
     _field("proof", "STRING", "JSON: rows removed and rows found afterwards, by table; cells by generation."),
     _field("recorded_at", "TIMESTAMP", "When this row was written."),
 )

@@ -58,18 +58,16 @@ def build(settings: Settings, window: RunWindow) -> None:
 
 
 def rows(settings: Settings, mart: PublishedMart, dataset: str = "marts") -> list[tuple[Any, ...]]:
-    found = warehouse_of(settings).run(
-        f"select snapshot_date, {COLUMNS[mart]} from `{settings.project_id}.{dataset}.{mart.name}` order by 1, 2"
-    )
+    table = f"{settings.project_id}.{dataset}.{mart.name}"
+    found = warehouse_of(settings).run(f"select snapshot_date, {COLUMNS[mart]} from `{table}` order by 1, 2")
     return [tuple(row.values()) for row in found]
 
 
 def counts(settings: Settings) -> list[tuple[Any, ...]]:
     """Of the last publication."""
     found = warehouse_of(settings).run(
-        f"select mart, partition_date, row_count, rows_erased from `{settings.project_id}.ops.publications` "
-        "where publication_id = (select publication_id from ops.publications order by published_at desc limit 1) "
-        "order by 1, 2"
+        "select mart, partition_date, row_count, rows_erased from ops.publications where publication_id = "
+        "(select publication_id from ops.publications order by published_at desc limit 1) order by 1, 2"
     )
     return [tuple(row.values()) for row in found]
 
@@ -105,7 +103,7 @@ def test_an_erasure_after_the_last_look_is_seen_once_the_publication_is_visible(
     visible: list[list[tuple[Any, ...]]] = []
 
     def with_an_old_view(*arguments: Any) -> Any:
-        """The first time: the transaction began before the erasure and commits after it has looked everywhere."""
+        """The first time: a transaction that began before the erasure and commits after all of it."""
         if visible:
             return publish_once(*arguments)
         erase(settings, "leaver")

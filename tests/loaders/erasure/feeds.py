@@ -131,15 +131,15 @@ def rows_of(person: Person, guest: str = "") -> dict[str, list[Row]]:
     seats = [(person.account, "payer")] + ([(guest, "member")] if guest else [])
     return {
         "accounts": [
-            at | {"account_id": account, "created_at": EARLIER, "market": "SE", "locale": "sv", "is_test": False,
-                  "is_employee": False, "merged_into": into}
+            at | {"account_id": account, "created_at": EARLIER, "market": "SE", "locale": "sv",
+                  "is_test": False, "is_employee": False, "merged_into": into}
             for account, into in ((person.account, None), (f"merged.{person.name}", person.account))
         ],
         "subscription_events": [
             happened | MONTH | {
-                "provider": "periods", "provider_event_id": f"{periods}:1:started", "subscription_id": periods,
-                "event_type": "started", "plan_id": "solo-month", "price_amount": Decimal("9.99"),
-                "currency": "USD", "interval": "month",
+                "provider": "periods", "provider_event_id": f"{periods}:1:started",
+                "subscription_id": periods, "event_type": "started", "plan_id": "solo-month",
+                "price_amount": Decimal("9.99"), "currency": "USD", "interval": "month",
             }
         ],
         "google_play_notifications": _google(person),
@@ -150,9 +150,9 @@ def rows_of(person: Person, guest: str = "") -> dict[str, list[Row]]:
             for account, role in seats
         ],
         "payments": [
-            at | {"payment_id": f"p{n}.{person.name}", "subscription_id": person.subscription(feed), "kind": "charge",
-                  "amount": Decimal("9.99"), "currency": "USD", "status": "succeeded", "attempt": 1,
-                  "occurred_at": NOON}
+            at | {"payment_id": f"p{n}.{person.name}", "subscription_id": person.subscription(feed),
+                  "kind": "charge", "amount": Decimal("9.99"), "currency": "USD", "status": "succeeded",
+                  "attempt": 1, "occurred_at": NOON}
             for n, feed in enumerate(("periods", "google", "apple", "stripe"))
         ],
         "offer_impressions": [shown | {"impression_id": f"i.{person.name}"}],

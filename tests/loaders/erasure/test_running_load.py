@@ -34,7 +34,7 @@ CHANGED, UNCHANGED, STAYER = "leaver-with-news", "leaver-as-before", "stayer"
 
 @pytest.fixture
 def settings(world: Callable[..., Settings], bigtable_emulator: str) -> Settings:
-    """The first day is online; on the second, offers of two accounts change. A shard has an account or none."""
+    """The first day is online; on the second, offers of two accounts change. There are three shards."""
     settings = world(
         "running-load", bigtable_emulator_host=bigtable_emulator, erasure_salt=SecretStr("salt"),
         bigtable_rows_per_shard=1,
