@@ -26,6 +26,8 @@ from sqlalchemy import event
 from expectations.counted import STANDS_FOR
 from expectations.data_docs import gx_context
 from expectations.drift import DRIFT, drift_expectations
+from expectations.outcome import ExpectationOutcome
+from expectations.outcomes_of_erased import without_erased
 from expectations.suites import all_suites
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.dbt_models import dbt_models
@@ -38,28 +40,6 @@ log = structlog.get_logger(__name__)
 
 SAMPLE_SIZE = 5
 """How many offending keys a result keeps: enough to find the rows, not enough to copy them."""
-
-
-@dataclass(frozen=True)
-class ExpectationOutcome:
-    """One expectation on one model in one run."""
-
-    model: str
-    expectation: str
-    column: str | None
-    severity: str
-    success: bool
-    unexpected_count: int | None
-    observed_value: str | None
-    sample: str
-
-    def describe(self) -> str:
-        """One line for a log: what failed, where, how often, for example."""
-        subject = f"{self.model}.{self.column}" if self.column else self.model
-        count = f", {self.unexpected_count} rows" if self.unexpected_count else ""
-        observed = f", observed {self.observed_value}" if self.observed_value else ""
-        sample = f", e.g. {self.sample}" if self.sample != "[]" else ""
-        return f"[{self.severity}] {subject}: {self.expectation}{count}{observed}{sample}"
 
 
 @dataclass(frozen=True)
@@ -115,13 +95,19 @@ def run_suites(settings: Settings, window: RunWindow) -> GateResult:
     docs.mkdir(parents=True, exist_ok=True)
     # The data docs are one site of files that every run rewrites in part.
     with FileLock(docs.with_suffix(".lock")):
-        outcomes = tuple(_run_checkpoint(warehouse, window))
-    _record(warehouse, outcomes, window)
+        results = _run_checkpoint(warehouse, window)
+        outcomes = tuple(_outcome(model, result) for model, result in results)
+        validation_id = _record(warehouse, outcomes, window)
+        shown = [result.result for _, result in results if not result.success]
+        outcomes = without_erased(warehouse, window, validation_id, outcomes, shown)
     return GateResult(outcomes=outcomes, data_docs=docs / "index.html")
 
 
-def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[ExpectationOutcome]:
-    """All suites in one checkpoint: concurrent checkpoints in one process share state in GX 1.x."""
+def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[tuple[str, Any]]:
+    """(model, result) of every expectation.
+
+    All suites in one checkpoint: concurrent checkpoints in one process share state in GX 1.x.
+    """
     settings = warehouse.settings
     context = gx_context(settings)
     source = context.data_sources.add_bigquery(
@@ -144,7 +130,7 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
         query = f"select * from {window.table(suite.model)} where {suite.filter(window)}"
         definitions.append(_bind(context, source, suite.model, query, expectations))
         keys[suite.model] = suite.key
-    outcomes: list[ExpectationOutcome] = []
+    outcomes: list[tuple[str, Any]] = []
     pages: list[Any] = []
     # Great Expectations reads a name as a time where it can: "…-31" at its end as a UTC offset of 31 hours.
     run_name = f"{window.start_date} to {window.end_date}"
@@ -160,7 +146,7 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[Expectation
             }
             results = _check(context, definition, detailed, run_id)
         pages += results
-        outcomes += [_outcome(model, found) for result in results.values() for found in result.results]
+        outcomes += [(model, found) for result in results.values() for found in result.results]
     context.build_data_docs(resource_identifiers=pages)
     return outcomes
 
@@ -231,10 +217,11 @@ def _record(
     warehouse: Warehouse,
     outcomes: tuple[ExpectationOutcome, ...],
     window: RunWindow,
-) -> None:
-    """Keep every outcome in ops.validation_results, whether the run goes on or not."""
+) -> str:
+    """Keep every outcome in ops.validation_results, whether the run goes on or not; returns their id."""
+    validation_id = str(uuid.uuid4())
     common = {
-        "validation_id": str(uuid.uuid4()),
+        "validation_id": validation_id,
         "run_date": window.end_date,
         "start_date": window.start_date,
         "end_date": window.end_date,
@@ -242,3 +229,4 @@ def _record(
         "validated_at": datetime.now(UTC),
     }
     append_validation_results(warehouse, [common | asdict(outcome) for outcome in outcomes])
+    return validation_id

@@ -7,6 +7,7 @@ from datetime import date
 from loaders.landing.arrivals import Arrivals
 from loaders.warehouse.client import warehouse_of
 from runs.dbt import build, ensure_parsed
+from runs.erased import keeping_nobody_erased, take_out_of_dataset
 from runs.history import history_window
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
@@ -49,5 +50,7 @@ def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date
         audit_dataset=dataset,
         history=history_window(settings, as_of_date),
     )
-    build(settings, window)
+    with keeping_nobody_erased(settings, window):
+        build(settings, window)
+    take_out_of_dataset(settings, window)
     return dataset

@@ -2,6 +2,7 @@
 
 A run publishes the days it built. A partition that another run has already published from newer knowledge (a
 later ``as_of_date``) is left alone, so that backfills may overlap and run backwards and still end the same.
+Whoever was erased since the run began to read raw is taken out of what it built before it is published.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import structlog
+from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
 from runs.restatements import record_restatements
 from segue.settings import Settings
@@ -23,6 +26,7 @@ from segue.window import RunWindow
 log = structlog.get_logger(__name__)
 
 _NEWER = "newer knowledge was published meanwhile"
+_ERASED = "accounts were erased meanwhile"
 _ATTEMPTS = 5
 
 
@@ -36,6 +40,8 @@ class Publication:
     as_of_date: date
     rows: dict[tuple[str, date], int]
     skipped: int
+    rows_erased: int = 0
+    """Left out because their accounts were erased while the run was under way."""
 
     def rows_of_marts(self) -> dict[str, int]:
         """Rows of each mart, over all its days."""
@@ -48,9 +54,10 @@ class Publication:
         """One line for a log."""
         marts = len(self.rows_of_marts())
         newer = f", {self.skipped} partitions left to newer knowledge" if self.skipped else ""
+        erased = f", {self.rows_erased:,} rows of erased accounts left out" if self.rows_erased else ""
         return (
             f"{sum(self.rows.values()):,} rows of {marts} marts for {self.start_date}..{self.end_date}, "
-            f"known as of {self.as_of_date}{newer}"
+            f"known as of {self.as_of_date}{newer}{erased}"
         )
 
 
@@ -60,8 +67,8 @@ def publish(
     """Move what a run has built from audit to published, in one transaction.
 
     Of every mart the partitions [start_date − restated days, end_date], and of the subscription history those
-    that the window says were built. What changes in days that were published before is
-    recorded in ``ops.restatements``.
+    that the window says were built, less the rows of accounts that were erased since the run began to read
+    raw. What changes in days that were published before is recorded in ``ops.restatements``.
 
     Raises:
         PublishError: a mart was not built, or its columns changed in a way that is no widening.
@@ -73,16 +80,22 @@ def publish(
         warehouse.ensure_dataset(dataset)
     ensure_ops_tables(warehouse)
     columns = {mart.name: _prepare(warehouse, mart, window) for mart in wanted}
-    for attempt in range(1, _ATTEMPTS + 1):
+    taken_out, attempt = TakenOut(), 1
+    while True:
         try:
-            publication = _publish_once(warehouse, window, wanted, columns)
-            log.info("published", detail=publication.summary())
-            return publication
+            publication, erased = _publish_once(warehouse, window, wanted, columns, taken_out)
+            # Who was erased after the transaction had begun is taken out by publishing again.
+            if erased == taken_out.subjects:
+                log.info("published", detail=publication.summary())
+                return publication
         except WarehouseError as error:
-            if _NEWER not in str(error) or attempt == _ATTEMPTS:
+            if _NEWER in str(error) and attempt < _ATTEMPTS:
+                attempt += 1
+                log.info("publication_repeated", reason=_NEWER)
+                continue
+            if _ERASED not in str(error):
                 raise
-            log.info("publication_repeated", reason=_NEWER)
-    raise AssertionError("unreachable")  # pragma: no cover
+        taken_out = take_out(warehouse, window, wanted, columns, taken_out)
 
 
 def drop_audit(settings: Settings, window: RunWindow) -> None:
@@ -90,7 +103,7 @@ def drop_audit(settings: Settings, window: RunWindow) -> None:
     warehouse_of(settings).drop_dataset(window.audit_dataset)
 
 
-def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> list[str]:
+def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> list[bigquery.SchemaField]:
     """Create or widen the published table after the audited one; returns the columns to copy."""
     settings = warehouse.settings
     audited = warehouse.find_table(warehouse.table(window.audit_dataset, mart.name))
@@ -108,12 +121,17 @@ def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> li
         )
     except WarehouseError as error:
         raise PublishError(str(error)) from error
-    return [field.name for field in audited.schema]
+    return list(audited.schema)
 
 
 def _publish_once(
-    warehouse: Warehouse, window: RunWindow, marts: list[PublishedMart], columns: dict[str, list[str]]
-) -> Publication:
+    warehouse: Warehouse,
+    window: RunWindow,
+    marts: list[PublishedMart],
+    columns: dict[str, list[bigquery.SchemaField]],
+    taken_out: TakenOut,
+) -> tuple[Publication, int]:
+    """The publication, and how many ids were erased that the run may have read, counted after it."""
     settings = warehouse.settings
     earlier = _earlier_publications(warehouse, window)
     newer = {key for key, is_newer in earlier.items() if is_newer}
@@ -143,28 +161,41 @@ def _publish_once(
                     now=now,
                 )
             )
-        names = ", ".join(f"`{column}`" for column in columns[mart.name])
+        names = ", ".join(f"`{column.name}`" for column in columns[mart.name])
         statements += [
             f"delete from {published} where {mart.filter(days)}",
             f"insert into {published} ({names}) select {names} from {audited} where {mart.filter(days)}",
-            _record(warehouse, window, mart, days, publication_id, now),
+            _record(warehouse, window, mart, days, publication_id, now, taken_out),
         ]
     if not statements:
-        return Publication(publication_id, window.start_date, window.end_date, window.as_of_date, {}, skipped)
+        nothing = Publication(
+            publication_id, window.start_date, window.end_date, window.as_of_date, {}, skipped
+        )
+        return nothing, taken_out.subjects
+    erased = erased_count(warehouse, window)
     guard = (
         f"select if((select count(*) from ({_earlier_query(settings, window)}) where is_newer) "
-        f"<> {len(newer)}, error('{_NEWER}'), 1)"
+        f"<> {len(newer)}, error('{_NEWER}'), if({erased} <> {taken_out.subjects}, error('{_ERASED}'), 1))"
     )
     warehouse.run(
         ";\n".join(["begin transaction", guard, *statements, "commit transaction"]) + ";",
         labels={"step": "publish"},
     )
     counted = warehouse.run(
-        f"select mart, partition_date, row_count from `{ops_table(settings, 'publications')}` "
+        f"select mart, partition_date, row_count, rows_erased, {erased} as erased "
+        f"from `{ops_table(settings, 'publications')}` "
         f"where run_date = date '{window.end_date}' and publication_id = '{publication_id}'"
     )
-    rows = {(row.mart, row.partition_date): int(row.row_count) for row in counted}
-    return Publication(publication_id, window.start_date, window.end_date, window.as_of_date, rows, skipped)
+    found = list(counted)
+    return Publication(
+        publication_id,
+        window.start_date,
+        window.end_date,
+        window.as_of_date,
+        {(row.mart, row.partition_date): int(row.row_count) for row in found},
+        skipped,
+        sum(int(row.rows_erased) for row in found),
+    ), int(found[0].erased)
 
 
 def _earlier_query(settings: Settings, window: RunWindow) -> str:
@@ -196,6 +227,7 @@ def _record(
     days: list[date],
     publication_id: str,
     now: datetime,
+    taken_out: TakenOut,
 ) -> str:
     """A row in ops.publications for every day, also for a day without rows."""
     settings, history = warehouse.settings, window.history
@@ -206,14 +238,18 @@ def _record(
             f"date_add(day, interval {settings.restatement_days + mart.restates_days} day) <= "
             f"{literal(window.as_of_date)}"
         )
+    erased = taken_out.rows_of(mart)
     return (
         f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
-        "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version)\n"
+        "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version, "
+        "rows_erased)\n"
         f"select {literal(window.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
         f"coalesce(counted.row_count, 0), {literal(window.as_of_date)}, {final}, {literal(now)}, "
-        f"{literal(history.raw_read_at)}, cast({version} as string)\n"
+        f"{literal(history.raw_read_at)}, cast({version} as string), "
+        f"{'coalesce(erased.rows_erased, 0)' if erased else 0}\n"
         f"from unnest({mart.array(days)}) as day\n"
         f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
         f"from {window.table(mart.name)} where {mart.filter(days)} group by 1) as counted "
         "on counted.counted_day = day"
+        + (f" left join ({erased}) as erased on erased.erased_day = day" if erased else "")
     )

@@ -133,21 +133,36 @@ def build(settings: Settings, window: RunWindow, on_node: Callable[[str], None] 
         BuildError: a model failed.
     """
     from runs.dbt import build as build_models
+    from runs.erased import keeping_nobody_erased
 
-    build_models(settings, window, on_node=on_node)
+    with keeping_nobody_erased(settings, window):
+        build_models(settings, window, on_node=on_node)
     return StepOutcome(window, str(window))
 
 
 def validate(settings: Settings, window: RunWindow) -> StepOutcome:
     """Judge the partitions in audit.
 
+    An erasure takes an account's rows out of what was built, but not out of the totals that were built from
+    them: they may disagree then, and are built again before they are judged for good.
+
     Raises:
         ValidationFailedError: a critical expectation failed.
+        BuildError: a model that had to be built again failed.
     """
     # Imported here because Great Expectations takes ten seconds, which a failing build need not wait for.
+    from expectations.gate import ValidationFailedError
     from expectations.gate import validate as run_gate
+    from runs.erased import keeping_nobody_erased, was_anybody_erased
 
-    result = run_gate(settings, window)
+    with keeping_nobody_erased(settings, window):
+        try:
+            result = run_gate(settings, window)
+        except ValidationFailedError:
+            if not was_anybody_erased(settings, window):
+                raise
+            build(settings, window)
+            result = run_gate(settings, window)
     return StepOutcome(window, f"{len(result.outcomes)} expectations, {len(result.warnings)} warnings")
 
 

@@ -23,7 +23,7 @@ from google.cloud.bigtable_v2.types import bigtable as messages
 from loaders.bigtable.rows import Refused
 from loaders.bigtable.scan import KeyRange
 from loaders.bigtable.source import Staged
-from local.bench.bigtable import SEGMENTS_SCHEMA
+from local.bench.bigtable import SEGMENTS_SCHEMA, NobodyErased
 from segue.settings import Settings
 
 MutateRowsRequest: Any = messages.MutateRowsRequest.meta.pb
@@ -111,7 +111,7 @@ def account(account_id: str, *offers: dict[str, Any], **changes: Any) -> dict[st
     } | changes
 
 
-class MemorySource:
+class MemorySource(NobodyErased):
     """A ``SegmentSource`` whose segments are these rows whatever the day."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], batch_rows: int = 1000) -> None:

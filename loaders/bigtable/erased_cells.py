@@ -1,7 +1,8 @@
-"""What erasing accounts took out of generations that were complete: their manifests still count it.
+"""What erasing accounts took out of generations whose manifests still count it.
 
-Row ``!erased#<subject hash>``, family ``m``: JSON that maps each complete generation to what it showed of the
-account. Written before the cells are removed, so that an interrupted erasure can be repeated.
+Row ``!erased#<subject hash>``, family ``m``: JSON that maps each generation to what it showed of the account.
+Of a generation that is still being loaded it counts only if the load was verified before it could know of the
+erasure. Written before the cells are removed, so that an interrupted erasure can be repeated.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from google.cloud.bigtable.data import ReadRowsQuery, RowRange, Table
 from google.cloud.bigtable.data.row_filters import FamilyNameRegexFilter
 from pydantic import BaseModel, ConfigDict
 
-from loaders.bigtable.manifest import content
+from loaders.bigtable.manifest import GenerationManifest, content
 from serving import schema
 
 ERASED_PREFIX: Final = b"!erased#"
@@ -46,8 +47,9 @@ def write_erased(table: Table, subject_hash: str, erased: ErasedCells) -> None:
     table.mutate_row(ERASED_PREFIX + subject_hash.encode(), content(erased))
 
 
-def erased_content(table: Table, generation: int) -> ErasedContent:
-    """What was erased of a generation (milliseconds) after it was complete."""
+def erased_content(table: Table, manifest: GenerationManifest) -> ErasedContent:
+    """What was erased of a generation after it was verified."""
+    known, generation = set(manifest.erased), manifest.generation_ms
     end = ERASED_PREFIX[:-1] + bytes([ERASED_PREFIX[-1] + 1])
     query = ReadRowsQuery(
         row_ranges=RowRange(start_key=ERASED_PREFIX, end_key=end),
@@ -56,6 +58,7 @@ def erased_content(table: Table, generation: int) -> ErasedContent:
     digests = []
     for row in table.read_rows_stream(query):
         erased = ErasedCells.model_validate_json(row.cells[0].value)
-        if generation in erased.digests:
+        subject = row.row_key.removeprefix(ERASED_PREFIX).decode()
+        if generation in erased.digests and subject not in known:
             digests.append(erased.digests[generation])
     return ErasedContent(len(digests), sum(digests))

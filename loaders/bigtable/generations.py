@@ -14,7 +14,6 @@ from loaders.bigtable.erased_cells import erased_content
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
 from loaders.bigtable.rows import checksum, hexadecimal
-from loaders.bigtable.shard import key_range
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import Pointer, read_pointer
@@ -115,10 +114,10 @@ def _compare(table: Table, manifest: GenerationManifest) -> None:
     Raises:
         LoadError: ``NOT_VERIFIED``, with the counts or the checksums that differ.
     """
-    erased = erased_content(table, manifest.generation_ms)
+    erased = erased_content(table, manifest)
     accounts, total = erased.rows, erased.checksum
     for shard in range(manifest.shards):
-        found = scan.visible(table, manifest.generation_ms, key_range(shard, manifest.shards))
+        found = scan.visible(table, manifest.generation_ms, scan.key_range(shard, manifest.shards))
         accounts += len(found.keys)
         total += checksum(found.digests)
     if accounts != manifest.rows_out:

@@ -75,6 +75,8 @@ class GenerationManifest(BaseModel):
     rows_in: int = 0
     rows_erased: int = 0
     """Rows of the source that were left out because their accounts are erased; not in ``rows_in``."""
+    erased: tuple[str, ...] = ()
+    """Hashes of the accounts whose erasure the load knew of when it was verified: it does not count them."""
     rows_out: int = 0
     written: int = 0
     unchanged: int = 0

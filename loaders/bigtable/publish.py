@@ -15,6 +15,7 @@ from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.rows import hexadecimal
+from loaders.bigtable.shard import load_shard
 from loaders.bigtable.source import SegmentSource
 from loaders.bigtable.strays import delete_cells, remove_strays
 from loaders.bigtable.writer import RowWriter
@@ -35,12 +36,14 @@ def publish(settings: Settings, generation: int, source: SegmentSource, discarde
     """
     try:
         with open_table(settings) as table:
-            return _publish(table, generation, source, discarded)
+            return _publish(settings, table, generation, source, discarded)
     except GoogleAPIError as error:
         raise LoadError(LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer: {error}") from error
 
 
-def _publish(table: Table, generation: int, source: SegmentSource, discarded: int) -> LoadResult:
+def _publish(
+    settings: Settings, table: Table, generation: int, source: SegmentSource, discarded: int
+) -> LoadResult:
     manifest = manifests.read_manifest(table, generation)
     if manifest is None or manifest.state is GenerationState.DISCARDED:
         raise LoadError(LoadCode.OVERTAKEN, f"generation {generation} was discarded")
@@ -53,7 +56,7 @@ def _publish(table: Table, generation: int, source: SegmentSource, discarded: in
                 raise LoadError(
                     LoadCode.CHANGED, f"the segments of {manifest.segment_date} were published anew"
                 )
-            manifest = _verified(table, manifest)
+            manifest = _verified(table, _without_erased(settings, table, manifest, source))
         remove_strays(table, manifest)
         if not pointer.publish(table, generation):
             current = read_pointer(table)
@@ -82,6 +85,30 @@ def _publish(table: Table, generation: int, source: SegmentSource, discarded: in
         checksum=manifest.checksum,
         seconds=(datetime.now(UTC) - manifest.started_at).total_seconds(),
     )
+
+
+def _without_erased(
+    settings: Settings, table: Table, manifest: GenerationManifest, source: SegmentSource
+) -> GenerationManifest:
+    """Takes out who was erased since the rows were staged: the shards that have read their rows load again.
+
+    Whoever is erased after the last look is removed by the erasure itself, which finds every cell written.
+    """
+    while True:
+        erased = source.erased_since(manifest.started_at)
+        hashes = erased.hashes["account"] if erased else frozenset()
+        if erased is None or hashes <= set(manifest.erased):
+            return manifest
+        left = source.take_out(manifest.staged, erased, manifest.shards)
+        for shard in manifests.read_shards(table, manifest.generation_ms):
+            if shard.rows_in != left[shard.shard]:
+                load_shard(settings, manifest.generation_ms, shard.shard, source, again=True)
+        rows_in = sum(left)
+        rows_erased = manifest.rows_erased + manifest.rows_in - rows_in
+        manifest = manifest.model_copy(
+            update={"rows_in": rows_in, "rows_erased": rows_erased, "erased": tuple(sorted(hashes))}
+        )
+        manifests.write_manifest(table, manifest)
 
 
 def _verified(table: Table, manifest: GenerationManifest) -> GenerationManifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,16 @@ class KeyRange:
 
 
 ALL_ACCOUNTS = KeyRange()
+_PREFIXES: Final = 16**4
+
+
+def key_range(shard: int, shards: int) -> KeyRange:
+    """The row keys of a shard: an even part of the hash prefixes."""
+    first, after = shard * _PREFIXES // shards, (shard + 1) * _PREFIXES // shards
+    return KeyRange(
+        f"{first:04x}".encode("ascii"),
+        AFTER_ACCOUNT_KEYS if after == _PREFIXES else f"{after:04x}".encode("ascii"),
+    )
 
 
 @dataclass(frozen=True)

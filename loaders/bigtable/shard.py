@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigtable.data import ReadRowsQuery, Table
@@ -30,40 +31,34 @@ from loaders.bigtable.rows import (
     key_digests,
     tail,
 )
-from loaders.bigtable.scan import Content, KeyRange
+from loaders.bigtable.scan import Content, key_range
 from loaders.bigtable.source import SegmentSource
 from loaders.bigtable.strays import remove_strays
 from loaders.bigtable.writer import Entries, RowWriter
+from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
 from serving import schema
 from serving.connection import open_table
-from serving.row_key import AFTER_ACCOUNT_KEYS, account_id_of
+from serving.row_key import account_id_of
 
 SAMPLE_ROWS: Final = 200
 """How many accounts, chosen evenly at random, are read back as a reader does and compared byte for byte."""
 
 ROWS_PER_BATCH: Final = 20_000
 BYTES_PER_BATCH: Final = 64_000_000
-_PREFIXES: Final = 16**4
 _ROUNDS: Final = 5
 
 _log = structlog.get_logger()
 
 
-def key_range(shard: int, shards: int) -> KeyRange:
-    """The row keys of a shard: an even part of the hash prefixes."""
-    first, after = shard * _PREFIXES // shards, (shard + 1) * _PREFIXES // shards
-    return KeyRange(
-        f"{first:04x}".encode("ascii"),
-        AFTER_ACCOUNT_KEYS if after == _PREFIXES else f"{after:04x}".encode("ascii"),
-    )
-
-
-def load_shard(settings: Settings, generation: int, shard: int, source: SegmentSource) -> ShardManifest:
+def load_shard(
+    settings: Settings, generation: int, shard: int, source: SegmentSource, *, again: bool = False
+) -> ShardManifest:
     """Writes what the shard's accounts need, verifies it, and says so in the shard's manifest.
 
-    A shard that is complete already is returned as it is; an interrupted one is loaded again, with the same
-    timestamps and therefore the same cells.
+    A shard that is complete already is returned as it is, unless it is to be loaded ``again`` because staged
+    rows were taken out; an interrupted one is loaded again, with the same timestamps and therefore the same
+    cells.
 
     Raises:
         LoadError: the shard is not complete. Its code names the cause.
@@ -74,7 +69,7 @@ def load_shard(settings: Settings, generation: int, shard: int, source: SegmentS
             if manifest is None or manifest.state is GenerationState.DISCARDED:
                 raise LoadError(LoadCode.OVERTAKEN, f"generation {generation} was discarded")
             for done in manifests.read_shards(table, generation):
-                if done.shard == shard:
+                if done.shard == shard and not again:
                     return done
             return _Shard(settings, table, manifest, shard, source).run()
     except GoogleAPIError as error:
@@ -192,7 +187,7 @@ class _Shard:
         """
         writer = self._writer(0)
         if len(gone):
-            writer.write([Entries(gone, mutations.tombstones(gone, self._generation))])
+            self._tombstone(writer, gone)
         for _ in range(_ROUNDS):
             found, tombstoned = scan.written(self._table, self._generation, self._accounts, self._deadline_at)
             strange = found.keys.filter(pa.array(~np.isin(found.digests, accepted)))
@@ -206,8 +201,24 @@ class _Shard:
                     f"shard {self._shard}: the checksum of rows read back differs from the source's",
                     {"accounts": int((ours & ~refused).sum())},
                 )
-            writer.write([Entries(strange, mutations.tombstones(strange, self._generation))])
+            self._tombstone(writer, strange)
         raise LoadError(LoadCode.NOT_VERIFIED, "another load keeps writing", {"accounts": len(strange)})
+
+    def _tombstone(self, writer: RowWriter, keys: pa.Array) -> None:
+        """Makes accounts unknown from this generation on.
+
+        Of an erased one no trace may stay: this load's own cell is removed, the others are the erasure's.
+        """
+        erased = self._source.erased_since(self._manifest.started_at)
+        mask = pa.array(
+            [erased is not None and _is_erased(erased, key) for key in keys.to_pylist()], pa.bool_()
+        )
+        named, others = keys.filter(mask), keys.filter(pc.invert(mask))
+        if len(named):
+            own = mutations.delete_offers(named, self._generation, self._generation)
+            writer.write([Entries(named, own)])
+        if len(others):
+            writer.write([Entries(others, mutations.tombstones(others, self._generation))])
 
     def _verify(self, found: Content, accepted: Digests) -> None:
         """Raises LoadError ``NOT_VERIFIED`` unless a reader of this generation would see the source."""
@@ -312,6 +323,10 @@ def _regrouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 waiting, rows, size = [], 0, 0
     if waiting:
         yield pa.concat_batches(waiting)
+
+
+def _is_erased(erased: ErasedSubjects, key: bytes) -> bool:
+    return _is_row_key(key) and erased.names("account", account_id_of(key))
 
 
 def _is_row_key(key: bytes) -> bool:

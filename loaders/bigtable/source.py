@@ -13,15 +13,16 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 from google.api_core.exceptions import GoogleAPIError
+from google.cloud import bigquery
 
 from loaders.bigtable import dead_letters
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.payload import UnknownColumnError
 from loaders.bigtable.rows import ROW_KEY, Refused, source_columns
-from loaders.bigtable.scan import KeyRange
+from loaders.bigtable.scan import KeyRange, key_range
 from loaders.warehouse.client import WarehouseError, warehouse_of
-from loaders.warehouse.erasures import erased_accounts, erased_filter
+from loaders.warehouse.erasures import ErasedSubjects, Place, unerased
 from loaders.warehouse.ops import literal, ops_table
 from segue.settings import Settings
 
@@ -55,6 +56,12 @@ class SegmentSource(Protocol):
     def is_staged(self, name: str) -> bool:
         """Whether staged rows are still there."""
 
+    def erased_since(self, began: datetime) -> ErasedSubjects | None:
+        """Accounts that rows staged from ``began`` on may be of although they are erased; None: nobody."""
+
+    def take_out(self, name: str, erased: ErasedSubjects, shards: int) -> list[int]:
+        """Removes staged rows of erased accounts; returns how many each shard has now."""
+
     def rows(self, name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
         """The staged rows of a key range, with ``row_key`` and the columns of the payload."""
 
@@ -74,13 +81,13 @@ class WarehouseSource:
         self._mart = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
 
     def fingerprint(self, segment_date: date) -> str:
-        """The day's latest publication, and how many accounts were erased until now.
+        """The day's latest publication.
 
         Raises:
             LoadError: ``SOURCE``.
         """
         try:
-            return f"{self._publication(segment_date)}/{erased_accounts(self._warehouse)}"
+            return self._publication(segment_date)
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.SOURCE, f"cannot read the publications: {error}") from error
 
@@ -112,13 +119,19 @@ class WarehouseSource:
                 raise LoadError(LoadCode.SOURCE, f"there is no table {self._mart}")
             columns = source_columns([field.name for field in mart.schema])
             selected = ", ".join(dict.fromkeys(["account_id", *columns]))
-            keep = erased_filter(self._warehouse, "account", "account_id")
+            began = datetime.now(UTC)
+            keep, parameters = unerased(self._warehouse, "account", "account_id")
             self._warehouse.ensure_dataset(self._settings.bigtable_load_dataset)
             self._warehouse.run(
                 f"create or replace table `{name}` cluster by {ROW_KEY} as "
                 f"select {ROW_KEY_SQL} as {ROW_KEY}, {selected} from `{self._mart}` where {day} and {keep}",
+                parameters=parameters,
             )
             self._warehouse.expire_table(name, datetime.now(UTC) + _STAGED_KEPT)
+            # Whoever was erased while the statement ran would stay in what a dead load leaves behind.
+            erased = ErasedSubjects.read(self._warehouse, began)
+            if erased:
+                self._delete(name, erased)
             [counted] = self._warehouse.run(
                 f"select count(*) as found, count(distinct {ROW_KEY}) as accounts, "
                 f"(select count(*) from `{self._mart}` where {day}) as published from `{name}`",
@@ -144,6 +157,34 @@ class WarehouseSource:
     def is_staged(self, name: str) -> bool:
         """Whether the staged table exists."""
         return bool(name) and self._warehouse.find_table(name) is not None
+
+    def erased_since(self, began: datetime) -> ErasedSubjects | None:
+        """Raises LoadError ``SOURCE`` when the list cannot be read."""
+        try:
+            return ErasedSubjects.read(self._warehouse, began) or None
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.SOURCE, f"cannot read who was erased: {error}") from error
+
+    def take_out(self, name: str, erased: ErasedSubjects, shards: int) -> list[int]:
+        """Raises LoadError ``SOURCE`` when BigQuery does not answer."""
+        starts = [key_range(shard, shards).first.decode() for shard in range(shards)]
+        try:
+            self._delete(name, erased)
+            counted = self._warehouse.run(
+                "select shard, count(*) as found "
+                f"from (select range_bucket(substr({ROW_KEY}, 1, 4), @starts) - 1 as shard from `{name}`) "
+                "group by shard",
+                parameters=[bigquery.ArrayQueryParameter("starts", "STRING", starts)],
+            )
+            found = {int(row.shard): int(row.found) for row in counted}
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.SOURCE, f"cannot take erased accounts out: {error}") from error
+        return [found.get(shard, 0) for shard in range(shards)]
+
+    def _delete(self, name: str, erased: ErasedSubjects) -> None:
+        condition = erased.condition([Place("account", "account_id")])
+        if condition:
+            self._warehouse.run(f"delete from `{name}` where {condition}", parameters=erased.parameters)
 
     def rows(self, name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
         """Streams a key range over the Storage Read API; memory holds one page.

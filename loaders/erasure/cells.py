@@ -6,26 +6,24 @@ import pyarrow as pa
 from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
-from loaders.bigtable import mutations, pointer
+from loaders.bigtable import mutations
 from loaders.bigtable.erased_cells import ErasedCells, read_erased, write_erased
+from loaders.bigtable.manifest import GenerationState
 from loaders.bigtable.rows import TAIL_BYTES, digests, key_digests
 from loaders.bigtable.writer import Entries, RowWriter
-from serving.pointer import read_pointer
 from serving.row_key import row_key
 
 
 def erase_cells(table: Table, account_id: str, subject_hash: str) -> int:
     """Removes the account's row and returns how many cells it had.
 
-    A load that is running loses its right to publish: it may have read the account before. What complete
-    generations showed of the account is noted first, so that they can still be verified.
+    What generations showed of the account is noted first, so that they can still be verified. A load that is
+    running goes on: before readers see what it writes, it asks who was erased meanwhile.
 
     Raises:
         google.api_core.exceptions.GoogleAPIError: Bigtable did not answer; erase again.
         LoadError: Bigtable refused the deletion.
     """
-    current = read_pointer(table)
-    pointer.claim(table, 0 if current is None else current.generation_ms)
     key = row_key(account_id)
     row = table.read_row(key)
     if row is None:
@@ -33,7 +31,9 @@ def erase_cells(table: Table, account_id: str, subject_hash: str) -> int:
     cells = sorted(((cell.timestamp_micros // 1000, bytes(cell.value)) for cell in row), reverse=True)
     known = read_erased(table, subject_hash) or ErasedCells(digests={})
     shown: dict[int, int] = dict(known.digests)
-    for each in manifests.complete(manifests.read_manifests(table)):
+    for each in manifests.read_manifests(table):
+        if each.state is GenerationState.DISCARDED:
+            continue
         value = next((value for at, value in cells if at <= each.generation_ms), b"")
         if value:
             [digest] = digests(key_digests([key]), [value[:-TAIL_BYTES]])

@@ -1,17 +1,13 @@
-"""One erasure: the list of erased accounts first, then Bigtable, then BigQuery, then the proof.
+"""One erasure: the list of erased accounts first, then Bigtable, BigQuery and the disk, then the proof.
 
-In this order, because from the moment an account is in the list nothing that lands or loads brings it back;
-whatever is interrupted is done again by erasing again.
+In this order, because from the moment an account is in the list nothing that lands, builds or loads brings it
+back; whatever is interrupted is done again by erasing again.
 """
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -20,11 +16,13 @@ from google.api_core.exceptions import GoogleAPIError
 from loaders.bigtable.errors import LoadError
 from loaders.bigtable.table import ensure_table
 from loaders.erasure.cells import cells_left, erase_cells
-from loaders.erasure.merges import merged_accounts
-from loaders.erasure.tables import account_rows, subscriptions_of
+from loaders.erasure.files import Files
+from loaders.erasure.merges import survivor_of
+from loaders.erasure.subjects import Subjects, find_subjects, full_name
+from loaders.erasure.tables import Search, platform_tables
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
-from loaders.warehouse.erasures import SubjectKind, subject_hash
-from loaders.warehouse.ops import append_rows, ensure_ops_tables
+from loaders.warehouse.erasures import ErasedSubjects, record_erased, subject_hash
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from segue.errors import SegueError
 from segue.settings import Settings
 from serving.connection import open_table
@@ -49,6 +47,8 @@ class Erasure:
     cells_removed: int
     rows_removed: dict[str, int]
     """By table, of the platform's project."""
+    files_overwritten: dict[str, int]
+    """Mentions overwritten, by file below the state folder."""
     merged_accounts: int = 0
     """How many accounts had been merged into it; what was removed of them is counted here as well."""
 
@@ -59,99 +59,105 @@ class Erasure:
             "subject_hash": self.subject_hash,
             "cells_removed": self.cells_removed,
             "rows_removed": self.rows_removed,
+            "files_overwritten": self.files_overwritten,
             "merged_accounts": self.merged_accounts,
         }
 
 
 def erase(settings: Settings, account_id: str) -> Erasure:
-    """Removes an account from every generation in Bigtable and from every table in BigQuery, for good.
+    """Removes an account, and whoever was merged into it, from everything that the platform keeps, for good.
 
-    So are the accounts that were merged into it, each with its own proof: what they did is the account's.
-    Erasing again finds what arrived or was left in between, and proves it anew. Files in the landing bucket
-    are not touched: landing them again leaves the account out.
+    That is every generation in Bigtable, every table in BigQuery and what runs have written to
+    ``settings.state_dir``. Erasing again finds what was left or came in between, and proves it anew. Files in
+    the landing bucket are not touched: landing them again leaves the account out.
 
     Raises:
         InvalidAccountIdError: the id cannot be one.
-        EraseError: something of the account is left, or a service did not answer.
+        EraseError: something of the account is left, or a service did not answer, or the account was merged
+            into another, which stands for it.
     """
     row_key(account_id)
-    try:
-        merged = merged_accounts(warehouse_of(settings), account_id)
-    except (GoogleAPIError, WarehouseError) as error:
-        raise EraseError(f"the account is not erased: {error}") from error
-    removed: Counter[str] = Counter()
-    cells = 0
-    for each in merged:
-        earlier = _erase_account(settings, each)
-        removed.update(earlier.rows_removed)
-        cells += earlier.cells_removed
-    erasure = _erase_account(settings, account_id)
-    removed.update(erasure.rows_removed)
-    return replace(
-        erasure,
-        cells_removed=cells + erasure.cells_removed,
-        rows_removed=dict(removed),
-        merged_accounts=len(merged),
-    )
-
-
-def _erase_account(settings: Settings, account_id: str) -> Erasure:
-    """One account, whoever was merged into it."""
     erasure_id = str(uuid.uuid4())
     try:
         warehouse = warehouse_of(settings)
         hashed = subject_hash(settings, account_id)
-        subscriptions = subscriptions_of(warehouse, account_id)
+        survivor = survivor_of(warehouse, account_id)
+        if survivor:
+            raise EraseError(
+                f"nothing was erased: the account was merged into {survivor}, and its subscriptions with it; "
+                f"erase {survivor}, which takes this one along"
+            )
         ensure_ops_tables(warehouse)
-        subjects: list[tuple[SubjectKind, str]] = [("account", hashed)]
-        subjects += [("subscription", subject_hash(settings, each)) for each in subscriptions]
-        _record(warehouse, erasure_id, subjects, "begun", {})
-        removed, left = {}, {}
-        ensure_table(settings)
-        with open_table(settings) as table:
-            cells = erase_cells(table, account_id, hashed)
-            for rows in account_rows(warehouse, account_id, subscriptions):
-                found = rows.count(warehouse)
-                if found:
-                    rows.delete(warehouse)
-                    removed[rows.table] = found
-                left[rows.table] = rows.count(warehouse) if found else 0
-            remaining = cells_left(table, account_id)
-    except (GoogleAPIError, WarehouseError, LoadError) as error:
+        earlier = ErasedSubjects.of_account(warehouse, hashed)
+        # Before any row is looked for: from here on nothing that lands brings rows that are not found below.
+        record_erased(warehouse, erasure_id, [("account", hashed)], "begun", {})
+        subjects = find_subjects(warehouse, account_id, earlier)
+        record_erased(warehouse, erasure_id, subjects.hashes(settings), "begun", {})
+        cells, cells_remaining = _erase_from_bigtable(settings, subjects)
+        removed, rows_left = _erase_from_bigquery(warehouse, subjects)
+        overwritten, files_left = _erase_from_disk(settings, subjects)
+    except (GoogleAPIError, WarehouseError, LoadError, OSError) as error:
         raise EraseError(f"the account is not erased: {error}") from error
-    if remaining or any(left.values()):
-        where = ", ".join(name for name, count in left.items() if count)
-        raise EraseError(f"the account is not erased: {remaining} cells, and rows in {where or 'no table'}")
-    proof = {"rows_removed": removed, "rows_left": left, "cells_removed": cells, "cells_left": remaining}
+    left = rows_left | files_left
+    if cells_remaining or any(left.values()):
+        where = ", ".join(f"{name} ({count})" for name, count in left.items() if count)
+        raise EraseError(
+            f"the account is not erased: {cells_remaining} cells, and it is named or mentioned in "
+            f"{where or 'no table or file'}"
+        )
+    proof = {
+        "rows_removed": removed,
+        "rows_left": rows_left,
+        "cells_removed": cells,
+        "cells_left": cells_remaining,
+        "files_overwritten": overwritten,
+        "files_left": files_left,
+    }
     try:
-        _record(warehouse, erasure_id, [("account", hashed)], "proved", proof)
+        _record_proof(warehouse, erasure_id, hashed, proof)
     except (GoogleAPIError, WarehouseError) as error:
         raise EraseError(f"the account is erased, but the proof is not recorded: {error}") from error
     _log.info("account erased", erasure_id=erasure_id, cells=cells, rows=sum(removed.values()))
-    return Erasure(erasure_id, hashed, cells, removed)
+    return Erasure(erasure_id, hashed, cells, removed, overwritten, len(subjects.accounts) - 1)
 
 
-def _record(
-    warehouse: Warehouse,
-    erasure_id: str,
-    subjects: Iterable[tuple[SubjectKind, str]],
-    state: str,
-    proof: dict[str, Any],
-) -> None:
-    now = datetime.now(UTC)
-    append_rows(
-        warehouse,
-        "erasures",
-        [
-            {
-                "run_date": now.date().isoformat(),
-                "erasure_id": erasure_id,
-                "subject_kind": kind,
-                "subject_hash": hashed,
-                "state": state,
-                "proof": json.dumps(proof),
-                "recorded_at": now.isoformat(),
-            }
-            for kind, hashed in subjects
-        ],
+def _erase_from_bigtable(settings: Settings, subjects: Subjects) -> tuple[int, int]:
+    """Cells removed, and cells left."""
+    ensure_table(settings)
+    with open_table(settings) as table:
+        removed = sum(erase_cells(table, each, subject_hash(settings, each)) for each in subjects.accounts)
+        return removed, sum(cells_left(table, each) for each in subjects.accounts)
+
+
+def _erase_from_bigquery(warehouse: Warehouse, subjects: Subjects) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows removed, and rows left, of every table; those without any are searched once."""
+    search = Search(warehouse, subjects)
+    tables = {full_name(table): table for table in platform_tables(warehouse)}
+    found = search.count(tables.values())
+    hit = [tables[name] for name, count in found.items() if count]
+    for table in hit:
+        search.delete(table)
+    left = found | search.count(hit)
+    removed = {name: count - left[name] for name, count in found.items() if count > left[name]}
+    return removed, left
+
+
+def _erase_from_disk(settings: Settings, subjects: Subjects) -> tuple[dict[str, int], dict[str, int]]:
+    """Mentions overwritten, and mentions left, by file."""
+    files = Files(settings, list(subjects))
+    found = files.count()
+    if found:
+        files.remove()
+    return found, files.count() if found else {}
+
+
+def _record_proof(warehouse: Warehouse, erasure_id: str, hashed: str, proof: dict[str, Any]) -> None:
+    """Also for earlier erasures of the account that were interrupted: they are done with."""
+    table = ops_table(warehouse.settings, "erasures")
+    listed = f"from `{table}` where run_date >= {literal(warehouse.settings.history_start_date)}"
+    open_ones = warehouse.run(
+        f"select distinct erasure_id {listed} and subject_hash = {literal(hashed)} "
+        f"and erasure_id not in (select erasure_id {listed} and state = 'proved')"
     )
+    for each in sorted({erasure_id, *(row.erasure_id for row in open_ones)}):
+        record_erased(warehouse, each, [("account", hashed)], "proved", proof)

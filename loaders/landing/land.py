@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -14,12 +15,13 @@ from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.corrections import correction_statement, days_to_compare
 from loaders.landing.errors import LandingError
+from loaders.landing.files import LandingFile
 from loaders.landing.read_days import TableLanding, files_of, reach, read_and_check
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import bigquery_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import Warehouse, warehouse_of
-from loaders.warehouse.erasures import ErasedSubjects
+from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, record_erased, subject_hash
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
 from segue.window import refuse_impossible_days
@@ -74,19 +76,19 @@ def land_days(
     warehouse = warehouse_of(settings)
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
     arrivals = arrivals or Arrivals.read(settings)
-    erased = ErasedSubjects.read(warehouse)
     files = files_of(settings, arrivals, contracts, days)
-    scratch = Scratch(warehouse)
-    try:
-        landings, too_many = read_and_check(settings, scratch, files, erased)
-        _ensure_tables(warehouse, contracts)
-        if too_many:
-            # Refused rows are shown even when the day itself is not accepted.
-            _replace(warehouse, scratch, contracts, days, [], ())
-            raise LandingError("; ".join(too_many))
-        _replace(warehouse, scratch, contracts, days, landings, days_to_compare(days, arrivals.landed))
-    finally:
-        scratch.close()
+    compared = days_to_compare(days, arrivals.landed)
+    while True:
+        erased = ErasedSubjects.read(warehouse)
+        landings, too_many = _land_once(warehouse, contracts, days, files, compared, erased)
+        also = {each for landing in landings for each in landing.also_erased}
+        if also:
+            _list_also_erased(warehouse, also)
+        # Who was erased while their rows were on the way is left out by landing again.
+        if not ErasedSubjects.read(warehouse).beyond(erased):
+            break
+    if too_many:
+        raise LandingError("; ".join(too_many))
     log.info(
         "landed",
         days=f"{days[0]}..{days[-1]}",
@@ -94,6 +96,46 @@ def land_days(
         rows_quarantined=sum(landing.rows_quarantined for landing in landings),
     )
     return landings
+
+
+def _land_once(
+    warehouse: Warehouse,
+    contracts: Sequence[type[LandingRow]],
+    days: Sequence[date],
+    files: Mapping[tuple[type[LandingRow], date], Sequence[LandingFile]],
+    compared: Collection[date],
+    erased: ErasedSubjects,
+) -> tuple[list[TableLanding], list[str]]:
+    """Replace the days without whoever is erased; returns the counts and the tables' days with too many."""
+    scratch = Scratch(warehouse)
+    try:
+        landings, too_many = read_and_check(warehouse.settings, scratch, files, erased)
+        _ensure_tables(warehouse, contracts)
+        # Refused rows are shown even when the day itself is not accepted.
+        if too_many:
+            _replace(warehouse, scratch, contracts, days, [], ())
+        else:
+            _replace(warehouse, scratch, contracts, days, landings, compared)
+    finally:
+        scratch.close()
+    return landings, too_many
+
+
+def _list_also_erased(warehouse: Warehouse, also: set[tuple[str, SubjectKind, str]]) -> None:
+    """A subscription that an erased account comes back with is erased too: others may name only that."""
+    settings = warehouse.settings
+    log.warning(
+        "erased_accounts_came_back", new_ids=len(also), hint="erase them again, for what landed before"
+    )
+    for account in sorted({account for account, _, _ in also}):
+        theirs = sorted((kind, value) for of, kind, value in also if of == account)
+        record_erased(
+            warehouse,
+            str(uuid.uuid4()),
+            [(kind, subject_hash(settings, value)) for kind, value in [("account", account), *theirs]],
+            "found",
+            {},
+        )
 
 
 def _ensure_tables(warehouse: Warehouse, contracts: Sequence[type[LandingRow]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +10,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing import subjects
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.check import split
 from loaders.landing.errors import LandingError, Refusal
@@ -18,7 +18,7 @@ from loaders.landing.files import LandingFile, day_files, file_digest, read_batc
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
-from loaders.warehouse.erasures import ErasedSubjects
+from loaders.warehouse.erasures import ErasedSubjects, SubjectKind
 from segue.settings import Settings
 from segue.window import DAY
 
@@ -48,6 +48,8 @@ class TableLanding:
     rows_quarantined: int = 0
     rows_erased: int = 0
     """Rows left out because their account was erased."""
+    also_erased: set[tuple[str, SubjectKind, str]] = field(default_factory=set)
+    """Account, kind and id of what such rows bring along that was not known to be erased."""
     absent_columns: dict[str, list[str]] = field(default_factory=dict)
     content_hash: str = ""
     """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
@@ -137,7 +139,7 @@ def _read_day(
             refused = [*batch.unreadable, *refused]
             landing.rows_in += accepted.num_rows + len(refused)
             if erased:
-                accepted, refused = _without(erased, accepted, refused, landing)
+                accepted, refused = _without(erased, contract, accepted, refused, landing)
             landing.rows_out += accepted.num_rows
             landing.rows_quarantined += len(refused)
             if batch.absent_columns:
@@ -166,21 +168,19 @@ def _note_event_days(
 
 
 def _without(
-    erased: ErasedSubjects, accepted: pa.Table, refused: list[Refusal], landing: TableLanding
+    erased: ErasedSubjects,
+    contract: type[LandingRow],
+    accepted: pa.Table,
+    refused: list[Refusal],
+    landing: TableLanding,
 ) -> tuple[pa.Table, list[Refusal]]:
     """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
-    kept_rows = accepted.filter(pc.invert(erased.rows_of(accepted)))
-    kept_refusals = [each for each in refused if not _is_erased(erased, each)]
+    mask = subjects.rows_of(erased, contract, accepted)
+    kept_rows = accepted.filter(pc.invert(mask))
+    kept_refusals = [each for each in refused if not subjects.is_erased(erased, each)]
+    landing.also_erased |= set(subjects.also_theirs(erased, contract, accepted.filter(mask)))
     landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
     return kept_rows, kept_refusals
-
-
-def _is_erased(erased: ErasedSubjects, refusal: Refusal) -> bool:
-    try:
-        row = json.loads(refusal.payload)
-    except ValueError:  # a line that is no JSON names nobody that could be recognised
-        return False
-    return isinstance(row, dict) and any(erased.names(name, value) for name, value in row.items())
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:

@@ -16,7 +16,8 @@ from google.cloud import bigquery
 from loaders.landing.files import landing_root
 from loaders.warehouse.client import LoadJob, Warehouse
 
-_FOLDER = "_scratch"
+SCRATCH_FOLDER = "_scratch"
+"""Beside the landing files; landing ignores names that begin so."""
 _KEPT = timedelta(days=1)
 
 
@@ -39,7 +40,7 @@ class Scratch:
     def write(self, name: str, rows: pa.Table) -> None:
         """Append rows to the Parquet file of ``name``."""
         if name not in self._writers:
-            folder = f"{self._root}/{_FOLDER}/{self._id}/{name}"
+            folder = f"{self._root}/{SCRATCH_FOLDER}/{self._id}/{name}"
             self._filesystem.create_dir(folder)
             self._writers[name] = pq.ParquetWriter(
                 f"{folder}/rows.parquet", rows.schema, filesystem=self._filesystem
@@ -59,7 +60,7 @@ class Scratch:
         self._tables.append(table_id)
         # A run that is killed leaves its table behind: BigQuery itself removes it.
         self._jobs[name] = self._warehouse.begin_load(
-            f"{self._settings.landing_uri}/{_FOLDER}/{self._id}/{name}/*.parquet",
+            f"{self._settings.landing_uri}/{SCRATCH_FOLDER}/{self._id}/{name}/*.parquet",
             table_id,
             schema,
             datetime.now(UTC) + _KEPT,
@@ -88,10 +89,10 @@ class Scratch:
             with suppress(GoogleAPICallError):
                 self._warehouse.drop_table(table)
         with suppress(OSError):
-            self._filesystem.delete_dir(f"{self._root}/{_FOLDER}/{self._id}")
+            self._filesystem.delete_dir(f"{self._root}/{SCRATCH_FOLDER}/{self._id}")
 
     def _remove_leftovers(self) -> None:
-        selector = pafs.FileSelector(f"{self._root}/{_FOLDER}", allow_not_found=True, recursive=True)
+        selector = pafs.FileSelector(f"{self._root}/{SCRATCH_FOLDER}", allow_not_found=True, recursive=True)
         long_ago = datetime.now(UTC) - _KEPT
         for info in self._filesystem.get_file_info(selector):
             if info.is_file and info.mtime and info.mtime < long_ago:

@@ -28,6 +28,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from segue.errors import SegueError
 from segue.settings import Settings
 
+QueryParameter: TypeAlias = bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter
+
 _CONFLICT_MARKS = ("concurrent update", "transaction is aborted", "transactioncontext", "conflict")
 _ATTEMPTS = 6
 _BRIEFLY = bigquery.DEFAULT_RETRY.with_timeout(60)
@@ -95,7 +97,7 @@ class Warehouse:
         sql: str,
         *,
         labels: Mapping[str, str] | None = None,
-        parameters: Sequence[bigquery.ScalarQueryParameter] = (),
+        parameters: Sequence[QueryParameter] = (),
     ) -> bigquery.table.RowIterator:
         """Execute a statement or a script and wait for its end; what a person typed comes as a parameter.
 

@@ -1,35 +1,93 @@
-"""The list of erased accounts: salted hashes in ``ops.erasures``, by which later rows of theirs are refused.
+"""The list of erased accounts: salted hashes in ``ops.erasures``, by which rows of theirs are recognised.
 
 The list holds no personal data: without the salt (``SEGUE_ERASURE_SALT``), which is not in the warehouse, a
-hash says nothing about whose it is.
+hash says nothing about whose it is. Salt and hashes go to BigQuery as query parameters, never as text.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Literal
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from google.cloud import bigquery
 
-from loaders.warehouse.client import Warehouse, WarehouseError
-from loaders.warehouse.ops import literal, ops_table
+from loaders.warehouse.client import QueryParameter, Warehouse, WarehouseError
+from loaders.warehouse.ops import append_rows, literal, ops_table
 from segue.settings import Settings
 
-SubjectKind = Literal["account", "subscription"]
+SubjectKind = Literal["account", "subscription", "customer"]
+"""What an erased id is of. ``customer`` is a billing provider's own id of a payer: it counts only in rows
+that name no account, because accounts may share one."""
+KINDS: Final[tuple[SubjectKind, ...]] = get_args(SubjectKind)
 
-SUBJECT_OF_COLUMN: Final[dict[str, SubjectKind]] = {
-    "account_id": "account",
-    "merged_into": "account",
-    "merged_into_account_id": "account",
-    "resolved_account_id": "account",
-    "subscription_id": "subscription",
-}
-"""Columns, of any table, that name whose row it is."""
+TELLING_LENGTH: Final = 6
+"""A shorter id is looked for only where an id is expected: in other text it may well mean something else."""
+
+_SKEW: Final = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
+
+
+def subject_kind(column: str) -> SubjectKind | None:
+    """What a column's values are ids of, after its name: the one rule for every table of the platform."""
+    if "subscription_id" in column or column == "purchase_token":
+        return "subscription"
+    if "account_id" in column or column == "merged_into":
+        return "account"
+    return None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row names whose it is: a GoogleSQL expression, for each element of the array ``within``."""
+
+    kind: SubjectKind
+    expression: str
+    within: str = ""
+
+    def holds(self, test: str) -> str:
+        """A condition, never null: ``test``, in which {} stands for the value, holds here."""
+        condition = f"coalesce({test.format(self.expression)}, false)"
+        return (
+            f"exists(select 1 from unnest({self.within}) as each where {condition})"
+            if self.within
+            else condition
+        )
+
+
+def column_places(schema: Iterable[bigquery.SchemaField], parent: str = "", within: str = "") -> list[Place]:
+    """Every column, also of structs and arrays, that names whose a row is."""
+    found: list[Place] = []
+    for field in schema:
+        name = f"{parent}`{field.name}`"
+        is_array = field.mode == "REPEATED"
+        if field.field_type in ("RECORD", "STRUCT"):
+            found += column_places(
+                field.fields, "each." if is_array else f"{name}.", name if is_array else within
+            )
+        elif field.field_type == "STRING" and (kind := subject_kind(field.name)):
+            found.append(Place(kind, "each", name) if is_array else Place(kind, name, within))
+    return found
+
+
+def any_place(places: Iterable[Place], tests: Mapping[SubjectKind, str]) -> str:
+    """A condition, never null: a row names a subject for which its kind's test holds; empty: none can."""
+    listed = list(places)
+    held = [each.holds(tests[each.kind]) for each in listed if each.kind != "customer" and each.kind in tests]
+    customers = [each.holds(tests["customer"]) for each in listed if each.kind == "customer" in tests]
+    if customers:
+        unnamed = [f"not {each.holds('{} is not null')}" for each in listed if each.kind == "account"]
+        held.append(f"(({' or '.join(customers)}) and {' and '.join(unnamed or ['true'])})")
+    return " or ".join(held)
 
 
 def subject_hash(settings: Settings, subject: str) -> str:
-    """64 hex digits that stand for an account or subscription in the list.
+    """64 hex digits that stand for an erased id in the list.
 
     Raises:
         WarehouseError: no salt is configured.
@@ -37,93 +95,169 @@ def subject_hash(settings: Settings, subject: str) -> str:
     return hashlib.sha256((_salt(settings) + subject).encode()).hexdigest()
 
 
-def erased_accounts(warehouse: Warehouse) -> int:
-    """How many accounts are in the list."""
-    settings = warehouse.settings
-    table = ops_table(settings, "erasures")
-    if warehouse.find_table(table) is None:
-        return 0
-    [row] = warehouse.run(
-        f"select count(distinct subject_hash) as accounts from `{table}` "
-        f"where run_date >= {literal(settings.history_start_date)} and subject_kind = 'account'",
-    )
-    return int(row.accounts)
+class ErasedSubjects:
+    """Erased ids, ready to be asked for many rows; asking costs nothing while nobody was ever erased."""
 
+    def __init__(self, settings: Settings, hashes: Mapping[SubjectKind, frozenset[str]]) -> None:
+        self._settings = settings
+        self.hashes = hashes
 
-def erased_subjects(warehouse: Warehouse) -> dict[SubjectKind, frozenset[str]]:
-    """The hashes in the list, by what they are of; both empty sets when nothing was ever erased."""
-    settings = warehouse.settings
-    found: dict[SubjectKind, set[str]] = {"account": set(), "subscription": set()}
-    table = ops_table(settings, "erasures")
-    if warehouse.find_table(table) is not None:
-        rows = warehouse.run(
-            f"select distinct subject_kind, subject_hash from `{table}` "
-            f"where run_date >= {literal(settings.history_start_date)}",
+    @classmethod
+    def read(cls, warehouse: Warehouse, since: datetime | None = None) -> ErasedSubjects:
+        """The list as it is now; with ``since`` those whose erasure was not proved before that moment.
+
+        A run that began to read then may have read rows of the latter, and of nobody else in the list.
+
+        Raises:
+            WarehouseError: there are erased accounts but no salt is configured.
+        """
+        query = listed_query(warehouse) if since is None else pending_query(warehouse, since)
+        return cls._of(warehouse, query)
+
+    @classmethod
+    def of_account(cls, warehouse: Warehouse, hashed: str) -> ErasedSubjects:
+        """What earlier erasures of one account, known by its hash, have erased; raises as ``read``."""
+        named = f"subject_kind = 'account' and subject_hash = {literal(hashed)}"
+        return cls._of(
+            warehouse,
+            listed_query(warehouse, f"erasure_id in (select erasure_id {_from_list(warehouse)} and {named})"),
         )
-        for row in rows:
-            found[row.subject_kind].add(row.subject_hash)
-    return {kind: frozenset(hashes) for kind, hashes in found.items()}
+
+    @classmethod
+    def _of(cls, warehouse: Warehouse, query: str) -> ErasedSubjects:
+        settings = warehouse.settings
+        found: dict[SubjectKind, set[str]] = {kind: set() for kind in KINDS}
+        if warehouse.find_table(_table(warehouse)) is not None:
+            for row in warehouse.run(query):
+                found[row.subject_kind].add(row.subject_hash)
+        if any(found.values()):
+            _salt(settings)
+        return cls(settings, {kind: frozenset(hashes) for kind, hashes in found.items()})
+
+    def __bool__(self) -> bool:
+        return any(self.hashes.values())
+
+    def __len__(self) -> int:
+        return sum(len(hashes) for hashes in self.hashes.values())
+
+    def beyond(self, other: ErasedSubjects) -> bool:
+        """Whether the list has ids that another reading of it has not."""
+        return any(self.hashes[kind] - other.hashes[kind] for kind in KINDS)
+
+    def names(self, kind: SubjectKind, value: object) -> bool:
+        """Whether a value is an erased id of this kind."""
+        if not isinstance(value, str) or not self.hashes[kind]:
+            return False
+        return subject_hash(self._settings, value) in self.hashes[kind]
+
+    def rows_of(self, rows: pa.Table) -> pa.Array:
+        """True for the rows whose columns name an erased id; each distinct value is hashed once."""
+        erased = pa.repeat(pa.scalar(False), rows.num_rows)
+        for name in rows.column_names:
+            kind = subject_kind(name)
+            if kind is None or not self.hashes[kind]:
+                continue
+            values = rows.column(name)
+            named = [value for value in pc.unique(values).to_pylist() if self.names(kind, value)]
+            erased = pc.or_(erased, pc.is_in(values, value_set=pa.array(named, values.type)))
+        return erased
+
+    def condition(self, places: Iterable[Place]) -> str:
+        """A condition, never null: the row names an erased id. Needs ``parameters``; empty: none can."""
+        return any_place(
+            places,
+            {
+                kind: f"to_hex(sha256(concat(@erased_salt, {{}}))) in unnest(@erased_{kind})"
+                for kind in KINDS
+                if self.hashes[kind]
+            },
+        )
+
+    @property
+    def parameters(self) -> list[QueryParameter]:
+        """The salt and the hashes, for the statement that holds ``condition``."""
+        if not self:
+            return []
+        return [
+            bigquery.ScalarQueryParameter("erased_salt", "STRING", _salt(self._settings)),
+            *(
+                bigquery.ArrayQueryParameter(f"erased_{kind}", "STRING", sorted(self.hashes[kind]))
+                for kind in KINDS
+                if self.hashes[kind]
+            ),
+        ]
 
 
-def erased_filter(warehouse: Warehouse, kind: SubjectKind, column: str) -> str:
-    """A condition in GoogleSQL that holds for rows whose ``column`` names nobody in the list.
+def record_erased(
+    warehouse: Warehouse,
+    erasure_id: str,
+    hashes: Iterable[tuple[SubjectKind, str]],
+    state: Literal["begun", "found", "proved"],
+    proof: Mapping[str, object],
+) -> None:
+    """Adds to the list.
+
+    Raises:
+        WarehouseError: BigQuery did not take it.
+    """
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "run_date": now.date().isoformat(),
+            "erasure_id": erasure_id,
+            "subject_kind": kind,
+            "subject_hash": hashed,
+            "state": state,
+            "proof": json.dumps(proof),
+            "recorded_at": now.isoformat(),
+        }
+        for kind, hashed in hashes
+    ]
+    append_rows(warehouse, "erasures", rows)
+
+
+def listed_query(warehouse: Warehouse, condition: str = "true") -> str:
+    """(subject_kind, subject_hash) of the list, each once."""
+    return f"select distinct subject_kind, subject_hash {_from_list(warehouse)} and {condition}"
+
+
+def pending_query(warehouse: Warehouse, since: datetime) -> str:
+    """(subject_kind, subject_hash) of everybody whose erasure was not proved before ``since``."""
+    proved = f"state = 'proved' and recorded_at < {literal(since - _SKEW)}"
+    return listed_query(
+        warehouse,
+        f"state <> 'found' and erasure_id not in (select erasure_id {_from_list(warehouse)} and {proved})",
+    )
+
+
+def unerased(warehouse: Warehouse, kind: SubjectKind, column: str) -> tuple[str, list[QueryParameter]]:
+    """A condition that holds for rows whose ``column`` is no id in the whole list, and its parameters.
 
     Raises:
         WarehouseError: there are erased accounts but no salt is configured.
     """
     settings = warehouse.settings
-    if not erased_accounts(warehouse):
-        return "true"
-    return (
-        f"to_hex(sha256(concat({literal(_salt(settings))}, coalesce({column}, '')))) not in "
-        f"(select subject_hash from `{ops_table(settings, 'erasures')}` "
-        f"where run_date >= {literal(settings.history_start_date)} and subject_kind = {literal(kind)})"
+    listed = f"{_from_list(warehouse)} and subject_kind = {literal(kind)}"
+    if warehouse.find_table(_table(warehouse)) is None or not list(
+        warehouse.run(f"select 1 {listed} limit 1")
+    ):
+        return "true", []
+    condition = (
+        f"to_hex(sha256(concat(@erased_salt, coalesce({column}, '')))) not in (select subject_hash {listed})"
     )
+    return condition, [bigquery.ScalarQueryParameter("erased_salt", "STRING", _salt(settings))]
+
+
+def _table(warehouse: Warehouse) -> str:
+    return ops_table(warehouse.settings, "erasures")
+
+
+def _from_list(warehouse: Warehouse) -> str:
+    """The whole list, with its constant partition filter."""
+    return f"from `{_table(warehouse)}` where run_date >= {literal(warehouse.settings.history_start_date)}"
 
 
 def _salt(settings: Settings) -> str:
     if settings.erasure_salt is None or not settings.erasure_salt.get_secret_value():
         raise WarehouseError("SEGUE_ERASURE_SALT is not set: erased accounts are known by salted hashes only")
     return settings.erasure_salt.get_secret_value()
-
-
-class ErasedSubjects:
-    """The list, ready to be asked for many rows; asking costs nothing while nobody was ever erased."""
-
-    def __init__(self, settings: Settings, hashes: dict[SubjectKind, frozenset[str]]) -> None:
-        self._settings = settings
-        self._hashes = hashes
-
-    @classmethod
-    def read(cls, warehouse: Warehouse) -> ErasedSubjects:
-        """The list as it is now.
-
-        Raises:
-            WarehouseError: there are erased accounts but no salt is configured.
-        """
-        settings = warehouse.settings
-        hashes = erased_subjects(warehouse)
-        if any(hashes.values()):
-            _salt(settings)
-        return cls(settings, hashes)
-
-    def __bool__(self) -> bool:
-        return any(self._hashes.values())
-
-    def names(self, column: str, value: object) -> bool:
-        """Whether a value of a column names an erased account or one of its subscriptions."""
-        kind = SUBJECT_OF_COLUMN.get(column)
-        if kind is None or not isinstance(value, str) or not self._hashes[kind]:
-            return False
-        return subject_hash(self._settings, value) in self._hashes[kind]
-
-    def rows_of(self, rows: pa.Table) -> pa.Array:
-        """True for the rows of an erased account; each distinct value is hashed once."""
-        erased = pa.repeat(pa.scalar(False), rows.num_rows)
-        for name in SUBJECT_OF_COLUMN:
-            if name not in rows.column_names or not self:
-                continue
-            values = rows.column(name)
-            named = [value for value in pc.unique(values).to_pylist() if self.names(name, value)]
-            erased = pc.or_(erased, pc.is_in(values, value_set=pa.array(named, values.type)))
-        return erased

@@ -67,6 +67,9 @@ PUBLICATIONS = (
     _field("published_at", "TIMESTAMP", "When the publication became visible."),
     _field("raw_read_at", "TIMESTAMP", "When the run began to read raw."),
     _field("code_version", "STRING", "Digest of the SQL it was built by; for the subscription history only."),
+    _field(
+        "rows_erased", "INT64", "Built rows left out because their account was erased meanwhile; null: 0."
+    ),
 )
 RESTATEMENTS = (
     _field("run_date", "DATE", "Last day of the restating run."),
@@ -92,9 +95,11 @@ DEAD_LETTERS = (
 ERASURES = (
     _field("run_date", "DATE", "Day of the erasure."),
     _field("erasure_id", "STRING", "One per run of `segue erase`."),
-    _field("subject_kind", "STRING", "account | subscription"),
+    _field(
+        "subject_kind", "STRING", "account | subscription | customer (a billing provider's id of a payer)"
+    ),
     _field("subject_hash", "STRING", "SHA-256 of the salt and the id, in hex; never the id itself."),
-    _field("state", "STRING", "begun | proved"),
+    _field("state", "STRING", "begun | found (in a later landing, and left out of it) | proved"),
     _field("proof", "STRING", "JSON: rows removed and rows found afterwards, by table; cells by generation."),
     _field("recorded_at", "TIMESTAMP", "When this row was written."),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -12,11 +13,24 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from loaders.warehouse.erasures import ErasedSubjects
 from local.bench.cores import pin
 from local.services.bigtable import NAME, PORT, prepare, specify
 from local.services.ports import LOOPBACK
 from local.services.service import StateFolder, ensure
 from segue.settings import Settings
+
+
+class NobodyErased:
+    """The part of a ``SegmentSource`` that a warehouse answers, for made-up segments."""
+
+    def erased_since(self, _began: datetime) -> None:
+        """Nobody, ever."""
+
+    def take_out(self, _name: str, _erased: ErasedSubjects, _shards: int) -> list[int]:
+        """Not asked for: nobody is erased."""
+        raise NotImplementedError
+
 
 SEGMENTS_SCHEMA: Final = pa.schema(
     [

@@ -32,12 +32,11 @@ from loaders.bigtable.load import load_generation
 from loaders.bigtable.manifest import GenerationManifest, LoadMode
 from loaders.bigtable.mutations import set_offers
 from loaders.bigtable.rows import Refused, encode_rows, tail
-from loaders.bigtable.scan import KeyRange
-from loaders.bigtable.shard import key_range
+from loaders.bigtable.scan import KeyRange, key_range
 from loaders.bigtable.source import Staged
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import Entries, RowWriter
-from local.bench.bigtable import empty_bigtable
+from local.bench.bigtable import NobodyErased, empty_bigtable
 from local.bench.cores import pinned, two_cores
 from segue.settings import Settings
 from serving import schema
@@ -222,7 +221,7 @@ def _batch(numbers: range, rng: np.random.Generator) -> pa.RecordBatch:
     )
 
 
-class SyntheticSource:
+class SyntheticSource(NobodyErased):
     """As many made-up segments as asked for, staged by shard in files: memory holds a batch."""
 
     def __init__(self, rows: int, shards: int, folder: Path) -> None:

@@ -28,7 +28,7 @@ from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.rows import Refused
 from loaders.bigtable.scan import KeyRange
 from loaders.bigtable.source import Staged
-from local.bench.bigtable import SEGMENTS_SCHEMA, empty_bigtable
+from local.bench.bigtable import SEGMENTS_SCHEMA, NobodyErased, empty_bigtable
 from local.bench.cores import pin, two_cores
 from local.services.ports import LOOPBACK
 from segue.settings import Settings
@@ -186,7 +186,7 @@ def _load(settings: Settings, accounts: int) -> None:
     load_generation(settings, SEGMENT_DATE, _Segments(accounts))
 
 
-class _Segments:
+class _Segments(NobodyErased):
     """Segments as the mart has them, for every account of the benchmark: two offers, 200 bytes."""
 
     def __init__(self, accounts: int) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 
 import pytest
+from pydantic import SecretStr
 
 from expectations.drift import tolerated_rows
+from loaders.erasure.files import Files
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.erasures import record_erased, subject_hash
 from segue.settings import Settings
 from segue.window import RunWindow
 from tests.expectations.segment_tables import segment_tables
@@ -99,7 +103,7 @@ select date '2026-03-31' as feature_date, 'a1' as account_id, 'DE' as market, 'd
 
 @pytest.fixture(scope="module")
 def settings(dbt_world: Callable[..., Settings]) -> Settings:
-    return dbt_world("gate")
+    return dbt_world("gate", erasure_salt=SecretStr("salt"))
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +199,11 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
         validate(settings, RunWindow.whole(settings, DAY, DAY))
     assert [named for _, named in DAMAGES if named not in str(failed.value)] == []
 
+    # What Great Expectations keeps on disk of the rows is found, and goes, when their account is erased.
+    assert {name.split("/")[0] for name in mentions(settings, "s1")} == {"data_docs", "validation_results"}
+    Files(settings, ["s1"]).remove()
+    assert mentions(settings, "s1") == []
+
 
 UNPRICED = """
 update `{audit}.fct_subscription_daily`
@@ -206,9 +215,15 @@ update `{audit}.agg_mrr_movements_daily` set currency = null, mrr_amount = 0, mr
 
 
 def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit: str) -> None:
-    """A price that nobody tells, a checkout without a click, merges without a survivor, few rows."""
+    """A price that nobody tells, a checkout without a click, merges without a survivor, few rows.
+
+    The account whose checkout it is was erased while the gate ran: nothing that is kept shows it.
+    """
     from expectations.gate import validate
 
+    window = RunWindow.whole(settings, DAY, DAY)
+    leaver = subject_hash(settings, "leaver-7")
+    record_erased(warehouse_of(settings), "e1", [("account", leaver)], "begun", {})
     change(settings, audit, UNPRICED)
     change(
         settings,
@@ -216,7 +231,11 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
         "update `{audit}.dim_account` set resolved_account_id = account_id, "
         "merge_refused_reason = 'no_survivor' where account_id <> 'a1'",
     )
-    change(settings, audit, "update `{audit}.fct_offer_journey` set clicks = 0 where true")
+    change(
+        settings,
+        audit,
+        "update `{audit}.fct_offer_journey` set clicks = 0, account_id = 'leaver-7' where true",
+    )
     change(
         settings,
         audit,
@@ -226,7 +245,7 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
         "unnest(generate_array(1, 10)) as n",
     )
 
-    warnings = validate(settings, RunWindow.whole(settings, DAY, DAY)).warnings
+    warnings = validate(settings, window).warnings
 
     assert [(w.model, w.expectation, w.unexpected_count, w.observed_value) for w in warnings] == [
         ("fct_subscriber_daily", "expect_table_row_count_to_be_between", None, "1"),
@@ -235,6 +254,20 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
         ("fct_offer_journey", "a checkout follows a click", 1, None),
     ]
     assert '"subscription_id": "s1"' in warnings[1].sample
+    assert [warnings[0].sample, warnings[3].sample] == ["[]", "[]"]
+    assert mentions(settings, "leaver-7") == []
+    [kept] = warehouse_of(settings).run(
+        "select sample from ops.validation_results where expectation = 'a checkout follows a click' "
+        "and not success order by validated_at desc limit 1"
+    )
+    assert kept.sample == "[]"
+
+
+def mentions(settings: Settings, account_id: str) -> list[str]:
+    """Pages and results below the state folder that have the text, as a word."""
+    word = re.compile(rf"(?<![\w-]){account_id}(?![\w-])".encode())
+    files = (path for path in settings.state_dir.rglob("*") if path.suffix in (".json", ".html"))
+    return [str(path.relative_to(settings.state_dir)) for path in files if word.search(path.read_bytes())]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loaders.landing.notifications.payload import CurrencyCode, Identifier, Milliseconds, Payload, broken
+from loaders.landing.notifications.payload import (
+    CurrencyCode,
+    Identifier,
+    Milliseconds,
+    NamedAt,
+    Payload,
+    broken,
+)
 
 SUBTYPES: dict[str, tuple[str | None, ...]] = {
     "SUBSCRIBED": ("INITIAL_BUY", "RESUBSCRIBE"),
@@ -90,6 +97,13 @@ class Data(Payload):
 
 class AppStorePayload(Payload):
     """responseBodyV2DecodedPayload, with its data decoded too."""
+
+    names = (
+        NamedAt("account", "data.transactionInfo.appAccountToken"),
+        NamedAt("account", "data.renewalInfo.appAccountToken"),
+        NamedAt("subscription", "data.transactionInfo.originalTransactionId"),
+        NamedAt("subscription", "data.renewalInfo.originalTransactionId"),
+    )
 
     notificationType: Literal[
         "SUBSCRIBED",

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from loaders.landing.notifications.payload import CurrencyCode, Flag, Identifier, Payload, broken
+from loaders.landing.notifications.payload import CurrencyCode, Flag, Identifier, NamedAt, Payload, broken
+from loaders.warehouse.erasures import SubjectKind
 
 PurchaseToken = Annotated[str, Field(min_length=1, max_length=1024)]
 NotificationType = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 18, 19, 20, 22]
@@ -28,6 +29,10 @@ SubscriptionState = Literal[
     "SUBSCRIPTION_STATE_EXPIRED",
     "SUBSCRIPTION_STATE_PENDING_PURCHASE_CANCELED",
 ]
+_EXTERNAL_IDS: tuple[tuple[SubjectKind, str], ...] = (
+    ("account", "obfuscatedExternalAccountId"),
+    ("subscription", "obfuscatedExternalProfileId"),
+)
 _NANOS_PER_HUNDREDTH = 10_000_000
 
 
@@ -74,6 +79,15 @@ class OneTimeProductNotification(Payload):
 
 class DeveloperNotification(Payload):
     """The decoded ``data`` of the Pub/Sub message; exactly one of its notifications is present."""
+
+    names = tuple(
+        NamedAt("subscription", f"{notification}.purchaseToken")
+        for notification in (
+            "subscriptionNotification",
+            "voidedPurchaseNotification",
+            "oneTimeProductNotification",
+        )
+    )
 
     subscriptionNotification: SubscriptionNotification | None = None
     voidedPurchaseNotification: VoidedPurchaseNotification | None = None
@@ -173,6 +187,19 @@ class CanceledStateContext(Payload):
 
 class SubscriptionPurchase(Payload):
     """SubscriptionPurchaseV2 as it was right after the notification."""
+
+    names = (
+        *(
+            NamedAt(kind, f"{ids}.{key}")
+            for ids in (
+                "externalAccountIdentifiers",
+                "outOfAppPurchaseContext.expiredExternalAccountIdentifiers",
+            )
+            for kind, key in _EXTERNAL_IDS
+        ),
+        NamedAt("subscription", "linkedPurchaseToken"),
+        NamedAt("subscription", "outOfAppPurchaseContext.expiredPurchaseToken"),
+    )
 
     subscriptionState: SubscriptionState
     startTime: Timestamp | None = None

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import PydanticCustomError, core_schema, from_json
+
+from loaders.warehouse.erasures import SubjectKind
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
@@ -22,10 +24,44 @@ Whole = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 _SHOWN = 100
 
 
+@dataclass(frozen=True)
+class NamedAt:
+    """Where a payload names whose it is: keys from the outermost in, joined by dots.
+
+    ``of_types``: only in payloads whose ``type`` begins so.
+    """
+
+    kind: SubjectKind
+    path: str
+    of_types: str = ""
+
+    @property
+    def key(self) -> str:
+        """The innermost key."""
+        return self.path.rpartition(".")[2]
+
+    def read(self, payload: Any) -> str | None:
+        """The id, None where the payload has none."""
+        if self.of_types and not str(_at(payload, "type")).startswith(self.of_types):
+            return None
+        value = _at(payload, self.path)
+        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _at(payload: Any, path: str) -> Any:
+    for key in path.split("."):
+        payload = payload.get(key) if isinstance(payload, dict) else None
+    return payload
+
+
 class Payload(BaseModel):
     """Base of the models, whose names are the provider's: fields that nobody reads may come and go."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    names: ClassVar[tuple[NamedAt, ...]] = ()
+    """Of a whole payload: every place, also of older layouts and of types that nobody reads, with an id that
+    staging takes an account or a subscription from, or that stands for one."""
 
 
 def broken(reason: str) -> PydanticCustomError:
@@ -37,7 +73,7 @@ def broken(reason: str) -> PydanticCustomError:
 class JsonOf:
     """Annotates a text column that holds one JSON object like ``model``; in the warehouse it is JSON."""
 
-    model: type[BaseModel]
+    model: type[Payload]
 
     def __repr__(self) -> str:
         """The model's fields and types: equal texts, equal contracts (for the digest of a landed day)."""

@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loaders.landing.notifications.payload import Flag, Identifier, Payload, Seconds, Whole, broken
+from loaders.landing.notifications.payload import (
+    Flag,
+    Identifier,
+    NamedAt,
+    Payload,
+    Seconds,
+    Whole,
+    broken,
+)
 
 EventKind = Literal[
     "customer.subscription.created",
@@ -300,6 +308,19 @@ RENEWAL = "subscription_cycle"
 
 class StripeEvent(Payload):
     """The event object."""
+
+    names = (
+        NamedAt("account", "data.object.metadata.account_id"),
+        NamedAt("account", "data.object.parent.subscription_details.metadata.account_id"),
+        # Before 2025-03-31 an invoice named its subscription itself.
+        NamedAt("account", "data.object.subscription_details.metadata.account_id"),
+        NamedAt("account", "data.previous_attributes.metadata.account_id"),
+        NamedAt("subscription", "data.object.id", of_types="customer.subscription."),
+        NamedAt("subscription", "data.object.metadata.subscription_id"),
+        NamedAt("subscription", "data.object.parent.subscription_details.subscription"),
+        NamedAt("subscription", "data.object.subscription"),
+        NamedAt("customer", "data.object.customer"),
+    )
 
     type: EventKind
     livemode: Flag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,8 +12,9 @@ from urllib.parse import urlparse
 import pyarrow.parquet as pq
 import pytest
 
-from loaders.landing.contracts import EVENT_TABLES, SubscriptionEvent
+from loaders.landing.contracts import CONTRACTS, EVENT_TABLES, SubscriptionEvent
 from loaders.landing.land import land_days
+from loaders.landing.subjects import names_in
 from local.company import CompanySpec, generate
 from local.company.providers import EVENT_TABLE
 from segue.settings import Settings
@@ -67,3 +69,22 @@ def test_every_provider_tells_what_happened(landed: tuple[Warehouse, Path]) -> N
         staged = [tuple(row.values()) for row in found]
         assert len(staged) > 50
         assert sorted(staged, key=repr) == sorted(happened(out, provider), key=repr), provider
+
+
+@pytest.mark.parametrize("table", [table for table in EVENT_TABLES if names_in(CONTRACTS[table])])
+def test_an_erasure_knows_a_notification_by_the_ids_that_staging_reads(
+    landed: tuple[Warehouse, Path], table: str
+) -> None:
+    warehouse, out = landed
+    provider = next(provider for provider, told_in in EVENT_TABLE.items() if told_in == table)
+    columns = list(SubscriptionEvent.model_fields)
+    places = [columns.index(each) for each in ("provider_event_id", "account_id", "subscription_id")]
+    ids = {row[places[0]]: (row[places[1]], row[places[2]]) for row in happened(out, provider)}
+    key, names = CONTRACTS[table].key[0], names_in(CONTRACTS[table])
+    selected = ", ".join(f"to_json_string({column}) as {column}" for column in names)
+
+    for row in warehouse.query(f"select {key} as id, {selected} from raw.{table}"):
+        account, subscription = ids[row.id]
+        payloads = [(named, json.loads(row[column])) for column, named in names.items()]
+        found = {(each.kind, each.read(payload)) for named, payload in payloads for each in named}
+        assert {("account", account), ("subscription", subscription)} <= found, row.id

@@ -18,8 +18,8 @@ from loaders.bigtable.begin import Begun, begin
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.manifest import LoadMode
 from loaders.bigtable.publish import publish
-from loaders.bigtable.scan import KeyRange
-from loaders.bigtable.shard import key_range, load_shard
+from loaders.bigtable.scan import KeyRange, key_range
+from loaders.bigtable.shard import load_shard
 from loaders.bigtable.table import ensure_table
 from segue.settings import Settings
 from serving import schema

@@ -1,0 +1,102 @@
+"""What the platform writes to disk about rows: results of validations, data docs, dbt's artefacts, logs.
+
+Ids in them are overwritten in place, at their own length: a process that is writing the file goes on, and
+what was validated when, and how it went, can still be read. Accepted rows that a killed landing has left
+beside the landing files are removed; the landing files themselves belong to who delivers them.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from loaders.erasure.mentions import mention_patterns
+from loaders.landing.files import landing_root
+from loaders.landing.scratch import SCRATCH_FOLDER
+from segue.settings import Settings
+
+_HEAD_BYTES: Final = 8_192
+_FOLDERS: Final = ("validation_results", "dbt_runs", "dbt_target", "logs")
+
+
+class Files:
+    """Looks for, and overwrites, erased ids in the files of one installation's state folder."""
+
+    def __init__(self, settings: Settings, ids: list[str]) -> None:
+        self._settings = settings
+        self._ids = pa.array(ids, pa.string())
+        patterns = mention_patterns(ids, quoted_is_enough=True)
+        self._pattern = "|".join(patterns)
+        self._compiled = [re.compile(pattern.encode()) for pattern in patterns]
+
+    def count(self) -> dict[str, int]:
+        """Mentions, by file, below the state folder or the landing root."""
+        found = {self._name(path): len(list(self._spans(path))) for path in self._written()}
+        found |= {name: 1 for name, _ in self._scratch()}
+        return {name: count for name, count in found.items() if count}
+
+    def remove(self) -> None:
+        """Overwrites every mention, and removes scratch files that hold one."""
+        for path in self._written():
+            spans = list(self._spans(path))
+            if spans:
+                with path.open("r+b") as file:
+                    for start, end in spans:
+                        file.seek(start)
+                        file.write(b"*" * (end - start))
+        for name, filesystem in self._scratch():
+            filesystem.delete_file(name)
+
+    def _written(self) -> Iterator[Path]:
+        folders = {self._settings.data_docs_dir, *(self._settings.state_dir / name for name in _FOLDERS)}
+        for folder in sorted(folders):
+            yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+    def _name(self, path: Path) -> str:
+        root = self._settings.state_dir
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+    def _spans(self, path: Path) -> Iterator[tuple[int, int]]:
+        """Where the file mentions an id; one that vanishes meanwhile mentions nobody."""
+        try:
+            with path.open("rb") as file:
+                if path.stat().st_size == 0:
+                    return
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    # Fonts and images of the data docs are no text.
+                    if b"\0" in content[:_HEAD_BYTES]:
+                        return
+                    for pattern in self._compiled:
+                        at = 0
+                        # What ends one mention may begin the next.
+                        while found := pattern.search(content, at):
+                            at = found.end(2)
+                            yield found.span(2)
+        except FileNotFoundError:
+            return
+
+    def _scratch(self) -> Iterator[tuple[str, pafs.FileSystem]]:
+        filesystem, root = landing_root(self._settings)
+        selector = pafs.FileSelector(f"{root}/{SCRATCH_FOLDER}", allow_not_found=True, recursive=True)
+        for info in filesystem.get_file_info(selector):
+            if info.is_file and self._is_mentioned(filesystem, info.path):
+                yield info.path, filesystem
+
+    def _is_mentioned(self, filesystem: pafs.FileSystem, path: str) -> bool:
+        try:
+            rows = pq.read_table(path, filesystem=filesystem)
+        except (FileNotFoundError, pa.ArrowInvalid):  # gone, or not finished: its landing goes on, or died
+            return False
+        texts = [column for column in rows.columns if pa.types.is_string(column.type)]
+        return any(
+            pc.any(pc.or_(pc.is_in(text, self._ids), pc.match_substring_regex(text, self._pattern))).as_py()
+            for text in texts
+        )
