@@ -60,9 +60,13 @@ class TableLanding:
 
 
 def reach(settings: Settings, day: date, landings: Iterable[TableLanding]) -> date:
-    """The earliest day that rows which arrived on ``day`` belong to, at most ``restatement_days`` back."""
+    """The earliest day that rows which arrived on ``day`` belong to, at most ``restatement_days`` back.
+
+    No day is before the history: nothing is published there.
+    """
     events = [each.first_event_date for each in landings if each.day == day and each.first_event_date]
-    return max(day - DAY * settings.restatement_days, min([day, *events]))
+    earliest = max(day - DAY * settings.restatement_days, settings.history_start_date)
+    return max(earliest, min([day, *events]))
 
 
 def files_of(

@@ -134,6 +134,14 @@ def test_late_arrivals_reach_no_further_back_than_the_window(warehouse: Warehous
     assert stale(warehouse, D[21]) == D[7:21]
 
 
+def test_days_before_the_history_are_nobodys_to_build(warehouse: Warehouse) -> None:
+    publish(warehouse, D[0], D[3], as_of=D[3])
+    correct(warehouse, D[2], first_event=D[0], at=LATER)
+    since_then = warehouse_of(warehouse.settings.model_copy(update={"history_start_date": D[2]}))
+
+    assert stale(since_then, D[3]) == [D[2], D[3]]
+
+
 def test_marts_that_restate_days_of_their_own_accord_do_not_make_them_stale(warehouse: Warehouse) -> None:
     publish(warehouse, D[0], D[3], as_of=D[3], mart="fct_journey")
     correct(warehouse, D[0], first_event=D[0], at=LATER)

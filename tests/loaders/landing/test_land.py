@@ -353,6 +353,8 @@ def test_late_events_reach_back_to_their_day_within_the_window(settings: Setting
     landings = land_through(settings, DAY, NEXT).landings
     assert reach(settings, DAY, landings) == date(2026, 3, 25)
     assert reach(settings, NEXT, landings) == date(2026, 3, 16)
+    young = settings.model_copy(update={"history_start_date": date(2026, 3, 27)})
+    assert [reach(young, day, landings) for day in (DAY, NEXT)] == [date(2026, 3, 27)] * 2
     # What lies further back than the window is counted.
     found = "select run_date, first_event_date, detail from ops.run_ledger"
     assert rows(settings, f"{found} where table_name = 'subscription_events' order by 1") == [
