@@ -86,11 +86,9 @@ def _macros(book: RuleBook) -> Iterator[tuple[str, str]]:
     # Numbers are in the order of the ids, which is that of rules that nothing else tells apart.
     rules = tuple(sorted(book.active, key=lambda rule: rule.id))
     constants = (_constants(number, rule) for number, rule in enumerate(rules, 1))
-    names = (f"({sql.text(rule.id)}, {rule.version})" for rule in rules)
     outcomes = (f"-- {rule.id}\n    {sql.outcome(number, rule)}" for number, rule in enumerate(rules, 1))
     # What comes from the rules' own texts is no Jinja.
     yield "offer_rules()", _plain(_array(constants, _RULE_TYPE))
-    yield "rule_names()", _plain(_array(names, "array<struct<rule_id string, rule_version int64>>"))
     yield "account_facts()", _plain(_columns(_account_facts(book)))
     yield "shared_by_rules()", _plain(_columns(_shared_by_rules(rules)))
     yield "rule_outcomes()", _plain(_array(outcomes))

@@ -18,23 +18,6 @@ array<struct<rule_number int64, rule_id string, rule_version int64, offer_id str
 ]
 {%- endmacro %}
 
-{% macro rule_names() -%}
-array<struct<rule_id string, rule_version int64>>[
-    ('annual_switch', 1),
-    ('cancel_save', 1),
-    ('duo_upgrade', 1),
-    ('family_upgrade', 1),
-    ('grace_payment_nudge', 1),
-    ('price_change_save', 1),
-    ('student_verify', 1),
-    ('trial_ending_convert', 1),
-    ('trial_for_engaged_free', 1),
-    ('winback_dormant', 1),
-    ('winback_payment_failure', 1),
-    ('winback_recent', 1)
-]
-{%- endmacro %}
-
 {% macro account_facts() -%}
 mod(cast(concat('0x', substr(to_hex(sha256(concat(account_id, ':', 'trace'))), 1, 12)) as int64), 10000) < 100 as is_traced,
 mod(cast(concat('0x', substr(to_hex(sha256(concat(account_id, ':', 'program-2026'))), 1, 12)) as int64), 10000) < 200 as is_globally_held_out,

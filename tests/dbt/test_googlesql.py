@@ -40,6 +40,7 @@ READS_EVERYTHING: dict[str, str] = {
     "stg_billing__plans": HOLDS,
     "stg_billing__plan_versions": HOLDS,
     "stg_billing__plan_prices": HOLDS,
+    "stg_billing__plan_price_versions": HOLDS,
     "stg_billing__plan_members": HOLDS,
     "stg_billing__plan_member_versions": HOLDS,
     "stg_billing__fx_rates": "a rate holds until the next one, however long the feed is silent",

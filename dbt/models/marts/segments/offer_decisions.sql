@@ -347,7 +347,14 @@ with
         from judged as account
         left join
             offered on account.feature_date = offered.feature_date and account.account_id = offered.account_id
-        cross join (select {{ rule_names() }} as names) as book
+        cross join
+            (
+                select
+                    array_agg(
+                        struct(rule_id as rule_id, rule_version as rule_version) order by rule_number
+                    ) as names
+                from rules
+            ) as book
     )
 
 select
