@@ -13,11 +13,11 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: there is no way back.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was removed as JSON.")] = False,
 ) -> None:
-    """Erase ACCOUNT from Bigtable and BigQuery for good; needs SEGUE_ERASURE_SALT.
+    """Erase ACCOUNT, and who was merged into it, from Bigtable, BigQuery and disk; needs SEGUE_ERASURE_SALT.
 
-    The accounts that were merged into it are erased with it. What is left afterwards is a salted hash and the
-    proof in ops.erasures; later files and loads leave the account out. Exit code: 0 erased and proved, 1 not
-    (erase again), 2 wrong usage.
+    What is left afterwards is salted hashes and the proof in ops.erasures; later files, runs that are under
+    way and loads leave the account out. Run it where the runs write their results and logs (SEGUE_STATE_DIR).
+    Exit code: 0 erased and proved, 1 not (erase again), 2 wrong usage.
     """
     from loaders.erasure import erase as erase_account
     from segue.settings import get_settings
@@ -32,6 +32,6 @@ def erase(
     rows = sum(erasure.rows_removed.values())
     typer.echo(
         f"erased and proved: {erasure.cells_removed} cells, {rows:,} rows in {len(erasure.rows_removed)} "
-        f"tables, {erasure.merged_accounts} merged accounts with it; ops.erasures has the proof "
-        f"{erasure.erasure_id}"
+        f"tables, mentions in {len(erasure.files_overwritten)} files, {erasure.merged_accounts} merged "
+        f"accounts with it; ops.erasures has the proof {erasure.erasure_id}"
     )

@@ -1,5 +1,5 @@
 """Erases an account everywhere, on a deletion request, and proves it."""
 
-from loaders.erasure.erase import EraseError, Erasure, erase
+from loaders.erasure.erase import EraseError, Erasure, MergedAccountError, erase
 
-__all__ = ["EraseError", "Erasure", "erase"]
+__all__ = ["EraseError", "Erasure", "MergedAccountError", "erase"]

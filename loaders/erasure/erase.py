@@ -38,6 +38,13 @@ class EraseError(SegueError):
     hint = "erase the account again: what is interrupted is done again"
 
 
+class MergedAccountError(EraseError):
+    """Nothing was erased: the account was merged into another, which has its subscriptions now."""
+
+    code = "account_was_merged"
+    hint = "erase the account that it was merged into: that one takes along whoever was merged into it"
+
+
 @dataclass(frozen=True)
 class Erasure:
     """What was removed. Nothing in it says whose it was but the salted hash."""
@@ -73,20 +80,16 @@ def erase(settings: Settings, account_id: str) -> Erasure:
 
     Raises:
         InvalidAccountIdError: the id cannot be one.
-        EraseError: something of the account is left, or a service did not answer, or the account was merged
-            into another, which stands for it.
+        MergedAccountError: the account was merged into another, which stands for it now.
+        EraseError: something of the account is left, or a service did not answer.
     """
     row_key(account_id)
     erasure_id = str(uuid.uuid4())
     try:
         warehouse = warehouse_of(settings)
         hashed = subject_hash(settings, account_id)
-        survivor = survivor_of(warehouse, account_id)
-        if survivor:
-            raise EraseError(
-                f"nothing was erased: the account was merged into {survivor}, and its subscriptions with it; "
-                f"erase {survivor}, which takes this one along"
-            )
+        if survivor := survivor_of(warehouse, account_id):
+            raise MergedAccountError(f"nothing was erased: the account was merged into {survivor}")
         ensure_ops_tables(warehouse)
         earlier = ErasedSubjects.of_account(warehouse, hashed)
         # Before any row is looked for: from here on nothing that lands brings rows that are not found below.
@@ -102,8 +105,8 @@ def erase(settings: Settings, account_id: str) -> Erasure:
     if cells_remaining or any(left.values()):
         where = ", ".join(f"{name} ({count})" for name, count in left.items() if count)
         raise EraseError(
-            f"the account is not erased: {cells_remaining} cells, and it is named or mentioned in "
-            f"{where or 'no table or file'}"
+            f"the account is not erased: {cells_remaining} cells are left, and rows of others that mention it, "
+            f"or new ones of its own, in {where or 'no table'}"
         )
     proof = {
         "rows_removed": removed,

@@ -127,7 +127,7 @@ class ErasedSubjects:
     def _of(cls, warehouse: Warehouse, query: str) -> ErasedSubjects:
         settings = warehouse.settings
         found: dict[SubjectKind, set[str]] = {kind: set() for kind in KINDS}
-        if warehouse.find_table(_table(warehouse)) is not None:
+        if _has_rows(warehouse):
             for row in warehouse.run(query):
                 found[row.subject_kind].add(row.subject_hash)
         if any(found.values()):
@@ -236,20 +236,23 @@ def unerased(warehouse: Warehouse, kind: SubjectKind, column: str) -> tuple[str,
     Raises:
         WarehouseError: there are erased accounts but no salt is configured.
     """
-    settings = warehouse.settings
-    listed = f"{_from_list(warehouse)} and subject_kind = {literal(kind)}"
-    if warehouse.find_table(_table(warehouse)) is None or not list(
-        warehouse.run(f"select 1 {listed} limit 1")
-    ):
+    if not _has_rows(warehouse):
         return "true", []
+    listed = f"{_from_list(warehouse)} and subject_kind = {literal(kind)}"
     condition = (
         f"to_hex(sha256(concat(@erased_salt, coalesce({column}, '')))) not in (select subject_hash {listed})"
     )
-    return condition, [bigquery.ScalarQueryParameter("erased_salt", "STRING", _salt(settings))]
+    return condition, [bigquery.ScalarQueryParameter("erased_salt", "STRING", _salt(warehouse.settings))]
 
 
 def _table(warehouse: Warehouse) -> str:
     return ops_table(warehouse.settings, "erasures")
+
+
+def _has_rows(warehouse: Warehouse) -> bool:
+    """Whether anybody was ever erased: asked of the table's metadata, which costs no statement."""
+    table = warehouse.find_table(_table(warehouse))
+    return table is not None and table.num_rows != 0
 
 
 def _from_list(warehouse: Warehouse) -> str:

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from loaders.bigtable import load_segments
-from loaders.erasure import EraseError, erase
+from loaders.erasure import MergedAccountError, erase
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.land import land_days
 from loaders.warehouse.client import warehouse_of
@@ -182,5 +182,5 @@ def test_erasing_again_proves_it_anew(platform: Settings) -> None:
 
 
 def test_who_was_merged_into_another_is_erased_with_that_one(platform: Settings) -> None:
-    with pytest.raises(EraseError, match=f"merged into {STAYER.account}"):
+    with pytest.raises(MergedAccountError, match=f"merged into {STAYER.account}"):
         erase(platform, "merged.stayer")
