@@ -105,7 +105,7 @@ def erase(settings: Settings, account_id: str) -> Erasure:
     if cells_remaining or any(left.values()):
         where = ", ".join(f"{name} ({count})" for name, count in left.items() if count)
         raise EraseError(
-            f"the account is not erased: {cells_remaining} cells are left, and rows of others that mention it, "
+            f"the account is not erased: {cells_remaining} cells are left, and rows that mention it, "
             f"or new ones of its own, in {where or 'no table'}"
         )
     proof = {
