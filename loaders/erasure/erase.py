@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from google.api_core.exceptions import GoogleAPIError
+from google.cloud import bigquery
 
 from loaders.bigtable.errors import LoadError
 from loaders.bigtable.table import ensure_table
@@ -56,7 +57,7 @@ class Erasure:
     """By table, of the platform's project."""
     files_overwritten: dict[str, int]
     """Mentions overwritten, by file below the state folder."""
-    merged_accounts: int = 0
+    merged_accounts: int
     """How many accounts had been merged into it; what was removed of them is counted here as well."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,8 +67,8 @@ class Erasure:
             "subject_hash": self.subject_hash,
             "cells_removed": self.cells_removed,
             "rows_removed": self.rows_removed,
-            "files_overwritten": self.files_overwritten,
             "merged_accounts": self.merged_accounts,
+            "files_overwritten": self.files_overwritten,
         }
 
 
@@ -88,7 +89,8 @@ def erase(settings: Settings, account_id: str) -> Erasure:
     try:
         warehouse = warehouse_of(settings)
         hashed = subject_hash(settings, account_id)
-        if survivor := survivor_of(warehouse, account_id):
+        survivor = survivor_of(warehouse, account_id)
+        if survivor != account_id:
             raise MergedAccountError(f"nothing was erased: the account was merged into {survivor}")
         ensure_ops_tables(warehouse)
         earlier = ErasedSubjects.of_account(warehouse, hashed)
@@ -105,8 +107,8 @@ def erase(settings: Settings, account_id: str) -> Erasure:
     if cells_remaining or any(left.values()):
         where = ", ".join(f"{name} ({count})" for name, count in left.items() if count)
         raise EraseError(
-            f"the account is not erased: {cells_remaining} cells are left, and rows that mention it, "
-            f"or new ones of its own, in {where or 'no table'}"
+            f"the account is not erased: {cells_remaining} cells are left, and rows of others that mention "
+            f"it, or new ones of its own, in {where or 'no table'}"
         )
     proof = {
         "rows_removed": removed,
@@ -117,11 +119,18 @@ def erase(settings: Settings, account_id: str) -> Erasure:
         "files_left": files_left,
     }
     try:
-        _record_proof(warehouse, erasure_id, hashed, proof)
+        _record_proof(warehouse, erasure_id, subjects, proof)
     except (GoogleAPIError, WarehouseError) as error:
         raise EraseError(f"the account is erased, but the proof is not recorded: {error}") from error
     _log.info("account erased", erasure_id=erasure_id, cells=cells, rows=sum(removed.values()))
-    return Erasure(erasure_id, hashed, cells, removed, overwritten, len(subjects.accounts) - 1)
+    return Erasure(
+        erasure_id,
+        hashed,
+        cells_removed=cells,
+        rows_removed=removed,
+        files_overwritten=overwritten,
+        merged_accounts=len(subjects.accounts) - 1,
+    )
 
 
 def _erase_from_bigtable(settings: Settings, subjects: Subjects) -> tuple[int, int]:
@@ -154,13 +163,15 @@ def _erase_from_disk(settings: Settings, subjects: Subjects) -> tuple[dict[str, 
     return found, files.count() if found else {}
 
 
-def _record_proof(warehouse: Warehouse, erasure_id: str, hashed: str, proof: dict[str, Any]) -> None:
-    """Also for earlier erasures of the account that were interrupted: they are done with."""
+def _record_proof(warehouse: Warehouse, erasure_id: str, subjects: Subjects, proof: dict[str, Any]) -> None:
+    """Also for earlier erasures of these accounts, and of no others, that were interrupted: they are done."""
+    accounts = [(kind, hashed) for kind, hashed in subjects.hashes(warehouse.settings) if kind == "account"]
     table = ops_table(warehouse.settings, "erasures")
     listed = f"from `{table}` where run_date >= {literal(warehouse.settings.history_start_date)}"
     open_ones = warehouse.run(
-        f"select distinct erasure_id {listed} and subject_hash = {literal(hashed)} "
-        f"and erasure_id not in (select erasure_id {listed} and state = 'proved')"
+        f"select erasure_id {listed} and subject_kind = 'account' group by erasure_id "
+        "having countif(state = 'proved') = 0 and countif(subject_hash not in unnest(@accounts)) = 0",
+        parameters=[bigquery.ArrayQueryParameter("accounts", "STRING", [hashed for _, hashed in accounts])],
     )
     for each in sorted({erasure_id, *(row.erasure_id for row in open_ones)}):
-        record_erased(warehouse, each, [("account", hashed)], "proved", proof)
+        record_erased(warehouse, each, accounts, "proved", proof)

@@ -7,10 +7,36 @@ from google.cloud import bigquery
 from loaders.warehouse.client import Warehouse
 
 
-def merged_accounts(warehouse: Warehouse, account_id: str) -> list[str]:
-    """Accounts whose merges lead to this one, over however many others.
+def survivor_of(warehouse: Warehouse, account_id: str) -> str:
+    """The account that this one's merges lead to; itself without any, and in a circle of merges.
 
-    A circle of merges does not tell who is whom: then there are none.
+    Raises:
+        WarehouseError: the merges could not be read.
+    """
+    accounts = warehouse.table(warehouse.settings.raw_dataset, "accounts")
+    if warehouse.find_table(accounts) is None:
+        return account_id
+    seen = [account_id]
+    while True:
+        [latest] = list(
+            warehouse.run(
+                f"select merged_into from `{accounts}` where account_id = @account "
+                "order by ingested_at desc, landing_file desc, landing_row desc limit 1",
+                parameters=[bigquery.ScalarQueryParameter("account", "STRING", seen[-1])],
+            )
+        ) or [None]
+        if latest is None or latest.merged_into is None:
+            return seen[-1]
+        if latest.merged_into in seen:
+            return account_id
+        seen.append(latest.merged_into)
+
+
+def merged_accounts(warehouse: Warehouse, account_id: str) -> list[str]:
+    """Accounts whose merges lead to this one, over however many others; the one furthest away first.
+
+    In that order each can be removed while what is left still tells who else there is. A circle of merges
+    does not tell who is whom: then there are none.
 
     Raises:
         WarehouseError: the merges could not be read, or more than 500 follow each other.
@@ -34,34 +60,8 @@ def merged_accounts(warehouse: Warehouse, account_id: str) -> list[str]:
                 from merged inner join latest on merged.account_id = latest.merged_into
                 where merged.account_id <> @survivor
             )
-        select account_id from merged order by account_id""",
+        select account_id from merged order by merges desc, account_id""",
         parameters=[bigquery.ScalarQueryParameter("survivor", "STRING", account_id)],
     )
     names = [str(row.account_id) for row in found]
     return [] if account_id in names else names
-
-
-def survivor_of(warehouse: Warehouse, account_id: str) -> str | None:
-    """The account that stands for this one after all merges; None: it stands for itself.
-
-    So it does where its merges lead into a circle, which names no survivor.
-
-    Raises:
-        WarehouseError: the merges could not be read.
-    """
-    accounts = warehouse.table(warehouse.settings.raw_dataset, "accounts")
-    if warehouse.find_table(accounts) is None:
-        return None
-    seen = [account_id]
-    while True:
-        rows = warehouse.run(
-            f"select merged_into from `{accounts}` where account_id = @account "
-            "order by ingested_at desc, landing_file desc, landing_row desc limit 1",
-            parameters=[bigquery.ScalarQueryParameter("account", "STRING", seen[-1])],
-        )
-        following = next((row.merged_into for row in rows), None)
-        if following is None:
-            return seen[-1] if len(seen) > 1 else None
-        if following in seen:
-            return None
-        seen.append(following)

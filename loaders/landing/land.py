@@ -80,7 +80,7 @@ def land_days(
     compared = days_to_compare(days, arrivals.landed)
     while True:
         erased = ErasedSubjects.read(warehouse)
-        landings, too_many = _land_once(warehouse, contracts, days, files, compared, erased)
+        landings, too_many = _land_once(warehouse, files, days, compared, erased)
         also = {each for landing in landings for each in landing.also_erased}
         if also:
             _list_also_erased(warehouse, also)
@@ -100,19 +100,19 @@ def land_days(
 
 def _land_once(
     warehouse: Warehouse,
-    contracts: Sequence[type[LandingRow]],
-    days: Sequence[date],
     files: Mapping[tuple[type[LandingRow], date], Sequence[LandingFile]],
+    days: Sequence[date],
     compared: Collection[date],
     erased: ErasedSubjects,
 ) -> tuple[list[TableLanding], list[str]]:
     """Replace the days without whoever is erased; returns the counts and the tables' days with too many."""
+    contracts = list(dict.fromkeys(contract for contract, _ in files))
     scratch = Scratch(warehouse)
     try:
         landings, too_many = read_and_check(warehouse.settings, scratch, files, erased)
         _ensure_tables(warehouse, contracts)
-        # Refused rows are shown even when the day itself is not accepted.
         if too_many:
+            # Refused rows are shown even when the day itself is not accepted.
             _replace(warehouse, scratch, contracts, days, [], ())
         else:
             _replace(warehouse, scratch, contracts, days, landings, compared)

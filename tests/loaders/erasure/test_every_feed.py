@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,17 +49,15 @@ def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def platform(
-    world: Callable[..., Settings],
+    dbt_world: Callable[..., Settings],
     bigtable_emulator: str,
-    parsed_project: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
     """The day landed, built, published and loaded; what a killed run and an as-of build left is there."""
-    settings = world(
+    settings = dbt_world(
         "every-feed", bigtable_emulator_host=bigtable_emulator, erasure_salt=SecretStr("salt of the test"),
         dbt_threads=2,
     )  # fmt: skip
-    shutil.copytree(parsed_project.parent, settings.dbt_target_dir)
     deliver(settings, STAYER, LEAVER, more=ONLY_THE_SUBSCRIPTION)
     deliver_export(settings, tmp_path_factory.mktemp("export"), STAYER, LEAVER)
     window = land(settings, asked(settings, DAY, DAY)).window
