@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import structlog
+import yaml
 from filelock import FileLock
 
+from runs.history import project_vars
 from runs.placement import PARSED, placed_manifest
 from segue.errors import SegueError
 from segue.settings import Settings
@@ -101,6 +104,8 @@ def parse(settings: Settings) -> Path:
         _digest_file(settings).unlink(missing_ok=True)
         for name in ("manifest.json", "semantic_manifest.json", PARSED):
             (Path(parsed) / name).replace(target / name)
+        project = yaml.safe_load((settings.dbt_project_dir / "dbt_project.yml").read_text())
+        project_vars(settings.dbt_manifest).write_text(json.dumps(project.get("vars", {}), sort_keys=True))
         _digest_file(settings).write_text(digest)
     return settings.dbt_manifest
 
@@ -155,8 +160,6 @@ def _invoke(
     manifest: Manifest | None = None,
     on_node: Callable[[str], None] | None = None,
 ) -> None:
-    import json
-
     from dbt.cli.main import dbtRunner
 
     project = settings.dbt_project_dir

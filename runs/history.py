@@ -138,6 +138,11 @@ def _schema_field(column: Mapping[str, Any]) -> bigquery.SchemaField:
     )
 
 
+def project_vars(manifest: Path) -> Path:
+    """Where the parsed project's vars are kept, beside its manifest, which does not hold them."""
+    return manifest.with_name("vars.json")
+
+
 @lru_cache(maxsize=4)
 def _code_version(manifest: Path, modified_ns: int) -> str:  # noqa: ARG001 - the time is the cache's key
     content = json.loads(manifest.read_text())
@@ -153,9 +158,10 @@ def _code_version(manifest: Path, modified_ns: int) -> str:  # noqa: ARG001 - th
             wanted.add(key)
             queue += found["depends_on"].get("nodes", []) + found["depends_on"]["macros"]
     sources = [nodes[key]["raw_code"] if key in nodes else macros[key]["macro_sql"] for key in sorted(wanted)]
+    sources.append(project_vars(manifest).read_text())
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 
 
 def code_version(manifest: Path) -> str:
-    """Digest of the models that the history is built by, what they read, and the macros that they use."""
+    """Digest of the models that the history is built by, what they read, their macros, and the windows."""
     return _code_version(manifest, manifest.stat().st_mtime_ns)

@@ -1,8 +1,9 @@
 """One embedded platform for all end-to-end tests; three days of its small company are left to Airflow.
 
 Runs cost more than all that is asked of them, so they form one story, told by the fixtures in their order:
-two days are backfilled backwards, the third arrives broken in several ways, then mended, while one of the
-first two is backfilled again. Tests look at what was recorded on the way and at what is there in the end.
+two days are backfilled backwards while the third, on schedule, arrives broken; run by hand, it is broken in
+other ways, then mended, while one of the first two is backfilled again. Tests look at what was recorded on
+the way and at what is there in the end.
 """
 
 from __future__ import annotations
@@ -45,12 +46,13 @@ class BrokenRun:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """The runs of the broken day by how it was broken, and what there was before them."""
+class Story:
+    """Every run of the story; those of the broken day by how it was broken."""
 
-    published: Fingerprints
-    generation_ms: int
-    runs: dict[str, BrokenRun]
+    first_backfill: list[DagRun]
+    broken: dict[str, BrokenRun]
+    mended: DagRun
+    second_backfill: list[DagRun]
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +132,7 @@ def backfilled(airflow: AirflowClient, *days: date) -> list[DagRun]:
     """The days' backfill runs, when all have ended."""
     wanted = {str(day) for day in days}
     return airflow.wait_for_runs(
-        "daily_marts", lambda run: run.run_type == "backfill" and run.day in wanted, len(wanted), 900
+        "daily_marts", lambda run: run.run_type == "backfill" and run.day in wanted, len(wanted), 1200
     )
 
 
@@ -157,10 +159,49 @@ def online_generation(settings: Settings, segment_date: date) -> int:
 
 
 @pytest.fixture(scope="session")
-def first_backfill(platform: local_platform.Platform, airflow: AirflowClient) -> list[DagRun]:
-    """The first two of the three days, backwards."""
-    backfill(platform, airflow, FIRST_DAY, SECOND_DAY, backwards=True)
-    return backfilled(airflow, FIRST_DAY, SECOND_DAY)
+def intact(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of all that the company delivered, to mend a day with."""
+    copy = tmp_path_factory.mktemp("delivered") / "intact"
+    shutil.copytree(landing, copy, ignore=shutil.ignore_patterns("_*"))
+    return copy
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first backfill, and the broken day's run on schedule beside it."""
+
+    backfill: list[DagRun]
+    on_schedule: BrokenRun
+
+
+@pytest.fixture(scope="session")
+def beginning(
+    platform: local_platform.Platform, airflow: AirflowClient, landing: Path, intact: Path
+) -> Beginning:
+    """The first two days, backwards. Nothing is paused any more, so the scheduler runs the third as well."""
+    [kind] = DELIVERIES[0]
+    break_day(landing, kind, LAST_DAY)
+    try:
+        backfill(platform, airflow, FIRST_DAY, SECOND_DAY, backwards=True)
+        [run] = airflow.wait_for_runs("daily_marts", lambda run: run.run_type == "scheduled", 1, 1200)
+        runs = backfilled(airflow, FIRST_DAY, SECOND_DAY)
+    finally:
+        shutil.copytree(intact, landing, dirs_exist_ok=True)
+    assert {run.state for run in runs} == {"success"}, all_failures(airflow, runs)
+    return Beginning(runs, ended(platform, airflow, run))
+
+
+def ended(platform: local_platform.Platform, airflow: AirflowClient, run: DagRun) -> BrokenRun:
+    """What the run of a broken day left behind."""
+    tasks = airflow.tasks("daily_marts", run.run_id)
+    failed = next((task for task in tasks if task.state == "failed"), tasks[-1])
+    return BrokenRun(
+        run.state,
+        failed.task_id,
+        airflow.log("daily_marts", run.run_id, failed),
+        fingerprints(platform.settings),
+        online_generation(platform.settings, SECOND_DAY),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -168,49 +209,41 @@ def broken(
     platform: local_platform.Platform,
     airflow: AirflowClient,
     landing: Path,
-    first_backfill: list[DagRun],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Broken:
-    """The third day, run by hand as often as it is delivered broken; its files are whole again afterwards."""
-    assert {run.state for run in first_backfill} == {"success"}
-    settings = platform.settings
-    intact = tmp_path_factory.mktemp("landing") / "intact"
-    shutil.copytree(landing, intact, ignore=shutil.ignore_patterns("_*"))
-    before = Broken(fingerprints(settings), online_generation(settings, SECOND_DAY), {})
-    for kinds in DELIVERIES:
+    intact: Path,
+    beginning: Beginning,
+) -> dict[str, BrokenRun]:
+    """The third day's runs by how it was broken; its files are whole again afterwards."""
+    runs = dict.fromkeys(DELIVERIES[0], beginning.on_schedule)
+    for kinds in DELIVERIES[1:]:
         try:
             for kind in kinds:
                 break_day(landing, kind, LAST_DAY)
-            run = airflow.run("daily_marts", run_by_hand(airflow, LAST_DAY), 900)
+            run = airflow.run("daily_marts", run_by_hand(airflow, LAST_DAY), 1200)
         finally:
             shutil.copytree(intact, landing, dirs_exist_ok=True)
-        failed = next(task for task in airflow.tasks("daily_marts", run.run_id) if task.state == "failed")
-        log = airflow.log("daily_marts", run.run_id, failed)
-        ended = BrokenRun(
-            run.state, failed.task_id, log, fingerprints(settings), online_generation(settings, SECOND_DAY)
-        )
-        before.runs.update(dict.fromkeys(kinds, ended))
-    return before
-
-
-@dataclass(frozen=True)
-class Story:
-    """Every run that was to succeed."""
-
-    first_backfill: list[DagRun]
-    mended: DagRun
-    second_backfill: list[DagRun]
+        runs.update(dict.fromkeys(kinds, ended(platform, airflow, run)))
+    return runs
 
 
 @pytest.fixture(scope="session")
 def story(
     platform: local_platform.Platform,
     airflow: AirflowClient,
-    first_backfill: list[DagRun],
-    broken: Broken,
+    beginning: Beginning,
+    broken: dict[str, BrokenRun],
 ) -> Story:
     """All days published: the mended day by hand and, at the same time, an earlier one backfilled again."""
-    assert broken.runs
-    mended = run_by_hand(airflow, LAST_DAY)
+    by_hand = run_by_hand(airflow, LAST_DAY)
     backfill(platform, airflow, SECOND_DAY, SECOND_DAY)
-    return Story(first_backfill, airflow.run("daily_marts", mended, 900), backfilled(airflow, SECOND_DAY))
+    mended = airflow.run("daily_marts", by_hand, 1200)
+    return Story(beginning.backfill, broken, mended, backfilled(airflow, SECOND_DAY))
+
+
+def all_failures(airflow: AirflowClient, runs: list[DagRun], dag_id: str = "daily_marts") -> list[str]:
+    """Each failed task with the end of its log."""
+    return [
+        f"{run.run_id} {task.task_id}: {airflow.log(dag_id, run.run_id, task)[-3000:]}"
+        for run in runs
+        for task in airflow.tasks(dag_id, run.run_id)
+        if task.state == "failed"
+    ]

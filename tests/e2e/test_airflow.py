@@ -8,45 +8,37 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from local.airflow_client import AirflowClient, DagRun
+from local.airflow_client import AirflowClient
 from local.platform import Platform
 from tests.company_in_order import LAST_DAY, SPEC
 from tests.e2e.breaks import BREAKS
-from tests.e2e.conftest import Broken, Story, online_generation
+from tests.e2e.conftest import SECOND_DAY, BrokenRun, Story, all_failures, online_generation
 from tests.marts import Fingerprints, fingerprints, mart_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 
-def failures(airflow: AirflowClient, dag_id: str, run: DagRun) -> list[str]:
-    """Each failed task with the end of its log."""
-    return [
-        f"{run.run_id} {task.task_id}: {airflow.log(dag_id, run.run_id, task)[-3000:]}"
-        for task in airflow.tasks(dag_id, run.run_id)
-        if task.state == "failed"
-    ]
-
-
 @pytest.mark.parametrize("kind", list(BREAKS))
 def test_a_broken_day_stops_before_publication_and_its_task_log_names_the_cause(
-    broken: Broken, kind: str
+    broken: dict[str, BrokenRun], published_in_order: dict[date, Fingerprints], kind: str
 ) -> None:
-    run = broken.runs[kind]
+    run = broken[kind]
     step, named = BREAKS[kind]
 
     assert (run.state, run.failed_task) == ("failed", step)
     assert named in run.log
-    assert run.published == broken.published
-    assert run.generation_ms == broken.generation_ms
+    assert run.published == published_in_order[SECOND_DAY]
+    # What was loaded after the first backfill.
+    assert {each.generation_ms for each in broken.values()} == {run.generation_ms}
 
 
 def test_a_broken_day_that_is_fixed_publishes(
-    platform: Platform, airflow: AirflowClient, broken: Broken, story: Story
+    platform: Platform, airflow: AirflowClient, story: Story
 ) -> None:
-    assert story.mended.state == "success", failures(airflow, "daily_marts", story.mended)
-    assert ("fct_subscriber_daily", str(LAST_DAY)) not in broken.published
+    assert story.mended.state == "success", all_failures(airflow, [story.mended])
     assert ("fct_subscriber_daily", str(LAST_DAY)) in fingerprints(platform.settings)
-    assert online_generation(platform.settings, LAST_DAY) > broken.generation_ms
+    before = {run.generation_ms for run in story.broken.values()}
+    assert online_generation(platform.settings, LAST_DAY) > max(before)
 
 
 def test_backfills_that_overlap_and_run_backwards_give_the_tables_of_one_run_after_the_other(
@@ -56,9 +48,7 @@ def test_backfills_that_overlap_and_run_backwards_give_the_tables_of_one_run_aft
     published_in_order: dict[date, Fingerprints],
 ) -> None:
     runs = [*story.first_backfill, *story.second_backfill]
-    assert {run.state for run in runs} == {"success"}, [
-        failure for run in runs for failure in failures(airflow, "daily_marts", run)
-    ]
+    assert {run.state for run in runs} == {"success"}, all_failures(airflow, runs)
     assert fingerprints(platform.settings) == published_in_order[LAST_DAY]
 
 
@@ -84,8 +74,9 @@ def test_what_airflow_published_agrees_with_the_companys_truth(platform: Platfor
 def test_segments_of_the_last_day_are_online(platform: Platform, airflow: AirflowClient) -> None:
     from serving.client import OfferReader, Outcome
 
+    online_generation(platform.settings, LAST_DAY)
     runs = airflow.wait_for_runs("offer_segments", lambda _: True, 2, 300)
-    failed = [failure for run in runs for failure in failures(airflow, "offer_segments", run)]
+    failed = all_failures(airflow, runs, "offer_segments")
     day_rows = [
         row
         for row in mart_rows(platform.settings, "offer_segments")

@@ -267,5 +267,12 @@ def test_an_edited_model_has_its_history_built_again_and_a_reverted_one_has_not(
     assert to_build(edited, JUNE_3) == (MAY_30, JUNE_1)
 
     model.write_text(original)
+    windows = project / "dbt_project.yml"
+    declared = windows.read_text()
+    windows.write_text(declared.replace("renewal_tolerance_days: 30", "renewal_tolerance_days: 20"))
+    ensure_parsed(edited)
+    assert to_build(edited, JUNE_3) == (MAY_30, JUNE_1)
+
+    windows.write_text(declared)
     ensure_parsed(edited)
     assert to_build(edited, JUNE_3) == (JUNE_4, JUNE_4)

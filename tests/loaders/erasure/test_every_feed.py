@@ -144,7 +144,7 @@ def test_an_account_that_is_everywhere_is_nowhere_once_it_is_erased(platform: Se
     }  # fmt: skip
     [(state, proof)] = query(
         platform,
-        "select state, proof from ops.erasures "
+        "select distinct state, proof from ops.erasures "
         f"where erasure_id = '{erasure.erasure_id}' and state = 'proved'",
     )
     proved = json.loads(proof)

@@ -104,6 +104,7 @@ def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
     assert names == {
         "run_ledger",
         "validation_results",
+        "corrections",
         "dead_letters",
         "erasures",
         "publications",
