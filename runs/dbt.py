@@ -117,7 +117,10 @@ def ensure_parsed(settings: Settings) -> None:
         BuildError: the project does not parse.
     """
     recorded = _digest_file(settings)
-    if not recorded.exists() or recorded.read_text() != project_digest(settings.dbt_project_dir):
+    written = (recorded, settings.dbt_manifest, project_vars(settings.dbt_manifest))
+    if not all(file.exists() for file in written) or recorded.read_text() != project_digest(
+        settings.dbt_project_dir
+    ):
         parse(settings)
 
 
