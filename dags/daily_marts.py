@@ -88,7 +88,8 @@ with DAG(
             get_settings(),
             params["start_date"],
             params["end_date"],
-            context["data_interval_start"],
+            # A run by hand has none, unless it was given a logical date.
+            context.get("data_interval_start"),
             data_tests=params["data_tests"],
         )
 

@@ -25,7 +25,7 @@ def test_a_broken_day_stops_before_publication_and_its_task_log_names_the_cause(
     run = broken[kind]
     step, named = BREAKS[kind]
 
-    assert (run.state, run.failed_task) == ("failed", step)
+    assert (run.state, run.failed_task) == ("failed", step), run.log[-3000:]
     assert named in run.log
     assert run.published == published_in_order[SECOND_DAY]
     # What was loaded after the first backfill.
