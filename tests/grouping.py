@@ -17,6 +17,11 @@ LONGEST_FIRST = (
     "e2e",
     "company",
     "march",
+    "test_ravenstack",
+    "dbt/reference/test_reference",
+    "expectations/test_gate",
+    "bench/test_lookup",
+    "loaders/cms/test_directus",
 )
 """Groups by the time they take; the rest follows in the order of its files."""
 
