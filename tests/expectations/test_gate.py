@@ -13,6 +13,7 @@ from expectations.drift import tolerated_rows
 from loaders.erasure.files import Files
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.erasures import record_erased, subject_hash
+from runs import steps
 from segue.settings import Settings
 from segue.window import RunWindow
 from tests.expectations.segment_tables import segment_tables
@@ -261,6 +262,25 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
         "and not success order by validated_at desc limit 1"
     )
     assert kept.sample == "[]"
+
+
+def test_totals_that_an_erasure_left_behind_are_built_again_before_they_stop_the_run(
+    settings: Settings, audit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = RunWindow.whole(settings, DAY, DAY)
+    hashed = subject_hash(settings, "a1")
+    record_erased(warehouse_of(settings), "e2", [("account", hashed)], "begun", {})
+    change(settings, audit, "delete from `{audit}.int_subscription_days` where true")
+    built: list[RunWindow] = []
+
+    def build_again(_settings: Settings, again: RunWindow) -> None:
+        built.append(again)
+        change(settings, audit, AUDIT_TABLES)
+
+    monkeypatch.setattr(steps, "build", build_again)
+
+    assert "expectations" in steps.validate(settings, window).summary
+    assert built == [window]
 
 
 def mentions(settings: Settings, account_id: str) -> list[str]:
