@@ -209,10 +209,11 @@ class Settings(BaseSettings):
     )
 
     # Validation
-    max_incomplete_share: float = Field(
+    max_unpriced_share: float = Field(
         default=0.05,
-        description="Days on which the revenue or the plan of a larger share of the subscriptions is unknown "
-        "are not published.",
+        ge=0,
+        le=1,
+        description="Days on which nobody tells the price of a larger share of the subscriptions stop a run.",
     )
     row_count_drift: float = Field(
         default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."

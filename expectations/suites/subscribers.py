@@ -22,8 +22,8 @@ PROVIDERS = ("google_play", "app_store", "stripe", "periods")
 PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
 INTERVALS = ("week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
-INCOMPLETE = "mrr_usd_amount is null or plan_kind is null"
-"""Nobody told a price, a rate of its currency, or a plan of the catalogue; the subscription counts anyway."""
+UNPRICED = "mrr_usd_amount is null"
+"""Nobody told a price, or a rate of its currency; the subscription counts anyway."""
 
 
 def subscriber_suites(window: RunWindow) -> list[MartSuite]:
@@ -65,8 +65,8 @@ def _subscription_daily() -> MartSuite:
         expectations=(
             unique_key("snapshot_date", "subscription_id"),
             *not_null(
-                "account_id", "provider", "market", "state", "was_active_at_day_start",
-                "was_active_at_day_end", "subscription_number", "tenure_days",
+                "account_id", "provider", "market", "plan_id", "plan_kind", "state",
+                "was_active_at_day_start", "was_active_at_day_end", "subscription_number", "tenure_days",
             ),
             one_of("provider", PROVIDERS),
             one_of("plan_kind", PLAN_KINDS),
@@ -86,26 +86,25 @@ def _subscription_daily() -> MartSuite:
             ),
             no_rows(
                 "select snapshot_date, subscription_id, provider, plan_id, market, price_amount, currency "
-                f"from {{batch}} where {INCOMPLETE}",
-                "price, rate and plan of every subscription are known",
+                f"from {{batch}} where {UNPRICED}",
+                "the price of every subscription is known, and a rate of its currency",
                 severity=WARNING,
             ),
         ),
-        measured=_incomplete_share,
+        measured=_unpriced_share,
     )  # fmt: skip
 
 
-def _incomplete_share(warehouse: Warehouse, _: RunWindow) -> list[gxe.Expectation]:
-    """One subscription of which something is unknown stops nobody; many are a feed that is broken."""
-    share = warehouse.settings.max_incomplete_share
+def _unpriced_share(warehouse: Warehouse, _: RunWindow) -> list[gxe.Expectation]:
+    """One subscription whose price nobody tells stops nobody; many are a feed that is broken."""
+    share = warehouse.settings.max_unpriced_share
     return [
         no_rows(
-            f"""select snapshot_date, countif({INCOMPLETE}) as incomplete, count(*) as subscriptions
+            f"""select snapshot_date, countif({UNPRICED}) as unpriced, count(*) as subscriptions
             from {{batch}}
             group by snapshot_date
-            having countif({INCOMPLETE}) > greatest(1, {share} * count(*))""",
-            f"price, rate and plan of all but {share:.0%} of a day's subscriptions are known "
-            "(SEGUE_MAX_INCOMPLETE_SHARE)",
+            having countif({UNPRICED}) > greatest(1, {share} * count(*))""",
+            f"the price of all but {share:.0%} of a day's subscriptions is known (SEGUE_MAX_UNPRICED_SHARE)",
         )
     ]
 

@@ -145,8 +145,8 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
 
 DAMAGES = [
     (
-        "update `{audit}.fct_subscription_daily` set provider = null where true",
-        "fct_subscription_daily.provider",
+        "update `{audit}.fct_subscription_daily` set plan_id = null where true",
+        "fct_subscription_daily.plan_id",
     ),
     (
         "insert `{audit}.fct_subscription_daily` select * from `{audit}.fct_subscription_daily`",
@@ -181,10 +181,10 @@ DAMAGES = [
         "update `{audit}.dim_account` set resolved_account_id = 'a2' where account_id = 'a3'",
         "every survivor is its own",
     ),
-    # Two rows by now: one of which something is unknown would stop nobody.
+    # Two rows by now: one whose price nobody tells would stop nobody.
     (
-        "update `{audit}.fct_subscription_daily` set plan_kind = null where true",
-        "price, rate and plan of all but 5% of a day's subscriptions are known (SEGUE_MAX_INCOMPLETE_SHARE)",
+        "update `{audit}.fct_subscription_daily` set mrr_amount = null, mrr_usd_amount = null where true",
+        "the price of all but 5% of a day's subscriptions is known (SEGUE_MAX_UNPRICED_SHARE)",
     ),
 ]
 """What can be wrong with a built day, each with what the failure says."""
@@ -250,7 +250,12 @@ def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit
 
     assert [(w.model, w.expectation, w.unexpected_count, w.observed_value) for w in warnings] == [
         ("fct_subscriber_daily", "expect_table_row_count_to_be_between", None, "1"),
-        ("fct_subscription_daily", "price, rate and plan of every subscription are known", 1, None),
+        (
+            "fct_subscription_daily",
+            "the price of every subscription is known, and a rate of its currency",
+            1,
+            None,
+        ),
         ("dim_account", "every merge leads to a survivor (else the account counts as itself)", 2, None),
         ("fct_offer_journey", "a checkout follows a click", 1, None),
     ]
