@@ -34,8 +34,9 @@ def segments(
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
         return
+    columns = ("statement kB", "seconds", "floor", "floor when new", "µs an account and rule", "peak MB")
     table = Table("rules")
-    for column in ("statement kB", "seconds", "of which floor", "µs an account and rule", "peak MB"):
+    for column in columns:
         table.add_column(column, justify="right")
     for each in report.decided:
         table.add_row(
@@ -43,6 +44,7 @@ def segments(
             f"{each.statement_kb:.0f}",
             f"{each.seconds:.2f}",
             f"{each.floor_seconds:.2f}",
+            f"{each.new_floor_seconds:.2f}",
             f"{each.us_per_account_and_rule:.2f}",
             "–" if each.peak_mb is None else f"{each.peak_mb:,.0f}",
         )
