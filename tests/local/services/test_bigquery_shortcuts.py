@@ -14,7 +14,7 @@ from segue.settings import Settings
 @pytest.fixture(scope="module")
 def warehouse(world: Callable[..., Settings]) -> Warehouse:
     warehouse = warehouse_of(world("shortcuts"))
-    for dataset in ("one", "other"):
+    for dataset in ("one", "other", "day_20260101", "day_20260102"):
         warehouse.ensure_dataset(dataset)
         warehouse.run(
             f"create or replace table `{warehouse.settings.project_id}.{dataset}.visits` as "
@@ -31,22 +31,22 @@ def test_statements_that_differ_in_their_days_and_datasets_have_answers_of_their
     warehouse: Warehouse,
 ) -> None:
     project = warehouse.settings.project_id
+    statement = "select place, cast(day as string) from `{}.visits` where day = date '{}'"
+
     found = {
-        (dataset, day): rows(
-            warehouse,
-            f"select place, cast(day as string) from `{project}.{dataset}.visits` where day = date '{day}'",
-        )
-        for dataset in ("one", "other")
+        (place, day): rows(warehouse, statement.format(dataset, day))
+        for place in ("day_20260101", "day_20260102")
+        for dataset in (place, f"{project}.{place}")
         for day in ("2026-01-01", "2026-01-02", "2026-01-03")
     }
 
     assert found == {
-        ("one", "2026-01-01"): [("one", "2026-01-01")],
-        ("one", "2026-01-02"): [("one", "2026-01-02")],
-        ("one", "2026-01-03"): [],
-        ("other", "2026-01-01"): [("other", "2026-01-01")],
-        ("other", "2026-01-02"): [("other", "2026-01-02")],
-        ("other", "2026-01-03"): [],
+        ("day_20260101", "2026-01-01"): [("day_20260101", "2026-01-01")],
+        ("day_20260101", "2026-01-02"): [("day_20260101", "2026-01-02")],
+        ("day_20260101", "2026-01-03"): [],
+        ("day_20260102", "2026-01-01"): [("day_20260102", "2026-01-01")],
+        ("day_20260102", "2026-01-02"): [("day_20260102", "2026-01-02")],
+        ("day_20260102", "2026-01-03"): [],
     }
 
 
