@@ -13,7 +13,7 @@ USER segue
 # DuckDB looks for its extensions in the user's home, and would download the one that is missing.
 RUN python -c "from duckdb_extensions import import_extension; import_extension('spatial')"
 EXPOSE 9050 9060
-COPY local/bigquery_emulator/*.py ./
+COPY local/bigquery_emulator ./
 CMD ["python", "main.py", "start", "--persistent", "--data-dir", "/var/lib/segue/bigquery", \
      "--rest-host", "0.0.0.0", "--rest-port", "9050", "--grpc-host", "0.0.0.0", "--grpc-port", "9060", \
      "--project", "segue-local", "--log-level", "warning"]
