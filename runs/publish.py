@@ -19,7 +19,7 @@ from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
-from runs.restatements import record_restatements
+from runs.restatements import record_restatements, restated
 from segue.settings import Settings
 from segue.window import RunWindow
 
@@ -114,7 +114,7 @@ def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> li
     try:
         warehouse.ensure_table(
             warehouse.table(mart.dataset(settings), mart.name),
-            audited.schema,
+            [mart.described(column) for column in audited.schema],
             partition_field=mart.day_column or None,
             clustering=audited.clustering_fields,
             description=mart.description or audited.description,
@@ -137,7 +137,7 @@ def _publish_once(
     newer = {key for key, is_newer in earlier.items() if is_newer}
     publication_id = str(uuid.uuid4())
     now = datetime.now(UTC)
-    statements = []
+    restatements, moves, records = [], [], []
     skipped = 0
     for mart in marts:
         every = mart.days(settings, window)
@@ -149,9 +149,8 @@ def _publish_once(
         published = f"`{warehouse.table(mart.dataset(settings), mart.name)}`"
         seen = [day for day in days if (mart.name, day) in earlier]
         if seen and mart.kind == "days":
-            statements.append(
-                record_restatements(
-                    settings,
+            restatements.append(
+                restated(
                     mart,
                     seen,
                     audited=audited,
@@ -162,12 +161,12 @@ def _publish_once(
                 )
             )
         names = ", ".join(f"`{column.name}`" for column in columns[mart.name])
-        statements += [
+        moves += [
             f"delete from {published} where {mart.filter(days)}",
             f"insert into {published} ({names}) select {names} from {audited} where {mart.filter(days)}",
-            _record(warehouse, window, mart, days, publication_id, now, taken_out),
         ]
-    if not statements:
+        records.append(_published_days(settings, window, mart, days, publication_id, now, taken_out))
+    if not moves:
         nothing = Publication(
             publication_id, window.start_date, window.end_date, window.as_of_date, {}, skipped
         )
@@ -177,8 +176,17 @@ def _publish_once(
         f"select if((select count(*) from ({_earlier_query(settings, window)}) where is_newer) "
         f"<> {len(newer)}, error('{_NEWER}'), if({erased} <> {taken_out.subjects}, error('{_ERASED}'), 1))"
     )
+    # Few statements: BigQuery takes a second for each of a transaction's.
+    statements = [
+        guard,
+        *([record_restatements(settings, restatements)] if restatements else []),
+        *moves,
+        f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
+        "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version, "
+        "rows_erased)\n" + "\nunion all\n".join(records),
+    ]
     warehouse.run(
-        ";\n".join(["begin transaction", guard, *statements, "commit transaction"]) + ";",
+        ";\n".join(["begin transaction", *statements, "commit transaction"]) + ";",
         labels={"step": "publish"},
     )
     counted = warehouse.run(
@@ -220,8 +228,8 @@ def _earlier_publications(warehouse: Warehouse, window: RunWindow) -> dict[tuple
     return {(row.mart, row.partition_date): bool(row.is_newer) for row in rows}
 
 
-def _record(
-    warehouse: Warehouse,
+def _published_days(
+    settings: Settings,
     window: RunWindow,
     mart: PublishedMart,
     days: list[date],
@@ -229,8 +237,8 @@ def _record(
     now: datetime,
     taken_out: TakenOut,
 ) -> str:
-    """A row in ops.publications for every day, also for a day without rows."""
-    settings, history = warehouse.settings, window.history
+    """The query of a row for ops.publications for every day, also for a day without rows."""
+    history = window.history
     version = literal(history.code_version if mart.kind == "arrivals" else None)
     final = "true"
     if mart.kind == "days":
@@ -240,9 +248,6 @@ def _record(
         )
     erased = taken_out.rows_of(mart)
     return (
-        f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
-        "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version, "
-        "rows_erased)\n"
         f"select {literal(window.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
         f"coalesce(counted.row_count, 0), {literal(window.as_of_date)}, {final}, {literal(now)}, "
         f"{literal(history.raw_read_at)}, cast({version} as string), "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal
+
+from google.cloud import bigquery
 
 from loaders.warehouse.dbt_models import dbt_models
 from loaders.warehouse.ops import literal
@@ -34,7 +36,7 @@ class PublishedMart:
     """A model that the dbt project marks with ``meta.published``.
 
     ``measures`` are columns whose sums say what a restatement changed, ``partitions`` which days of a history
-    table there are.
+    table there are, ``columns`` the columns' descriptions.
     """
 
     name: str
@@ -44,6 +46,12 @@ class PublishedMart:
     kind: Kind = "days"
     measures: tuple[str, ...] = ()
     partitions: Partitions = "arrival_days"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def described(self, column: bigquery.SchemaField) -> bigquery.SchemaField:
+        """The column with its description; in audit, which has no readers, it has none."""
+        told = column.to_api_repr() | {"description": self.columns.get(column.name) or column.description}
+        return bigquery.SchemaField.from_api_repr(told)
 
     def dataset(self, settings: Settings) -> str:
         """Where it is published: marts are for analysts, the history is for later runs."""
@@ -106,6 +114,7 @@ def published_marts(manifest: Path) -> list[PublishedMart]:
                 kind=kind,
                 measures=tuple(model.meta.get("measures", ())),
                 partitions=model.meta.get("partitions", "arrival_days"),
+                columns={column["name"]: column["description"] for column in model.columns},
             )
         )
     return sorted(marts, key=lambda mart: mart.name)

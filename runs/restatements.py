@@ -11,8 +11,16 @@ from segue.settings import Settings
 from segue.window import RunWindow
 
 
-def record_restatements(
-    settings: Settings,
+def record_restatements(settings: Settings, restatements: Sequence[str]) -> str:
+    """The statement that keeps what the queries find; to run before any rows move."""
+    return (
+        f"insert into `{ops_table(settings, 'restatements')}` "
+        "(run_date, publication_id, mart, partition_date, measure, value_before, value_after, `change`, "
+        "as_of_date, restated_at)\n" + "\nunion all\n".join(f"({query})" for query in restatements)
+    )
+
+
+def restated(
     mart: PublishedMart,
     days: Sequence[date],
     *,
@@ -22,9 +30,9 @@ def record_restatements(
     publication_id: str,
     now: datetime,
 ) -> str:
-    """The statement that compares ``days``, published before, with their new rows; to run before they move.
+    """The query that compares ``days``, published before, with their new rows.
 
-    One row in ``ops.restatements`` for each day and measure whose sum changes, and for the number of rows.
+    One row for ``ops.restatements`` for each day and measure whose sum changes, and for the number of rows.
     ``audited`` and ``published`` are quoted table names.
     """
     where, day = mart.filter(days), mart.day_expression
@@ -44,9 +52,6 @@ def record_restatements(
         for measure, column in measures.items()
     )
     return (
-        f"insert into `{ops_table(settings, 'restatements')}` "
-        "(run_date, publication_id, mart, partition_date, measure, value_before, value_after, `change`, "
-        "as_of_date, restated_at)\n"
         f"with was as ({totals(published)}),\n"
         f"now as ({totals(audited)}),\n"
         f"compared as ({lines})\n"

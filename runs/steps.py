@@ -7,8 +7,12 @@ is given the days that were asked for and finds out which days have to be built.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from importlib import import_module
+from itertools import zip_longest
+from threading import Thread
 from typing import Final
 
 from segue.settings import Settings
@@ -39,13 +43,28 @@ class StepOutcome:
 class Step:
     """One step; ``perform`` may be called again at any time and gives the same tables.
 
-    ``final_errors`` are failures that trying again cannot mend: somebody has to look first.
+    ``libraries`` are those that take it seconds to load, in the order in which they have to be.
     """
 
     name: str
     doc: str
     perform: Callable[[Settings, RunWindow], StepOutcome]
+    libraries: tuple[str, ...]
     is_publication: bool = False
+
+    def load(self) -> None:
+        """Load the libraries."""
+        for library in self.libraries:
+            import_module(library)
+
+    def load_meanwhile(self) -> None:
+        """Load them in another thread; what fails there fails again, and is seen, in the step itself."""
+
+        def load() -> None:
+            with suppress(Exception):
+                self.load()
+
+        Thread(target=load, name=f"load-{self.name}", daemon=True).start()
 
 
 def asked(settings: Settings, start_date: date, end_date: date, *, data_tests: bool = False) -> RunWindow:
@@ -150,7 +169,7 @@ def validate(settings: Settings, window: RunWindow) -> StepOutcome:
         ValidationFailedError: a critical expectation failed.
         BuildError: a model that had to be built again failed.
     """
-    # Imported here because Great Expectations takes ten seconds, which a failing build need not wait for.
+    # Imported here because Great Expectations takes seconds, which a failing landing need not wait for.
     from expectations.gate import ValidationFailedError
     from expectations.gate import validate as run_gate
     from runs.erased import keeping_nobody_erased, was_anybody_erased
@@ -180,20 +199,33 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
     return StepOutcome(window, publication.summary(), publication.rows_of_marts())
 
 
+_WAREHOUSE: Final = ("google.cloud.bigquery", "google.cloud.bigquery_storage_v1")
 STEPS: Final = (
     Step(
         "land",
         "Lands the arrival day (and earlier ones that are missing) and decides which days to build.",
         land,
+        _WAREHOUSE,
     ),
-    Step("build", "dbt, started once: every model of the run, in an audit dataset.", build),
+    Step(
+        "build",
+        "dbt, started once: every model of the run, in an audit dataset.",
+        build,
+        ("dbt.cli.main", "dbt.adapters.bigquery"),
+    ),
     Step(
         "validate",
         "Great Expectations over the partitions in audit; a critical failure ends the run.",
         validate,
+        # The room says which of the second one's own libraries wait until they are used.
+        ("expectations", "great_expectations.expectations", "sqlalchemy_bigquery"),
     ),
     Step(
-        "publish", "Moves all marts' partitions from audit to the published dataset at once.", publish, True
+        "publish",
+        "Moves all marts' partitions from audit to the published dataset at once.",
+        publish,
+        _WAREHOUSE,
+        is_publication=True,
     ),
 )
 """Of every run, in this order. What comes next is ``load_online``, once a day's segments are published."""
@@ -216,11 +248,17 @@ def run(
 ) -> RunWindow:
     """Every step for [start_date, end_date]; running it again gives the same tables.
 
+    While a step waits for the warehouse, the next one's libraries are loaded.
+
     Raises:
         SegueError: a step failed; what was published before stays as it is.
     """
     window = asked(settings, start_date, end_date, data_tests=data_tests)
-    for step in STEPS:
+    for step, later in zip_longest(STEPS, STEPS[1:]):
+        # Its own first: no two threads may load parts of one library at a time.
+        step.load()
+        if later:
+            later.load_meanwhile()
         outcome = step.perform(settings, window)
         window = outcome.window
         for line in outcome.lines():

@@ -21,7 +21,7 @@ from bqemulator.jobs import ddl_result, executor
 from bqemulator.scripting import interpreter
 from bqemulator.scripting.interpreter import ScriptInterpreter
 from bqemulator.sql import catalog_schema, inner_query, translator
-from bqemulator.sql.rewriter import information_schema
+from bqemulator.sql.rewriter import create_table_schema_ctas, information_schema
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
@@ -62,6 +62,7 @@ REWRITERS = {
     ],
 }
 
+_first_select = create_table_schema_ctas._first_select
 _type_of_column = catalog_schema._safe_bq_to_duckdb
 _rewrite_for_row_access = inner_query.rewrite_for_row_access
 _capture = SnapshotManager.capture
@@ -82,6 +83,11 @@ def rewrite_names(duckdb_sql: str, project_id: str) -> str:
 def type_of_column(bq_type: str) -> str:
     """The DuckDB type; without one a column of structs is missing where a star is written out."""
     return _type_of_column(bq_type) or "UNKNOWN"
+
+
+def first_select(body: Any) -> Any:
+    """Of ``create table (columns) as``, whose query may stand in parentheses as dbt's does."""
+    return _first_select(body.unnest() if body is not None else None)
 
 
 def rewrite_for_row_access(bq_sql: str, *, catalog: Any, **context: Any) -> str:
@@ -120,6 +126,7 @@ def install() -> None:
     executor._translator = SQLTranslator()
     executor.rewrite_table_refs = interpreter.rewrite_table_refs = rewrite_names
     catalog_schema._safe_bq_to_duckdb = type_of_column
+    create_table_schema_ctas._first_select = first_select
     inner_query.rewrite_for_row_access = rewrite_for_row_access
     inner_query.expand_information_schema = name_views
     information_schema._ts_literal = timestamp_literal

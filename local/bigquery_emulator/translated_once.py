@@ -26,10 +26,16 @@ _VARYING = re.compile(
     r"(?:(?P<day>\d{4}-\d\d-\d\d(?P<time>T[\d:.]+(?:[+-]\d\d:\d\d)?)?)"
     r"|(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))"
     r"(?P=quote)"
-    # project and dataset of a table: of all names only a project's may have a hyphen
-    r"""|(?P<open>[`"])(?P<project>[a-z][a-z0-9]*(?:-[a-z0-9]+)+)(?P<dot>[`"]\.[`"]|\.)"""
-    r"""(?P<dataset>[a-z]\w*)(?=[`"]?\.)"""
+    # a table's project: of all names only a project's may have a hyphen
+    r"""|(?<=[`"])(?P<project>[a-z][a-z0-9]*(?:-[a-z0-9]+)+)(?=[`"]?\.)"""
+    # a dataset that is named by a day
+    r"""|(?<=[`".])(?P<dataset>[a-z]\w*_\d{8})(?=[`"]?\.)"""
 )
+_FIRST_DAY = date(9000, 1, 1).toordinal()
+_DAY = "{day}"
+_INSTANT = "{day}T00:00:00+00:00"
+_HYPHENED = "stand-in-{number}-x"
+_PLAIN = "stand_in_{number}_x"
 _STAND_IN = re.compile(r"90\d\d-\d\d-\d\d(?:T00:00:00\+00:00)?|stand-in-\d+-x|stand_in_\d+_x")
 
 
@@ -42,39 +48,34 @@ class Template:
 
     @classmethod
     def of(cls, sql: str) -> Template:
-        """Equal values get equal stand-ins, other values other ones."""
-        stand_ins: dict[tuple[str, str], str] = {}
+        """Each literal gets a stand-in of its own: which days coincide differs from run to run."""
+        values: dict[str, str] = {}
+        names: dict[str, str] = {}
 
-        def stand_in(kind: str, value: str) -> str:
-            number = len(stand_ins)
-            made = {
-                "day": f"{date.fromordinal(_FIRST_DAY + number)}",
-                "instant": f"{date.fromordinal(_FIRST_DAY + number)}T00:00:00+00:00",
-                "hyphened": f"stand-in-{number}-x",
-                "plain": f"stand_in_{number}_x",
-            }
-            return stand_ins.setdefault((kind, value), made[kind])
+        def stand_in(value: str, form: str) -> str:
+            number = len(values)
+            made = form.format(day=date.fromordinal(_FIRST_DAY + number), number=number)
+            values[made] = value
+            return made
 
         def replace(found: re.Match[str]) -> str:
+            quote = found["quote"]
             if found["day"]:
-                day = stand_in("instant" if found["time"] else "day", found["day"])
-                return f"{found['quote']}{day}{found['quote']}"
+                return quote + stand_in(found["day"], _INSTANT if found["time"] else _DAY) + quote
             if found["id"]:
-                return f"{found['quote']}{stand_in('hyphened', found['id'])}{found['quote']}"
-            project, dataset = stand_in("hyphened", found["project"]), stand_in("plain", found["dataset"])
-            return f"{found['open']}{project}{found['dot']}{dataset}"
+                return quote + stand_in(found["id"], _HYPHENED) + quote
+            name = found[0]
+            if name not in names:
+                names[name] = stand_in(name, _HYPHENED if found["project"] else _PLAIN)
+            return names[name]
 
         if _STAND_IN.search(sql):
             return cls(sql, {})
-        template = _VARYING.sub(replace, sql)
-        return cls(template, {name: value for (_, value), name in stand_ins.items()})
+        return cls(_VARYING.sub(replace, sql), values)
 
     def fill_in(self, translated: str) -> str:
         """``translated`` with every stand-in replaced by its value."""
         return _STAND_IN.sub(lambda found: self.values.get(found[0], found[0]), translated)
-
-
-_FIRST_DAY = date(9000, 1, 1).toordinal()
 
 
 class Translations:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from local.commands.bench import build, load, lookup, segments
+from local.commands.bench import build, floor, load, lookup, segments
 
 app = typer.Typer(
     name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
 )
 app.command("build")(build.build)
+app.command("floor")(floor.floor)
 app.command("load")(load.load)
 app.command("lookup")(lookup.lookup)
 app.command("segments")(segments.segments)

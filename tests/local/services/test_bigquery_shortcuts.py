@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from segue.settings import Settings
 @pytest.fixture(scope="module")
 def warehouse(world: Callable[..., Settings]) -> Warehouse:
     warehouse = warehouse_of(world("shortcuts"))
-    for dataset in ("one", "other"):
+    for dataset in ("one", "other", "day_20260101", "day_20260102"):
         warehouse.ensure_dataset(dataset)
         warehouse.run(
             f"create or replace table `{warehouse.settings.project_id}.{dataset}.visits` as "
@@ -31,22 +33,22 @@ def test_statements_that_differ_in_their_days_and_datasets_have_answers_of_their
     warehouse: Warehouse,
 ) -> None:
     project = warehouse.settings.project_id
+    statement = "select place, cast(day as string) from `{}.visits` where day = date '{}'"
+
     found = {
-        (dataset, day): rows(
-            warehouse,
-            f"select place, cast(day as string) from `{project}.{dataset}.visits` where day = date '{day}'",
-        )
-        for dataset in ("one", "other")
+        (place, day): rows(warehouse, statement.format(dataset, day))
+        for place in ("day_20260101", "day_20260102")
+        for dataset in (place, f"{project}.{place}")
         for day in ("2026-01-01", "2026-01-02", "2026-01-03")
     }
 
     assert found == {
-        ("one", "2026-01-01"): [("one", "2026-01-01")],
-        ("one", "2026-01-02"): [("one", "2026-01-02")],
-        ("one", "2026-01-03"): [],
-        ("other", "2026-01-01"): [("other", "2026-01-01")],
-        ("other", "2026-01-02"): [("other", "2026-01-02")],
-        ("other", "2026-01-03"): [],
+        ("day_20260101", "2026-01-01"): [("day_20260101", "2026-01-01")],
+        ("day_20260101", "2026-01-02"): [("day_20260101", "2026-01-02")],
+        ("day_20260101", "2026-01-03"): [],
+        ("day_20260102", "2026-01-01"): [("day_20260102", "2026-01-01")],
+        ("day_20260102", "2026-01-02"): [("day_20260102", "2026-01-02")],
+        ("day_20260102", "2026-01-03"): [],
     }
 
 
@@ -146,3 +148,23 @@ def test_a_star_has_every_column_also_beside_what_has_to_be_translated(warehouse
         f"select countif(length > 1), (select avg(n) from unnest([1, 2]) as n) "
         f"from (select array_length(o) as length from (select * from {offers}))",
     ) == [(1, 1.5)]
+
+
+def test_a_table_is_created_with_its_columns_and_filled_in_one_statement(warehouse: Warehouse) -> None:
+    table = warehouse.table("one", "declared")
+    warehouse.run(
+        f"create or replace table `{table}` "
+        "(day date, amount numeric(38, 9), o array<struct<n int64, s string>>) "
+        "partition by day as (select day, amount, o from "
+        "(select [struct(1 as n, 'a' as s)] as o, date '2026-01-01' as day, 1.5 as amount) as model)"
+    )
+
+    found = warehouse.find_table(table)
+    assert found is not None
+    assert found.time_partitioning.field == "day"
+    assert [(column.name, column.field_type, column.mode) for column in found.schema] == [
+        ("day", "DATE", "NULLABLE"), ("amount", "NUMERIC", "NULLABLE"), ("o", "RECORD", "REPEATED"),
+    ]  # fmt: skip
+    assert rows(warehouse, f"select day, amount, o[offset(0)].s from `{table}`") == [
+        (date(2026, 1, 1), Decimal("1.5"), "a")
+    ]
