@@ -25,10 +25,13 @@ from bqemulator.sql.rewriter import create_table_schema_ctas, information_schema
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
+from decimals import datatype
 from metadata_views import fill_views, name_views, option_value, timestamp_literal
 from ordered_arrays import sort_after_gathering
 from parsed_once import copy_value, forgets_what_it_changed, only_reads, parse_once
+from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.generators.duckdb import DuckDBGenerator
 from translated_once import Translations, translate_once
 
 READERS = {
@@ -117,6 +120,7 @@ def install() -> None:
     gc.set_threshold(50_000, 20, 50)
     nodes.deepcopy = copy_value
     Dialect.parse = parse_once
+    DuckDBGenerator.TRANSFORMS[exp.DataType] = datatype
     for mark, places in ((only_reads, READERS), (forgets_what_it_changed, REWRITERS)):
         for module, names in places.items():
             for name in names:

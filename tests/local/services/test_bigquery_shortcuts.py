@@ -156,7 +156,8 @@ def test_a_table_is_created_with_its_columns_and_filled_in_one_statement(warehou
         f"create or replace table `{table}` "
         "(day date, amount numeric(38, 9), o array<struct<n int64, s string>>) "
         "partition by day as (select day, amount, o from "
-        "(select [struct(1 as n, 'a' as s)] as o, date '2026-01-01' as day, 1.5 as amount) as model)"
+        "(select [struct(1 as n, 'a' as s)] as o, date '2026-01-01' as day, "
+        "numeric '0.123456789' as amount) as model)"
     )
 
     found = warehouse.find_table(table)
@@ -166,5 +167,24 @@ def test_a_table_is_created_with_its_columns_and_filled_in_one_statement(warehou
         ("day", "DATE", "NULLABLE"), ("amount", "NUMERIC", "NULLABLE"), ("o", "RECORD", "REPEATED"),
     ]  # fmt: skip
     assert rows(warehouse, f"select day, amount, o[offset(0)].s from `{table}`") == [
-        (date(2026, 1, 1), Decimal("1.5"), "a")
+        (date(2026, 1, 1), Decimal("0.123456789"), "a")
+    ]
+
+
+def test_a_number_keeps_its_nine_decimals_and_38_digits(warehouse: Warehouse) -> None:
+    table = f"`{warehouse.table('one', 'exact')}`"
+    warehouse.run(f"create or replace table {table} (n numeric, pair struct<n numeric>)")
+    warehouse.run(f"insert into {table} (n, pair) select numeric '0.006715', struct(numeric '0.006715' as n)")
+
+    assert rows(
+        warehouse,
+        "select n, pair.n, cast('12345678901234567890.123456789' as numeric), "
+        f"cast(n as numeric) * 2 from {table}",
+    ) == [
+        (
+            Decimal("0.006715"),
+            Decimal("0.006715"),
+            Decimal("12345678901234567890.123456789"),
+            Decimal("0.01343"),
+        )
     ]
