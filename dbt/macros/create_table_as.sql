@@ -3,4 +3,4 @@
   missing or of another type fails it. dbt would have the warehouse analyse each model's query once more
   before.
 #}
-{% macro bigquery__get_assert_columns_equivalent(sql) -%}{%- endmacro %}
+{% macro bigquery__get_assert_columns_equivalent(sql) -%} {%- endmacro %}
