@@ -24,6 +24,10 @@ def run(
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Load a day on which nobody has an offer any more.")
     ] = False,
+    override_reason: Annotated[
+        str | None,
+        typer.Option(help="Publish even if the gate refuses the days, for this reason, which is recorded."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the window as JSON.")] = False,
 ) -> None:
     """Land, build, validate and publish START_DATE..END_DATE as one range, then load its last day online."""
@@ -34,9 +38,16 @@ def run(
     console = Console(stderr=as_json)
 
     def report(step: str, line: str) -> None:
-        console.print(f"[bold]{step:<9}[/bold] {line}")
+        console.print(f"[bold]{step:<10}[/bold] {line}")
 
-    window = steps.run(settings, start_date.date(), end_date.date(), report, data_tests=data_tests)
+    window = steps.run(
+        settings,
+        start_date.date(),
+        end_date.date(),
+        report,
+        data_tests=data_tests,
+        override_reason=override_reason,
+    )
     if load:
         report("load", steps.load_online(settings, window.end_date, allow_empty=allow_empty))
     if as_json:

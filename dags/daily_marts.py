@@ -15,7 +15,7 @@ from airflow.sdk import (
     task,
 )
 
-from runs.steps import STEPS, asked_by_trigger
+from runs.steps import STEPS, asked_by_trigger, perform
 from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 from segue.window import RunWindow
@@ -26,24 +26,31 @@ MARTS = AssetAlias("published_marts")
 
 DOC = """
 ### What it does
-Builds one UTC day from the files that arrived by its end: `land` → `build` → `validate` → `publish`.
+Builds one UTC day from the files that arrived by its end: `land` → `build` → `validate` → `publish` →
+`drop_audit`.
 Days that late events reach are rebuilt and published with it, and so are published days whose arrivals have
 been corrected. Publishing emits the asset `offer_segments`, which starts the DAG of that name. Running a day
 again, in any order, is safe.
 
-Nothing is published unless every task succeeds: yesterday's marts and the online generation stay.
+Nothing is published unless the gate has let through what this very run built: yesterday's marts and the
+online generation stay. Tasks may be cleared, repeated and marked successful in any order: publication looks
+itself.
 
 ### When a task fails
 - **`land`**: a file is missing or truncated, or its columns changed; the log names file, column and
   reason. Have the file delivered again and clear the task. Raw still holds what it held. A feed that has
   ended for good: `SEGUE_FEEDS` names those that go on.
 - **`build`**: a model; the log has a line for each and names those that failed. Fix the model
-  and clear the task. The audit dataset `audit_<day>` keeps what was built.
+  and clear the task. Every attempt builds in a dataset of its own, `audit_<day>_<time>_…`, which keeps what
+  was built for `SEGUE_AUDIT_RETENTION_DAYS`.
 - **`validate`**: a critical expectation; the log names model, column, number of rows and sample keys.
   Look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source,
-  clear from `land`.
+  clear from `land`. If the days are to be published as they are: trigger the DAG with `start_date`,
+  `end_date` and `override_reason`; `ops.publications` keeps the reason.
 - **`publish`**: another run changed the same tables at that moment. It retries by itself; clear it if it
-  gave up.
+  gave up. `unjudged`: what is in audit is not what the gate passed; clear `validate`. When it had published
+  before, it finds its publication and says so.
+- **`nothing_left`**: the task before was marked successful without having run. Clear it.
 
 ### A file that was wrong
 Replace it and clear the run of its day: the published days that it reaches are rebuilt with it. Days further
@@ -77,6 +84,11 @@ with DAG(
         "data_tests": Param(
             False, type="boolean", description="Run dbt's tests with the build: after models were changed."
         ),
+        "override_reason": Param(
+            None,
+            type=["null", "string"],
+            description="Publish even if the gate refuses the days, for this reason, which is recorded.",
+        ),
     },
     default_args=task_defaults(settings),
 ) as dag:
@@ -91,17 +103,16 @@ with DAG(
             # A run by hand has none, unless it was given a logical date.
             context.get("data_interval_start"),
             data_tests=params["data_tests"],
+            override_reason=params["override_reason"],
         )
 
-    def perform(step_name: str, window: dict[str, Any] | None) -> dict[str, Any]:
-        [step] = [each for each in STEPS if each.name == step_name]
+    def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         with without_useless_retries():
-            given = RunWindow.model_validate(window) if window else days_asked_for()
-            outcome = step.perform(get_settings(), given)
+            outcome = perform(get_settings(), name, window, days_asked_for)
         for line in outcome.lines():
-            print(f"{step.name}: {line}")
+            print(f"{name}: {line}")
         left = outcome.window.model_dump(mode="json")
-        if step.is_publication:
+        if any(step.is_publication for step in STEPS if step.name == name):
             events, rows = get_current_context()["outlet_events"], dict(outcome.published)
             days = {"start_date": left["start_date"], "end_date": left["end_date"]}
             events[SEGMENTS].extra = {"segment_date": left["end_date"], "rows": rows.pop(SEGMENTS.name, 0)}
@@ -111,10 +122,10 @@ with DAG(
 
     window: Any = None
     for each in STEPS:
-        run_step = task(
-            perform,
+        run_this = task(
+            run_step,
             task_id=each.name,
             doc_md=each.doc,
             outlets=[SEGMENTS, MARTS] if each.is_publication else [],
         )
-        window = run_step(each.name, window)
+        window = run_this(each.name, window)

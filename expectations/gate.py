@@ -61,11 +61,15 @@ class GateResult:
 
 
 class ValidationFailedError(SegueError):
-    """A critical expectation failed; nothing of this run may be published."""
+    """Critical expectations failed, so many; nothing of this run may be published."""
 
     code = "validation_failed"
     hint = "look the sample keys up in the audit dataset and in raw, correct the source, land the day again"
     is_final = True
+
+    def __init__(self, message: str, failures: int = 1) -> None:
+        super().__init__(message)
+        self.failures = failures
 
 
 def validate(settings: Settings, window: RunWindow) -> GateResult:
@@ -81,8 +85,9 @@ def validate(settings: Settings, window: RunWindow) -> GateResult:
     if result.failures:
         lines = "\n".join(failure.describe() for failure in result.failures)
         raise ValidationFailedError(
-            f"{len(result.failures)} critical expectation(s) failed for {window}; "
-            f"nothing was published. Data docs: {result.data_docs}\n{lines}"
+            f"{len(result.failures)} critical expectation(s) failed for {window} "
+            f"in {window.audit_dataset}; nothing was published. Data docs: {result.data_docs}\n{lines}",
+            failures=len(result.failures),
         )
     log.info("validated", days=str(window), expectations=len(result.outcomes))
     return result

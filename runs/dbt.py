@@ -177,8 +177,7 @@ def _invoke(
         "--vars", json.dumps(variables),
         "--quiet",
     ]  # fmt: skip
-    # Two runs of the same end date share dbt's artefacts as they share the audit dataset.
-    with FileLock(target / "dbt.lock"), _environment(dbt_environment(settings)):
+    with _environment(dbt_environment(settings)):
         callbacks = [_node_listener(on_node)] if on_node else []
         result = dbtRunner(manifest, callbacks).invoke(arguments)
     if not result.success:

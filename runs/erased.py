@@ -14,6 +14,7 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects, column_places, pending_query
 from loaders.warehouse.ops import literal
 from runs.published import PublishedMart
+from runs.verdict import judged_again
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -49,7 +50,9 @@ def take_out(
     columns: Mapping[str, Sequence[bigquery.SchemaField]],
     before: TakenOut,
 ) -> TakenOut:
-    """Removes rows of erased accounts from what the run has built; ``before`` is already out.
+    """Removes rows of erased accounts from what the gate has let through; ``before`` is already out.
+
+    The verdict then speaks of what is left.
 
     Raises:
         WarehouseError: a statement failed; calling it again goes on.
@@ -69,6 +72,8 @@ def take_out(
         found = {(mart.name, row.day): int(row.found) for row in counted}
         if found:
             warehouse.run(f"delete from {table} where {condition}", parameters=erased.parameters)
+            # Cut off before this, the rows are no longer those that were judged, and are judged again.
+            warehouse.run(judged_again(warehouse.settings, window, mart))
         for key, count in found.items():
             rows[key] = rows.get(key, 0) + count
     log.info("erased_meanwhile", subjects=len(erased), rows=sum(rows.values()))

@@ -1,6 +1,7 @@
 """Publication: all marts of a run become visible to analysts in one transaction.
 
-A run publishes the days it built. A partition that another run has already published from newer knowledge (a
+A run publishes the days it built, and of those what the gate judged and let through: the transaction itself
+looks. A partition that another run has already published from newer knowledge (a
 later ``as_of_date``) is left alone, so that backfills may overlap and run backwards and still end the same.
 Whoever was erased since the run began to read raw is taken out of what it built before it is published.
 """
@@ -8,9 +9,10 @@ Whoever was erased since the run began to read raw is taken out of what it built
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import structlog
 from google.cloud import bigquery
@@ -20,6 +22,7 @@ from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
 from runs.restatements import record_restatements, restated
+from runs.verdict import NotBuiltError, difference, refuse_unjudged, unjudged_count
 from segue.settings import Settings
 from segue.window import RunWindow
 
@@ -27,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _NEWER = "newer knowledge was published meanwhile"
 _ERASED = "accounts were erased meanwhile"
+_UNJUDGED = "this is not what the gate has passed"
 _ATTEMPTS = 5
 
 
@@ -42,6 +46,8 @@ class Publication:
     skipped: int
     rows_erased: int = 0
     """Left out because their accounts were erased while the run was under way."""
+    is_repeated: bool = False
+    """It had been made before, and was only looked up."""
 
     def rows_of_marts(self) -> dict[str, int]:
         """Rows of each mart, over all its days."""
@@ -55,30 +61,38 @@ class Publication:
         marts = len(self.rows_of_marts())
         newer = f", {self.skipped} partitions left to newer knowledge" if self.skipped else ""
         erased = f", {self.rows_erased:,} rows of erased accounts left out" if self.rows_erased else ""
+        repeated = ", published before" if self.is_repeated else ""
         return (
             f"{sum(self.rows.values()):,} rows of {marts} marts for {self.start_date}..{self.end_date}, "
-            f"known as of {self.as_of_date}{newer}{erased}"
+            f"known as of {self.as_of_date}{newer}{erased}{repeated}"
         )
 
 
 def publish(
     settings: Settings, window: RunWindow, marts: Iterable[PublishedMart] | None = None
 ) -> Publication:
-    """Move what a run has built from audit to published, in one transaction.
+    """Move what an attempt has built from audit to published, in one transaction.
 
     Of every mart the partitions [start_date − restated days, end_date], and of the subscription history those
     that the window says were built, less the rows of accounts that were erased since the run began to read
-    raw. What changes in days that were published before is recorded in ``ops.restatements``.
+    raw. What changes in days that were published before is recorded in ``ops.restatements``. An attempt that
+    has been published is left as it is: its publication is returned again.
 
     Raises:
-        PublishError: a mart was not built, or its columns changed in a way that is no widening.
+        NotBuiltError: a mart was not built, or the audit dataset is gone.
+        UnjudgedError: the gate has refused the attempt, has not judged it, or has judged other rows.
+        PublishError: the columns of a mart changed in a way that is no widening.
         WarehouseError: the transaction failed; nothing has changed.
     """
     warehouse = warehouse_of(settings)
-    wanted = [mart for mart in marts or published_marts(settings.dbt_manifest) if mart.days(settings, window)]
+    ensure_ops_tables(warehouse)
+    recorded = _recorded(warehouse, window)
+    if recorded is not None:
+        return recorded
+    refuse_unjudged(warehouse, window)
+    wanted = marts_of(settings, window, marts)
     for dataset in {mart.dataset(settings) for mart in wanted}:
         warehouse.ensure_dataset(dataset)
-    ensure_ops_tables(warehouse)
     columns = {mart.name: _prepare(warehouse, mart, window) for mart in wanted}
     taken_out, attempt = TakenOut(), 1
     while True:
@@ -89,6 +103,8 @@ def publish(
                 log.info("published", detail=publication.summary())
                 return publication
         except WarehouseError as error:
+            if _UNJUDGED in str(error):
+                raise difference(warehouse, window, wanted) from error
             if _NEWER in str(error) and attempt < _ATTEMPTS:
                 attempt += 1
                 log.info("publication_repeated", reason=_NEWER)
@@ -98,9 +114,28 @@ def publish(
         taken_out = take_out(warehouse, window, wanted, columns, taken_out)
 
 
-def drop_audit(settings: Settings, window: RunWindow) -> None:
-    """Remove the run's audit dataset, if there is one."""
-    warehouse_of(settings).drop_dataset(window.audit_dataset)
+def _recorded(warehouse: Warehouse, window: RunWindow) -> Publication | None:
+    """The attempt's publication, if nothing is left to do about it.
+
+    While what it was built in is there, a publication may have been cut off before it looked who was erased
+    during its transaction: it is made again then.
+    """
+    erased = erased_count(warehouse, window)
+    query = _recorded_query(warehouse.settings, window, "attempt", window.audit_dataset, erased)
+    found = list(warehouse.run(f"{query} order by published_at desc"))
+    if not found:
+        return None
+    last = [row for row in found if row.publication_id == found[0].publication_id]
+    if last[0].erased != last[0].subjects_erased and warehouse.table_names(window.audit_dataset):
+        return None
+    return replace(_publication(window, last), is_repeated=True)
+
+
+def marts_of(
+    settings: Settings, window: RunWindow, marts: Iterable[PublishedMart] | None = None
+) -> list[PublishedMart]:
+    """The marts of which the run has built a partition."""
+    return [mart for mart in marts or published_marts(settings.dbt_manifest) if mart.days(settings, window)]
 
 
 def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> list[bigquery.SchemaField]:
@@ -108,7 +143,7 @@ def _prepare(warehouse: Warehouse, mart: PublishedMart, window: RunWindow) -> li
     settings = warehouse.settings
     audited = warehouse.find_table(warehouse.table(window.audit_dataset, mart.name))
     if audited is None:
-        raise PublishError(
+        raise NotBuiltError(
             f"{mart.name} was not built for {window.end_date}: no table in {window.audit_dataset}"
         )
     try:
@@ -174,7 +209,8 @@ def _publish_once(
     erased = erased_count(warehouse, window)
     guard = (
         f"select if((select count(*) from ({_earlier_query(settings, window)}) where is_newer) "
-        f"<> {len(newer)}, error('{_NEWER}'), if({erased} <> {taken_out.subjects}, error('{_ERASED}'), 1))"
+        f"<> {len(newer)}, error('{_NEWER}'), if({erased} <> {taken_out.subjects}, error('{_ERASED}'), "
+        f"if({unjudged_count(settings, window, marts)} > 0, error('{_UNJUDGED}'), 1)))"
     )
     # Few statements: BigQuery takes a second for each of a transaction's.
     statements = [
@@ -183,27 +219,37 @@ def _publish_once(
         *moves,
         f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
         "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version, "
-        "rows_erased)\n" + "\nunion all\n".join(records),
+        "rows_erased, subjects_erased, attempt, project_digest, override_reason)\n"
+        + "\nunion all\n".join(records),
     ]
     warehouse.run(
         ";\n".join(["begin transaction", *statements, "commit transaction"]) + ";",
         labels={"step": "publish"},
     )
-    counted = warehouse.run(
-        f"select mart, partition_date, row_count, rows_erased, {erased} as erased "
-        f"from `{ops_table(settings, 'publications')}` "
-        f"where run_date = date '{window.end_date}' and publication_id = '{publication_id}'"
+    query = _recorded_query(settings, window, "publication_id", publication_id, erased)
+    found = list(warehouse.run(query))
+    return replace(_publication(window, found), skipped=skipped), int(found[0].erased)
+
+
+def _recorded_query(settings: Settings, window: RunWindow, column: str, value: str, erased: str) -> str:
+    """The recorded rows of a run of the same end date, and how many ids are ``erased`` by now."""
+    return (
+        "select publication_id, mart, partition_date, row_count, rows_erased, subjects_erased, "
+        f"{erased} as erased from `{ops_table(settings, 'publications')}` "
+        f"where run_date = {literal(window.end_date)} and {column} = {literal(value)}"
     )
-    found = list(counted)
+
+
+def _publication(window: RunWindow, recorded: Sequence[Any]) -> Publication:
     return Publication(
-        publication_id,
+        recorded[0].publication_id,
         window.start_date,
         window.end_date,
         window.as_of_date,
-        {(row.mart, row.partition_date): int(row.row_count) for row in found},
-        skipped,
-        sum(int(row.rows_erased) for row in found),
-    ), int(found[0].erased)
+        {(row.mart, row.partition_date): int(row.row_count) for row in recorded},
+        skipped=0,
+        rows_erased=sum(int(row.rows_erased) for row in recorded),
+    )
 
 
 def _earlier_query(settings: Settings, window: RunWindow) -> str:
@@ -251,7 +297,9 @@ def _published_days(
         f"select {literal(window.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, "
         f"coalesce(counted.row_count, 0), {literal(window.as_of_date)}, {final}, {literal(now)}, "
         f"{literal(history.raw_read_at)}, cast({version} as string), "
-        f"{'coalesce(erased.rows_erased, 0)' if erased else 0}\n"
+        f"{'coalesce(erased.rows_erased, 0)' if erased else 0}, {taken_out.subjects}, "
+        f"{literal(window.audit_dataset)}, "
+        f"{literal(window.project_digest)}, cast({literal(window.override_reason)} as string)\n"
         f"from unnest({mart.array(days)}) as day\n"
         f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
         f"from {window.table(mart.name)} where {mart.filter(days)} group by 1) as counted "

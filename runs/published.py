@@ -46,7 +46,7 @@ class PublishedMart:
     kind: Kind = "days"
     measures: tuple[str, ...] = ()
     partitions: Partitions = "arrival_days"
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def described(self, column: bigquery.SchemaField) -> bigquery.SchemaField:
         """The column with its description; in audit, which has no readers, it has none."""

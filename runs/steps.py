@@ -13,13 +13,25 @@ from datetime import date, datetime
 from importlib import import_module
 from itertools import zip_longest
 from threading import Thread
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
 
+if TYPE_CHECKING:
+    from expectations.gate import GateResult
+
 StepReport = Callable[[str, str], None]
 """Called with a step's name and one line of what it did."""
+
+
+class NothingLeftError(SegueError):
+    """A step has nothing to work on, because the one before it did not run."""
+
+    code = "nothing_left"
+    hint = "clear the task before it with all that follow: one that is marked successful has not run"
+    is_final = True
 
 
 @dataclass(frozen=True)
@@ -67,15 +79,24 @@ class Step:
         Thread(target=load, name=f"load-{self.name}", daemon=True).start()
 
 
-def asked(settings: Settings, start_date: date, end_date: date, *, data_tests: bool = False) -> RunWindow:
+def asked(
+    settings: Settings,
+    start_date: date,
+    end_date: date,
+    *,
+    data_tests: bool = False,
+    override_reason: str | None = None,
+) -> RunWindow:
     """The window of a run before anything has landed: the days that somebody asks for.
+
+    ``override_reason`` is why they are to be published even if the gate refuses them.
 
     Raises:
         ImpossibleDaysError: the days are in the wrong order, or before the history that is kept.
     """
     refuse_impossible_days(settings, start_date, end_date)
     whole = RunWindow.whole(settings, start_date, end_date)
-    return whole.model_copy(update={"data_tests": data_tests})
+    return whole.model_copy(update={"data_tests": data_tests, "override_reason": override_reason or None})
 
 
 def asked_by_trigger(
@@ -85,6 +106,7 @@ def asked_by_trigger(
     interval_start: datetime | None,
     *,
     data_tests: bool = False,
+    override_reason: str | None = None,
 ) -> RunWindow:
     """The days that a DAG's parameters (YYYY-MM-DD) ask for, without them the day of its data interval.
 
@@ -97,7 +119,7 @@ def asked_by_trigger(
         raise ImpossibleDaysError("start_date and end_date name a range together: give both")
     else:
         first = last = interval_start.date()
-    return asked(settings, first, last, data_tests=data_tests)
+    return asked(settings, first, last, data_tests=data_tests, override_reason=override_reason)
 
 
 def land(settings: Settings, window: RunWindow) -> StepOutcome:
@@ -146,57 +168,104 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
 
 
 def build(settings: Settings, window: RunWindow, on_node: Callable[[str], None] | None = None) -> StepOutcome:
-    """Build every model of the run in its audit dataset.
+    """Build every model of the run in an audit dataset of this attempt's own.
 
     Raises:
         BuildError: a model failed.
     """
+    from runs.attempts import begin_attempt
     from runs.dbt import build as build_models
     from runs.erased import keeping_nobody_erased
 
-    with keeping_nobody_erased(settings, window):
-        build_models(settings, window, on_node=on_node)
-    return StepOutcome(window, str(window))
+    attempt = begin_attempt(settings, window)
+    with keeping_nobody_erased(settings, attempt):
+        build_models(settings, attempt, on_node=on_node)
+    return StepOutcome(attempt, f"{attempt} in {attempt.audit_dataset}")
 
 
 def validate(settings: Settings, window: RunWindow) -> StepOutcome:
-    """Judge the partitions in audit.
+    """Judge the partitions in audit, and record the verdict.
 
     An erasure takes an account's rows out of what was built, but not out of the totals that were built from
-    them: they may disagree then, and are built again before they are judged for good.
+    them: they may disagree then, and are built again before they are judged for good. A run with a reason to
+    override the gate goes on, and says what failed.
 
     Raises:
         ValidationFailedError: a critical expectation failed.
         BuildError: a model that had to be built again failed.
+        NotBuiltError: there is nothing to judge.
+        OtherProjectError: the dbt project has changed since the build.
     """
-    # Imported here because Great Expectations takes seconds, which a failing landing need not wait for.
     from expectations.gate import ValidationFailedError
-    from expectations.gate import validate as run_gate
-    from runs.erased import keeping_nobody_erased, was_anybody_erased
+    from runs.attempts import continue_attempt
+    from runs.erased import keeping_nobody_erased
 
+    continue_attempt(settings, window)
     with keeping_nobody_erased(settings, window):
         try:
-            result = run_gate(settings, window)
-        except ValidationFailedError:
-            if not was_anybody_erased(settings, window):
+            window, result = _judged(settings, window)
+        except ValidationFailedError as error:
+            if not window.override_reason:
                 raise
-            build(settings, window)
-            result = run_gate(settings, window)
+            return StepOutcome(
+                window,
+                f"{error.failures} critical expectation(s) failed",
+                warnings=(f"to be published all the same ({window.override_reason}): {error}",),
+            )
     return StepOutcome(window, f"{len(result.outcomes)} expectations, {len(result.warnings)} warnings")
 
 
+def _judged(settings: Settings, window: RunWindow) -> tuple[RunWindow, GateResult]:
+    """What the gate says, of a new attempt where an erasure came between."""
+    from expectations.gate import ValidationFailedError
+    from runs.erased import was_anybody_erased
+    from runs.judge import judge
+
+    try:
+        return window, judge(settings, window)
+    except ValidationFailedError:
+        if not was_anybody_erased(settings, window):
+            raise
+    again = build(settings, window).window
+    return again, judge(settings, again)
+
+
 def publish(settings: Settings, window: RunWindow) -> StepOutcome:
-    """Make all marts of the run visible at once, and remove what they were built in.
+    """Make all marts of the attempt visible at once; an attempt that is published already stays as it is.
 
     Raises:
-        PublishError: a mart was not built, or its columns changed in a way that is no widening.
+        UnjudgedError: the gate has refused the attempt, has not judged it, or has judged other rows.
+        NotBuiltError: a mart was not built, or the audit dataset is gone.
+        PublishError: a mart's columns changed in a way that is no widening.
+        OtherProjectError: the dbt project has changed since the build.
     """
-    from runs.publish import drop_audit
+    from runs.attempts import continue_attempt
+    from runs.erased import was_anybody_erased
     from runs.publish import publish as publish_marts
+    from runs.verdict import UnjudgedError
 
-    publication = publish_marts(settings, window)
-    drop_audit(settings, window)
-    return StepOutcome(window, publication.summary(), publication.rows_of_marts())
+    continue_attempt(settings, window)
+    try:
+        publication = publish_marts(settings, window)
+    except UnjudgedError:
+        if not was_anybody_erased(settings, window):
+            raise
+        # An erasure takes its rows out of audit datasets too, also out of one that has been judged.
+        window = validate(settings, window).window
+        publication = publish_marts(settings, window)
+    overridden = (f"published against the gate: {window.override_reason}",) if window.override_reason else ()
+    return StepOutcome(window, publication.summary(), publication.rows_of_marts(), overridden)
+
+
+def drop_audit(settings: Settings, window: RunWindow) -> StepOutcome:
+    """Remove the audit dataset, and those that failed attempts left long ago.
+
+    Raises:
+        WarehouseError: BigQuery refused; nothing published depends on it.
+    """
+    from runs.attempts import end_attempt
+
+    return StepOutcome(window, ", ".join(end_attempt(settings, window)))
 
 
 _WAREHOUSE: Final = ("google.cloud.bigquery", "google.cloud.bigquery_storage_v1")
@@ -227,6 +296,12 @@ STEPS: Final = (
         _WAREHOUSE,
         is_publication=True,
     ),
+    Step(
+        "drop_audit",
+        "Removes what the run was built in; what is published no longer needs it.",
+        drop_audit,
+        _WAREHOUSE,
+    ),
 )
 """Of every run, in this order. What comes next is ``load_online``, once a day's segments are published."""
 
@@ -243,8 +318,31 @@ def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = F
     return load_segments(settings, segment_date, allow_empty=allow_empty).summary()
 
 
+def perform(
+    settings: Settings, name: str, left: Mapping[str, Any] | None, days: Callable[[], RunWindow]
+) -> StepOutcome:
+    """The step of that name, on the window that the step before it ``left``; the first one asks for the days.
+
+    Raises:
+        NothingLeftError: the step before left none: somebody marked it successful that did not run.
+        SegueError: the step failed.
+    """
+    names = [step.name for step in STEPS]
+    position = names.index(name)
+    if position and left is None:
+        raise NothingLeftError(f"`{names[position - 1]}` has left nothing for `{name}` to work on")
+    window = days() if left is None else RunWindow.model_validate(left)
+    return STEPS[position].perform(settings, window)
+
+
 def run(
-    settings: Settings, start_date: date, end_date: date, report: StepReport, *, data_tests: bool = False
+    settings: Settings,
+    start_date: date,
+    end_date: date,
+    report: StepReport,
+    *,
+    data_tests: bool = False,
+    override_reason: str | None = None,
 ) -> RunWindow:
     """Every step for [start_date, end_date]; running it again gives the same tables.
 
@@ -253,7 +351,7 @@ def run(
     Raises:
         SegueError: a step failed; what was published before stays as it is.
     """
-    window = asked(settings, start_date, end_date, data_tests=data_tests)
+    window = asked(settings, start_date, end_date, data_tests=data_tests, override_reason=override_reason)
     for step, later in zip_longest(STEPS, STEPS[1:]):
         # Its own first: no two threads may load parts of one library at a time.
         step.load()

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     ops_dataset: str = "ops"
     audit_dataset_prefix: str = "audit"
     as_of_dataset_prefix: str = "as_of"
+    audit_retention_days: float = Field(
+        default=3, gt=0, description="What an attempt that was not published has built is kept for so long."
+    )
     bigquery_deadline_seconds: float = Field(
         default=600, description="A BigQuery job that takes longer is given up."
     )
@@ -110,6 +113,11 @@ class Settings(BaseSettings):
 
     # dbt
     dbt_project_dir: Path = PROJECT_ROOT / "dbt"
+    dbt_parsed_dir: Path | None = Field(
+        default=None,
+        description="Where `segue parse` leaves the parsed project, to travel with the code; None: in "
+        "state_dir.",
+    )
     dbt_threads: int = Field(default=4, ge=1)
 
     @property
@@ -228,17 +236,13 @@ class Settings(BaseSettings):
         return value
 
     def audit_dataset(self, end_date: date) -> str:
-        """Name of the dataset in which the run that ends on ``end_date`` builds and validates.
-
-        One dataset per run: overlapping backfills restate the same days, and each must validate and
-        publish exactly what it built.
-        """
+        """What the names of datasets begin with in which runs that end on ``end_date`` build."""
         return f"{self.audit_dataset_prefix}_{end_date:%Y%m%d}"
 
     @property
     def dbt_target_dir(self) -> Path:
         """Where ``dbt parse`` leaves its artefacts."""
-        return self.state_dir / "dbt_target"
+        return self.dbt_parsed_dir or self.state_dir / "dbt_target"
 
     @property
     def dbt_manifest(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,6 +12,8 @@ from segue.errors import SegueError
 from segue.settings import Settings
 
 DAY = timedelta(days=1)
+ATTEMPT_TIME = "%Y%m%d%H%M%S"
+"""How an audit dataset's name says when its attempt began, in UTC."""
 
 
 class ImpossibleDaysError(SegueError):
@@ -59,6 +62,9 @@ class RunWindow(BaseModel):
     """The UTC days a run builds, both inclusive, the last arrival day that it may read, what it builds of the
     history on the way, the dataset it builds in, and whether dbt tests the structure of what it builds.
 
+    ``project_digest`` is of the dbt project that built it, empty before it is built. ``override_reason`` is
+    why somebody publishes the run although the gate refuses it; without one, nobody can.
+
     Crosses from task to task whole: ``model_dump(mode="json")`` and ``model_validate``.
     """
 
@@ -70,6 +76,8 @@ class RunWindow(BaseModel):
     audit_dataset: str
     history: HistoryWindow
     data_tests: bool = False
+    project_digest: str = ""
+    override_reason: str | None = None
 
     @classmethod
     def whole(
@@ -87,6 +95,15 @@ class RunWindow(BaseModel):
                 code_version="",
             ),
         )
+
+    def new_attempt(self, settings: Settings, project_digest: str) -> RunWindow:
+        """The same run with an audit dataset that no other attempt knows, not even one of the same days.
+
+        Its name has the attempt's time, by which those that nobody removed are found.
+        """
+        stamp = f"{datetime.now(UTC):{ATTEMPT_TIME}}_{secrets.token_hex(2)}"
+        dataset = f"{settings.audit_dataset(self.end_date)}_{stamp}"
+        return self.model_copy(update={"audit_dataset": dataset, "project_digest": project_digest})
 
     def table(self, model: str) -> str:
         """The quoted name of a model as this run built it, in the project of whoever asks."""

@@ -16,6 +16,7 @@ from filelock import FileLock
 from local.company import CompanySpec, generate
 from runs.steps import STEPS, asked
 from segue.settings import Settings
+from tests.judged import let_through
 from tests.marts import Fingerprints, fingerprints
 
 DAY = timedelta(days=1)
@@ -58,7 +59,9 @@ def company_in_order(
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
             for step in STEPS:
-                if step.name != "validate":
+                if step.name == "validate":
+                    let_through(settings, window)
+                else:
                     window = step.perform(settings, window).window
             built.after[last] = fingerprints(settings)
         _file(shared_folder).write_bytes(pickle.dumps(built.after))

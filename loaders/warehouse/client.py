@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
@@ -250,10 +250,12 @@ class Warehouse:
         """
         return tuple(self.client.get_table(table_id, retry=None).schema)
 
-    def ensure_dataset(self, dataset: str) -> None:
-        """Create the dataset when it is missing."""
+    def ensure_dataset(self, dataset: str, *, tables_expire_after: timedelta | None = None) -> None:
+        """Create the dataset when it is missing; BigQuery removes each of its tables at the given age."""
         wanted = bigquery.Dataset(f"{self.settings.project_id}.{dataset}")
         wanted.location = self.settings.location
+        if tables_expire_after is not None:
+            wanted.default_table_expiration_ms = int(tables_expire_after.total_seconds() * 1000)
         self.client.create_dataset(wanted, exists_ok=True, retry=None)
 
     def drop_dataset(self, dataset: str) -> None:

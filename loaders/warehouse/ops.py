@@ -56,6 +56,15 @@ VALIDATION_RESULTS = (
     _field("sample", "STRING", "JSON list of a few offending keys."),
     _field("validated_at", "TIMESTAMP", "When the gate ran."),
 )
+VERDICTS = (
+    _field("run_date", "DATE", "Last day of the validated run."),
+    _field("attempt", "STRING", "The audit dataset that was judged; every build has one of its own."),
+    _field("model", "STRING", "Model that would be published."),
+    _field("row_count", "INT64", "Rows that were judged."),
+    _field("content_digest", "INT64", "Digest of those rows, whatever their order."),
+    _field("failures", "INT64", "Critical expectations that failed in the whole run; 0: may be published."),
+    _field("judged_at", "TIMESTAMP", "When the gate had judged; the last verdict on an attempt counts."),
+)
 PUBLICATIONS = (
     _field("run_date", "DATE", "Last day of the publishing run."),
     _field("publication_id", "STRING", "One per publication; all its marts became visible together."),
@@ -70,6 +79,10 @@ PUBLICATIONS = (
     _field(
         "rows_erased", "INT64", "Built rows left out because their account was erased meanwhile; null: 0."
     ),
+    _field("subjects_erased", "INT64", "Erased ids that were known then, and left out."),
+    _field("attempt", "STRING", "The audit dataset that the rows were built and judged in."),
+    _field("project_digest", "STRING", "SHA-256 of the dbt project that built them."),
+    _field("override_reason", "STRING", "Why they were published against the gate; null: the gate let them."),
 )
 RESTATEMENTS = (
     _field("run_date", "DATE", "Last day of the restating run."),
@@ -107,6 +120,7 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
     "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
+    "verdicts": (VERDICTS, "What the gate judged, and how; publication takes nothing else."),
     "publications": (PUBLICATIONS, "Every partition that was ever published."),
     "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),
     "erasures": (ERASURES, "Accounts that were erased, as salted hashes, and the proof; refused ever after."),

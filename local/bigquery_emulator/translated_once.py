@@ -29,7 +29,7 @@ _VARYING = re.compile(
     # a table's project: of all names only a project's may have a hyphen
     r"""|(?<=[`"])(?P<project>[a-z][a-z0-9]*(?:-[a-z0-9]+)+)(?=[`"]?\.)"""
     # a dataset that is named by a day
-    r"""|(?<=[`".])(?P<dataset>[a-z]\w*_\d{8})(?=[`"]?\.)"""
+    r"""|(?<=[`".])(?P<dataset>[a-z]\w*?_\d{8}(?:_\d{14}_[0-9a-f]{4})?)(?=[`"]?\.)"""
 )
 _FIRST_DAY = date(9000, 1, 1).toordinal()
 _DAY = "{day}"

@@ -92,7 +92,7 @@ def test_the_daily_run_covers_a_data_interval_and_takes_a_range(read: dict[str, 
     dag = read["dags"]["daily_marts"]
 
     assert dag["timetable"] == "CronDataIntervalTimetable"
-    assert dag["params"] == ["data_tests", "end_date", "start_date"]
+    assert dag["params"] == ["data_tests", "end_date", "override_reason", "start_date"]
 
 
 def test_a_backfill_may_go_back_as_far_as_the_history_is_kept(read: dict[str, Any]) -> None:

@@ -13,13 +13,16 @@ from expectations.drift import tolerated_rows
 from loaders.erasure.files import Files
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.erasures import record_erased, subject_hash
+from runs import judge as judging
 from runs import steps
+from runs.published import PublishedMart
 from segue.settings import Settings
 from segue.window import RunWindow
 from tests.expectations.segment_tables import segment_tables
 
 DAY = date(2026, 3, 31)
 """Great Expectations reads a run's name as its time when it gets no other, and "-31" as a UTC offset."""
+SUBSCRIPTION_DAYS = PublishedMart("fct_subscription_daily", "snapshot_date", 0, "")
 
 AUDIT_TABLES = """
 create or replace table `{audit}.int_subscription_periods` as
@@ -278,11 +281,13 @@ def test_totals_that_an_erasure_left_behind_are_built_again_before_they_stop_the
     change(settings, audit, "delete from `{audit}.int_subscription_days` where true")
     built: list[RunWindow] = []
 
-    def build_again(_settings: Settings, again: RunWindow) -> None:
+    def build_again(_settings: Settings, again: RunWindow) -> steps.StepOutcome:
         built.append(again)
         change(settings, audit, AUDIT_TABLES)
+        return steps.StepOutcome(again, "built")
 
     monkeypatch.setattr(steps, "build", build_again)
+    monkeypatch.setattr(judging, "marts_of", lambda *_: [SUBSCRIPTION_DAYS])
 
     assert "expectations" in steps.validate(settings, window).summary
     assert built == [window]

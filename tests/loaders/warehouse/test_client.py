@@ -109,6 +109,7 @@ def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
         "erasures",
         "publications",
         "restatements",
+        "verdicts",
     }
 
 
