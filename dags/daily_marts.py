@@ -126,6 +126,7 @@ with DAG(
             run_step,
             task_id=each.name,
             doc_md=each.doc,
+            pool=each.pool or "default_pool",
             outlets=[SEGMENTS, MARTS] if each.is_publication else [],
         )
         window = run_this(each.name, window)

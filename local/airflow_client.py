@@ -122,6 +122,22 @@ class AirflowClient:
         answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()
         return str(answer["dag_run_id"])
 
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Have these tasks of a run, and no others, run again."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self._http.post(f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body).raise_for_status()
+
+    def mark_successful(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Say that a task has succeeded that has not."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self._http.patch(path, json={"new_state": "success"}).raise_for_status()
+
     def wait_for_runs(
         self,
         dag_id: str,

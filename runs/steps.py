@@ -55,7 +55,8 @@ class StepOutcome:
 class Step:
     """One step; ``perform`` may be called again at any time and gives the same tables.
 
-    ``libraries`` are those that take it seconds to load, in the order in which they have to be.
+    ``libraries`` are those that take it seconds to load, in the order in which they have to be. Of the steps
+    of one ``pool`` only one runs at a time, whatever runs there are: ``dags/pools.json`` declares them.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Step:
     perform: Callable[[Settings, RunWindow], StepOutcome]
     libraries: tuple[str, ...]
     is_publication: bool = False
+    pool: str | None = None
 
     def load(self) -> None:
         """Load the libraries."""
@@ -275,6 +277,7 @@ STEPS: Final = (
         "Lands the arrival day (and earlier ones that are missing) and decides which days to build.",
         land,
         _WAREHOUSE,
+        pool="segue_landing",
     ),
     Step(
         "build",
@@ -295,6 +298,7 @@ STEPS: Final = (
         publish,
         _WAREHOUSE,
         is_publication=True,
+        pool="segue_publication",
     ),
     Step(
         "drop_audit",

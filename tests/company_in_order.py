@@ -7,6 +7,7 @@ import pickle
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlparse
 
@@ -16,6 +17,7 @@ from filelock import FileLock
 from local.company import CompanySpec, generate
 from runs.steps import STEPS, asked
 from segue.settings import Settings
+from segue.window import RunWindow
 from tests.judged import let_through
 from tests.marts import Fingerprints, fingerprints
 
@@ -59,10 +61,16 @@ def company_in_order(
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
             for step in STEPS:
-                if step.name == "validate":
-                    let_through(settings, window)
-                else:
-                    window = step.perform(settings, window).window
+                # Each on a worker of its own, which has seen nothing before and keeps nothing.
+                with TemporaryDirectory() as folder:
+                    worker = settings.model_copy(
+                        update={"state_dir": Path(folder), "dbt_parsed_dir": settings.dbt_target_dir}
+                    )
+                    if step.name == "validate":
+                        let_through(worker, window)
+                    else:
+                        left = step.perform(worker, window).window.model_dump_json()
+                        window = RunWindow.model_validate_json(left)
             built.after[last] = fingerprints(settings)
         _file(shared_folder).write_bytes(pickle.dumps(built.after))
     return built

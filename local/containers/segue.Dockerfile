@@ -7,11 +7,14 @@ COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --locked --no-dev --no-install-project
 COPY . .
 RUN uv sync --locked --no-dev
+# The parsed dbt project travels with the code that it was parsed from: no worker parses it again.
+ENV SEGUE_DBT_PARSED_DIR=/opt/segue/dbt_parsed
+RUN .venv/bin/segue parse
 
 FROM python:3.11.13-slim-bookworm
 RUN useradd --uid 10001 --create-home segue \
     && install --directory --owner segue /var/lib/segue /var/lib/segue/state /var/lib/segue/gcs
 COPY --from=build /opt/segue /opt/segue
-ENV PATH=/opt/segue/.venv/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/segue/.venv/bin:$PATH PYTHONUNBUFFERED=1 SEGUE_DBT_PARSED_DIR=/opt/segue/dbt_parsed
 WORKDIR /opt/segue
 USER segue

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from local.services import postgres
@@ -110,27 +111,32 @@ def environment(state: StateFolder, settings: Mapping[str, str], dags_folder: Pa
 
 
 def migrate(state: StateFolder, variables: Mapping[str, str]) -> None:
-    """Bring Airflow's database to the installed version; does nothing when it was done already.
+    """Bring Airflow's database to the installed version, with the pools that the DAGs' tasks run in.
+
+    Does nothing when it was done already.
 
     Raises:
-        ServiceError: the migration failed; the message carries the end of its output.
+        ServiceError: a command failed; the message carries the end of its output.
     """
     from importlib.metadata import version
 
     postgres.ensure_database(state.path)
-    wanted = f"migrated to Airflow {version('apache-airflow-core')}"
+    pools = Path(variables["AIRFLOW__CORE__DAGS_FOLDER"]) / "pools.json"
+    wanted = f"Airflow {version('apache-airflow-core')}, pools {sha256(pools.read_bytes()).hexdigest()[:12]}"
     if postgres.comment(state.path) == wanted:
         return
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    write_atomically(state.files.log("airflow-migrate"), done.stdout + done.stderr)
-    if done.returncode:
-        raise ServiceError(f"airflow db migrate failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    for command in (["db", "migrate"], ["pools", "import", str(pools)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *command],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        write_atomically(state.files.log(f"airflow-{command[0]}-{command[1]}"), output)
+        if done.returncode:
+            raise ServiceError(f"airflow {' '.join(command)} failed:\n{output[-2000:]}")
     # Noted in the database itself, so that the note cannot outlive it.
     postgres.set_comment(state.path, wanted)
 

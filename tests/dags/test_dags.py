@@ -111,6 +111,14 @@ def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any])
     assert dag["tasks"] == {"configured": [], "pull": ["configured"]}
 
 
+def test_every_pool_that_a_step_runs_in_is_declared_with_one_slot() -> None:
+    pools = json.loads((PROJECT_ROOT / "dags" / "pools.json").read_text())
+
+    assert {name: pool["slots"] for name, pool in pools.items()} == {
+        step.pool: 1 for step in STEPS if step.pool
+    }
+
+
 def test_nothing_is_published_that_was_not_built_whole_and_validated(read: dict[str, Any]) -> None:
     assert read["dags"]["daily_marts"]["tasks"] == {
         step.name: [before.name] if before else []

@@ -38,6 +38,7 @@ FIRST_DAY, SECOND_DAY = HISTORY_END + DAY, HISTORY_END + 2 * DAY
 class BrokenRun:
     """How a run of a broken day ended, and what could be read and looked up afterwards."""
 
+    run_id: str
     state: str
     failed_task: str
     log: str
@@ -47,12 +48,19 @@ class BrokenRun:
 
 @dataclass(frozen=True)
 class Story:
-    """Every run of the story; those of the broken day by how it was broken."""
+    """Every run of the story; those of the broken day by how it was broken.
+
+    ``forced`` is the refused run after somebody marked its gate successful and let it publish; ``repeated``
+    the mended one after its publication was cleared alone, ``loads`` the loads before and after.
+    """
 
     first_backfill: list[DagRun]
     broken: dict[str, BrokenRun]
+    forced: BrokenRun
     mended: DagRun
     second_backfill: list[DagRun]
+    repeated: DagRun
+    loads: tuple[int, int]
 
 
 @pytest.fixture(scope="session")
@@ -196,6 +204,7 @@ def ended(platform: local_platform.Platform, airflow: AirflowClient, run: DagRun
     tasks = airflow.tasks("daily_marts", run.run_id)
     failed = next((task for task in tasks if task.state == "failed"), tasks[-1])
     return BrokenRun(
+        run.run_id,
         run.state,
         failed.task_id,
         airflow.log("daily_marts", run.run_id, failed),
@@ -226,17 +235,42 @@ def broken(
 
 
 @pytest.fixture(scope="session")
+def forced(
+    platform: local_platform.Platform, airflow: AirflowClient, broken: dict[str, BrokenRun]
+) -> BrokenRun:
+    """The run that the gate refused, its gate marked successful by hand, its publication cleared."""
+    [refused] = {run.run_id for run in broken.values() if run.failed_task == "validate"}
+    airflow.mark_successful("daily_marts", refused, "validate")
+    airflow.clear("daily_marts", refused, "publish", "drop_audit")
+    return ended(platform, airflow, airflow.run("daily_marts", refused, 1200))
+
+
+@pytest.fixture(scope="session")
 def story(
     platform: local_platform.Platform,
     airflow: AirflowClient,
     beginning: Beginning,
     broken: dict[str, BrokenRun],
+    forced: BrokenRun,
 ) -> Story:
     """All days published: the mended day by hand and, at the same time, an earlier one backfilled again."""
     by_hand = run_by_hand(airflow, LAST_DAY)
     backfill(platform, airflow, SECOND_DAY, SECOND_DAY)
     mended = airflow.run("daily_marts", by_hand, 1200)
-    return Story(beginning.backfill, broken, mended, backfilled(airflow, SECOND_DAY))
+    second_backfill = backfilled(airflow, SECOND_DAY)
+    loads = len(airflow.runs("offer_segments"))
+    airflow.clear("daily_marts", by_hand, "publish")
+    repeated = airflow.run("daily_marts", by_hand, 1200)
+    airflow.wait_for_runs("offer_segments", lambda _: True, loads + 1, 300)
+    return Story(
+        beginning.backfill,
+        broken,
+        forced,
+        mended,
+        second_backfill,
+        repeated,
+        (loads, len(airflow.runs("offer_segments"))),
+    )
 
 
 def all_failures(airflow: AirflowClient, runs: list[DagRun], dag_id: str = "daily_marts") -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from loaders.warehouse.client import warehouse_of
 from local.airflow_client import AirflowClient
 from local.platform import Platform
 from tests.company_in_order import LAST_DAY, SPEC
@@ -30,6 +31,28 @@ def test_a_broken_day_stops_before_publication_and_its_task_log_names_the_cause(
     assert run.published == published_in_order[SECOND_DAY]
     # What was loaded after the first backfill.
     assert {each.generation_ms for each in broken.values()} == {run.generation_ms}
+
+
+def test_a_gate_that_is_marked_successful_by_hand_publishes_nothing(
+    story: Story, published_in_order: dict[date, Fingerprints]
+) -> None:
+    run = story.forced
+
+    assert (run.state, run.failed_task) == ("failed", "publish"), run.log[-3000:]
+    assert "`validate` has left nothing for `publish` to work on" in run.log
+    assert run.published == published_in_order[SECOND_DAY]
+
+
+def test_a_publication_that_is_cleared_finds_itself_and_starts_the_load_again(
+    platform: Platform, airflow: AirflowClient, story: Story
+) -> None:
+    assert story.repeated.state == "success", all_failures(airflow, [story.repeated])
+    counted = warehouse_of(platform.settings).run(
+        "select attempt, count(distinct publication_id) as publications from ops.publications "
+        "where attempt is not null group by attempt"
+    )
+    assert {row.publications for row in counted} == {1}
+    assert story.loads[1] > story.loads[0]
 
 
 def test_a_broken_day_that_is_fixed_publishes(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from google.cloud import bigquery
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis.strategies import permutations
 
-from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.client import WarehouseError, warehouse_of
 from runs.attempts import OtherProjectError, continue_attempt, end_attempt
 from runs.publish import publish
 from runs.published import PublishedMart
@@ -242,3 +247,58 @@ def test_a_project_that_is_not_the_one_of_the_build_does_not_go_on(settings: Set
 
     with pytest.raises(OtherProjectError, match="has changed since 2026-03-01"):
         continue_attempt(settings, window)
+
+
+def validate(settings: Settings, window: RunWindow) -> None:
+    """As the gate would: 1000 is refused."""
+    [row] = warehouse_of(settings).run(f"select amount from {window.table('fct_daily')}")
+    let_through(settings, window, MARTS, failures=int(row.amount >= 1000))
+
+
+def publish_it(settings: Settings, window: RunWindow) -> None:
+    with suppress(UnjudgedError, NotBuiltError):
+        publish(settings, window, MARTS)
+
+
+def write_into_it(settings: Settings, window: RunWindow) -> None:
+    warehouse_of(settings).run(f"update {window.table('fct_daily')} set amount = 1000 where true")
+
+
+def drop_it(settings: Settings, window: RunWindow) -> None:
+    end_attempt(settings, window)
+
+
+RIGHT, WRONG = 0, 1
+Operation = tuple[Callable[[Settings, RunWindow], None], int]
+OPERATIONS: list[Operation] = [
+    (validate, RIGHT), (publish_it, RIGHT), (write_into_it, RIGHT), (publish_it, RIGHT), (drop_it, RIGHT),
+    (validate, WRONG), (publish_it, WRONG),
+]  # fmt: skip
+
+
+def ordered(*numbers: int) -> list[Operation]:
+    return [OPERATIONS[number] for number in numbers]
+
+
+@hypothesis_settings(max_examples=3 * int(os.environ.get("SEGUE_SOAK_SEEDS", "1")), deadline=None)
+@given(order=permutations(OPERATIONS))
+@example(order=ordered(0, 5, 6, 1, 3, 4, 2))
+@example(order=ordered(0, 2, 1, 5, 6, 3, 4))
+@example(order=ordered(2, 0, 1, 5, 6, 4, 3))
+@pytest.mark.usefixtures("before")
+def test_two_runs_of_a_day_whose_steps_anybody_starts_in_any_order_publish_what_the_gate_let_through(
+    settings: Settings, order: list[Operation]
+) -> None:
+    warehouse = warehouse_of(settings)
+    warehouse.run("delete from ops.publications where true")
+    attempts = {RIGHT: built(settings, "10"), WRONG: built(settings, "1000")}
+
+    for operation, which in order:
+        with suppress(WarehouseError):
+            operation(settings, attempts[which])
+        assert set(published(settings)) <= {1, 10}
+
+    counted = warehouse.run(
+        "select attempt, count(distinct publication_id) as publications from ops.publications group by 1"
+    )
+    assert {row.publications for row in counted} <= {1}
