@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser node demo test check soak bench up down lint format
+.PHONY: help setup browser redis node demo test check soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -31,13 +31,16 @@ setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
 browser:
 	@command -v chromium >/dev/null || bash local/install_debian.sh chromium
 
+redis:
+	@command -v redis-server >/dev/null || bash local/install_debian.sh redis-server
+
 node:
 	@command -v npm >/dev/null || bash local/install_debian.sh nodejs npm
 
 demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
 	@GRPC_VERBOSITY=ERROR $(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
 
-test: setup browser node lint ## Lint, type-check and run every test, in WORKERS processes
+test: setup browser redis node lint ## Lint, type-check and run every test, in WORKERS processes
 	@$(RUN) pytest -q -n $(WORKERS)
 
 check: lint ## Lint, type-check and run the tests that need no emulator: for the inner loop

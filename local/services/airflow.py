@@ -61,6 +61,7 @@ ARGUMENTS = {
 }
 _HEARTBEAT = {SCHEDULER: "scheduler", DAG_PROCESSOR: "dag_processor", TRIGGERER: "triggerer"}
 _CHECK_SECONDS = 10.0
+_EXECUTOR = "AIRFLOW__CORE__EXECUTOR"
 _INHERITED = ("SEGUE_", "AIRFLOW_")
 
 
@@ -96,6 +97,7 @@ def environment(state: StateFolder, settings: Mapping[str, str], dags_folder: Pa
         **inherited,
         **settings,
         **COMMON,
+        _EXECUTOR: inherited.get(_EXECUTOR, COMMON[_EXECUTOR]),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
