@@ -37,6 +37,13 @@ class BuildError(SegueError):
     hint = "the audit dataset keeps what was built; mend the model and run again"
 
 
+class ProjectError(BuildError):
+    """The dbt project cannot be read; nothing was built."""
+
+    code = "dbt_project"
+    hint = "the message names the file; `segue parse` reads the project again, without a warehouse"
+
+
 def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
     """The variables of a run: its days, and what it may read."""
     return {
@@ -181,7 +188,8 @@ def _invoke(
         callbacks = [_node_listener(on_node)] if on_node else []
         result = dbtRunner(manifest, callbacks).invoke(arguments)
     if not result.success:
-        raise BuildError(_failure(command[0], result))
+        kind = ProjectError if command[0] == "parse" else BuildError
+        raise kind(_failure(command[0], result))
 
 
 def _node_listener(on_node: Callable[[str], None]) -> Callable[[EventMsg], None]:

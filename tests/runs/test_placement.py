@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from runs.dbt import ProjectError, parse
 from runs.placement import placed_manifest
 from segue.settings import Settings
 
@@ -34,3 +37,18 @@ def test_each_run_has_a_project_of_its_own(settings: Settings) -> None:
 
     schemas = [{node.schema for node in manifest.nodes.values()} for manifest in (first, second)]
     assert schemas == [{"audit_20260304"}, {"audit_20260305"}]
+
+
+def test_a_project_that_cannot_be_read_is_named_and_the_parsed_one_stays(
+    settings: Settings, tmp_path: Path
+) -> None:
+    project = tmp_path / "dbt"
+    shutil.copytree(settings.dbt_project_dir, project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "models" / "broken.sql").write_text("select * from {{ ref('nobody') }}")
+    broken = settings.model_copy(update={"dbt_project_dir": project, "dbt_parsed_dir": tmp_path / "parsed"})
+
+    with pytest.raises(ProjectError, match=r"'model\.segue\.broken'.*nobody") as failed:
+        parse(broken)
+
+    assert failed.value.code == "dbt_project"
+    assert [path.name for path in (tmp_path / "parsed").iterdir()] == ["parse.lock"]
