@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -133,7 +133,13 @@ class MemorySource(NobodyErased):
         for start in range(0, len(part), self._batch_rows):
             yield pa.RecordBatch.from_pylist(part[start : start + self._batch_rows], schema=SEGMENTS_SCHEMA)
 
-    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused]) -> None:
+    def forget_refused(self, _manifest: Any, complete: Collection[int]) -> None:
+        self.refused = {shard: kept for shard, kept in self.refused.items() if shard in complete}
+
+    def keep_refused(
+        self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool
+    ) -> None:
+        assert instead or shard not in self.refused
         self.refused[shard] = list(refused)
 
     def drop(self, name: str) -> None:

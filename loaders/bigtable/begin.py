@@ -160,6 +160,8 @@ class _Beginning:
                 discard(self._table, manifest, writer)
                 return self._nobody()
             manifests.write_manifest(self._table, manifest)
+        complete = [each.shard for each in manifests.read_shards(self._table, generation)]
+        self._source.forget_refused(manifest, complete)
         if manifest.mode is LoadMode.EXPORT:
             export_cells(self._settings, manifest.staged, self._segment_date, generation)
             claim.check()

@@ -9,6 +9,7 @@ from typing import Final
 from google.cloud.bigtable.data import DeleteAllFromRow, ReadRowsQuery, RowRange, SetCell, Table
 from google.cloud.bigtable.data.row_filters import (
     CellsColumnLimitFilter,
+    ColumnQualifierRegexFilter,
     FamilyNameRegexFilter,
     RowFilterChain,
     ValueRangeFilter,
@@ -18,8 +19,21 @@ from pydantic import BaseModel, ConfigDict
 from serving import schema
 
 SHARD_PREFIX: Final = b"!shard#"
+_REFUSED_QUALIFIER: Final = b"refused"
 
-_FILTER = RowFilterChain(filters=[FamilyNameRegexFilter(schema.META_FAMILY), CellsColumnLimitFilter(1)])
+
+def _newest_cell(qualifier: bytes) -> RowFilterChain:
+    return RowFilterChain(
+        filters=[
+            FamilyNameRegexFilter(schema.META_FAMILY),
+            ColumnQualifierRegexFilter(qualifier),
+            CellsColumnLimitFilter(1),
+        ]
+    )
+
+
+_FILTER = _newest_cell(schema.MANIFEST_QUALIFIER)
+_REFUSED = _newest_cell(_REFUSED_QUALIFIER)
 
 
 class GenerationState(StrEnum):
@@ -157,6 +171,26 @@ def write_shard(table: Table, manifest: ShardManifest) -> None:
     table.mutate_row(_shard_key(manifest.generation_ms, manifest.shard), content(manifest))
 
 
+def note_refused(table: Table, generation: int, shard: int) -> bool:
+    """Notes that a shard is about to keep refused rows, which its complete manifest may never count.
+
+    Returns:
+        Whether an earlier attempt at the shard of that generation (milliseconds) has noted it.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPIError: unknown whether it was noted.
+    """
+    note = SetCell(schema.META_FAMILY, _REFUSED_QUALIFIER, b"kept", timestamp_micros=0)
+    return bool(
+        table.check_and_mutate_row(_shard_key(generation, shard), _REFUSED, false_case_mutations=note)
+    )
+
+
+def has_noted_refused(table: Table, generation: int, shard: int) -> bool:
+    """Whether an earlier attempt at a shard may have kept refused rows."""
+    return table.read_row(_shard_key(generation, shard), row_filter=_REFUSED) is not None
+
+
 def read_manifest(table: Table, generation: int) -> GenerationManifest | None:
     """The manifest of one generation (milliseconds)."""
     row = table.read_row(schema.manifest_row_key(generation), row_filter=_FILTER)
@@ -170,8 +204,8 @@ def read_shards(table: Table, generation: int) -> list[ShardManifest]:
 
 def delete_shards(table: Table, generation: int) -> None:
     """Forgets the shards of a generation (milliseconds) that will not be published."""
-    for shard in read_shards(table, generation):
-        table.mutate_row(_shard_key(generation, shard.shard), DeleteAllFromRow())
+    for row in table.read_rows_stream(ReadRowsQuery(row_ranges=_with_prefix(_shard_prefix(generation)))):
+        table.mutate_row(row.row_key, DeleteAllFromRow())
 
 
 def _shard_prefix(generation: int) -> bytes:
@@ -203,9 +237,12 @@ def read_manifests(table: Table) -> list[GenerationManifest]:
 
 
 def _values(table: Table, prefix: bytes) -> list[bytes]:
-    end = prefix[:-1] + bytes([prefix[-1] + 1])
-    query = ReadRowsQuery(row_ranges=RowRange(start_key=prefix, end_key=end), row_filter=_FILTER)
+    query = ReadRowsQuery(row_ranges=_with_prefix(prefix), row_filter=_FILTER)
     return [bytes(row.cells[0].value) for row in table.read_rows_stream(query)]
+
+
+def _with_prefix(prefix: bytes) -> RowRange:
+    return RowRange(start_key=prefix, end_key=prefix[:-1] + bytes([prefix[-1] + 1]))
 
 
 def complete(manifests: list[GenerationManifest]) -> list[GenerationManifest]:

@@ -112,7 +112,7 @@ class _Shard:
         gone = before.keys.filter(pa.array(~np.isin(before.key_digests, accepted_keys)))
         tombstoned, found = self._settle(gone, accepted)
         self._verify(found, accepted)
-        self._source.keep_refused(self._manifest, self._shard, self._refused)
+        self._keep_refused()
         self._claim.check()
         done = ShardManifest(
             generation_ms=self._generation,
@@ -264,6 +264,13 @@ class _Shard:
             max_refused=max_refused,
         )
 
+    def _keep_refused(self) -> None:
+        """Keeps the refused rows once, however often the shard was begun; without any, asks BigQuery nothing."""
+        arguments = (self._table, self._generation, self._shard)
+        noted = manifests.note_refused(*arguments) if self._refused else manifests.has_noted_refused(*arguments)
+        if self._refused or noted:
+            self._source.keep_refused(self._manifest, self._shard, self._refused, instead=noted)
+
     def _tolerated(self) -> int:
         share = self._settings.max_dead_letter_share * self._manifest.rows_in / self._manifest.shards
         return max(self._settings.max_dead_letters, int(share))
@@ -271,7 +278,7 @@ class _Shard:
     def _stop_above_threshold(self) -> None:
         if len(self._refused) <= self._tolerated():
             return
-        self._source.keep_refused(self._manifest, self._shard, self._refused)
+        self._keep_refused()
         counts: dict[str, int] = {}
         for each in self._refused:
             counts[each.code] = counts.get(each.code, 0) + 1

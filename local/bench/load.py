@@ -256,7 +256,9 @@ class SyntheticSource(NobodyErased):
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
 
-    def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
+    def keep_refused(
+        self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused], *, instead: bool
+    ) -> None:
         if refused:
             raise RuntimeError(f"a made-up row was refused: {refused[0].reason}")
 

@@ -219,7 +219,9 @@ class _Segments(NobodyErased):
             schema=SEGMENTS_SCHEMA,
         )
 
-    def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
+    def keep_refused(
+        self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused], *, instead: bool
+    ) -> None:
         if refused:
             raise RuntimeError(f"a row of the benchmark was refused: {refused[0].reason}")
 
