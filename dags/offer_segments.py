@@ -33,7 +33,8 @@ if every account is to become unknown.
 - **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or
   what was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's
   deadline has passed, clear `begin`.
-- **`publish`**: a shard is missing or the counts do not add up. Clear `begin`.
+- **`publish`**: a shard is missing or the counts do not add up: clear `begin`. `not_replicated`: a cluster of
+  the Bigtable instance lags behind; clear `begin` when it has caught up.
 
 Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.

@@ -135,7 +135,13 @@ class Settings(BaseSettings):
     bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
     bigtable_instance: str = "segue"
     bigtable_table: str = "offers"
-    bigtable_app_profile: str = "default"
+    bigtable_load_app_profile: str = Field(
+        default="default",
+        description="App profile of what writes: one cluster, single-row transactions allowed.",
+    )
+    bigtable_read_app_profile: str = Field(
+        default="default", description="App profile of lookups; may route to the nearest of many clusters."
+    )
     bigtable_load_dataset: str = Field(
         default="bigtable_load",
         description="Dataset of rows that a load has staged; empty between loads.",

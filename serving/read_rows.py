@@ -38,7 +38,7 @@ class TableAddress:
         return cls(
             f"projects/{settings.project_id}/instances/{settings.bigtable_instance}"
             f"/tables/{settings.bigtable_table}",
-            settings.bigtable_app_profile,
+            settings.bigtable_read_app_profile,
         )
 
     def metadata(self) -> tuple[tuple[str, str], ...]:

@@ -15,9 +15,11 @@ from google.cloud.bigtable.data import Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer, scan
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.export import export_cells
 from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode
+from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.source import SegmentSource
 from loaders.bigtable.strays import delete_cells
@@ -97,7 +99,7 @@ def abandon(table: Table, generation: int) -> None:
         manifest.state is GenerationState.VERIFIED and (current is None or current.generation_ms < generation)
     )
     if never_published:
-        discard(table, manifest, RowWriter(table))
+        discard(table, manifest, RowWriter(table, deadline_at=time.monotonic() + 120))
 
 
 def discard(table: Table, unpublished: GenerationManifest, writer: RowWriter) -> int:
@@ -260,11 +262,11 @@ class _Beginning:
             and each.state is not GenerationState.DISCARDED
             and (each.generation_ms > published or each.state is GenerationState.LOADING)
         ]
-        if self._current is not None and any(each.state is GenerationState.PUBLISHED for each in unpublished):
-            # a reader may still follow the pointer as it was before the rollback
-            age = (datetime.now(UTC) - self._current.published_at).total_seconds()
-            bound = schema.MAX_POINTER_STALENESS_SECONDS
-            time.sleep(min(bound, max(0.0, bound - age)))
+        if any(each.state is GenerationState.PUBLISHED for each in unpublished):
+            # A reader may still follow the pointer as it was before the rollback, and a cluster may not have
+            # had the rollback for long.
+            wait_until_replicated(self._settings, load_deadline(self._settings))
+            time.sleep(schema.MAX_POINTER_STALENESS_SECONDS)
         removed = 0
         for each in unpublished:
             removed += discard(self._table, each, writer)

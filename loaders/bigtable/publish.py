@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import structlog
@@ -11,8 +12,10 @@ from google.cloud.bigtable.data import Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer, scan
 from loaders.bigtable.begin import abandon, superseded
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.rows import hexadecimal
 from loaders.bigtable.shard import load_shard
@@ -58,6 +61,7 @@ def _publish(
                 )
             manifest = _verified(table, _without_erased(settings, table, manifest, source))
         remove_strays(table, manifest)
+        wait_until_replicated(settings, load_deadline(settings, manifest.deadline_at))
         if not pointer.publish(table, generation):
             current = read_pointer(table)
             # another process that loads the same generation may have been faster
@@ -149,7 +153,7 @@ def _remove_spent_tombstones(table: Table) -> None:
     """Removes what is left of accounts that were gone already in the oldest generation one can go to."""
     kept = manifests.retained(manifests.read_manifests(table))
     oldest = kept[0].generation_ms
-    delete_cells(RowWriter(table), scan.removed_by(table, oldest), None, oldest)
+    delete_cells(RowWriter(table, deadline_at=time.monotonic() + 120), scan.removed_by(table, oldest), None, oldest)
 
 
 def _lost(table: Table, manifest: GenerationManifest) -> LoadResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ def remove_strays(table: Table, manifest: GenerationManifest, accounts: KeyRange
     removed = 0
     for _ in range(_ROUNDS):
         with_cells = scan.written_between(table, first, last, accounts)
-        found = delete_cells(RowWriter(table), with_cells, first, last)
+        found = delete_cells(RowWriter(table, deadline_at=time.monotonic() + 120), with_cells, first, last)
         if not found:
             return removed
         removed += found

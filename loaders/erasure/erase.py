@@ -14,7 +14,9 @@ import structlog
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud import bigquery
 
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadError
+from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.table import ensure_table
 from loaders.erasure.cells import cells_left, erase_cells
 from loaders.erasure.files import Files
@@ -138,6 +140,8 @@ def _erase_from_bigtable(settings: Settings, subjects: Subjects) -> tuple[int, i
     ensure_table(settings)
     with open_table(settings) as table:
         removed = sum(erase_cells(table, each, subject_hash(settings, each)) for each in subjects.accounts)
+        # what is proved below is true of every cluster
+        wait_until_replicated(settings, load_deadline(settings))
         return removed, sum(cells_left(table, each) for each in subjects.accounts)
 
 

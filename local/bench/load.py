@@ -110,7 +110,7 @@ def _writers(table: Table, rows: int, rounds: int) -> dict[str, Any]:
         prebuilt = [_entries(batch, 3 * turn + 2) for batch in batches]
         ways: dict[str, tuple[int, Callable[[], object]]] = {
             "bulk_mutate_rows": (len(few), partial(table.bulk_mutate_rows, official)),
-            "prebuilt bytes": (rows, partial(RowWriter(table).write, prebuilt)),
+            "prebuilt bytes": (rows, partial(RowWriter(table, deadline_at=time.monotonic() + 120).write, prebuilt)),
             "segue": (rows, partial(_write, table, batches, 3 * turn + 3)),
         }
         # by turns, so that none always finds the table as the same other one left it
@@ -154,7 +154,7 @@ def _entries(batch: pa.RecordBatch, generation: int) -> Entries:
 
 
 def _write(table: Table, batches: Sequence[pa.RecordBatch], generation: int) -> None:
-    RowWriter(table).write(_entries(batch, generation) for batch in batches)
+    RowWriter(table, deadline_at=time.monotonic() + 120).write(_entries(batch, generation) for batch in batches)
 
 
 def _official_entries(batch: pa.RecordBatch, generation: int) -> list[RowMutationEntry]:

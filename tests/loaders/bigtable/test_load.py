@@ -20,7 +20,7 @@ from loaders.bigtable.manifest import LoadMode
 from loaders.bigtable.publish import publish
 from loaders.bigtable.scan import KeyRange, key_range
 from loaders.bigtable.shard import load_shard
-from loaders.bigtable.table import ensure_table
+from loaders.bigtable.table import admin_client, ensure_table
 from segue.settings import Settings
 from serving import schema
 from serving.client import OfferReader, Outcome
@@ -398,13 +398,12 @@ def test_loads_of_one_day_at_the_same_time_publish_one_consistent_generation(
 
 
 def test_the_table_keeps_the_published_cell_whatever_its_age(bigtable_world: Settings) -> None:
-    from loaders.bigtable.table import _admin_client
-
     ensure_table(bigtable_world)
     ensure_table(bigtable_world)
-    client = _admin_client(bigtable_world)
-    name = f"projects/{bigtable_world.project_id}/instances/segue/tables/offers"
-    table = client.get_table(name=name)
+    with admin_client(bigtable_world) as client:
+        table = client.get_table(
+            name=f"projects/{bigtable_world.project_id}/instances/segue/tables/offers"
+        )
     assert {family: rule.gc_rule.max_num_versions for family, rule in table.column_families.items()} == {
         "o": schema.RETAINED_GENERATIONS + 1,
         "p": 1,

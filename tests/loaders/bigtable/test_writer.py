@@ -42,7 +42,8 @@ def stored(settings: Settings) -> dict[bytes, bytes]:
 def write_all(settings: Settings, **options: Any) -> Written:
     ensure_table(settings)
     with open_table(settings) as table:
-        return RowWriter(table, rows_per_request=100, **options).write([entries()])
+        limits = {"deadline_at": time.monotonic() + 120, "rows_per_request": 100} | options
+        return RowWriter(table, **limits).write([entries()])
 
 
 def write(settings: Settings, **options: Any) -> int:
@@ -60,7 +61,7 @@ def test_nothing_to_write_is_no_request(faulty_bigtable: tuple[FaultyBigtable, S
     proxy, settings = faulty_bigtable
     ensure_table(settings)
     with open_table(settings) as table:
-        assert RowWriter(table).write([]) == Written()
+        assert RowWriter(table, deadline_at=time.monotonic() + 120).write([]) == Written()
     assert proxy.mutations_seen == 0
 
 
@@ -164,7 +165,7 @@ def test_deleting_a_generation_leaves_the_others(bigtable_world: Settings) -> No
     write(bigtable_world)
     key = next(iter(ROWS))
     with open_table(bigtable_world) as table:
-        writer = RowWriter(table)
+        writer = RowWriter(table, deadline_at=time.monotonic() + 120)
         writer.write([entries({key: b"newer"}, GENERATION + 1), entries({key: b"older"}, GENERATION - 1)])
         keys = pa.array([key])
         writer.write([Entries(keys, delete_offers(keys, GENERATION, GENERATION))])
@@ -202,7 +203,7 @@ def test_a_generation_that_is_no_cell_timestamp_is_refused(generation: int) -> N
 
 def test_more_mutations_than_a_request_may_hold_are_refused(bigtable_world: Settings) -> None:
     with open_table(bigtable_world) as table, pytest.raises(ValueError, match="100000"):
-        RowWriter(table, rows_per_request=100_001)
+        RowWriter(table, deadline_at=time.monotonic(), rows_per_request=100_001)
 
 
 def test_refused_entries_are_named_and_the_others_written(
