@@ -14,8 +14,8 @@ SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 DOC = """
 ### What it does
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
-Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` writes and verifies
-one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
+Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` cleans, writes and
+verifies one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
 older than the one online is skipped: a backfill never displaces newer segments. So is a load whose day was
 published anew meanwhile: that publication starts the next run.
 
@@ -80,7 +80,7 @@ with DAG(
             raise AirflowFailException("no published day: trigger with the parameter segment_date")
         return max(days)
 
-    @task(doc_md="Takes or resumes a generation, removes what dead loads left, stages the rows.")
+    @task(doc_md="Takes or resumes a generation, gives up what dead loads left, stages the rows.")
     def begin(segment_date: str) -> list[dict[str, int]]:
         from datetime import date
 
@@ -101,7 +101,7 @@ with DAG(
             raise AirflowSkipException(begun.summary())
         return [{"generation": begun.manifest.generation_ms, "shard": shard} for shard in begun.shards]
 
-    @task(doc_md="Writes one range of accounts and verifies it.", map_index_template="{{ shard_name }}")
+    @task(doc_md="Removes what dead loads left in one range of accounts, writes it and verifies it.", map_index_template="{{ shard_name }}")
     def load_shard(generation: int, shard: int) -> dict[str, int]:
         from loaders.bigtable import load_segments_shard
 

@@ -136,9 +136,7 @@ class MemorySource(NobodyErased):
     def forget_refused(self, _manifest: Any, complete: Collection[int]) -> None:
         self.refused = {shard: kept for shard, kept in self.refused.items() if shard in complete}
 
-    def keep_refused(
-        self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool
-    ) -> None:
+    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool) -> None:
         assert instead or shard not in self.refused
         self.refused[shard] = list(refused)
 
@@ -164,7 +162,8 @@ class FaultyBigtable(grpc.GenericRpcHandler):
     response and may take acknowledgements out of it. ``corrupt`` may change a value on the way in.
 
     ReadRows: requests that name the row ``refuse_reads_of``, and the next ``reads_to_refuse``, are answered
-    UNAVAILABLE; the next ``reads_to_delay`` are answered after ``DELAY_SECONDS``.
+    UNAVAILABLE; the next ``reads_to_delay`` are answered after ``DELAY_SECONDS``. ``calls`` has the method
+    and the request of every call.
     """
 
     DELAY_SECONDS = 3.0
@@ -175,6 +174,7 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         self.lose: Callable[[Any], None] = lambda _response: None
         self.corrupt: Callable[[bytes], bytes] = lambda value: value
         self.mutations_seen = 0
+        self.calls: list[tuple[str, bytes]] = []
         self.refuse_reads_of: bytes | None = None
         self.reads_to_refuse = 0
         self.reads_to_delay = 0
@@ -200,6 +200,7 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         method = handler_call_details.method
 
         def forward(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            self.calls.append((method.rpartition("/")[2], request))
             mutating = method.endswith("/MutateRows")
             if mutating:
                 parsed = MutateRowsRequest.FromString(request)

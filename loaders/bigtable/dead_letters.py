@@ -1,7 +1,7 @@
 """Rows that could not be loaded, kept in BigQuery where a person can find them, with code and reason.
 
-BigQuery runs two statements at a time that delete from one table, queues twenty and fails the rest, and a load
-may have a thousand shards. So ``begin`` deletes once for all of them, and a shard only adds, by a load job.
+BigQuery runs two statements at a time that delete from one table, queues twenty and fails the rest, and a
+load may have a thousand shards. So ``begin`` deletes once for all of them, and a shard only adds.
 https://cloud.google.com/bigquery/docs/data-manipulation-language#dml-limitations
 """
 

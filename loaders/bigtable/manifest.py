@@ -47,8 +47,10 @@ class GenerationState(StrEnum):
     """Was what readers see, and is again after a rollback to it."""
     RETIRED = "retired"
     """Too old to go back to: garbage collection may have taken cells of it."""
+    DISCARDING = "discarding"
+    """Never published, or rolled back: its cells are being removed by the load that began next."""
     DISCARDED = "discarded"
-    """Its cells were removed: never published, or rolled back before the next load."""
+    """Its cells were removed."""
 
 
 class LoadMode(StrEnum):
@@ -86,6 +88,11 @@ class GenerationManifest(BaseModel):
     staged: str = ""
     """Where the staged rows are."""
     deadline_at: datetime | None = None
+    discards: tuple[int, ...] = ()
+    """Generations whose cells this load removes."""
+    spent_ms: int | None = None
+    """The oldest generation one could go back to when the load began, if accounts were gone in it already:
+    their cells are removed."""
     rows_in: int = 0
     rows_erased: int = 0
     """Rows of the source that were left out because their accounts are erased; not in ``rows_in``."""
@@ -95,6 +102,7 @@ class GenerationManifest(BaseModel):
     written: int = 0
     unchanged: int = 0
     tombstoned: int = 0
+    discarded: int = 0
     dead_lettered: int = 0
     checksum: str | None = None
 
@@ -115,6 +123,8 @@ class ShardManifest(BaseModel):
     unchanged: int
     tombstoned: int
     dead_lettered: int
+    discarded: int = 0
+    """Accounts that held cells of generations that the load discards."""
     checksum: str
     sampled: int
     finished_at: datetime
@@ -243,6 +253,11 @@ def _values(table: Table, prefix: bytes) -> list[bytes]:
 
 def _with_prefix(prefix: bytes) -> RowRange:
     return RowRange(start_key=prefix, end_key=prefix[:-1] + bytes([prefix[-1] + 1]))
+
+
+def is_discarded(manifest: GenerationManifest | None) -> bool:
+    """Whether a load need not go on: its generation was given up by one that began later."""
+    return manifest is None or manifest.state in (GenerationState.DISCARDING, GenerationState.DISCARDED)
 
 
 def complete(manifests: list[GenerationManifest]) -> list[GenerationManifest]:

@@ -1,8 +1,8 @@
 """Replicated Bigtable: what a load has written is on every cluster before readers are told of it.
 
-Clusters get writes from each other some time later, and not in the order in which they were made: a reader that
-is routed to another cluster could see the pointer before the cells that it points to. On one cluster, and on an
-emulator, the first answer is yes.
+Clusters get writes from each other some time later, and not in the order in which they were made: a reader
+that is routed to another cluster could see the pointer before the cells that it points to. On one cluster,
+and on an emulator, the first answer is yes.
 https://cloud.google.com/bigtable/docs/replication-overview
 """
 
@@ -48,14 +48,18 @@ def wait_until_replicated(settings: Settings, deadline_at: float) -> None:
     with admin_client(settings) as client:
         try:
             token = asking(
-                lambda: client.generate_consistency_token(
-                    name=name, retry=None, timeout=_TIMEOUT_SECONDS
-                ).consistency_token
+                lambda: (
+                    client.generate_consistency_token(
+                        name=name, retry=None, timeout=_TIMEOUT_SECONDS
+                    ).consistency_token
+                )
             )
             asking(
-                lambda: client.check_consistency(
-                    name=name, consistency_token=token, retry=None, timeout=_TIMEOUT_SECONDS
-                ).consistent
+                lambda: (
+                    client.check_consistency(
+                        name=name, consistency_token=token, retry=None, timeout=_TIMEOUT_SECONDS
+                    ).consistent
+                )
             )
         except RetryError as error:
             raise LoadError(

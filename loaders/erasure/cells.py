@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import pyarrow as pa
 from google.cloud.bigtable.data import Table
 
@@ -12,6 +15,8 @@ from loaders.bigtable.manifest import GenerationState
 from loaders.bigtable.rows import TAIL_BYTES, digests, key_digests
 from loaders.bigtable.writer import Entries, RowWriter
 from serving.row_key import row_key
+
+_DEADLINE_SECONDS: Final = 120.0
 
 
 def erase_cells(table: Table, account_id: str, subject_hash: str) -> int:
@@ -40,7 +45,9 @@ def erase_cells(table: Table, account_id: str, subject_hash: str) -> int:
             shown.setdefault(each.generation_ms, int(digest))
     write_erased(table, subject_hash, ErasedCells(digests=shown))
     keys = pa.array([key])
-    RowWriter(table).write([Entries(keys, mutations.delete_rows(keys))])
+    RowWriter(table, deadline_at=time.monotonic() + _DEADLINE_SECONDS).write(
+        [Entries(keys, mutations.delete_rows(keys))]
+    )
     return len(cells)
 
 

@@ -60,9 +60,7 @@ class FileSource(MemorySource):
             if int(file.suffix[1:]) not in complete:
                 file.unlink()
 
-    def keep_refused(
-        self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool
-    ) -> None:
+    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool) -> None:
         file = self._file.with_suffix(f".{shard}")
         before = json.loads(file.read_text()) if file.exists() and not instead else []
         file.write_text(json.dumps(before + [each.account_id for each in refused]))

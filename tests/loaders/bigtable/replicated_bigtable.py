@@ -1,8 +1,8 @@
 """Two replicated clusters, made of one emulator: the second has its rows in a project of its own.
 
 Writes go to the first. Each row comes to the second some time later, in no order but that of its own writes;
-the pointer's comes at once, so that nothing a load has written is there before it. Reads through the app profile
-``READERS`` are answered by either.
+the pointer's comes at once, so that nothing a load has written is there before it. Reads through the app
+profile ``READERS`` are answered by either.
 """
 
 from __future__ import annotations
@@ -178,12 +178,15 @@ def replicated_bigtable(
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield clusters, settings.model_copy(
-            update={
-                "bigtable_emulator_host": f"127.0.0.1:{port}",
-                "bigtable_load_app_profile": "loader",
-                "bigtable_read_app_profile": READERS,
-            }
+        yield (
+            clusters,
+            settings.model_copy(
+                update={
+                    "bigtable_emulator_host": f"127.0.0.1:{port}",
+                    "bigtable_load_app_profile": "loader",
+                    "bigtable_read_app_profile": READERS,
+                }
+            ),
         )
     finally:
         server.stop(0).wait()

@@ -1,4 +1,4 @@
-"""On replicated clusters no reader sees a generation that is not whole, whatever comes late and in what order.
+"""On replicated clusters no reader sees a generation that is not whole, whatever comes late and how.
 
 ``SEGUE_SOAK_SEEDS`` runs more seeds than the few that every test run has time for (``make soak``).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from segue.settings import Settings
 from serving import schema
 from serving.answer import Lookup
 from serving.client import OfferReader, Outcome
-from serving.pointer import NothingPublishedError
+from serving.connection import open_table
+from serving.pointer import NothingPublishedError, read_pointer
 from tests.bigtable_fixture import account, offer, source
 from tests.loaders.bigtable.replicated_bigtable import replicated_bigtable
 
@@ -88,6 +90,12 @@ def reading(settings: Settings) -> Iterator[Seen]:
         each.start()
     try:
         yield seen
+        # until somebody has seen what was published last
+        with open_table(settings) as table:
+            last = read_pointer(table)
+        patience = time.monotonic() + 5
+        while last is not None and last.generation_ms not in seen.generations and time.monotonic() < patience:
+            time.sleep(0.01)
     finally:
         done.set()
         for each in readers:

@@ -36,7 +36,7 @@ def entries(rows: dict[bytes, bytes] = ROWS, generation: int = GENERATION) -> En
 
 def stored(settings: Settings) -> dict[bytes, bytes]:
     with open_table(settings) as table:
-        return dict(scan.payloads_of(table, GENERATION))
+        return dict(scan.payloads_of(table, GENERATION, time.monotonic() + 60))
 
 
 def write_all(settings: Settings, **options: Any) -> Written:
@@ -168,7 +168,7 @@ def test_deleting_a_generation_leaves_the_others(bigtable_world: Settings) -> No
         writer = RowWriter(table, deadline_at=time.monotonic() + 120)
         writer.write([entries({key: b"newer"}, GENERATION + 1), entries({key: b"older"}, GENERATION - 1)])
         keys = pa.array([key])
-        writer.write([Entries(keys, delete_offers(keys, GENERATION, GENERATION))])
+        writer.write([Entries(keys, delete_offers(keys, [(GENERATION, GENERATION)]))])
         row = table.read_row(key)
         assert row is not None
         assert [bytes(cell.value) for cell in row] == [b"newer", b"older"]
@@ -176,7 +176,7 @@ def test_deleting_a_generation_leaves_the_others(bigtable_world: Settings) -> No
         tombstoned = table.read_row(key)
         assert tombstoned is not None
         assert [bytes(cell.value) for cell in tombstoned] == [b"newer", b"", b"older"]
-        writer.write([Entries(keys, delete_offers(keys, None, None))])
+        writer.write([Entries(keys, delete_offers(keys, [(None, None)]))])
         assert table.read_row(key) is None
 
 
