@@ -15,9 +15,9 @@ DOC = """
 ### What it does
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
 Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` cleans, writes and
-verifies one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
-older than the one online is skipped: a backfill never displaces newer segments. So is a load whose day was
-published anew meanwhile: that publication starts the next run.
+verifies one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow.
+A day older than the one online is skipped: a backfill never displaces newer segments. So is a load whose day
+was published anew meanwhile: that publication starts the next run.
 
 By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or
 has BigQuery write them (`export`).
@@ -101,7 +101,10 @@ with DAG(
             raise AirflowSkipException(begun.summary())
         return [{"generation": begun.manifest.generation_ms, "shard": shard} for shard in begun.shards]
 
-    @task(doc_md="Removes what dead loads left in one range of accounts, writes it and verifies it.", map_index_template="{{ shard_name }}")
+    @task(
+        doc_md="Removes what dead loads left in one range of accounts, writes it and verifies it.",
+        map_index_template="{{ shard_name }}",
+    )
     def load_shard(generation: int, shard: int) -> dict[str, int]:
         from loaders.bigtable import load_segments_shard
 
