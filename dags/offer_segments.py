@@ -14,10 +14,10 @@ SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 DOC = """
 ### What it does
 Triggered by the asset `offer_segments`. Loads the newest published day among the triggering events into
-Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` writes and verifies
-one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow. A day
-older than the one online is skipped: a backfill never displaces newer segments. So is a load whose day was
-published anew meanwhile: that publication starts the next run.
+Bigtable as one generation: `begin` takes a generation and stages the rows, `load_shard` cleans, writes and
+verifies one range of accounts each, `publish` adds the shards up and moves the pointer that readers follow.
+A day older than the one online is skipped: a backfill never displaces newer segments. So is a load whose day
+was published anew meanwhile: that publication starts the next run.
 
 By default only rows that differ from what is online are written; the parameter `mode` sends all (`full`), or
 has BigQuery write them (`export`).
@@ -33,7 +33,8 @@ if every account is to become unknown.
 - **`load_shard`**: Bigtable refused too many rows (they are in `ops.dead_letters` with code and reason), or
   what was read back differs. Clear the shard: it is loaded again with the same timestamps. When the load's
   deadline has passed, clear `begin`.
-- **`publish`**: a shard is missing or the counts do not add up. Clear `begin`.
+- **`publish`**: a shard is missing or the counts do not add up: clear `begin`. `not_replicated`: a cluster of
+  the Bigtable instance lags behind; clear `begin` when it has caught up.
 
 Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.
@@ -79,7 +80,7 @@ with DAG(
             raise AirflowFailException("no published day: trigger with the parameter segment_date")
         return max(days)
 
-    @task(doc_md="Takes or resumes a generation, removes what dead loads left, stages the rows.")
+    @task(doc_md="Takes or resumes a generation, gives up what dead loads left, stages the rows.")
     def begin(segment_date: str) -> list[dict[str, int]]:
         from datetime import date
 
@@ -100,7 +101,10 @@ with DAG(
             raise AirflowSkipException(begun.summary())
         return [{"generation": begun.manifest.generation_ms, "shard": shard} for shard in begun.shards]
 
-    @task(doc_md="Writes one range of accounts and verifies it.", map_index_template="{{ shard_name }}")
+    @task(
+        doc_md="Removes what dead loads left in one range of accounts, writes it and verifies it.",
+        map_index_template="{{ shard_name }}",
+    )
     def load_shard(generation: int, shard: int) -> dict[str, int]:
         from loaders.bigtable import load_segments_shard
 

@@ -135,7 +135,13 @@ class Settings(BaseSettings):
     bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
     bigtable_instance: str = "segue"
     bigtable_table: str = "offers"
-    bigtable_app_profile: str = "default"
+    bigtable_load_app_profile: str = Field(
+        default="default",
+        description="App profile of what writes: one cluster, single-row transactions allowed.",
+    )
+    bigtable_read_app_profile: str = Field(
+        default="default", description="App profile of lookups; may route to the nearest of many clusters."
+    )
     bigtable_load_dataset: str = Field(
         default="bigtable_load",
         description="Dataset of rows that a load has staged; empty between loads.",
@@ -194,12 +200,26 @@ class Settings(BaseSettings):
     service_insecure: bool = Field(
         default=False, description="Serve without TLS or callers on an address that is not loopback."
     )
+    service_workers: int = Field(
+        default=1, ge=1, description="Processes that answer on the one port; each has all limits to itself."
+    )
     service_max_in_flight: int = Field(
         default=256, ge=1, description="Calls beyond are refused at once, as UNAVAILABLE."
     )
     service_max_batch: int = Field(default=1_000, ge=1, description="Most accounts of one BatchLookup.")
+    service_max_connection_age_seconds: float | None = Field(
+        default=300,
+        gt=0,
+        description="Clients connect again after this, and so find new replicas; None: never.",
+    )
+    service_drain_wait_seconds: float = Field(
+        default=5,
+        ge=0,
+        description="After SIGTERM the service says that it is not ready, and answers on for this long: "
+        "load balancers take a moment to look.",
+    )
     service_drain_seconds: float = Field(
-        default=10, ge=0, description="After SIGTERM, calls in flight get this long to end."
+        default=10, ge=0, description="After that wait, calls in flight get this long to end."
     )
     service_token: SecretStr | None = Field(default=None, description="A client's bearer token.")
     service_ca_file: Path | None = Field(

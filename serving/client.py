@@ -125,6 +125,14 @@ class AsyncOfferReader:
         """How many reads were sent a second time."""
         return self._reads.hedges_sent
 
+    async def warm_up(self) -> None:
+        """Opens the connection and has Bigtable prepare what the first lookups would wait for.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPIError: Bigtable did not answer in time.
+        """
+        await self._reads.warm_up(self._timeout_seconds)
+
     async def pointer(self) -> Pointer:
         """The published generation as this reader sees it.
 

@@ -61,11 +61,11 @@ def data_client(settings: Settings) -> BigtableDataClient:
 
 @contextmanager
 def open_table(settings: Settings) -> Iterator[Table]:
-    """The offers table on a connection of its own, closed at the end."""
+    """The offers table as the loader reads and writes it, on a connection of its own, closed at the end."""
     with (
         data_client(settings) as client,
         client.get_table(
-            settings.bigtable_instance, settings.bigtable_table, settings.bigtable_app_profile
+            settings.bigtable_instance, settings.bigtable_table, settings.bigtable_load_app_profile
         ) as table,
     ):
         yield table

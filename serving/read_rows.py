@@ -18,9 +18,11 @@ from segue.settings import Settings
 from serving import schema
 
 READ_ROWS: Final = "/google.bigtable.v2.Bigtable/ReadRows"
+PING_AND_WARM: Final = "/google.bigtable.v2.Bigtable/PingAndWarm"
 
 ReadRowsResponse: Any = messages.ReadRowsResponse.meta.pb
 _Request: Any = messages.ReadRowsRequest.meta.pb
+_WarmUp: Any = messages.PingAndWarmRequest.meta.pb
 _RowSet: Any = data.RowSet.meta.pb
 _Filter: Any = data.RowFilter.meta.pb
 
@@ -38,12 +40,19 @@ class TableAddress:
         return cls(
             f"projects/{settings.project_id}/instances/{settings.bigtable_instance}"
             f"/tables/{settings.bigtable_table}",
-            settings.bigtable_app_profile,
+            settings.bigtable_read_app_profile,
         )
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The header by which Bigtable's front end routes a call."""
         return (to_grpc_metadata([("table_name", self.table_name), ("app_profile_id", self.app_profile_id)]),)
+
+
+def warm_up_request(address: TableAddress) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """A ``PingAndWarmRequest`` for the table's instance and app profile, and its metadata."""
+    instance = address.table_name.partition("/tables/")[0]
+    request: bytes = _WarmUp(name=instance, app_profile_id=address.app_profile_id).SerializeToString()
+    return request, (to_grpc_metadata([("name", instance), ("app_profile_id", address.app_profile_id)]),)
 
 
 def pointer_request(address: TableAddress) -> bytes:

@@ -11,7 +11,14 @@ from typing import Final
 import grpc
 from google.api_core.exceptions import GoogleAPICallError, from_grpc_error
 
-from serving.read_rows import READ_ROWS, ReadRowsResponse, RowMerger, TableAddress
+from serving.read_rows import (
+    PING_AND_WARM,
+    READ_ROWS,
+    ReadRowsResponse,
+    RowMerger,
+    TableAddress,
+    warm_up_request,
+)
 
 Rows = dict[bytes, dict[bytes, bytes]]
 """Row key → column qualifier → value; a row that is not there has no entry."""
@@ -41,9 +48,23 @@ class RowReads:
         """Reads ``address`` through ``channel``, which stays the caller's to close."""
         self._call = channel.unary_stream(READ_ROWS, response_deserializer=ReadRowsResponse.FromString)
         self._metadata = address.metadata()
+        self._warm_up = channel.unary_unary(PING_AND_WARM)
+        self._address = address
         self._hedge_after_seconds = hedge_after_seconds
         self._hedges_saved = _SAVED_HEDGES
         self.hedges_sent = 0
+
+    async def warm_up(self, timeout_seconds: float) -> None:
+        """Opens the connection and has Bigtable prepare for reads through the app profile.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: no answer in time, or refused.
+        """
+        request, metadata = warm_up_request(self._address)
+        try:
+            await self._warm_up(request, timeout=timeout_seconds, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise _as_api_error(error) from error
 
     async def read(self, request: bytes, timeout_seconds: float) -> Rows:
         """The rows of a serialised ``ReadRowsRequest``.

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -133,7 +133,11 @@ class MemorySource(NobodyErased):
         for start in range(0, len(part), self._batch_rows):
             yield pa.RecordBatch.from_pylist(part[start : start + self._batch_rows], schema=SEGMENTS_SCHEMA)
 
-    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused]) -> None:
+    def forget_refused(self, _manifest: Any, complete: Collection[int]) -> None:
+        self.refused = {shard: kept for shard, kept in self.refused.items() if shard in complete}
+
+    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool) -> None:
+        assert instead or shard not in self.refused
         self.refused[shard] = list(refused)
 
     def drop(self, name: str) -> None:
@@ -158,7 +162,8 @@ class FaultyBigtable(grpc.GenericRpcHandler):
     response and may take acknowledgements out of it. ``corrupt`` may change a value on the way in.
 
     ReadRows: requests that name the row ``refuse_reads_of``, and the next ``reads_to_refuse``, are answered
-    UNAVAILABLE; the next ``reads_to_delay`` are answered after ``DELAY_SECONDS``.
+    UNAVAILABLE; the next ``reads_to_delay`` are answered after ``DELAY_SECONDS``. ``calls`` has the method
+    and the request of every call.
     """
 
     DELAY_SECONDS = 3.0
@@ -169,6 +174,7 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         self.lose: Callable[[Any], None] = lambda _response: None
         self.corrupt: Callable[[bytes], bytes] = lambda value: value
         self.mutations_seen = 0
+        self.calls: list[tuple[str, bytes]] = []
         self.refuse_reads_of: bytes | None = None
         self.reads_to_refuse = 0
         self.reads_to_delay = 0
@@ -194,6 +200,7 @@ class FaultyBigtable(grpc.GenericRpcHandler):
         method = handler_call_details.method
 
         def forward(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            self.calls.append((method.rpartition("/")[2], request))
             mutating = method.endswith("/MutateRows")
             if mutating:
                 parsed = MutateRowsRequest.FromString(request)

@@ -21,6 +21,7 @@ class TcpProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.accepted = 0
         self.resets = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -55,6 +56,7 @@ class TcpProxy:
             except OSError:
                 return
             with self._lock:
+                self.accepted += 1
                 self._pairs.append((client, server))
             threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -15,12 +16,14 @@ from google.cloud.bigtable.data import Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer, scan
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.export import export_cells
 from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode
+from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.source import SegmentSource
-from loaders.bigtable.strays import delete_cells
+from loaders.bigtable.strays import delete_cells, remove_cells_everywhere
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
@@ -39,8 +42,6 @@ class Begun:
     """A generation whose shards may be loaded, in any order and at the same time."""
 
     manifest: GenerationManifest
-    discarded: int
-    """Accounts that held cells of generations which were never published or were rolled back."""
 
     @property
     def shards(self) -> range:
@@ -85,29 +86,41 @@ def superseded(segment_date: date, current: Pointer) -> LoadResult:
     return LoadResult(LoadOutcome.SUPERSEDED, segment_date, current.generation_ms)
 
 
-def abandon(table: Table, generation: int) -> None:
-    """Discards a generation (milliseconds) of a load that was overtaken, unless readers see or saw it.
+def abandon(settings: Settings, table: Table, generation: int, shard: int | None = None) -> None:
+    """Removes the cells of a generation (milliseconds) of a load that was overtaken, unless it was published.
 
-    Two processes may load one generation; when one has published it, the other leaves it alone.
+    Whoever overtook it may have looked for them before its last request arrived. A ``shard`` removes those of
+    its own accounts. Two processes may load one generation: when one publishes it, the other leaves it alone.
+
+    Raises:
+        LoadError, google.api_core.exceptions.GoogleAPIError: some may be left; the next load removes them.
     """
     manifest, current = manifests.read_manifest(table, generation), read_pointer(table)
     if manifest is None or (current is not None and current.generation_ms == generation):
         return
-    never_published = manifest.state is GenerationState.LOADING or (
-        manifest.state is GenerationState.VERIFIED and (current is None or current.generation_ms < generation)
+    never_published = manifests.is_discarded(manifest) or (
+        manifest.state is GenerationState.LOADING
+        or (
+            manifest.state is GenerationState.VERIFIED
+            and (current is None or current.generation_ms < generation)
+        )
     )
-    if never_published:
-        discard(table, manifest, RowWriter(table))
+    if not never_published:
+        return
+    deadline_at = load_deadline(settings)
+    writer, own = RowWriter(table, deadline_at=deadline_at), [(generation, generation)]
+    if shard is not None:
+        accounts = scan.key_range(shard, manifest.shards)
+        delete_cells(writer, scan.written_in(table, own, accounts, deadline_at), own)
+        return
+    remove_cells_everywhere(table, own, writer, deadline_at)
+    discarded(table, manifest)
 
 
-def discard(table: Table, unpublished: GenerationManifest, writer: RowWriter) -> int:
-    """Removes every cell of a generation and says so in its manifest; returns how many accounts had one."""
-    generation = unpublished.generation_ms
-    with_cells = scan.written_between(table, generation, generation)
-    removed = delete_cells(writer, with_cells, generation, generation)
-    manifests.write_manifest(table, unpublished.in_state(GenerationState.DISCARDED))
-    manifests.delete_shards(table, generation)
-    return removed
+def discarded(table: Table, manifest: GenerationManifest) -> None:
+    """Says that a generation has no cells any more."""
+    manifests.write_manifest(table, manifest.in_state(GenerationState.DISCARDED))
+    manifests.delete_shards(table, manifest.generation_ms)
 
 
 class _Beginning:
@@ -131,7 +144,7 @@ class _Beginning:
         self._allow_empty = allow_empty
 
     def run(self) -> Begun | LoadResult | None:
-        """``None`` when the unfinished generation was finished by another process in between."""
+        """``None`` when another process finished the generation, or the pointer moved, in between."""
         fingerprint = self._source.fingerprint(self._segment_date)
         known = manifests.read_manifests(self._table)
         unfinished = self._unfinished(known, fingerprint)
@@ -139,6 +152,9 @@ class _Beginning:
         generation = manifest.generation_ms
         claim = Claim(self._table, generation)
         pointer.claim(self._table, generation)
+        if self._pointer_moved():
+            return None
+        manifest = self._giving_up_others(manifest)
         if unfinished is not None:
             manifest = self._with_deadline(manifest)
             if not manifests.replace_manifest(self._table, unfinished, manifest):
@@ -146,20 +162,16 @@ class _Beginning:
         else:
             # again, because the load that held the claim before may have discarded the first one
             manifests.write_manifest(self._table, manifest)
-        writer = RowWriter(
-            self._table,
-            before_request=claim.check,
-            deadline_at=time.monotonic() + self._settings.bigtable_load_deadline_seconds,
-        )
-        discarded = self._discard_unpublished(generation, writer)
         claim.check()
         if unfinished is None:
             manifest = self._with_deadline(self._stage(manifest))
             if manifest.rows_in == 0 and not self._may_be_empty(known):
                 self._source.drop(manifest.staged)
-                discard(self._table, manifest, writer)
+                discarded(self._table, manifest)
                 return self._nobody()
             manifests.write_manifest(self._table, manifest)
+        complete = [each.shard for each in manifests.read_shards(self._table, generation)]
+        self._source.forget_refused(manifest, complete)
         if manifest.mode is LoadMode.EXPORT:
             export_cells(self._settings, manifest.staged, self._segment_date, generation)
             claim.check()
@@ -170,9 +182,9 @@ class _Beginning:
             mode=self._mode.value,
             rows=manifest.rows_in,
             shards=manifest.shards,
-            discarded=discarded,
+            discards=len(manifest.discards),
         )
-        return Begun(manifest, discarded)
+        return Begun(manifest)
 
     def _unfinished(self, known: list[GenerationManifest], fingerprint: str) -> GenerationManifest | None:
         of_day = [each for each in known if each.segment_date == self._segment_date]
@@ -248,23 +260,53 @@ class _Beginning:
         allowed = timedelta(seconds=self._settings.bigtable_load_deadline_seconds)
         return manifest.in_state(GenerationState.LOADING, deadline_at=datetime.now(UTC) + allowed)
 
-    def _discard_unpublished(self, generation: int, writer: RowWriter) -> int:
-        """Removes the cells of every generation that died, or that a rollback left above the pointer."""
+    def _pointer_moved(self) -> bool:
+        """A rollback before the claim has not revoked it, and what it went back to is not ours to discard."""
+        now = read_pointer(self._table)
+        return (None if now is None else now.generation_ms) != self._baseline
+
+    def _giving_up_others(self, manifest: GenerationManifest) -> GenerationManifest:
+        """The manifest with every generation that died, or that a rollback left above the pointer.
+
+        Nobody can go back to one of them from now on; their cells are removed by the shards.
+        """
+        known = manifests.read_manifests(self._table)
+        for each in known:
+            if each.generation_ms == self._baseline and each.state in (
+                GenerationState.VERIFIED,
+                GenerationState.DISCARDING,
+            ):
+                # its writer died after publishing it, or a rollback went there while it was given up
+                manifests.write_manifest(self._table, each.in_state(GenerationState.PUBLISHED))
         published = -1 if self._baseline is None else self._baseline
-        unpublished = [
+        others = [
             each
-            for each in manifests.read_manifests(self._table)
-            if each.generation_ms != generation
+            for each in known
+            if each.generation_ms not in (manifest.generation_ms, published)
             and each.state is not GenerationState.DISCARDED
-            and (each.generation_ms > published or each.state is GenerationState.LOADING)
+            and (
+                each.generation_ms > published
+                or each.state in (GenerationState.LOADING, GenerationState.DISCARDING)
+            )
         ]
-        if self._current is not None and any(each.state is GenerationState.PUBLISHED for each in unpublished):
-            # a reader may still follow the pointer as it was before the rollback
-            age = (datetime.now(UTC) - self._current.published_at).total_seconds()
-            bound = schema.MAX_POINTER_STALENESS_SECONDS
-            time.sleep(min(bound, max(0.0, bound - age)))
-        removed = 0
-        for each in unpublished:
-            removed += discard(self._table, each, writer)
+        if any(each.state is GenerationState.PUBLISHED for each in others):
+            # A reader may still follow the pointer as it was before the rollback, and a cluster may not have
+            # had the rollback for long.
+            wait_until_replicated(self._settings, load_deadline(self._settings))
+            time.sleep(schema.MAX_POINTER_STALENESS_SECONDS)
+        for each in others:
+            manifests.write_manifest(self._table, each.in_state(GenerationState.DISCARDING))
             self._source.drop(each.staged)
-        return removed
+        discards = sorted({*manifest.discards, *(each.generation_ms for each in others)})
+        return manifest.model_copy(
+            update={"discards": tuple(discards), "spent_ms": self._spent(known, discards)}
+        )
+
+    @staticmethod
+    def _spent(known: list[GenerationManifest], discards: Collection[int]) -> int | None:
+        kept = manifests.retained([each for each in known if each.generation_ms not in discards])
+        if not kept:
+            return None
+        oldest = kept[0].generation_ms
+        has_tombstones = any(each.tombstoned and each.generation_ms <= oldest for each in known)
+        return oldest if has_tombstones else None

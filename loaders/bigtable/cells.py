@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -48,15 +49,17 @@ def read_cells(
     first_key: bytes = FIRST_ACCOUNT_KEY,
     after_key: bytes = AFTER_ACCOUNT_KEYS,
     *,
-    deadline_at: float | None = None,
+    deadline_at: float,
 ) -> Iterator[Cells]:
     """The cells of [first_key, after_key) that the filter leaves, which may be one a row at most.
 
+    Where a stream breaks, the next begins after the last row that the server has looked at, found or not: a
+    scan for a few rows among millions would otherwise begin at the beginning each time, and never end.
+
     Raises:
         LoadError: ``UNACKNOWLEDGED``: Bigtable did not answer before ``deadline_at`` (``time.monotonic``) or
-            broke off again and again.
+            broke off again and again without having come further.
     """
-    deadline_at = time.monotonic() + 2 * 60 * 60.0 if deadline_at is None else deadline_at
     profile = table.app_profile_id or ""
     metadata = (to_grpc_metadata([("table_name", table.table_name), ("app_profile_id", profile)]),)
     request = _Request(table_name=table.table_name, app_profile_id=profile, filter=row_filter._to_pb()._pb)
@@ -78,26 +81,47 @@ def _stream_channel(table: Table) -> grpc.Channel:
     return type(transport).create_channel(transport.host, options=options)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some of a stream: whole rows, and the last row that the server has looked at, if it says so."""
+
+    keys: list[bytes]
+    values: list[bytes]
+    scanned_to: bytes
+
+    @property
+    def reached(self) -> bytes:
+        """Nothing at or before this key has to be asked for again; empty: nothing is known."""
+        return max(self.keys[-1], self.scanned_to) if self.keys else self.scanned_to
+
+
 def _resumed(call: Any, request: Any, metadata: Any, deadline_at: float) -> Iterator[Cells]:
     """One stream after the other, each from where the one before broke."""
+    [accounts] = request.rows.row_ranges
+    after_key = accounts.end_key_open
     keys: list[bytes] = []
     values: list[bytes] = []
     size = 0
+    reached = b""
     while True:
         progress = False
         try:
-            for part_keys, part_values in _attempted(call, request, metadata, deadline_at):
-                progress = True
-                keys += part_keys
-                values += part_values
-                size += sum(map(len, part_values))
-                request.rows.row_ranges[0].start_key_open = keys[-1]
+            for part in _attempted(call, request, metadata, deadline_at):
+                keys += part.keys
+                values += part.values
+                size += sum(map(len, part.values))
+                if part.reached > reached:
+                    progress = True
+                    accounts.start_key_open = reached = part.reached
                 # a server may answer row by row, and what is done with columns wants many
                 if len(keys) >= _ROWS_AT_ONCE or size >= _BYTES_AT_ONCE:
                     yield keys, values
                     keys, values, size = [], [], 0
             break
         except grpc.RpcError as error:
+            # nothing is between the two: the range would be refused for being empty
+            if reached and reached + b"\x00" >= after_key:
+                break
             late = time.monotonic() >= deadline_at
             if late or not progress or error.code() not in _TRANSIENT:
                 raise LoadError(
@@ -107,7 +131,7 @@ def _resumed(call: Any, request: Any, metadata: Any, deadline_at: float) -> Iter
         yield keys, values
 
 
-def _attempted(call: Any, request: Any, metadata: Any, deadline_at: float) -> Iterator[Cells]:
+def _attempted(call: Any, request: Any, metadata: Any, deadline_at: float) -> Iterator[_Part]:
     """One stream; its first response is waited for through a few attempts."""
     for attempt in Retrying(
         retry=retry_if_exception(_is_transient),
@@ -128,21 +152,25 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and error.code() in _TRANSIENT
 
 
-def _assemble(responses: Iterator[bytes]) -> Iterator[Cells]:
+def _assemble(responses: Iterator[bytes]) -> Iterator[_Part]:
     pending = _Pending()
     for raw in _joined(responses):
-        chunks = _Response.FromString(raw).chunks
+        response = _Response.FromString(raw)
+        chunks = response.chunks
         keys = [chunk.row_key for chunk in chunks]
         values = [chunk.value for chunk in chunks]
         whole = all(chunk.commit_row and not chunk.value_size for chunk in chunks)
         if not whole or not all(keys) or pending:
             keys, values = pending.take(chunks)
-        if keys:
-            yield keys, values
+        if keys or response.last_scanned_row_key:
+            yield _Part(keys, values, response.last_scanned_row_key)
 
 
 def _joined(responses: Iterator[bytes]) -> Iterator[bytes]:
-    """Several responses as one: messages one behind the other are their lists one behind the other."""
+    """Several responses as one: messages one behind the other are their lists one behind the other.
+
+    Of ``last_scanned_row_key`` the last remains, which is the furthest.
+    """
     waiting: list[bytes] = []
     size = 0
     try:

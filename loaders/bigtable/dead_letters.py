@@ -1,9 +1,16 @@
-"""Rows that could not be loaded, kept in BigQuery where a person can find them, with code and reason."""
+"""Rows that could not be loaded, kept in BigQuery where a person can find them, with code and reason.
+
+BigQuery runs two statements at a time that delete from one table, queues twenty and fails the rest, and a
+load may have a thousand shards. So ``begin`` deletes once for all of them, and a shard only adds.
+https://cloud.google.com/bigquery/docs/data-manipulation-language#dml-limitations
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+
+from google.cloud import bigquery
 
 from loaders.bigtable.manifest import GenerationManifest
 from loaders.bigtable.rows import Refused
@@ -11,24 +18,35 @@ from loaders.warehouse.client import Warehouse
 from loaders.warehouse.ops import append_rows, literal, ops_table
 
 
-def replace(
+def forget(warehouse: Warehouse, manifest: GenerationManifest, complete: Collection[int]) -> None:
+    """Removes what earlier attempts at a generation kept, but for its shards that are ``complete``.
+
+    Raises:
+        WarehouseError, google.api_core.exceptions.GoogleAPIError: BigQuery did not do it.
+    """
+    _delete(
+        warehouse,
+        manifest,
+        "shard not in unnest(@complete)",
+        bigquery.ArrayQueryParameter("complete", "INT64", sorted(complete)),
+    )
+
+
+def keep(
     warehouse: Warehouse,
     manifest: GenerationManifest,
     shard: int,
     refused: Sequence[Refused],
+    *,
+    instead: bool,
 ) -> None:
-    """Keeps a shard's refused rows instead of those that an earlier attempt at it kept.
+    """Keeps a shard's refused rows, ``instead`` of those that an earlier attempt at it may have kept.
 
     Raises:
         WarehouseError, google.api_core.exceptions.GoogleAPIError: BigQuery did not take it.
     """
-    settings = warehouse.settings
-    table = ops_table(settings, "dead_letters")
-    if warehouse.find_table(table) is not None:
-        warehouse.run(
-            f"delete from `{table}` where run_date = {literal(manifest.segment_date)} "
-            f"and generation_ms = {manifest.generation_ms} and shard = {shard}",
-        )
+    if instead:
+        _delete(warehouse, manifest, "shard = @shard", bigquery.ScalarQueryParameter("shard", "INT64", shard))
     if not refused:
         return
     now = datetime.now(UTC).isoformat()
@@ -47,4 +65,22 @@ def replace(
             }
             for row in refused
         ],
+    )
+
+
+def _delete(
+    warehouse: Warehouse,
+    manifest: GenerationManifest,
+    shards: str,
+    parameter: bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter,
+) -> None:
+    table = ops_table(warehouse.settings, "dead_letters")
+    found = warehouse.find_table(table)
+    # Usually nothing was ever refused, which the table's metadata tells without a statement.
+    if found is None or found.num_rows == 0:
+        return
+    warehouse.run(
+        f"delete from `{table}` where run_date = {literal(manifest.segment_date)} "
+        f"and generation_ms = {manifest.generation_ms} and {shards}",
+        parameters=[parameter],
     )

@@ -23,6 +23,7 @@ class LoadCode(StrEnum):
     OVERTAKEN = "overtaken"
     INCOMPLETE = "incomplete"
     NOT_VERIFIED = "not_verified"
+    NOT_REPLICATED = "not_replicated"
     NOT_RETAINED = "not_retained"
     MOVED = "moved"
     LEDGER = "ledger"
@@ -47,6 +48,9 @@ HINTS: Final[Mapping[LoadCode, str]] = {
     LoadCode.OVERTAKEN: "Another load started after this one: let it finish",
     LoadCode.INCOMPLETE: "A shard is not loaded yet: run it, then publish",
     LoadCode.NOT_VERIFIED: "What is in Bigtable is not what was written: run again",
+    LoadCode.NOT_REPLICATED: (
+        "A cluster of the instance lags behind or is away: when it has caught up, run again"
+    ),
     LoadCode.NOT_RETAINED: "The generation is not among those that can be served",
     LoadCode.MOVED: "Somebody else moved the pointer in between: look, and decide again",
     LoadCode.LEDGER: ("The generation is published, but its row in the run ledger is missing: run again"),

@@ -48,7 +48,7 @@ def export_sql(settings: Settings, staged: str, columns: Columns, segment_date: 
     """The whole statement; raises as ``cells_sql``."""
     instance = f"projects/{settings.project_id}/instances/{settings.bigtable_instance}"
     uri = (
-        f"https://bigtable.googleapis.com/{instance}/appProfiles/{settings.bigtable_app_profile}"
+        f"https://bigtable.googleapis.com/{instance}/appProfiles/{settings.bigtable_load_app_profile}"
         f"/tables/{settings.bigtable_table}"
     )
     options = {

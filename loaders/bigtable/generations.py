@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer, scan
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.erased_cells import erased_content
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
@@ -17,6 +19,9 @@ from loaders.bigtable.rows import checksum, hexadecimal
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import Pointer, read_pointer
+
+_SCANS_AT_ONCE: Final = 4
+"""Each holds what a shard shows, and Python works on one at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def verify(settings: Settings, generation: int) -> GenerationManifest:
     try:
         with open_table(settings) as table:
             known = _retained(manifests.read_manifests(table), generation)
-            _compare(table, known)
+            _compare(settings, table, known)
     except GoogleAPIError as error:
         raise LoadError(LoadCode.NO_TABLE, f"cannot read generation {generation}: {error}") from error
     return known
@@ -108,18 +113,25 @@ def rollback(settings: Settings, generation: int) -> Pointer:
     return moved
 
 
-def _compare(table: Table, manifest: GenerationManifest) -> None:
-    """Everything that a generation shows against its manifest, a shard at a time.
+def _compare(settings: Settings, table: Table, manifest: GenerationManifest) -> None:
+    """Everything that a generation shows against its manifest, some shards at a time.
 
     Raises:
         LoadError: ``NOT_VERIFIED``, with the counts or the checksums that differ.
     """
     erased = erased_content(table, manifest)
+    deadline_at = load_deadline(settings)
+
+    def content(shard: int) -> tuple[int, int]:
+        accounts = scan.key_range(shard, manifest.shards)
+        found = scan.visible(table, manifest.generation_ms, accounts, deadline_at)
+        return len(found.keys), checksum(found.digests)
+
     accounts, total = erased.rows, erased.checksum
-    for shard in range(manifest.shards):
-        found = scan.visible(table, manifest.generation_ms, scan.key_range(shard, manifest.shards))
-        accounts += len(found.keys)
-        total += checksum(found.digests)
+    with ThreadPoolExecutor(_SCANS_AT_ONCE, thread_name_prefix="verify") as pool:
+        for rows, digest in pool.map(content, range(manifest.shards)):
+            accounts += rows
+            total += digest
     if accounts != manifest.rows_out:
         raise LoadError(
             LoadCode.NOT_VERIFIED,

@@ -49,12 +49,14 @@ def load_generation(
     with leaving_nothing_when_overtaken(settings, generation):
         for shard in begun.shards:
             load_shard(settings, generation, shard, source)
-        return publish(settings, generation, source, begun.discarded)
+        return publish(settings, generation, source)
 
 
 @contextmanager
-def leaving_nothing_when_overtaken(settings: Settings, generation: int) -> Iterator[None]:
-    """Removes the generation's cells when a step of it fails because another load or a rollback came between.
+def leaving_nothing_when_overtaken(
+    settings: Settings, generation: int, shard: int | None = None
+) -> Iterator[None]:
+    """Removes a generation's cells, or a shard's, when a step fails because a load or rollback came between.
 
     The load that overtook this one may have looked for leftovers before the last request arrived.
 
@@ -68,6 +70,6 @@ def leaving_nothing_when_overtaken(settings: Settings, generation: int) -> Itera
             raise
         with suppress(GoogleAPIError), open_table(settings) as table:
             if not Claim(table, generation).is_held():
-                abandon(table, generation)
+                abandon(settings, table, generation, shard)
                 raise LoadError(LoadCode.OVERTAKEN, "another load or a rollback came in between") from error
         raise

@@ -9,6 +9,7 @@ from typing import Final
 from google.cloud.bigtable.data import DeleteAllFromRow, ReadRowsQuery, RowRange, SetCell, Table
 from google.cloud.bigtable.data.row_filters import (
     CellsColumnLimitFilter,
+    ColumnQualifierRegexFilter,
     FamilyNameRegexFilter,
     RowFilterChain,
     ValueRangeFilter,
@@ -18,8 +19,21 @@ from pydantic import BaseModel, ConfigDict
 from serving import schema
 
 SHARD_PREFIX: Final = b"!shard#"
+_REFUSED_QUALIFIER: Final = b"refused"
 
-_FILTER = RowFilterChain(filters=[FamilyNameRegexFilter(schema.META_FAMILY), CellsColumnLimitFilter(1)])
+
+def _newest_cell(qualifier: bytes) -> RowFilterChain:
+    return RowFilterChain(
+        filters=[
+            FamilyNameRegexFilter(schema.META_FAMILY),
+            ColumnQualifierRegexFilter(qualifier),
+            CellsColumnLimitFilter(1),
+        ]
+    )
+
+
+_FILTER = _newest_cell(schema.MANIFEST_QUALIFIER)
+_REFUSED = _newest_cell(_REFUSED_QUALIFIER)
 
 
 class GenerationState(StrEnum):
@@ -33,8 +47,10 @@ class GenerationState(StrEnum):
     """Was what readers see, and is again after a rollback to it."""
     RETIRED = "retired"
     """Too old to go back to: garbage collection may have taken cells of it."""
+    DISCARDING = "discarding"
+    """Never published, or rolled back: its cells are being removed by the load that began next."""
     DISCARDED = "discarded"
-    """Its cells were removed: never published, or rolled back before the next load."""
+    """Its cells were removed."""
 
 
 class LoadMode(StrEnum):
@@ -72,6 +88,11 @@ class GenerationManifest(BaseModel):
     staged: str = ""
     """Where the staged rows are."""
     deadline_at: datetime | None = None
+    discards: tuple[int, ...] = ()
+    """Generations whose cells this load removes."""
+    spent_ms: int | None = None
+    """The oldest generation one could go back to when the load began, if accounts were gone in it already:
+    their cells are removed."""
     rows_in: int = 0
     rows_erased: int = 0
     """Rows of the source that were left out because their accounts are erased; not in ``rows_in``."""
@@ -81,6 +102,7 @@ class GenerationManifest(BaseModel):
     written: int = 0
     unchanged: int = 0
     tombstoned: int = 0
+    discarded: int = 0
     dead_lettered: int = 0
     checksum: str | None = None
 
@@ -101,6 +123,8 @@ class ShardManifest(BaseModel):
     unchanged: int
     tombstoned: int
     dead_lettered: int
+    discarded: int = 0
+    """Accounts that held cells of generations that the load discards."""
     checksum: str
     sampled: int
     finished_at: datetime
@@ -157,6 +181,26 @@ def write_shard(table: Table, manifest: ShardManifest) -> None:
     table.mutate_row(_shard_key(manifest.generation_ms, manifest.shard), content(manifest))
 
 
+def note_refused(table: Table, generation: int, shard: int) -> bool:
+    """Notes that a shard is about to keep refused rows, which its complete manifest may never count.
+
+    Returns:
+        Whether an earlier attempt at the shard of that generation (milliseconds) has noted it.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPIError: unknown whether it was noted.
+    """
+    note = SetCell(schema.META_FAMILY, _REFUSED_QUALIFIER, b"kept", timestamp_micros=0)
+    return bool(
+        table.check_and_mutate_row(_shard_key(generation, shard), _REFUSED, false_case_mutations=note)
+    )
+
+
+def has_noted_refused(table: Table, generation: int, shard: int) -> bool:
+    """Whether an earlier attempt at a shard may have kept refused rows."""
+    return table.read_row(_shard_key(generation, shard), row_filter=_REFUSED) is not None
+
+
 def read_manifest(table: Table, generation: int) -> GenerationManifest | None:
     """The manifest of one generation (milliseconds)."""
     row = table.read_row(schema.manifest_row_key(generation), row_filter=_FILTER)
@@ -170,8 +214,8 @@ def read_shards(table: Table, generation: int) -> list[ShardManifest]:
 
 def delete_shards(table: Table, generation: int) -> None:
     """Forgets the shards of a generation (milliseconds) that will not be published."""
-    for shard in read_shards(table, generation):
-        table.mutate_row(_shard_key(generation, shard.shard), DeleteAllFromRow())
+    for row in table.read_rows_stream(ReadRowsQuery(row_ranges=_with_prefix(_shard_prefix(generation)))):
+        table.mutate_row(row.row_key, DeleteAllFromRow())
 
 
 def _shard_prefix(generation: int) -> bytes:
@@ -203,9 +247,17 @@ def read_manifests(table: Table) -> list[GenerationManifest]:
 
 
 def _values(table: Table, prefix: bytes) -> list[bytes]:
-    end = prefix[:-1] + bytes([prefix[-1] + 1])
-    query = ReadRowsQuery(row_ranges=RowRange(start_key=prefix, end_key=end), row_filter=_FILTER)
+    query = ReadRowsQuery(row_ranges=_with_prefix(prefix), row_filter=_FILTER)
     return [bytes(row.cells[0].value) for row in table.read_rows_stream(query)]
+
+
+def _with_prefix(prefix: bytes) -> RowRange:
+    return RowRange(start_key=prefix, end_key=prefix[:-1] + bytes([prefix[-1] + 1]))
+
+
+def is_discarded(manifest: GenerationManifest | None) -> bool:
+    """Whether a load need not go on: its generation was given up by one that began later."""
+    return manifest is None or manifest.state in (GenerationState.DISCARDING, GenerationState.DISCARDED)
 
 
 def complete(manifests: list[GenerationManifest]) -> list[GenerationManifest]:

@@ -7,6 +7,7 @@ entries of a request are one slice of the array's buffer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +18,11 @@ from google.cloud.bigtable_v2.types import bigtable as messages
 from google.cloud.bigtable_v2.types import data as data_messages
 
 from loaders.bigtable import columns as col
+from loaders.bigtable.scan import Span
 from serving import schema
 
 MAX_MUTATIONS_PER_REQUEST: Final = 100_000
-"""Bigtable's limit; every entry here is one mutation."""
+"""Bigtable's limit; an entry here is one mutation, or one for each span of generations that it removes."""
 
 _Request: Any = messages.MutateRowsRequest.meta.pb
 _Mutation: Any = data_messages.Mutation.meta.pb
@@ -61,17 +63,20 @@ def tombstones(keys: pa.Array, generation: int) -> pa.Array:
     return _same(keys, mutation)
 
 
-def delete_offers(keys: pa.Array, first: int | None, last: int | None) -> pa.Array:
-    """Entries that remove the cells of the generations in [first, last] milliseconds (``None``: open)."""
-    mutation = _Mutation()
-    deletion = mutation.delete_from_column
-    deletion.family_name = schema.OFFERS_FAMILY
-    deletion.column_qualifier = schema.OFFERS_QUALIFIER
-    if first is not None:
-        deletion.time_range.start_timestamp_micros = _micros(first)
-    if last is not None:
-        deletion.time_range.end_timestamp_micros = _micros(last + 1)
-    return _same(keys, mutation)
+def delete_offers(keys: pa.Array, spans: Sequence[Span]) -> pa.Array:
+    """Entries that remove the cells of the generations in each of ``spans``."""
+    deletions = []
+    for first, last in spans:
+        deletion = _Mutation()
+        cells = deletion.delete_from_column
+        cells.family_name = schema.OFFERS_FAMILY
+        cells.column_qualifier = schema.OFFERS_QUALIFIER
+        if first is not None:
+            cells.time_range.start_timestamp_micros = _micros(first)
+        if last is not None:
+            cells.time_range.end_timestamp_micros = _micros(last + 1)
+        deletions.append(deletion)
+    return _same(keys, *deletions)
 
 
 def delete_rows(keys: pa.Array) -> pa.Array:
@@ -104,9 +109,11 @@ def _entries(keys: pa.Array, lengths: npt.NDArray[np.int64], *pieces: pa.Array |
     return col.join(starts.take(pa.array(which)), key_prefixes, keys, *pieces)
 
 
-def _same(keys: pa.Array, mutation: Any) -> pa.Array:
-    serialized = mutation.SerializeToString()
-    framed = _MUTATION_TAG + col.varint(len(serialized)) + serialized
+def _same(keys: pa.Array, *mutations: Any) -> pa.Array:
+    framed = b""
+    for mutation in mutations:
+        serialized = mutation.SerializeToString()
+        framed += _MUTATION_TAG + col.varint(len(serialized)) + serialized
     return _entries(keys, np.full(len(keys), len(framed), np.int64), framed)
 
 

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
-from loaders.bigtable import pointer, scan
-from loaders.bigtable.begin import abandon, superseded
+from loaders.bigtable import pointer
+from loaders.bigtable.begin import abandon, discarded, superseded
+from loaders.bigtable.claim import Claim
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.rows import hexadecimal
 from loaders.bigtable.shard import load_shard
 from loaders.bigtable.source import SegmentSource
-from loaders.bigtable.strays import delete_cells, remove_strays
+from loaders.bigtable.strays import remove_cells_everywhere, stray_spans
 from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
 from serving.connection import open_table
 from serving.pointer import read_loading, read_pointer
 
+_ROUNDS: Final = 5
+
 _log = structlog.get_logger()
 
 
-def publish(settings: Settings, generation: int, source: SegmentSource, discarded: int = 0) -> LoadResult:
+def publish(settings: Settings, generation: int, source: SegmentSource) -> LoadResult:
     """Makes a generation (milliseconds), all of whose shards are loaded, what readers see.
 
     Publishing what is published already says so again: a step that died may be repeated.
@@ -36,37 +42,39 @@ def publish(settings: Settings, generation: int, source: SegmentSource, discarde
     """
     try:
         with open_table(settings) as table:
-            return _publish(settings, table, generation, source, discarded)
+            return _publish(settings, table, generation, source)
     except GoogleAPIError as error:
         raise LoadError(LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer: {error}") from error
 
 
-def _publish(
-    settings: Settings, table: Table, generation: int, source: SegmentSource, discarded: int
-) -> LoadResult:
+def _publish(settings: Settings, table: Table, generation: int, source: SegmentSource) -> LoadResult:
     manifest = manifests.read_manifest(table, generation)
-    if manifest is None or manifest.state is GenerationState.DISCARDED:
+    if manifest is None or manifests.is_discarded(manifest):
         raise LoadError(LoadCode.OVERTAKEN, f"generation {generation} was discarded")
     current = read_pointer(table)
     if current is None or current.generation_ms != generation:
         if read_loading(table) != generation:
-            return _lost(table, manifest)
+            return _lost(settings, table, manifest)
         if manifest.state is GenerationState.LOADING:
             if source.fingerprint(manifest.segment_date) != manifest.fingerprint:
                 raise LoadError(
                     LoadCode.CHANGED, f"the segments of {manifest.segment_date} were published anew"
                 )
             manifest = _verified(table, _without_erased(settings, table, manifest, source))
-        remove_strays(table, manifest)
+        try:
+            _leave_nothing_else(settings, table, manifest)
+        except LoadError as error:
+            if error.code is not LoadCode.OVERTAKEN:
+                raise
+            return _lost(settings, table, manifest)
         if not pointer.publish(table, generation):
             current = read_pointer(table)
             # another process that loads the same generation may have been faster
             if current is None or current.generation_ms != generation:
-                return _lost(table, manifest)
+                return _lost(settings, table, manifest)
     if manifest.state is not GenerationState.PUBLISHED:
         manifest = manifest.in_state(GenerationState.PUBLISHED)
         manifests.write_manifest(table, manifest)
-    _remove_spent_tombstones(table)
     source.drop(manifest.staged)
     _log.info("generation published", generation_ms=generation, rows=manifest.rows_out)
     return LoadResult(
@@ -80,7 +88,7 @@ def _publish(
         written=manifest.written,
         unchanged=manifest.unchanged,
         tombstoned=manifest.tombstoned,
-        discarded=discarded,
+        discarded=manifest.discarded,
         dead_lettered=manifest.dead_lettered,
         checksum=manifest.checksum,
         seconds=(datetime.now(UTC) - manifest.started_at).total_seconds(),
@@ -138,6 +146,7 @@ def _verified(table: Table, manifest: GenerationManifest) -> GenerationManifest:
         written=sum(each.written for each in shards),
         unchanged=sum(each.unchanged for each in shards),
         tombstoned=sum(each.tombstoned for each in shards),
+        discarded=sum(each.discarded for each in shards),
         dead_lettered=dead,
         checksum=hexadecimal(sum(int(each.checksum, 16) for each in shards)),
     )
@@ -145,16 +154,31 @@ def _verified(table: Table, manifest: GenerationManifest) -> GenerationManifest:
     return verified
 
 
-def _remove_spent_tombstones(table: Table) -> None:
-    """Removes what is left of accounts that were gone already in the oldest generation one can go to."""
-    kept = manifests.retained(manifests.read_manifests(table))
-    oldest = kept[0].generation_ms
-    delete_cells(RowWriter(table), scan.removed_by(table, oldest), None, oldest)
+def _leave_nothing_else(settings: Settings, table: Table, manifest: GenerationManifest) -> None:
+    """Brings every cluster to where the pointer may move: the generation whole, and no cells of others in it.
+
+    Raises:
+        LoadError: ``NOT_REPLICATED``; ``NOT_VERIFIED``: there are always new cells of others; ``OVERTAKEN``.
+    """
+    deadline_at = load_deadline(settings, manifest.deadline_at)
+    claim = Claim(table, manifest.generation_ms)
+    writer = RowWriter(table, deadline_at=deadline_at, before_request=claim.check)
+    for _ in range(_ROUNDS):
+        wait_until_replicated(settings, deadline_at)
+        found = remove_cells_everywhere(table, stray_spans(manifest), writer, deadline_at)
+        if not found:
+            break
+    else:
+        raise LoadError(LoadCode.NOT_VERIFIED, "another load keeps writing", {"accounts": found})
+    for each in manifest.discards:
+        given_up = manifests.read_manifest(table, each)
+        if given_up is not None and given_up.state is GenerationState.DISCARDING:
+            discarded(table, given_up)
 
 
-def _lost(table: Table, manifest: GenerationManifest) -> LoadResult:
+def _lost(settings: Settings, table: Table, manifest: GenerationManifest) -> LoadResult:
     """Another load or a rollback came in between: leaves nothing behind."""
-    abandon(table, manifest.generation_ms)
+    abandon(settings, table, manifest.generation_ms)
     current = read_pointer(table)
     if current is not None and current.generation_ms > manifest.generation_ms:
         return superseded(manifest.segment_date, current)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from google.cloud.bigtable.data.row_filters import (
     FamilyNameRegexFilter,
     RowFilter,
     RowFilterChain,
+    RowFilterUnion,
     StripValueTransformerFilter,
     ValueRangeFilter,
 )
@@ -39,6 +41,10 @@ class KeyRange:
 
 ALL_ACCOUNTS = KeyRange()
 _PREFIXES: Final = 16**4
+_RANGES: Final = 64
+
+Span = tuple[int | None, int | None]
+"""Generations (milliseconds) from the first to the last; ``None`` leaves that side open."""
 
 
 def key_range(shard: int, shards: int) -> KeyRange:
@@ -59,17 +65,27 @@ class Content:
     digests: Digests
 
 
-def visible(
-    table: Table, generation: int, accounts: KeyRange = ALL_ACCOUNTS, deadline_at: float | None = None
-) -> Content:
+def sampled_ranges(table: Table, most: int = _RANGES) -> list[KeyRange]:
+    """All accounts in at most so many parts of about equal size, by the keys that Bigtable samples.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPIError: Bigtable did not answer.
+    """
+    samples = sorted(
+        key for key, _ in table.sample_row_keys() if FIRST_ACCOUNT_KEY < key < AFTER_ACCOUNT_KEYS
+    )
+    places = sorted({part * len(samples) // most for part in range(1, most)}) if samples else []
+    bounds = [FIRST_ACCOUNT_KEY, *dict.fromkeys(samples[place] for place in places), AFTER_ACCOUNT_KEYS]
+    return [KeyRange(first, after) for first, after in pairwise(bounds)]
+
+
+def visible(table: Table, generation: int, accounts: KeyRange, deadline_at: float) -> Content:
     """What ``generation`` (milliseconds) shows: about 60 bytes of memory an account."""
     filters = RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])
     return _content(read_cells(table, filters, accounts.first, accounts.after, deadline_at=deadline_at))
 
 
-def visible_keys(
-    table: Table, generation: int, accounts: KeyRange = ALL_ACCOUNTS, deadline_at: float | None = None
-) -> Content:
+def visible_keys(table: Table, generation: int, accounts: KeyRange, deadline_at: float) -> Content:
     """The accounts that ``generation`` shows, without their content: its digests are of the keys."""
     filters = RowFilterChain(
         filters=[schema.visible_at(generation), _PAYLOAD, StripValueTransformerFilter(True)]
@@ -77,9 +93,7 @@ def visible_keys(
     return _content(read_cells(table, filters, accounts.first, accounts.after, deadline_at=deadline_at))
 
 
-def written(
-    table: Table, generation: int, accounts: KeyRange = ALL_ACCOUNTS, deadline_at: float | None = None
-) -> tuple[Content, int]:
+def written(table: Table, generation: int, accounts: KeyRange, deadline_at: float) -> tuple[Content, int]:
     """The payloads that ``generation`` itself wrote, and how many tombstones."""
     tombstoned = 0
 
@@ -98,29 +112,36 @@ def written(
     return _content(payloads()), tombstoned
 
 
-def payloads_of(table: Table, generation: int) -> Iterator[tuple[bytes, bytes]]:
+def payloads_of(table: Table, generation: int, deadline_at: float) -> Iterator[tuple[bytes, bytes]]:
     """(row key, payload) of every account that ``generation`` shows, whichever generation wrote it."""
-    for keys, values in read_cells(table, RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])):
+    filters = RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])
+    for keys, values in read_cells(table, filters, deadline_at=deadline_at):
         yield from zip(keys, values, strict=True)
 
 
-def written_between(
-    table: Table, first: int | None, last: int | None, accounts: KeyRange = ALL_ACCOUNTS
+def written_in(
+    table: Table, spans: Sequence[Span], accounts: KeyRange, deadline_at: float
 ) -> Iterator[list[bytes]]:
-    """Keys of accounts that hold a cell of the generations in [first, last], visible or not, in parts."""
+    """Keys of accounts that hold a cell of the generations in ``spans``, visible or not, in parts."""
+    parts: list[RowFilter] = [schema.written_between(*span) for span in spans]
     return _keys(
         table,
-        FamilyNameRegexFilter(schema.OFFERS_FAMILY),
-        ColumnQualifierRegexFilter(schema.OFFERS_QUALIFIER),
-        schema.written_between(first, last),
-        CellsColumnLimitFilter(1),
-        accounts=accounts,
+        [
+            FamilyNameRegexFilter(schema.OFFERS_FAMILY),
+            ColumnQualifierRegexFilter(schema.OFFERS_QUALIFIER),
+            RowFilterUnion(filters=parts) if len(parts) > 1 else parts[0],
+            CellsColumnLimitFilter(1),
+        ],
+        accounts,
+        deadline_at,
     )
 
 
-def removed_by(table: Table, generation: int) -> Iterator[list[bytes]]:
+def removed_by(
+    table: Table, generation: int, accounts: KeyRange, deadline_at: float
+) -> Iterator[list[bytes]]:
     """Keys of accounts for which ``generation`` shows a tombstone, in parts."""
-    return _keys(table, schema.visible_at(generation), _TOMBSTONE)
+    return _keys(table, [schema.visible_at(generation), _TOMBSTONE], accounts, deadline_at)
 
 
 def _cell_of(generation: int) -> list[RowFilter]:
@@ -132,9 +153,11 @@ def _cell_of(generation: int) -> list[RowFilter]:
     ]
 
 
-def _keys(table: Table, *filters: RowFilter, accounts: KeyRange = ALL_ACCOUNTS) -> Iterator[list[bytes]]:
+def _keys(
+    table: Table, filters: list[RowFilter], accounts: KeyRange, deadline_at: float
+) -> Iterator[list[bytes]]:
     chain = RowFilterChain(filters=[*filters, StripValueTransformerFilter(True)])
-    for keys, _ in read_cells(table, chain, accounts.first, accounts.after):
+    for keys, _ in read_cells(table, chain, accounts.first, accounts.after, deadline_at=deadline_at):
         yield keys
 
 

@@ -55,14 +55,14 @@ def begin_segments(
 
 def load_segments_shard(settings: Settings, generation: int, shard: int) -> ShardManifest:
     """The second step, once for every shard of a begun generation (milliseconds), in any order."""
-    with leaving_nothing_when_overtaken(settings, generation):
+    with leaving_nothing_when_overtaken(settings, generation, shard):
         return load_shard(settings, generation, shard, WarehouseSource(settings))
 
 
-def publish_segments(settings: Settings, generation: int, discarded: int = 0) -> LoadResult:
+def publish_segments(settings: Settings, generation: int) -> LoadResult:
     """The last step, when every shard is loaded; may be repeated."""
     with leaving_nothing_when_overtaken(settings, generation):
-        result = publish(settings, generation, WarehouseSource(settings), discarded)
+        result = publish(settings, generation, WarehouseSource(settings))
     if result.outcome is LoadOutcome.PUBLISHED:
         _record(settings, result)
     return result

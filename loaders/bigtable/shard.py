@@ -18,8 +18,9 @@ from google.cloud.bigtable.data import ReadRowsQuery, Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import mutations, scan
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
-from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode, ShardManifest
+from loaders.bigtable.manifest import GenerationManifest, LoadMode, ShardManifest
 from loaders.bigtable.rows import (
     TAIL_BYTES,
     Digests,
@@ -33,7 +34,7 @@ from loaders.bigtable.rows import (
 )
 from loaders.bigtable.scan import Content, key_range
 from loaders.bigtable.source import SegmentSource
-from loaders.bigtable.strays import remove_strays
+from loaders.bigtable.strays import remove_spent_tombstones, remove_strays
 from loaders.bigtable.writer import Entries, RowWriter
 from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
@@ -66,7 +67,7 @@ def load_shard(
     try:
         with open_table(settings) as table:
             manifest = manifests.read_manifest(table, generation)
-            if manifest is None or manifest.state is GenerationState.DISCARDED:
+            if manifest is None or manifests.is_discarded(manifest):
                 raise LoadError(LoadCode.OVERTAKEN, f"generation {generation} was discarded")
             for done in manifests.read_shards(table, generation):
                 if done.shard == shard and not again:
@@ -94,7 +95,7 @@ class _Shard:
         self._generation = manifest.generation_ms
         self._tail = tail(manifest.segment_date, self._generation)
         self._claim = Claim(table, self._generation)
-        self._deadline_at = _monotonic(manifest.deadline_at)
+        self._deadline_at = load_deadline(settings, manifest.deadline_at)
         self._sample = _Sample(SAMPLE_ROWS)
         self._rows_in = 0
         self._refused: list[Refused] = []
@@ -104,6 +105,7 @@ class _Shard:
 
     def run(self) -> ShardManifest:
         started = time.monotonic()
+        discarded = self._clear()
         before = self._before()
         known = np.sort(before.digests)
         self._refused += self._writer(self._tolerated()).write(self._changed(known)).refused
@@ -112,7 +114,7 @@ class _Shard:
         gone = before.keys.filter(pa.array(~np.isin(before.key_digests, accepted_keys)))
         tombstoned, found = self._settle(gone, accepted)
         self._verify(found, accepted)
-        self._source.keep_refused(self._manifest, self._shard, self._refused)
+        self._keep_refused()
         self._claim.check()
         done = ShardManifest(
             generation_ms=self._generation,
@@ -122,6 +124,7 @@ class _Shard:
             unchanged=len(accepted) - len(found.digests),
             tombstoned=tombstoned,
             dead_lettered=len(self._refused),
+            discarded=discarded,
             checksum=hexadecimal(checksum(accepted)),
             sampled=len(self._sample.rows),
             finished_at=datetime.now(UTC),
@@ -133,6 +136,14 @@ class _Shard:
             seconds=round(time.monotonic() - started, 1),
         )
         return done
+
+    def _clear(self) -> int:
+        """Removes what dead loads and long gone accounts left; returns how many held cells of the former."""
+        writer = self._writer(0)
+        arguments = (writer, self._accounts, self._deadline_at)
+        if self._manifest.spent_ms is not None:
+            remove_spent_tombstones(self._table, self._manifest.spent_ms, *arguments)
+        return remove_strays(self._table, self._manifest, *arguments) if self._manifest.discards else 0
 
     def _before(self) -> Content:
         """What readers see now, which is what this generation shows where it writes nothing."""
@@ -215,7 +226,7 @@ class _Shard:
         )
         named, others = keys.filter(mask), keys.filter(pc.invert(mask))
         if len(named):
-            own = mutations.delete_offers(named, self._generation, self._generation)
+            own = mutations.delete_offers(named, [(self._generation, self._generation)])
             writer.write([Entries(named, own)])
         if len(others):
             writer.write([Entries(others, mutations.tombstones(others, self._generation))])
@@ -233,7 +244,9 @@ class _Shard:
             )
         wrong = self._wrong_in_sample()
         # the last requests of a load that this one overtook show where this one is silent
-        if wrong and remove_strays(self._table, self._manifest, self._accounts):
+        if wrong and remove_strays(
+            self._table, self._manifest, self._writer(0), self._accounts, self._deadline_at
+        ):
             wrong = self._wrong_in_sample()
         if wrong:
             raise LoadError(
@@ -264,6 +277,13 @@ class _Shard:
             max_refused=max_refused,
         )
 
+    def _keep_refused(self) -> None:
+        """Keeps refused rows once, however often the shard was begun; without any, asks BigQuery nothing."""
+        look = manifests.note_refused if self._refused else manifests.has_noted_refused
+        noted = look(self._table, self._generation, self._shard)
+        if self._refused or noted:
+            self._source.keep_refused(self._manifest, self._shard, self._refused, instead=noted)
+
     def _tolerated(self) -> int:
         share = self._settings.max_dead_letter_share * self._manifest.rows_in / self._manifest.shards
         return max(self._settings.max_dead_letters, int(share))
@@ -271,7 +291,7 @@ class _Shard:
     def _stop_above_threshold(self) -> None:
         if len(self._refused) <= self._tolerated():
             return
-        self._source.keep_refused(self._manifest, self._shard, self._refused)
+        self._keep_refused()
         counts: dict[str, int] = {}
         for each in self._refused:
             counts[each.code] = counts.get(each.code, 0) + 1
@@ -340,9 +360,3 @@ def _is_row_key(key: bytes) -> bool:
 
 def _joined(parts: list[Digests]) -> Digests:
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-
-
-def _monotonic(at: datetime | None) -> float:
-    if at is None:
-        return time.monotonic() + 120.0
-    return time.monotonic() + (at - datetime.now(UTC)).total_seconds()

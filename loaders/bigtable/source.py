@@ -6,7 +6,7 @@ accounts out, and computes the row key, by which the staged table is clustered: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
@@ -65,8 +65,13 @@ class SegmentSource(Protocol):
     def rows(self, name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
         """The staged rows of a key range, with ``row_key`` and the columns of the payload."""
 
-    def keep_refused(self, manifest: GenerationManifest, shard: int, refused: Sequence[Refused]) -> None:
-        """Keeps what a shard could not load, instead of what an earlier attempt at it kept."""
+    def forget_refused(self, manifest: GenerationManifest, complete: Collection[int]) -> None:
+        """Removes what earlier attempts at a generation kept, but for its shards that are ``complete``."""
+
+    def keep_refused(
+        self, manifest: GenerationManifest, shard: int, refused: Sequence[Refused], *, instead: bool
+    ) -> None:
+        """Keeps what a shard could not load, ``instead`` of what an earlier attempt at it may have kept."""
 
     def drop(self, name: str) -> None:
         """Removes staged rows."""
@@ -199,14 +204,27 @@ class WarehouseSource:
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.SOURCE, f"cannot read {name}: {error}") from error
 
-    def keep_refused(self, manifest: GenerationManifest, shard: int, refused: Sequence[Refused]) -> None:
+    def forget_refused(self, manifest: GenerationManifest, complete: Collection[int]) -> None:
+        """Clears ``ops.dead_letters`` for a load that begins.
+
+        Raises:
+            LoadError: ``SOURCE``: BigQuery does not answer.
+        """
+        try:
+            dead_letters.forget(self._warehouse, manifest, complete)
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.SOURCE, f"cannot clear refused rows: {error}") from error
+
+    def keep_refused(
+        self, manifest: GenerationManifest, shard: int, refused: Sequence[Refused], *, instead: bool
+    ) -> None:
         """Writes ``ops.dead_letters``.
 
         Raises:
             LoadError: ``LEDGER``: BigQuery did not take it; the shard is not complete.
         """
         try:
-            dead_letters.replace(self._warehouse, manifest, shard, refused)
+            dead_letters.keep(self._warehouse, manifest, shard, refused, instead=instead)
         except (GoogleAPIError, WarehouseError) as error:
             raise LoadError(LoadCode.LEDGER, f"cannot keep refused rows: {error}") from error
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import grpc
 from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound
 from google.cloud.bigtable_admin_v2 import BaseBigtableTableAdminClient
@@ -30,49 +33,66 @@ def ensure_table(settings: Settings) -> None:
     Raises:
         LoadError: ``NO_TABLE``, with the cause.
     """
-    client = _admin_client(settings)
-    instance = f"projects/{settings.project_id}/instances/{settings.bigtable_instance}"
-    name = f"{instance}/tables/{settings.bigtable_table}"
+    try:
+        with admin_client(settings) as client:
+            _prepare(client, settings)
+    except GoogleAPIError as error:
+        raise LoadError(LoadCode.NO_TABLE, f"cannot prepare {table_name(settings)}: {error}") from error
+
+
+def table_name(settings: Settings) -> str:
+    """The offers table's full name."""
+    return f"{_instance_name(settings)}/tables/{settings.bigtable_table}"
+
+
+@contextmanager
+def admin_client(settings: Settings) -> Iterator[BaseBigtableTableAdminClient]:
+    """A client of the table administration on a connection of its own, closed at the end."""
+    if settings.bigtable_emulator_host is None:
+        client = BaseBigtableTableAdminClient()
+    else:
+        channel = grpc.insecure_channel(settings.bigtable_emulator_host)
+        client = BaseBigtableTableAdminClient(transport=BigtableTableAdminGrpcTransport(channel=channel))
+    try:
+        yield client
+    finally:
+        client.transport.close()
+
+
+def _prepare(client: BaseBigtableTableAdminClient, settings: Settings) -> None:
+    name = table_name(settings)
     wanted = {
         family: ColumnFamily(gc_rule=GcRule(max_num_versions=versions))
         for family, versions in schema.MAX_VERSIONS.items()
     }
     try:
+        present = client.get_table(
+            request={"name": name, "view": Table.View.SCHEMA_VIEW}, timeout=_TIMEOUT_SECONDS
+        )
+    except NotFound:
         try:
+            client.create_table(
+                parent=_instance_name(settings),
+                table_id=settings.bigtable_table,
+                table=Table(column_families=wanted),
+                timeout=_TIMEOUT_SECONDS,
+            )
+            return
+        except AlreadyExists:  # another load created it in between
             present = client.get_table(
                 request={"name": name, "view": Table.View.SCHEMA_VIEW}, timeout=_TIMEOUT_SECONDS
             )
-        except NotFound:
-            try:
-                client.create_table(
-                    parent=instance,
-                    table_id=settings.bigtable_table,
-                    table=Table(column_families=wanted),
-                    timeout=_TIMEOUT_SECONDS,
-                )
-                return
-            except AlreadyExists:  # another load created it in between
-                present = client.get_table(
-                    request={"name": name, "view": Table.View.SCHEMA_VIEW}, timeout=_TIMEOUT_SECONDS
-                )
-        changes = []
-        for family, definition in wanted.items():
-            if family not in present.column_families:
-                changes.append(ModifyColumnFamiliesRequest.Modification(id=family, create=definition))
-            elif present.column_families[family].gc_rule != definition.gc_rule:
-                changes.append(ModifyColumnFamiliesRequest.Modification(id=family, update=definition))
-        if changes:
-            client.modify_column_families(
-                request={"name": name, "modifications": changes}, timeout=_TIMEOUT_SECONDS
-            )
-    except GoogleAPIError as error:
-        raise LoadError(LoadCode.NO_TABLE, f"cannot prepare {name}: {error}") from error
-    finally:
-        client.transport.close()
+    changes = []
+    for family, definition in wanted.items():
+        if family not in present.column_families:
+            changes.append(ModifyColumnFamiliesRequest.Modification(id=family, create=definition))
+        elif present.column_families[family].gc_rule != definition.gc_rule:
+            changes.append(ModifyColumnFamiliesRequest.Modification(id=family, update=definition))
+    if changes:
+        client.modify_column_families(
+            request={"name": name, "modifications": changes}, timeout=_TIMEOUT_SECONDS
+        )
 
 
-def _admin_client(settings: Settings) -> BaseBigtableTableAdminClient:
-    if settings.bigtable_emulator_host is None:
-        return BaseBigtableTableAdminClient()
-    channel = grpc.insecure_channel(settings.bigtable_emulator_host)
-    return BaseBigtableTableAdminClient(transport=BigtableTableAdminGrpcTransport(channel=channel))
+def _instance_name(settings: Settings) -> str:
+    return f"projects/{settings.project_id}/instances/{settings.bigtable_instance}"

@@ -21,8 +21,8 @@ from google.cloud.bigtable.data import Table
 from google.cloud.bigtable_v2.types import bigtable as messages
 from google.rpc import code_pb2
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_random_exponential
-from tenacity.stop import stop_base
 
+from loaders.bigtable.deadline import StopAt
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.flow import FlowControl, features_metadata
 from loaders.bigtable.mutations import MAX_MUTATIONS_PER_REQUEST, request_head, slice_bytes
@@ -77,15 +77,15 @@ class RowWriter:
         self,
         table: Table,
         *,
+        deadline_at: float,
         before_request: Callable[[], None] = lambda: None,
-        deadline_at: float | None = None,
         request_timeout_seconds: float = 60.0,
         rows_per_request: int = ROWS_PER_REQUEST,
         requests_in_flight: int = REQUESTS_IN_FLIGHT,
         max_refused: int = 0,
         flow: FlowControl | None = None,
     ) -> None:
-        """Writes to ``table`` until ``deadline_at`` (``time.monotonic``; in two minutes by default).
+        """Writes to ``table`` until ``deadline_at`` (``time.monotonic``).
 
         Raises:
             ValueError: a request would hold more mutations than Bigtable takes.
@@ -94,7 +94,7 @@ class RowWriter:
             raise ValueError(f"rows_per_request must be in [1, {MAX_MUTATIONS_PER_REQUEST}]")
         profile = table.app_profile_id or ""
         self._before_request = before_request
-        self._deadline_at = time.monotonic() + 120.0 if deadline_at is None else deadline_at
+        self._deadline_at = deadline_at
         self._request_timeout_seconds = request_timeout_seconds
         self._rows_per_request = rows_per_request
         self._requests_in_flight = requests_in_flight
@@ -167,7 +167,7 @@ class RowWriter:
             for attempt in Retrying(
                 retry=retry_if_exception_type(_StillPending),
                 wait=wait_random_exponential(multiplier=0.1, max=10),
-                stop=_StopAt(self._deadline_at),
+                stop=StopAt(self._deadline_at),
             ):
                 with attempt:
                     self._before_request()
@@ -269,14 +269,6 @@ class _Request:
 
 class _StillPending(Exception):  # noqa: N818 - not an error, a reason to go round again
     pass
-
-
-class _StopAt(stop_base):
-    def __init__(self, deadline_at: float) -> None:
-        self._deadline_at = deadline_at
-
-    def __call__(self, retry_state: Any) -> bool:
-        return time.monotonic() + (retry_state.upcoming_sleep or 0) >= self._deadline_at
 
 
 class _Acknowledgements:

@@ -1,5 +1,5 @@
-"""Erases an account everywhere, on a deletion request, and proves it."""
+"""Erases accounts everywhere, on deletion requests, and proves it."""
 
-from loaders.erasure.erase import EraseError, Erasure, MergedAccountError, erase
+from loaders.erasure.erase import EraseError, Erasure, MergedAccountError, erase, in_batches
 
-__all__ = ["EraseError", "Erasure", "MergedAccountError", "erase"]
+__all__ = ["EraseError", "Erasure", "MergedAccountError", "erase", "in_batches"]

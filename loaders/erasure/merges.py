@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse
 
 
-def survivor_of(warehouse: Warehouse, account_id: str) -> str:
-    """The account that this one's merges lead to; itself without any, and in a circle of merges.
+def survivors_of(warehouse: Warehouse, account_ids: Collection[str]) -> dict[str, str]:
+    """The account that each one's merges lead to; itself without any, and in a circle of merges.
 
     Raises:
         WarehouseError: the merges could not be read.
     """
     accounts = warehouse.table(warehouse.settings.raw_dataset, "accounts")
+    survivors = {each: each for each in account_ids}
     if warehouse.find_table(accounts) is None:
-        return account_id
-    seen = [account_id]
-    while True:
-        [latest] = list(
-            warehouse.run(
-                f"select merged_into from `{accounts}` where account_id = @account "
-                "order by ingested_at desc, landing_file desc, landing_row desc limit 1",
-                parameters=[bigquery.ScalarQueryParameter("account", "STRING", seen[-1])],
-            )
-        ) or [None]
-        if latest is None or latest.merged_into is None:
-            return seen[-1]
-        if latest.merged_into in seen:
-            return account_id
-        seen.append(latest.merged_into)
+        return survivors
+    seen = {each: {each} for each in account_ids}
+    following = set(account_ids)
+    while following:
+        found = warehouse.run(
+            f"select account_id, merged_into from `{accounts}` where account_id in unnest(@accounts) "
+            "qualify row_number() over (partition by account_id "
+            "order by ingested_at desc, landing_file desc, landing_row desc) = 1",
+            parameters=[
+                bigquery.ArrayQueryParameter(
+                    "accounts", "STRING", sorted({survivors[each] for each in following})
+                )
+            ],
+        )
+        merged_into = {row.account_id: row.merged_into for row in found if row.merged_into is not None}
+        following = {each for each in following if survivors[each] in merged_into}
+        for each in list(following):
+            survivors[each] = merged_into[survivors[each]]
+            if survivors[each] in seen[each]:
+                survivors[each] = each
+                following.discard(each)
+            seen[each].add(survivors[each])
+    return survivors
 
 
-def merged_accounts(warehouse: Warehouse, account_id: str) -> list[str]:
-    """Accounts whose merges lead to this one, over however many others; the one furthest away first.
+def merged_accounts(warehouse: Warehouse, account_ids: Collection[str]) -> set[str]:
+    """Accounts whose merges lead to one of these, over however many others.
 
-    In that order each can be removed while what is left still tells who else there is. A circle of merges
-    does not tell who is whom: then there are none.
+    A circle of merges does not tell who is whom: there nobody was merged into anybody.
 
     Raises:
         WarehouseError: the merges could not be read, or more than 500 follow each other.
     """
     accounts = warehouse.table(warehouse.settings.raw_dataset, "accounts")
     if warehouse.find_table(accounts) is None:
-        return []
+        return set()
     found = warehouse.run(
         f"""with recursive
             latest as (
@@ -54,14 +64,14 @@ def merged_accounts(warehouse: Warehouse, account_id: str) -> list[str]:
                 ) = 1
             ),
             merged as (
-                select account_id, 1 as merges from latest where merged_into = @survivor
+                select merged_into as survivor, account_id from latest where merged_into in unnest(@survivors)
                 union all
-                select latest.account_id, merged.merges + 1
+                select merged.survivor, latest.account_id
                 from merged inner join latest on merged.account_id = latest.merged_into
-                where merged.account_id <> @survivor
+                where merged.account_id <> merged.survivor
             )
-        select account_id from merged order by merges desc, account_id""",
-        parameters=[bigquery.ScalarQueryParameter("survivor", "STRING", account_id)],
+        select distinct survivor, account_id from merged""",
+        parameters=[bigquery.ArrayQueryParameter("survivors", "STRING", sorted(account_ids))],
     )
-    names = [str(row.account_id) for row in found]
-    return [] if account_id in names else names
+    pairs = {(str(row.survivor), str(row.account_id)) for row in found}
+    return {account for survivor, account in pairs if (survivor, survivor) not in pairs}

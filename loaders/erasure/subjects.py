@@ -1,8 +1,8 @@
-"""Who is erased: the account, whoever was merged into it, and the ids that stand for them in the feeds."""
+"""Who is erased: the accounts, whoever was merged into them, and the ids that stand for them in the feeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from google.cloud import bigquery
@@ -25,14 +25,14 @@ from segue.settings import Settings
 
 @dataclass(frozen=True)
 class Subjects:
-    """Ids by what they are of, and what earlier erasures of the account have erased, as hashes."""
+    """Ids by what they are of, and what earlier erasures of the accounts have erased, as hashes."""
 
     ids: Mapping[SubjectKind, frozenset[str]]
     earlier: ErasedSubjects
 
     @property
     def accounts(self) -> list[str]:
-        """The account and those that were merged into it."""
+        """The accounts and those that were merged into them."""
         return sorted(self.ids["account"])
 
     def __iter__(self) -> Iterator[str]:
@@ -76,16 +76,16 @@ def places_of(table: bigquery.Table) -> list[Place]:
     return places
 
 
-def find_subjects(warehouse: Warehouse, account_id: str, earlier: ErasedSubjects) -> Subjects:
-    """Everything that an erasure of the account erases, after raw and the history.
+def find_subjects(warehouse: Warehouse, account_ids: Collection[str], earlier: ErasedSubjects) -> Subjects:
+    """Everything that an erasure of the accounts erases, after raw and the history.
 
-    ``earlier`` is what previous erasures of it have erased: their rows may be all that is left.
+    ``earlier`` is what previous erasures of them have erased: their rows may be all that is left.
 
     Raises:
         WarehouseError: BigQuery did not answer, or no salt is configured.
     """
     settings = warehouse.settings
-    accounts = frozenset({account_id, *merged_accounts(warehouse, account_id)})
+    accounts = frozenset({*account_ids, *merged_accounts(warehouse, account_ids)})
     ids: dict[SubjectKind, frozenset[str]] = {kind: frozenset() for kind in KINDS} | {"account": accounts}
     parts = []
     for dataset in (settings.raw_dataset, settings.history_dataset):

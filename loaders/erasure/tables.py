@@ -1,14 +1,18 @@
-"""The account's rows in BigQuery: searched for in every table that the platform keeps, whatever its columns.
+"""The accounts' rows in BigQuery: searched for in every table that the platform keeps, whatever its columns.
 
 Two questions are asked of a row: does it name one of the erased ids where ids stand (columns, payloads), and
 does its JSON mention one anywhere? What names one is deleted; so is what mentions one among refused rows and
 operational notes, and in notifications that name no account at all. Rows of others are never deleted: a
 mention that is left in one fails the proof.
+
+However many accounts are erased together, a table is read by one statement and changed by one, which names
+the partitions to change: the others are neither read again nor rewritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Final
 
 from google.cloud import bigquery
@@ -16,8 +20,12 @@ from google.cloud import bigquery
 from loaders.erasure.mentions import mention_patterns
 from loaders.erasure.subjects import Subjects, full_name, places_of
 from loaders.warehouse.client import QueryParameter, Warehouse
+from loaders.warehouse.ops import literal
 
 _TABLES_PER_STATEMENT: Final = 20
+
+Days = Mapping[date | None, int]
+"""Rows found, by the day of their partition; ``None``: without a day, or of a table without partitions."""
 
 
 def platform_tables(warehouse: Warehouse) -> Iterator[bigquery.Table]:
@@ -52,26 +60,26 @@ class Search:
             f"{settings.raw_dataset}_scratch",
         }
 
-    def count(self, tables: Iterable[bigquery.Table]) -> dict[str, int]:
-        """Rows that name or mention a subject, by full name of the table; each table is read once."""
-        found: dict[str, int] = {}
+    def find(self, tables: Iterable[bigquery.Table]) -> dict[str, Days]:
+        """Rows that name or mention a subject, by full name of the table and by day; each is read once."""
         listed = list(tables)
+        found: dict[str, dict[date | None, int]] = {full_name(table): {} for table in listed}
         for start in range(0, len(listed), _TABLES_PER_STATEMENT):
             part = listed[start : start + _TABLES_PER_STATEMENT]
             rows = self._warehouse.run(
                 "\nunion all ".join(
-                    f"select '{full_name(table)}' as name, "
-                    f"countif({self._held(table)}) as found "
-                    f"from `{full_name(table)}` as erased_row"
+                    f"select '{full_name(table)}' as name, {_day(table)} as day, count(*) as found "
+                    f"from `{full_name(table)}` as erased_row where {self._held(table)} group by name, day"
                     for table in part
                 ),
                 parameters=self._parameters(),
             )
-            found |= {row.name: int(row.found) for row in rows}
-        return found
+            for row in rows:
+                found[row.name][row.day] = int(row.found)
+        return dict(found)
 
-    def delete(self, table: bigquery.Table) -> None:
-        """Removes the subjects' rows; of others' rows, mentions stay."""
+    def delete(self, table: bigquery.Table, days: Days) -> None:
+        """Removes the subjects' rows of these days; of others' rows, mentions stay."""
         named = self._named(table)
         conditions = [named] if named else []
         if table.dataset_id in self._notes:
@@ -82,7 +90,8 @@ class Search:
             conditions.append(f"(({self._mentioned(table)}) and {' and '.join(nobody or ['true'])})")
         if conditions:
             self._warehouse.run(
-                f"delete from `{full_name(table)}` as erased_row where {' or '.join(conditions)}",
+                f"delete from `{full_name(table)}` as erased_row "
+                f"where {_within(table, days)} and ({' or '.join(conditions)})",
                 parameters=self._parameters(),
             )
 
@@ -106,3 +115,26 @@ class Search:
             pattern("in_notes", quoted_is_enough=True),
             pattern("in_data", quoted_is_enough=False),
         ]
+
+
+def _partitioned_by(table: bigquery.Table) -> str | None:
+    """The column of days that a table is partitioned by."""
+    column = table.time_partitioning.field if table.time_partitioning else None
+    days = {field.name for field in table.schema if field.field_type == "DATE"}
+    return column if column in days else None
+
+
+def _day(table: bigquery.Table) -> str:
+    column = _partitioned_by(table)
+    return "cast(null as date)" if column is None else f"erased_row.`{column}`"
+
+
+def _within(table: bigquery.Table, days: Days) -> str:
+    """A condition by which BigQuery knows which partitions a statement is about: constants, no parameters."""
+    column = _partitioned_by(table)
+    if column is None:
+        return "true"
+    listed = ", ".join(literal(day) for day in sorted(day for day in days if day is not None))
+    conditions = [f"`{column}` in ({listed})"] if listed else []
+    conditions += [f"`{column}` is null"] if None in days else []
+    return f"({' or '.join(conditions)})"

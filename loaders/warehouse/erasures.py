@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, get_args
@@ -115,20 +115,23 @@ class ErasedSubjects:
         return cls._of(warehouse, query)
 
     @classmethod
-    def of_account(cls, warehouse: Warehouse, hashed: str) -> ErasedSubjects:
-        """What earlier erasures of one account, known by its hash, have erased; raises as ``read``."""
-        named = f"subject_kind = 'account' and subject_hash = {literal(hashed)}"
+    def of_accounts(cls, warehouse: Warehouse, hashes: Iterable[str]) -> ErasedSubjects:
+        """What earlier erasures of accounts, known by their hashes, have erased; raises as ``read``."""
+        named = "subject_kind = 'account' and subject_hash in unnest(@hashes)"
         return cls._of(
             warehouse,
             listed_query(warehouse, f"erasure_id in (select erasure_id {_from_list(warehouse)} and {named})"),
+            [bigquery.ArrayQueryParameter("hashes", "STRING", sorted(hashes))],
         )
 
     @classmethod
-    def _of(cls, warehouse: Warehouse, query: str) -> ErasedSubjects:
+    def _of(
+        cls, warehouse: Warehouse, query: str, parameters: Sequence[QueryParameter] = ()
+    ) -> ErasedSubjects:
         settings = warehouse.settings
         found: dict[SubjectKind, set[str]] = {kind: set() for kind in KINDS}
         if _has_rows(warehouse):
-            for row in warehouse.run(query):
+            for row in warehouse.run(query, parameters=parameters):
                 found[row.subject_kind].add(row.subject_hash)
         if any(found.values()):
             _salt(settings)
@@ -195,7 +198,7 @@ def record_erased(
     state: Literal["begun", "found", "proved"],
     proof: Mapping[str, object],
 ) -> None:
-    """Adds to the list.
+    """Adds to the list; the proof, which is of all of them, stands in the first row.
 
     Raises:
         WarehouseError: BigQuery did not take it.
@@ -208,10 +211,10 @@ def record_erased(
             "subject_kind": kind,
             "subject_hash": hashed,
             "state": state,
-            "proof": json.dumps(proof),
+            "proof": json.dumps({} if number else proof),
             "recorded_at": now.isoformat(),
         }
-        for kind, hashed in hashes
+        for number, (kind, hashed) in enumerate(hashes)
     ]
     append_rows(warehouse, "erasures", rows)
 

@@ -107,13 +107,17 @@ DEAD_LETTERS = (
 )
 ERASURES = (
     _field("run_date", "DATE", "Day of the erasure."),
-    _field("erasure_id", "STRING", "One per run of `segue erase`."),
+    _field("erasure_id", "STRING", "One per batch of accounts that are erased together."),
     _field(
         "subject_kind", "STRING", "account | subscription | customer (a billing provider's id of a payer)"
     ),
     _field("subject_hash", "STRING", "SHA-256 of the salt and the id, in hex; never the id itself."),
     _field("state", "STRING", "begun | found (in a later landing, and left out of it) | proved"),
-    _field("proof", "STRING", "JSON: rows removed and rows found afterwards, by table; cells by generation."),
+    _field(
+        "proof",
+        "STRING",
+        "JSON, in one row of an erasure: rows removed and rows found afterwards, by table; cells; files.",
+    ),
     _field("recorded_at", "TIMESTAMP", "When this row was written."),
 )
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from loaders.bigtable.manifest import GenerationManifest
 from loaders.warehouse.erasures import ErasedSubjects
 from local.bench.cores import pin
 from local.services.bigtable import NAME, PORT, prepare, specify
@@ -30,6 +31,9 @@ class NobodyErased:
     def take_out(self, _name: str, _erased: ErasedSubjects, _shards: int) -> list[int]:
         """Not asked for: nobody is erased."""
         raise NotImplementedError
+
+    def forget_refused(self, _manifest: GenerationManifest, _complete: Collection[int]) -> None:
+        """Nothing is ever kept."""
 
 
 SEGMENTS_SCHEMA: Final = pa.schema(

@@ -30,8 +30,15 @@ def pinned(core: int | None) -> Iterator[None]:
     if core is None:
         yield
         return
+    with on_cores({core}):
+        yield
+
+
+@contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """Keeps this process, and what it starts, on these cores within the block."""
     before = os.sched_getaffinity(0)
-    pin(os.getpid(), {core})
+    pin(os.getpid(), cores)
     try:
         yield
     finally:

@@ -110,7 +110,10 @@ def _writers(table: Table, rows: int, rounds: int) -> dict[str, Any]:
         prebuilt = [_entries(batch, 3 * turn + 2) for batch in batches]
         ways: dict[str, tuple[int, Callable[[], object]]] = {
             "bulk_mutate_rows": (len(few), partial(table.bulk_mutate_rows, official)),
-            "prebuilt bytes": (rows, partial(RowWriter(table).write, prebuilt)),
+            "prebuilt bytes": (
+                rows,
+                partial(_writer(table).write, prebuilt),
+            ),
             "segue": (rows, partial(_write, table, batches, 3 * turn + 3)),
         }
         # by turns, so that none always finds the table as the same other one left it
@@ -153,8 +156,14 @@ def _entries(batch: pa.RecordBatch, generation: int) -> Entries:
     return Entries(rows.keys, set_offers(rows.keys, rows.contents, generation, tail(DAY, generation)))
 
 
+def _writer(table: Table) -> RowWriter:
+    return RowWriter(table, deadline_at=time.monotonic() + 120)
+
+
 def _write(table: Table, batches: Sequence[pa.RecordBatch], generation: int) -> None:
-    RowWriter(table).write(_entries(batch, generation) for batch in batches)
+    RowWriter(table, deadline_at=time.monotonic() + 120).write(
+        _entries(batch, generation) for batch in batches
+    )
 
 
 def _official_entries(batch: pa.RecordBatch, generation: int) -> list[RowMutationEntry]:
@@ -256,7 +265,14 @@ class SyntheticSource(NobodyErased):
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
 
-    def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
+    def keep_refused(
+        self,
+        _manifest: GenerationManifest,
+        _shard: int,
+        refused: Sequence[Refused],
+        *,
+        instead: bool,  # noqa: ARG002
+    ) -> None:
         if refused:
             raise RuntimeError(f"a made-up row was refused: {refused[0].reason}")
 

@@ -37,7 +37,7 @@ from serving.service.probe import health_of
 
 IN_FLIGHT: Final = (1, 16, 64)
 READERS: Final = ("official", "library", "service")
-_CLIENT: Final = "local.bench.lookup_client"
+CLIENT: Final = "local.bench.lookup_client"
 SEGMENT_DATE: Final = date(2026, 1, 31)
 
 Progress = Callable[[str], None]
@@ -81,10 +81,10 @@ def bench_lookup(accounts: int, seconds: float, rounds: int, say: Progress) -> L
     """
     cores = two_cores()
     configured = Settings(  # type: ignore[call-arg]
-        _env_file=None, service_address=f"{LOOPBACK}:{_free_port()}", service_metrics_address=None
+        _env_file=None, service_address=f"{LOOPBACK}:{free_port()}", service_metrics_address=None
     )
     with empty_bigtable(configured, cores and cores[0]) as settings:
-        _load(settings, accounts)
+        load_accounts(settings, accounts)
         say(f"{accounts:,} accounts loaded")
         with _service(settings, cores) as service:
             rows = _measure(settings, accounts, seconds, rounds, service, cores, say)
@@ -144,8 +144,8 @@ def _run(
     # the service has the second core to itself; a client that reads the table takes its place
     core = cores and (cores[0] if reader == "service" else cores[1])
     done = subprocess.run(
-        [sys.executable, "-m", _CLIENT, reader, str(in_flight), str(accounts), str(seconds)],
-        env=_environment(settings)
+        [sys.executable, "-m", CLIENT, reader, str(in_flight), str(accounts), str(seconds)],
+        env=environment_of(settings)
         | ({} if core is None else {"SEGUE_BENCH_CORE": str(core)})
         | ({"SEGUE_BENCH_CPU_OF": str(service.pid)} if reader == "service" else {}),
         capture_output=True,
@@ -162,7 +162,7 @@ def _run(
 def _service(settings: Settings, cores: tuple[int, int] | None) -> Iterator[psutil.Process]:
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "segue"), "serve"],
-        env=_environment(settings),
+        env=environment_of(settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -180,7 +180,8 @@ def _service(settings: Settings, cores: tuple[int, int] | None) -> Iterator[psut
         process.wait()
 
 
-def _load(settings: Settings, accounts: int) -> None:
+def load_accounts(settings: Settings, accounts: int) -> None:
+    """Publishes a generation with these accounts."""
     from loaders.bigtable.load import load_generation
 
     load_generation(settings, SEGMENT_DATE, _Segments(accounts))
@@ -219,7 +220,14 @@ class _Segments(NobodyErased):
             schema=SEGMENTS_SCHEMA,
         )
 
-    def keep_refused(self, _manifest: GenerationManifest, _shard: int, refused: Sequence[Refused]) -> None:
+    def keep_refused(
+        self,
+        _manifest: GenerationManifest,
+        _shard: int,
+        refused: Sequence[Refused],
+        *,
+        instead: bool,  # noqa: ARG002
+    ) -> None:
         if refused:
             raise RuntimeError(f"a row of the benchmark was refused: {refused[0].reason}")
 
@@ -240,20 +248,23 @@ def account_id(number: int) -> str:
     return f"a{number:09d}"
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What a process needs to find the benchmark's table and service."""
     return os.environ | {
         "SEGUE_ENV_FILE": os.devnull,
         "SEGUE_PROJECT_ID": settings.project_id,
         "SEGUE_BIGTABLE_EMULATOR_HOST": settings.bigtable_emulator_host or "",
         "SEGUE_SERVICE_ADDRESS": settings.service_address,
         "SEGUE_SERVICE_METRICS_ADDRESS": f"{LOOPBACK}:0",
+        "SEGUE_SERVICE_DRAIN_WAIT_SECONDS": "0",
         # a machine that is slow for a moment shows in the times, and ends no measurement
         "SEGUE_LOOKUP_TIMEOUT_SECONDS": "20",
         "GRPC_VERBOSITY": "ERROR",
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

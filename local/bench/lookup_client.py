@@ -10,7 +10,8 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle
 from typing import Any
 
 import grpc
@@ -52,11 +53,20 @@ async def _library(settings: Settings) -> AsyncIterator[LookUp]:
 @asynccontextmanager
 async def _service(settings: Settings) -> AsyncIterator[LookUp]:
     """The service, asked with as little client work as can be: what is measured is the service."""
-    async with grpc.aio.insecure_channel(settings.service_address) as channel:
-        call = channel.unary_unary(
-            "/segue.offers.v1.OfferLookup/Lookup", request_serializer=LookupRequest.SerializeToString
-        )
-        yield lambda account: call(LookupRequest(account_id=account))
+    async with AsyncExitStack() as stack:
+        calls = []
+        for _ in range(int(os.environ.get("SEGUE_BENCH_CONNECTIONS", "1"))):
+            channel = grpc.aio.insecure_channel(
+                settings.service_address, options=[("grpc.use_local_subchannel_pool", 1)]
+            )
+            await stack.enter_async_context(channel)
+            calls.append(
+                channel.unary_unary(
+                    "/segue.offers.v1.OfferLookup/Lookup", request_serializer=LookupRequest.SerializeToString
+                )
+            )
+        turns = cycle(calls)
+        yield lambda account: next(turns)(LookupRequest(account_id=account))
 
 
 READERS = {"official": _official, "library": _library, "service": _service}

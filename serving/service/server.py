@@ -6,10 +6,10 @@ import asyncio
 import gc
 import ipaddress
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import grpc
@@ -18,27 +18,21 @@ from google.api_core.exceptions import GoogleAPIError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from segue.errors import SegueError
 from segue.settings import Settings
 from serving.client import AsyncOfferReader
 from serving.pointer import NothingPublishedError, Pointer
 from serving.service.callers import Callers, CallersFileError
-from serving.service.servicer import Authentication, LookupServicer
+from serving.service.certificates import ServiceConfigurationError, server_credentials
+from serving.service.servicer import Authentication, LookupServicer, handlers_of
 from serving.service.telemetry import SERVICE, Telemetry
-from serving.wire.offers_pb2_grpc import add_OfferLookupServicer_to_server
 
 _WATCH_SECONDS: Final = 1.0
+_UNLIMITED: Final = 2**31 - 1
 _BUSY_LINGER_SECONDS: Final = 0.005
 """Beyond what a core can answer one by one, calls queue for longer than this anyway."""
 _DESCRIBED: Final = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
 
 _log = structlog.get_logger()
-
-
-class ServiceConfigurationError(SegueError):
-    """The service cannot be started as it is configured; the message says what to change."""
-
-    code = "service_configuration"
 
 
 @dataclass(frozen=True)
@@ -49,17 +43,21 @@ class RunningService:
     metrics_port: int | None
 
 
-async def serve(settings: Settings) -> None:
-    """Runs the service until SIGTERM or SIGINT, then lets the calls in flight end.
+async def serve(
+    settings: Settings, *, shares_port: bool = False, also_until: asyncio.Event | None = None
+) -> None:
+    """Runs the service until SIGTERM or SIGINT (or the event), then lets the calls in flight end.
+
+    With ``shares_port`` other processes may listen on the same port.
 
     Raises:
         ServiceConfigurationError: it cannot be started like this.
     """
-    stopped = asyncio.Event()
+    stopped = also_until or asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopped.set)
-    async with run_service(settings):
+    async with run_service(settings, shares_port=shares_port):
         _collect_less()
         await stopped.wait()
         _log.info("service is draining", seconds=settings.service_drain_seconds)
@@ -74,13 +72,13 @@ def _collect_less() -> None:
 
 
 @asynccontextmanager
-async def run_service(settings: Settings) -> AsyncIterator[RunningService]:
-    """The service, started; at the end it takes no new calls and waits for those in flight.
+async def run_service(settings: Settings, *, shares_port: bool = False) -> AsyncIterator[RunningService]:
+    """The service, started; at the end it says so, then takes no new calls and waits for those in flight.
 
     Raises:
         ServiceConfigurationError: it cannot be started like this.
     """
-    credentials = _credentials(settings)
+    credentials = server_credentials(settings)
     _refuse_open_doors(settings, secured=credentials is not None)
     try:
         callers = Callers(settings.service_callers_file)
@@ -105,10 +103,9 @@ async def run_service(settings: Settings) -> AsyncIterator[RunningService]:
             watch.servicer = servicer
             server = grpc.aio.server(
                 interceptors=[Authentication(callers, telemetry)],
-                # a second service on the port is an error, not half of the calls gone elsewhere
-                options=[("grpc.so_reuseport", 0)],
+                options=_server_options(settings, shares_port=shares_port),
             )
-            add_OfferLookupServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+            server.add_generic_rpc_handlers((handlers_of(servicer),))
             health_pb2_grpc.add_HealthServicer_to_server(watch.health, server)
             reflection.enable_server_reflection(_DESCRIBED, server)
             port = _listen(server, settings.service_address, credentials)
@@ -121,9 +118,29 @@ async def run_service(settings: Settings) -> AsyncIterator[RunningService]:
             finally:
                 watching.cancel()
                 await watch.health.enter_graceful_shutdown()
-                await server.stop(settings.service_drain_seconds)
+                # who deals calls out looks at the health now and then, and sends some until then
+                await asyncio.sleep(settings.service_drain_wait_seconds)
+                began = time.monotonic()
+                await servicer.drain(settings.service_drain_seconds)
+                await server.stop(max(0.0, began + settings.service_drain_seconds - time.monotonic()))
         finally:
             telemetry.close()
+
+
+def _server_options(settings: Settings, *, shares_port: bool) -> list[tuple[str, int]]:
+    options = [
+        # without workers, a second service on the port is an error, not half of the calls gone elsewhere
+        ("grpc.so_reuseport", int(shares_port)),
+        # gRPC by itself throws calls away, as CANCELLED, when a thousand wait to be looked at
+        ("grpc.server.max_pending_requests", _UNLIMITED),
+        ("grpc.server.max_pending_requests_hard_limit", _UNLIMITED),
+    ]
+    if settings.service_max_connection_age_seconds is not None:
+        options += [
+            ("grpc.max_connection_age_ms", round(settings.service_max_connection_age_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", round(settings.lookup_timeout_seconds * 1000)),
+        ]
+    return options
 
 
 class _Watch:
@@ -133,6 +150,7 @@ class _Watch:
         self._reader = reader
         self._callers = callers
         self._has_complained = False
+        self._is_warm = False
         self.health = health.aio.HealthServicer()
         self.pointer: Pointer | None = None
         self.servicer: LookupServicer | None = None
@@ -145,6 +163,9 @@ class _Watch:
 
     async def look(self) -> None:
         try:
+            if not self._is_warm:
+                await self._reader.warm_up()
+                self._is_warm = True
             pointer = await self._reader.pointer()
         except (GoogleAPIError, NothingPublishedError) as error:
             self.pointer = None
@@ -206,29 +227,6 @@ def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCrede
         return int(server.add_secure_port(address, credentials))
     except RuntimeError as error:
         raise ServiceConfigurationError(f"cannot listen on {address}: {error}") from error
-
-
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    certificate, key = settings.service_certificate_file, settings.service_key_file
-    client_ca = settings.service_client_ca_file
-    if certificate is None and key is None:
-        if client_ca is not None:
-            raise ServiceConfigurationError("service_client_ca_file needs a certificate and a key for TLS")
-        return None
-    if certificate is None or key is None:
-        raise ServiceConfigurationError("service_certificate_file and service_key_file go together")
-    return grpc.ssl_server_credentials(
-        [(_read(key), _read(certificate))],
-        root_certificates=None if client_ca is None else _read(client_ca),
-        require_client_auth=client_ca is not None,
-    )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ServiceConfigurationError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _refuse_open_doors(settings: Settings, *, secured: bool) -> None:

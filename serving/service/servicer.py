@@ -5,9 +5,11 @@ Nothing that is logged, counted or traced names an account.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -21,7 +23,7 @@ from serving.client import AsyncOfferReader
 from serving.pointer import NothingPublishedError
 from serving.row_key import InvalidAccountIdError
 from serving.service.callers import Caller, Callers
-from serving.service.telemetry import Telemetry
+from serving.service.telemetry import SERVICE, Telemetry
 from serving.wire.offers_pb2 import (
     LOOKUP_OUTCOME_EXPIRED,
     LOOKUP_OUTCOME_FOUND,
@@ -84,12 +86,24 @@ class LookupServicer(OfferLookupServicer):
         self._telemetry = telemetry
         self._max_in_flight = max_in_flight
         self._max_batch = max_batch
+        self._is_draining = False
+        self._idle = asyncio.Event()
         self.in_flight = 0
 
-    async def Lookup(self, request: LookupRequest, context: Any) -> LookupResponse:  # noqa: N802
-        """One account."""
+    async def drain(self, seconds: float) -> None:
+        """Refuses calls from now on; returns when none is being answered any more, or after ``seconds``."""
+        self._is_draining = True
+        if self.in_flight:
+            self._idle.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
+
+    async def Lookup(self, request: LookupRequest | None, context: Any) -> LookupResponse:  # noqa: N802
+        """One account; ``None`` is a request that could not be read."""
 
         async def answer(caller: Caller) -> LookupResponse:
+            if request is None:
+                raise _MalformedRequestError("the bytes are no LookupRequest")
             found = await self._reader.lookup(request.account_id)
             self._telemetry.looked_up(caller.name, found.outcome.value)
             return _response(found)
@@ -97,12 +111,14 @@ class LookupServicer(OfferLookupServicer):
         return await self._serve("Lookup", context, 1, answer)
 
     async def BatchLookup(  # noqa: N802
-        self, request: BatchLookupRequest, context: Any
+        self, request: BatchLookupRequest | None, context: Any
     ) -> BatchLookupResponse:
-        """Several accounts, answered in the order asked, all from one generation."""
-        account_ids = request.account_ids
+        """Several accounts, answered in the order asked, all from one generation; ``None`` as for one."""
+        account_ids = [] if request is None else request.account_ids
 
         async def answer(caller: Caller) -> BatchLookupResponse:
+            if request is None:
+                raise _MalformedRequestError("the bytes are no BatchLookupRequest")
             if len(account_ids) > self._max_batch:
                 raise _BatchTooLargeError(f"at most {self._max_batch} accounts in one batch")
             found = await self._reader.lookup_many(account_ids)
@@ -121,9 +137,10 @@ class LookupServicer(OfferLookupServicer):
     ) -> _Response:
         started = time.perf_counter()
         caller = _caller.get()
-        if self.in_flight >= self._max_in_flight:
-            self._telemetry.refused("overloaded", caller.name)
-            await _abort_for_now(context, grpc.StatusCode.UNAVAILABLE, "overloaded", _OVERLOAD_PAUSE_SECONDS)
+        if self._is_draining or self.in_flight >= self._max_in_flight:
+            reason = "draining" if self._is_draining else "overloaded"
+            self._telemetry.refused(reason, caller.name)
+            await _abort_for_now(context, grpc.StatusCode.UNAVAILABLE, reason, _OVERLOAD_PAUSE_SECONDS)
         if (seconds := caller.charge(accounts)) > 0:
             self._telemetry.refused("rate_limited", caller.name)
             await _abort_for_now(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "over the rate limit", seconds)
@@ -148,6 +165,8 @@ class LookupServicer(OfferLookupServicer):
                     raise AssertionError("abort raises") from error
         finally:
             self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
             self._telemetry.called(method, caller.name, status.name, time.perf_counter() - started)
 
 
@@ -155,9 +174,14 @@ class _BatchTooLargeError(Exception):
     pass
 
 
+class _MalformedRequestError(Exception):
+    pass
+
+
 _EXPECTED: Final = (
     InvalidAccountIdError,
     _BatchTooLargeError,
+    _MalformedRequestError,
     NothingPublishedError,
     GoogleAPIError,
     DecodeError,
@@ -166,7 +190,7 @@ _EXPECTED: Final = (
 
 def _status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
     """What the caller is told; its own words only where the fault is its own."""
-    if isinstance(error, InvalidAccountIdError | _BatchTooLargeError):
+    if isinstance(error, InvalidAccountIdError | _BatchTooLargeError | _MalformedRequestError):
         return grpc.StatusCode.INVALID_ARGUMENT, str(error)
     if isinstance(error, NothingPublishedError):
         return grpc.StatusCode.FAILED_PRECONDITION, "no generation is published"
@@ -175,6 +199,35 @@ def _status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
     if isinstance(error, DecodeError):
         return grpc.StatusCode.DATA_LOSS, "what is stored of the account cannot be read"
     return grpc.StatusCode.UNAVAILABLE, "the store does not answer"
+
+
+def handlers_of(servicer: LookupServicer) -> grpc.GenericRpcHandler:
+    """The methods as gRPC calls them; what cannot be read they refuse themselves, as gRPC says UNKNOWN."""
+    methods: dict[str, tuple[Any, Any, Any]] = {
+        "Lookup": (servicer.Lookup, LookupRequest, LookupResponse),
+        "BatchLookup": (servicer.BatchLookup, BatchLookupRequest, BatchLookupResponse),
+    }
+    return grpc.method_handlers_generic_handler(
+        SERVICE,
+        {
+            name: grpc.unary_unary_rpc_method_handler(
+                method,
+                request_deserializer=_reader_of(request),
+                response_serializer=response.SerializeToString,
+            )
+            for name, (method, request, response) in methods.items()
+        },
+    )
+
+
+def _reader_of(request: Any) -> Callable[[bytes], Any]:
+    def read(raw: bytes) -> Any:
+        try:
+            return request.FromString(raw)
+        except DecodeError:
+            return None
+
+    return read
 
 
 def _response(found: Lookup) -> LookupResponse:

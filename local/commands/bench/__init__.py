@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from local.commands.bench import build, floor, load, lookup, segments
+from local.commands.bench import build, floor, load, lookup, segments, workers
 
 app = typer.Typer(
     name="bench", no_args_is_help=True, help="Measure on the embedded parts: ratios within one run."
@@ -14,3 +14,4 @@ app.command("floor")(floor.floor)
 app.command("load")(load.load)
 app.command("lookup")(lookup.lookup)
 app.command("segments")(segments.segments)
+app.command("workers")(workers.workers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -55,8 +55,15 @@ class FileSource(MemorySource):
         super().__init__(rows)
         self._file = refused
 
-    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused]) -> None:
-        self._file.with_suffix(f".{shard}").write_text(json.dumps([each.account_id for each in refused]))
+    def forget_refused(self, _manifest: Any, complete: Collection[int]) -> None:
+        for file in self._file.parent.glob(f"{self._file.name}.*"):
+            if int(file.suffix[1:]) not in complete:
+                file.unlink()
+
+    def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool) -> None:
+        file = self._file.with_suffix(f".{shard}")
+        before = json.loads(file.read_text()) if file.exists() and not instead else []
+        file.write_text(json.dumps(before + [each.account_id for each in refused]))
 
 
 def settings_of(project_id: str, host: str) -> Settings:

@@ -132,7 +132,8 @@ def visible(settings: Settings) -> dict[str, AccountOffers]:
         current = read_pointer(table)
         assert current is not None
         found = [
-            AccountOffers.FromString(payload) for _, payload in payloads_of(table, current.generation_ms)
+            AccountOffers.FromString(payload)
+            for _, payload in payloads_of(table, current.generation_ms, time.monotonic() + 60)
         ]
     for each in found:
         each.ClearField("generation_ms")

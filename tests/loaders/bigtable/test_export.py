@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -136,7 +137,9 @@ def test_a_load_by_export_is_verified_and_published_as_any_other(
         keys = cells.column("rowkey").combine_chunks().cast(pa.binary())
         payloads = pa.array([each["p"] for each in cells.column("o").to_pylist()], pa.binary())
         with open_table(settings) as table:
-            RowWriter(table).write([Entries(keys, set_offers(keys, payloads, generation))])
+            RowWriter(table, deadline_at=time.monotonic() + 120).write(
+                [Entries(keys, set_offers(keys, payloads, generation))]
+            )
 
     monkeypatch.setattr("loaders.bigtable.begin.export_cells", in_its_place)
     load_segments(platform, DAY_1)

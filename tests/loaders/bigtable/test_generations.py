@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -138,7 +139,9 @@ def test_verify_compares_any_kept_generation_with_its_manifest(bigtable_world: S
         keys = pa.array([row_key(account_id)])
         payloads = pa.array([tampered.SerializeToString()])
         with open_table(bigtable_world) as table:
-            RowWriter(table).write([Entries(keys, set_offers(keys, payloads, second))])
+            RowWriter(table, deadline_at=time.monotonic() + 120).write(
+                [Entries(keys, set_offers(keys, payloads, second))]
+            )
 
     put("a")
     verify(bigtable_world, first)

@@ -11,7 +11,8 @@ from typing import Any
 import grpc
 import pyarrow as pa
 import pytest
-from google.cloud.bigtable.data import SetCell
+from google.cloud.bigtable.data import ReadRowsQuery, SetCell
+from google.cloud.bigtable_v2.types import bigtable as messages
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, list_generations, pointer, verify
 from loaders.bigtable.begin import Begun, begin
@@ -20,13 +21,13 @@ from loaders.bigtable.manifest import LoadMode
 from loaders.bigtable.publish import publish
 from loaders.bigtable.scan import KeyRange, key_range
 from loaders.bigtable.shard import load_shard
-from loaders.bigtable.table import ensure_table
+from loaders.bigtable.table import admin_client, ensure_table
 from segue.settings import Settings
 from serving import schema
 from serving.client import OfferReader, Outcome
 from serving.connection import open_table
 from serving.pointer import read_pointer
-from serving.row_key import row_key
+from serving.row_key import FIRST_ACCOUNT_KEY, row_key
 from tests.bigtable_fixture import FaultyBigtable, MemorySource, account, offer, source
 
 DAY_1, DAY_2, DAY_3 = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
@@ -86,9 +87,9 @@ def test_a_tombstone_is_written_once_and_removed_when_no_generation_needs_it(
     bigtable_world: Settings,
 ) -> None:
     first = load_generation(bigtable_world, DAY_1, source(account("a"), account("b")))
-    loads = [load_generation(bigtable_world, DAY_2, source(account("a"))) for _ in range(2)]
-    assert [(load.written, load.unchanged) for load in loads] == [(0, 1), (0, 1)]
-    assert [load.tombstoned for load in loads] == [1, 0]
+    loads = [load_generation(bigtable_world, DAY_2, source(account("a"))) for _ in range(3)]
+    assert [(load.written, load.unchanged) for load in loads] == [(0, 1)] * 3
+    assert [load.tombstoned for load in loads] == [1, 0, 0]
     assert cells(bigtable_world, "b") == [(loads[0].generation_ms, True), (first.generation_ms, False)]
     loads.append(load_generation(bigtable_world, DAY_2, source(account("a"))))
     assert cells(bigtable_world, "b") == []
@@ -317,6 +318,67 @@ def test_what_an_aborted_load_left_is_removed_by_the_next(
     assert list(states(bigtable_world).values()) == ["published", "discarded", "published"]
 
 
+def test_each_shard_removes_what_dead_loads_left_among_its_own_accounts(
+    bigtable_world: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = bigtable_world.model_copy(update={"bigtable_rows_per_shard": 10})
+    first = load_generation(settings, DAY_1, source(account("a"))).generation_ms
+    stays = source(*[account(f"account-{number}") for number in range(20)])
+    monkeypatch.setattr("loaders.bigtable.shard.ROWS_PER_BATCH", 1_000)
+    with pytest.raises(LoadError, match="the stream broke"):
+        load_generation(
+            bigtable_world,
+            DAY_2,
+            Interrupted(1, the_stream_breaks, *[account(f"stray-{number}") for number in range(1_500)]),
+        )
+    strays = [row_key(f"stray-{number}") for number in range(1_000)]
+
+    def left(shard: int) -> int:
+        part = key_range(shard, 2)
+        keys = [each for each in strays if part.first <= each < part.after]
+        with open_table(settings) as table:
+            return len(table.read_rows(ReadRowsQuery(row_keys=keys)))
+
+    begun = begin(settings, DAY_2, stays)
+    assert isinstance(begun, Begun)
+    before = [left(0), left(1)]
+    assert min(before) > 0
+    assert list(states(settings).values()) == ["loading", "discarding", "published"]
+    done = load_shard(settings, begun.manifest.generation_ms, 0, stays)
+    assert (done.discarded, [left(0), left(1)]) == (before[0], [0, before[1]])
+    load_shard(settings, begun.manifest.generation_ms, 1, stays)
+    result = publish(settings, begun.manifest.generation_ms, stays)
+    assert (result.discarded, left(1)) == (sum(before), 0)
+    assert states(settings) == {
+        result.generation_ms: "published", begun.manifest.discards[0]: "discarded", first: "published",
+    }  # fmt: skip
+
+
+def about_accounts(method: str, request: bytes) -> bool:
+    if method != "ReadRows":
+        return method == "MutateRows"
+    rows = messages.ReadRowsRequest.meta.pb.FromString(request).rows
+    starts = [max(each.start_key_closed, each.start_key_open) for each in rows.row_ranges]
+    return any(key >= FIRST_ACCOUNT_KEY for key in [*rows.row_keys, *starts])
+
+
+def test_once_the_pointer_has_moved_no_account_is_read_or_written(
+    faulty_bigtable: tuple[FaultyBigtable, Settings],
+) -> None:
+    proxy, settings = faulty_bigtable
+    load_generation(settings, DAY_1, source(account("a"), account("b")))
+    for _ in range(4):
+        proxy.calls.clear()
+        load_generation(settings, DAY_2, source(account("a")))
+        moved = max(
+            place
+            for place, (method, request) in enumerate(proxy.calls)
+            if method == "CheckAndMutateRow" and schema.POINTER_ROW_KEY in request
+        )
+        assert any(about_accounts(*call) for call in proxy.calls[:moved])
+        assert not any(about_accounts(*call) for call in proxy.calls[moved:])
+
+
 def test_a_load_that_is_overtaken_stops_and_leaves_nothing(bigtable_world: Settings) -> None:
     load_generation(bigtable_world, DAY_1, source(account("a")))
 
@@ -398,13 +460,10 @@ def test_loads_of_one_day_at_the_same_time_publish_one_consistent_generation(
 
 
 def test_the_table_keeps_the_published_cell_whatever_its_age(bigtable_world: Settings) -> None:
-    from loaders.bigtable.table import _admin_client
-
     ensure_table(bigtable_world)
     ensure_table(bigtable_world)
-    client = _admin_client(bigtable_world)
-    name = f"projects/{bigtable_world.project_id}/instances/segue/tables/offers"
-    table = client.get_table(name=name)
+    with admin_client(bigtable_world) as client:
+        table = client.get_table(name=f"projects/{bigtable_world.project_id}/instances/segue/tables/offers")
     assert {family: rule.gc_rule.max_num_versions for family, rule in table.column_families.items()} == {
         "o": schema.RETAINED_GENERATIONS + 1,
         "p": 1,

@@ -36,13 +36,14 @@ def entries(rows: dict[bytes, bytes] = ROWS, generation: int = GENERATION) -> En
 
 def stored(settings: Settings) -> dict[bytes, bytes]:
     with open_table(settings) as table:
-        return dict(scan.payloads_of(table, GENERATION))
+        return dict(scan.payloads_of(table, GENERATION, time.monotonic() + 60))
 
 
 def write_all(settings: Settings, **options: Any) -> Written:
     ensure_table(settings)
     with open_table(settings) as table:
-        return RowWriter(table, rows_per_request=100, **options).write([entries()])
+        limits = {"deadline_at": time.monotonic() + 120, "rows_per_request": 100} | options
+        return RowWriter(table, **limits).write([entries()])
 
 
 def write(settings: Settings, **options: Any) -> int:
@@ -60,7 +61,7 @@ def test_nothing_to_write_is_no_request(faulty_bigtable: tuple[FaultyBigtable, S
     proxy, settings = faulty_bigtable
     ensure_table(settings)
     with open_table(settings) as table:
-        assert RowWriter(table).write([]) == Written()
+        assert RowWriter(table, deadline_at=time.monotonic() + 120).write([]) == Written()
     assert proxy.mutations_seen == 0
 
 
@@ -164,10 +165,10 @@ def test_deleting_a_generation_leaves_the_others(bigtable_world: Settings) -> No
     write(bigtable_world)
     key = next(iter(ROWS))
     with open_table(bigtable_world) as table:
-        writer = RowWriter(table)
+        writer = RowWriter(table, deadline_at=time.monotonic() + 120)
         writer.write([entries({key: b"newer"}, GENERATION + 1), entries({key: b"older"}, GENERATION - 1)])
         keys = pa.array([key])
-        writer.write([Entries(keys, delete_offers(keys, GENERATION, GENERATION))])
+        writer.write([Entries(keys, delete_offers(keys, [(GENERATION, GENERATION)]))])
         row = table.read_row(key)
         assert row is not None
         assert [bytes(cell.value) for cell in row] == [b"newer", b"older"]
@@ -175,7 +176,7 @@ def test_deleting_a_generation_leaves_the_others(bigtable_world: Settings) -> No
         tombstoned = table.read_row(key)
         assert tombstoned is not None
         assert [bytes(cell.value) for cell in tombstoned] == [b"newer", b"", b"older"]
-        writer.write([Entries(keys, delete_offers(keys, None, None))])
+        writer.write([Entries(keys, delete_offers(keys, [(None, None)]))])
         assert table.read_row(key) is None
 
 
@@ -202,7 +203,7 @@ def test_a_generation_that_is_no_cell_timestamp_is_refused(generation: int) -> N
 
 def test_more_mutations_than_a_request_may_hold_are_refused(bigtable_world: Settings) -> None:
     with open_table(bigtable_world) as table, pytest.raises(ValueError, match="100000"):
-        RowWriter(table, rows_per_request=100_001)
+        RowWriter(table, deadline_at=time.monotonic(), rows_per_request=100_001)
 
 
 def test_refused_entries_are_named_and_the_others_written(

@@ -45,7 +45,12 @@ class Served:
 def served(settings: Settings, **changes: Any) -> Iterator[Served]:
     """The service on free ports, drained at the end."""
     settings = settings.model_copy(
-        update={"service_address": "127.0.0.1:0", "service_metrics_address": "127.0.0.1:0"} | changes
+        update={
+            "service_address": "127.0.0.1:0",
+            "service_metrics_address": "127.0.0.1:0",
+            "service_drain_wait_seconds": 0.0,
+        }
+        | changes
     )
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -85,6 +90,7 @@ def serving_process(settings: Settings, **environment: str) -> Iterator[ServingP
             "SEGUE_BIGTABLE_EMULATOR_HOST": settings.bigtable_emulator_host or "",
             "SEGUE_SERVICE_ADDRESS": "127.0.0.1:0",
             "SEGUE_SERVICE_METRICS_ADDRESS": "",
+            "SEGUE_SERVICE_DRAIN_WAIT_SECONDS": "0",
         }
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -110,7 +116,7 @@ def _listening_port(log: Path) -> int:
     raise AssertionError(log.read_text())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def published(bigtable_emulator: str) -> Settings:
     """One generation with an account for each answer."""
     settings = Settings(

@@ -128,12 +128,41 @@ def test_mutual_tls_answers_those_with_a_certificate_only(
         )
 
 
+def test_a_renewed_certificate_is_shown_and_a_broken_one_is_not(
+    published: Settings, authority: Authority, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "service.pem", tmp_path / "service.key"
+
+    def install(issued: tuple[Path, Path]) -> None:
+        certificate.write_bytes(issued[0].read_bytes())
+        key.write_bytes(issued[1].read_bytes())
+
+    install(authority.issue("renewed"))
+    other = Authority(tmp_path / "other")
+    with served(published, service_certificate_file=certificate, service_key_file=key) as running:
+        old, new = ({"service_ca_file": each.file} for each in (authority, other))
+        assert found_by(running.settings, **old) is Outcome.FOUND
+        install(other.issue("renewed"))
+        assert found_by(running.settings, **new) is Outcome.FOUND
+        with pytest.raises(ServiceUnavailable):
+            found_by(running.settings, **old)
+        # half written, or the key of another
+        certificate.write_bytes(authority.issue("third")[0].read_bytes())
+        assert found_by(running.settings, **new) is Outcome.FOUND
+        key.write_text("no key")
+        assert found_by(running.settings, **new) is Outcome.FOUND
+
+
 def test_half_a_configuration_is_refused(published: Settings, authority: Authority, tmp_path: Path) -> None:
     certificate, key = authority.issue("half")
     for changes, said in (
         ({"service_certificate_file": certificate}, "go together"),
         ({"service_client_ca_file": authority.file}, "needs a certificate"),
         ({"service_certificate_file": tmp_path / "none", "service_key_file": key}, "cannot read"),
+        (
+            {"service_certificate_file": certificate, "service_key_file": certificate},
+            "no certificate and its key",
+        ),
     ):
         with pytest.raises(ServiceConfigurationError, match=said), served(published, **changes):
             pass
