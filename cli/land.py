@@ -92,10 +92,13 @@ def periods(
     """Write a plain billing EXPORT as canonical landing files; `segue land day` then lands them."""
     from loaders.landing.period_map import read_period_map
     from loaders.landing.periods import land_periods
+    from loaders.objects.store import open_store
     from segue.settings import get_settings
 
-    root = out or get_settings().landing_files_root
-    result = land_periods(export, read_period_map(map_), root, arrival_date.date() if arrival_date else None)
+    settings = get_settings()
+    root = out or settings.landing_files_root
+    store = open_store(settings, root)
+    result = land_periods(export, read_period_map(map_), store, arrival_date.date() if arrival_date else None)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return

@@ -11,11 +11,12 @@ from airflow.sdk import (
     AssetAlias,
     CronDataIntervalTimetable,
     Param,
+    PokeReturnValue,
     get_current_context,
     task,
 )
 
-from runs.steps import STEPS, asked_by_trigger, perform
+from runs.steps import STEPS, Step, asked_by_trigger, perform
 from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 from segue.window import RunWindow
@@ -23,6 +24,8 @@ from segue.window import RunWindow
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 MARTS = AssetAlias("published_marts")
 """An event of its own for every mart that a run publishes, with its rows: for the UI."""
+LOOK_AGAIN_SECONDS = 120
+"""A look lists the landing: 30 requests and a query."""
 
 DOC = """
 ### What it does
@@ -35,6 +38,10 @@ again, in any order, is safe.
 Nothing is published unless the gate has let through what this very run built: yesterday's marts and the
 online generation stay. Tasks may be cleared, repeated and marked successful in any order: publication looks
 itself.
+
+`land` begins when the day's files are complete: their `_manifest.json` says so, or none has come for
+`SEGUE_LANDING_QUIET_MINUTES`. Until then it is `up_for_reschedule` and its log says what it waits for;
+`SEGUE_LANDING_DEADLINE_HOURS` after the day it lands what is there, or fails at what has to be there.
 
 ### When a task fails
 - **`land`**: a file is missing or truncated, or its columns changed; the log names file, column and
@@ -120,10 +127,29 @@ with DAG(
                 events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days | {"rows": count})
         return left
 
+    def run_when_ready(name: str, window: dict[str, Any] | None) -> PokeReturnValue:
+        [awaited] = [step.awaited for step in STEPS if step.name == name]
+        with without_useless_retries():
+            given = RunWindow.model_validate(window) if window else days_asked_for()
+            reasons = awaited(get_settings(), given, datetime.now(UTC)) if awaited else []
+        for reason in reasons:
+            print(f"{name} waits: {reason}")
+        return PokeReturnValue(not reasons, None if reasons else run_step(name, window))
+
+    def task_of(step: Step, **declared: Any) -> Any:
+        """A step that may have to wait is a sensor: between two looks it has no worker and no pool's slot.
+
+        Rescheduled rather than deferred: a trigger that fires while the deferred half is still being
+        reported ends in a failed task.
+        """
+        if step.awaited is None:
+            return task(run_step, **declared)
+        return task.sensor(run_when_ready, mode="reschedule", poke_interval=LOOK_AGAIN_SECONDS, **declared)
+
     window: Any = None
     for each in STEPS:
-        run_this = task(
-            run_step,
+        run_this = task_of(
+            each,
             task_id=each.name,
             doc_md=each.doc,
             pool=each.pool or "default_pool",

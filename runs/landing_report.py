@@ -33,11 +33,14 @@ def landing_summary(landed: Landed, asked: RunWindow, widening: Widening) -> str
     parts = [f"arrival days to {asked.end_date}, known as of {asked.as_of_date}"]
     parts.append(f"{sum(each.rows_in for each in landed.landings):,} rows")
     refused: Counter[str] = Counter()
-    for each in landed.landings:
+    for each in (*landed.landings, *landed.late):
         refused[each.table] += each.rows_quarantined
     listed = ", ".join(f"{count:,} of {table}" for table, count in sorted(refused.items()) if count)
     if listed:
         parts.append(f"quarantined {listed}")
+    if landed.late:
+        again = sorted({f"{each.table}/{each.day}" for each in landed.late})
+        parts.append(f"landed again, because files came or changed: {', '.join(again)}")
     if widening.taken_in:
         parts.append(f"also builds {_ranges(widening.taken_in)}, whose arrivals have changed")
     return "; ".join(parts)
@@ -46,6 +49,8 @@ def landing_summary(landed: Landed, asked: RunWindow, widening: Widening) -> str
 def landing_warnings(settings: Settings, landed: Landed, widening: Widening) -> Iterator[str]:
     """A sentence for everything that has arrived and does not change what is published."""
     yield from _late(settings, landed, widening)
+    for reason in landed.waiting:
+        yield f"{reason}: the day stays as it had landed until a later run finds it complete"
     if widening.left:
         first, last = widening.left[0], widening.left[-1]
         yield (

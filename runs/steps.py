@@ -15,6 +15,7 @@ from itertools import zip_longest
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from runs.waiting import Awaited, arrivals_awaited
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
@@ -56,7 +57,9 @@ class Step:
     """One step; ``perform`` may be called again at any time and gives the same tables.
 
     ``libraries`` are those that take it seconds to load, in the order in which they have to be. Of the steps
-    of one ``pool`` only one runs at a time, whatever runs there are: ``dags/pools.json`` declares them.
+    of one ``pool`` only one runs at a time, whatever runs there are: ``dags/pools.json`` declares them. A
+    scheduler asks ``awaited`` before it performs the step, and later again; who runs it by hand does not
+    wait.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Step:
     libraries: tuple[str, ...]
     is_publication: bool = False
     pool: str | None = None
+    awaited: Awaited | None = None
 
     def load(self) -> None:
         """Load the libraries."""
@@ -130,13 +134,15 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
     A single day reaches back to the earliest day that its late events belong to (at most
     ``settings.restatement_days``); a longer range is built as asked. Both also take in the published days of
     that window which newly arrived or corrected rows belong to. Earlier arrival days that never landed are
-    landed first, so that runs may come in any order.
+    landed first, so that runs may come in any order; of those that did, tables land again whose files are new
+    or changed.
 
     Days before the very first arrival have no files and need none: they are built from what the first
     arrival tells about them, as a billing export does that is made once.
 
     Raises:
-        LandingError: a file is missing, unreadable or breaks its contract as a whole.
+        LandingError: a file is missing, unreadable, not what its manifest says or breaks its contract as a
+            whole, or is late where the settings forbid it.
         ImpossibleDaysError: files have arrived on days that no run reads.
     """
     from loaders.landing.arrivals import Arrivals
@@ -278,6 +284,7 @@ STEPS: Final = (
         land,
         _WAREHOUSE,
         pool="segue_landing",
+        awaited=arrivals_awaited,
     ),
     Step(
         "build",

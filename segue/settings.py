@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from segue.errors import SettingsError
@@ -66,13 +66,40 @@ class Settings(BaseSettings):
     )
     landing_files_uri: str | None = Field(
         default=None,
-        description="The same root as Python addresses it (pyarrow.fs URI, e.g. file:///…); "
+        description="The same root as Python addresses it (gs://… or file:///…); "
         "None means landing_uri itself.",
+    )
+    storage_endpoint: str | None = Field(
+        default=None,
+        description="Address of a Cloud Storage emulator, http://host:port; what STORAGE_EMULATOR_HOST is "
+        "elsewhere.",
     )
     feeds: Annotated[frozenset[str] | None, NoDecode] = Field(
         default=None,
         description="Tables whose files must be there every day, comma-separated; None: those that ever "
         "delivered. Other files are landed when they come.",
+    )
+    manifest_feeds: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Tables whose arrival days are complete, and land, only with a _manifest.json, "
+        "comma-separated; of others a manifest is believed where there is one.",
+    )
+    landing_quiet_minutes: float = Field(
+        default=10,
+        ge=0,
+        description="An arrival day without a manifest is complete when none of its files has been new or "
+        "changed for this long, counted from the day's end at the earliest.",
+    )
+    landing_deadline_hours: float = Field(
+        default=6,
+        ge=0,
+        description="A scheduled run waits for complete arrival days until this long after its last day's "
+        "end, then lands what is there, or fails at what has to be there and is not. 0: it never waits.",
+    )
+    late_files: Literal["restate", "refuse"] = Field(
+        default="restate",
+        description="What comes or changes in an arrival day of the last restatement_days after it has "
+        "landed: it lands and restates what it reaches, or the run stops and names it.",
     )
     history_start_date: date = Field(
         default=date(2020, 1, 1), description="First arrival day; no model scans before it."
@@ -247,12 +274,13 @@ class Settings(BaseSettings):
         default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."
     )
 
-    @field_validator("feeds", mode="before")
+    @field_validator("feeds", "manifest_feeds", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split(cls, value: object, info: ValidationInfo) -> object:
         """An environment variable is one text, names between commas; an empty one says nothing."""
         if isinstance(value, str):
-            return {name.strip() for name in value.split(",") if name.strip()} or None
+            names = {name.strip() for name in value.split(",") if name.strip()}
+            return names or cls.model_fields[str(info.field_name)].default
         return value
 
     def audit_dataset(self, end_date: date) -> str:

@@ -32,7 +32,12 @@ from local.services.bigquery import command, import_spatial_extension
 from runs.dbt import ensure_parsed
 from segue.settings import PROJECT_ROOT, Settings
 
-pytest_plugins = ["tests.bigtable_fixture", "tests.company_in_order", "tests.grouping"]
+pytest_plugins = [
+    "tests.bigtable_fixture",
+    "tests.company_in_order",
+    "tests.gcs_fixture",
+    "tests.grouping",
+]
 
 World = Callable[..., Settings]
 """``world(name, **overrides)`` gives the settings of a fresh, empty project."""
@@ -160,6 +165,7 @@ def world(bigquery_emulator: BigQueryEmulator, tmp_path_factory: pytest.TempPath
             "landing_uri": f"gs://{label}",
             "landing_files_uri": landing.as_uri(),
             "state_dir": tmp_path_factory.mktemp(label),
+            "landing_quiet_minutes": 0,
             "bigquery_deadline_seconds": 300,
         }
         return Settings(_env_file=None, **(values | overrides))

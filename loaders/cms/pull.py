@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from filelock import FileLock
 
 from loaders.cms.contract import Changes, ContentError, ContentSource, CursorExpiredError
 from loaders.cms.rows import Plan, plan_rows, unexplained
 from loaders.cms.state import TABLE, Landing, Pending, PullState
+from loaders.objects.store import open_store
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -65,27 +65,28 @@ def pull_content(
 ) -> PullResult:
     """Land what changed in ``source`` since the last pull; again after any failure gives the same content.
 
-    A cursor that the system does not accept any more, or that belongs to another body of content, is given up
-    for a full pull: what is known and not there any more becomes tombstones.
+    Of two pulls at once, wherever they run, one lands what changed and the other is refused. A cursor that
+    the system does not accept any more, or that belongs to another body of content, is given up for a full
+    pull: what is known and not there any more becomes tombstones.
 
     Raises:
         ContentError: the system cannot be read, or more than ``content_max_deleted_share`` of the known
             entries would vanish and ``allow_deletions`` does not say that this is meant. Nothing is landed
             and the cursor stays.
+        ObjectConflictError: another pull of the source was faster; what changed since is for the next one.
+        ObjectStoreError: the landing cannot be read or written.
     """
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    landing = Landing(settings.landing_files_root)
-    with FileLock(settings.state_dir / f"content-{source.name}.lock"):
-        state = landing.read_state(source.name)
-        recovered = 0
-        if state.pending:
-            recovered = len(state.pending.rows)
-            state = _land_pending(landing, source.name, state, clock)
-        changes, is_full = _changes(source, state)
-        plan = plan_rows(source.name, state.known, changes)
-        if not allow_deletions:
-            _refuse_mass_deletion(settings, source.name, state, plan)
-        state, file = _commit(landing, source, state, changes, plan, clock)
+    landing = Landing(open_store(settings, settings.landing_files_root))
+    state = landing.read_state(source.name)
+    recovered = 0
+    if state.pending:
+        recovered = len(state.pending.rows)
+        state = _land_pending(landing, source.name, state, clock)
+    changes, is_full = _changes(source, state)
+    plan = plan_rows(source.name, state.known, changes)
+    if not allow_deletions:
+        _refuse_mass_deletion(settings, source.name, state, plan)
+    state, file = _commit(landing, source, state, changes, plan, clock)
     result = PullResult(
         source=source.name,
         is_full=is_full,

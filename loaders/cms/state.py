@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
-from uuid import uuid4
-
-import pyarrow.fs as pafs
 
 from loaders.cms.contract import ContentError
 from loaders.cms.rows import Known, Row, Version
+from loaders.objects.store import ABSENT, ObjectStore
 
 TABLE = "content_entries"
 
@@ -45,11 +43,11 @@ class PullState:
 
 
 class Landing:
-    """The folder of the landing files, and atomic writes into it."""
+    """The landing as one pull sees it: it replaces the state that it has read, and no other pull's."""
 
-    def __init__(self, root_uri: str) -> None:
-        self._filesystem, root = pafs.FileSystem.from_uri(root_uri)
-        self._root = root.rstrip("/")
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._generations: dict[str, int] = {}
 
     def read_state(self, source: str) -> PullState:
         """The source's state, a new one before its first pull.
@@ -58,31 +56,35 @@ class Landing:
             ContentError: the state is there but cannot be understood.
         """
         path = self._state_path(source)
-        if not self.exists(path):
+        text, generation = self._store.read(path)
+        self._generations[path] = generation
+        if generation == ABSENT:
             return PullState()
-        with self._filesystem.open_input_stream(f"{self._root}/{path}") as stream:
-            text = stream.read()
         try:
             return _from_json(json.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContentError(f"{path} cannot be understood: {error!r}; restore or remove it") from error
 
     def write_state(self, source: str, state: PullState) -> None:
-        """Replace the source's state."""
+        """Replace the source's state as it was last read or written.
+
+        Raises:
+            ObjectConflictError: another pull has replaced it.
+        """
         self.write(self._state_path(source), json.dumps(asdict(state), ensure_ascii=False))
 
     def exists(self, path: str) -> bool:
         """Whether there is a file at ``path`` below the root."""
-        return bool(self._filesystem.get_file_info(f"{self._root}/{path}").is_file)
+        return self._store.find(path) is not None
 
     def write(self, path: str, text: str) -> None:
-        """Write a file that is there whole or not at all; landing ignores names that begin with a dot."""
-        folder, _, name = f"{self._root}/{path}".rpartition("/")
-        self._filesystem.create_dir(folder, recursive=True)
-        unfinished = f"{folder}/.{name}.{uuid4().hex[:8]}"
-        with self._filesystem.open_output_stream(unfinished) as stream:
-            stream.write(text.encode())
-        self._filesystem.move(unfinished, f"{folder}/{name}")
+        """Write a file that is there whole or not at all: a new one, or over what was read or written before.
+
+        Raises:
+            ObjectConflictError: somebody else has written it.
+        """
+        before = self._generations.get(path, ABSENT)
+        self._generations[path] = self._store.write(path, text.encode(), replacing=before)
 
     @staticmethod
     def _state_path(source: str) -> str:

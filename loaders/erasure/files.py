@@ -15,12 +15,12 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from loaders.erasure.mentions import mention_patterns
-from loaders.landing.files import landing_root
+from loaders.landing.listing import landing_store
 from loaders.landing.scratch import SCRATCH_FOLDER
+from loaders.objects.store import ObjectConflictError, StoredObject
 from segue.settings import Settings
 
 _HEAD_BYTES: Final = 8_192
@@ -32,6 +32,7 @@ class Files:
 
     def __init__(self, settings: Settings, ids: list[str]) -> None:
         self._settings = settings
+        self._store = landing_store(settings)
         self._ids = pa.array(ids, pa.string())
         patterns = mention_patterns(ids, quoted_is_enough=True)
         self._pattern = "|".join(patterns)
@@ -40,7 +41,7 @@ class Files:
     def count(self) -> dict[str, int]:
         """Mentions, by file, below the state folder or the landing root."""
         found = {self._name(path): len(list(self._spans(path))) for path in self._written()}
-        found |= {name: 1 for name, _ in self._scratch()}
+        found |= {stored.name: 1 for stored in self._scratch()}
         return {name: count for name, count in found.items() if count}
 
     def remove(self) -> None:
@@ -52,8 +53,8 @@ class Files:
                     for start, end in spans:
                         file.seek(start)
                         file.write(b"*" * (end - start))
-        for name, filesystem in self._scratch():
-            filesystem.delete_file(name)
+        for stored in self._scratch():
+            self._store.delete(stored.name)
 
     def _written(self) -> Iterator[Path]:
         folders = {self._settings.data_docs_dir, *(self._settings.state_dir / name for name in _FOLDERS)}
@@ -83,17 +84,15 @@ class Files:
         except FileNotFoundError:
             return
 
-    def _scratch(self) -> Iterator[tuple[str, pafs.FileSystem]]:
-        filesystem, root = landing_root(self._settings)
-        selector = pafs.FileSelector(f"{root}/{SCRATCH_FOLDER}", allow_not_found=True, recursive=True)
-        for info in filesystem.get_file_info(selector):
-            if info.is_file and self._is_mentioned(filesystem, info.path):
-                yield info.path, filesystem
+    def _scratch(self) -> Iterator[StoredObject]:
+        listed = self._store.objects(f"{SCRATCH_FOLDER}/")
+        return (stored for stored in listed if self._is_mentioned(stored))
 
-    def _is_mentioned(self, filesystem: pafs.FileSystem, path: str) -> bool:
+    def _is_mentioned(self, stored: StoredObject) -> bool:
         try:
-            rows = pq.read_table(path, filesystem=filesystem)
-        except (FileNotFoundError, pa.ArrowInvalid):  # gone, or not finished: its landing goes on, or died
+            with self._store.open(stored) as source:
+                rows = pq.read_table(source)
+        except (ObjectConflictError, pa.ArrowInvalid):  # gone, or not finished: its landing goes on, or died
             return False
         texts = [column for column in rows.columns if pa.types.is_string(column.type)]
         return any(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
-import pyarrow.fs as pafs
-
 from loaders.landing.contracts import CONTRACTS
-from loaders.landing.files import landing_root
+from loaders.landing.listing import folders, landing_store
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.errors import SettingsError
@@ -31,7 +28,7 @@ class Arrivals:
     landed: Mapping[date, frozenset[str]]
     """Day that has landed → tables that had a file."""
     files: Mapping[str, frozenset[date]]
-    """Table → days with a folder in the landing, whether they are read or not."""
+    """Table → days with something in the landing, whether they are read or not."""
     named_feeds: frozenset[str] | None = None
     strays: tuple[str, ...] = ()
     """What lies below the landing root and is no table's or no day's folder: nothing reads it."""
@@ -43,12 +40,14 @@ class Arrivals:
         Raises:
             SettingsError: the settings name a feed that is no table.
         """
-        unknown = sorted((settings.feeds or frozenset()) - set(CONTRACTS))
-        if unknown:
-            raise SettingsError(
-                f"SEGUE_FEEDS: there is no table {', '.join(unknown)}; there are {', '.join(CONTRACTS)}"
-            )
-        files, strays = folders(settings)
+        for variable, named in (("FEEDS", settings.feeds), ("MANIFEST_FEEDS", settings.manifest_feeds)):
+            unknown = sorted((named or frozenset()) - set(CONTRACTS))
+            if unknown:
+                raise SettingsError(
+                    f"SEGUE_{variable}: there is no table {', '.join(unknown)}; "
+                    f"there are {', '.join(CONTRACTS)}"
+                )
+        files, strays = folders(landing_store(settings), CONTRACTS)
         return cls(settings.history_start_date, _landed(settings), files, settings.feeds, strays)
 
     def with_landed(self, tables: Mapping[date, Collection[str]]) -> Arrivals:
@@ -107,44 +106,6 @@ class Arrivals:
         for table, days in self.files.items():
             if not CONTRACTS[table].may_be_absent:
                 yield from (day for day in days if day >= self.history_start_date)
-
-
-def folders(settings: Settings) -> tuple[dict[str, frozenset[date]], tuple[str, ...]]:
-    """Days by table, and the paths that nothing reads; names that begin with ``_`` or ``.`` are nobody's."""
-    filesystem, root = landing_root(settings)
-    files: dict[str, frozenset[date]] = {}
-    strays = []
-    for table, is_folder in _listed(filesystem, root):
-        if table not in CONTRACTS or not is_folder:
-            strays.append(table)
-            continue
-        days = set()
-        for name, holds_files in _listed(filesystem, f"{root}/{table}"):
-            day = _day(name) if holds_files else None
-            if day is None:
-                strays.append(f"{table}/{name}")
-            else:
-                days.add(day)
-        files[table] = frozenset(days)
-    return files, tuple(sorted(strays))
-
-
-def _listed(filesystem: pafs.FileSystem, path: str) -> list[tuple[str, bool]]:
-    """Names in a folder, each with whether it is a folder itself."""
-    found = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True))
-    return [
-        (info.base_name, info.type == pafs.FileType.Directory)
-        for info in found
-        if not info.base_name.startswith((".", "_"))
-    ]
-
-
-def _day(name: str) -> date | None:
-    """The day that a folder is named by: YYYY-MM-DD and no other of the ISO forms."""
-    with suppress(ValueError):
-        day = date.fromisoformat(name)
-        return day if str(day) == name else None
-    return None
 
 
 def _landed(settings: Settings) -> dict[date, frozenset[str]]:

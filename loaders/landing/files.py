@@ -1,4 +1,4 @@
-"""Landing files: finding a day's files and reading them in bounded batches, whatever their format."""
+"""Landing files: reading them in bounded batches, whatever their format."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
-from segue.settings import Settings
+from loaders.objects.store import ObjectStore, ObjectStoreError, StoredObject
 
 BATCH_ROWS = 100_000
 FORMATS = (".parquet", ".ndjson", ".csv")
@@ -27,11 +26,10 @@ FORMATS = (".parquet", ".ndjson", ".csv")
 
 @dataclass(frozen=True)
 class LandingFile:
-    """One file of a table's arrival day; ``name`` is its path below the landing root."""
+    """One file of a table's arrival day, open for reading; ``name`` is its path below the landing root."""
 
     name: str
-    path: str
-    filesystem: pafs.FileSystem
+    source: pa.NativeFile
 
 
 @dataclass(frozen=True)
@@ -44,43 +42,33 @@ class Batch:
     absent_columns: tuple[str, ...] = ()
 
 
-def landing_root(settings: Settings) -> tuple[pafs.FileSystem, str]:
-    """The file system of the landing root and the root's path in it."""
-    filesystem, path = pafs.FileSystem.from_uri(settings.landing_files_root)
-    return filesystem, path.rstrip("/")
-
-
-def day_files(settings: Settings, table: str, day: date) -> list[LandingFile]:
-    """The files of a table's arrival day, by name; names that begin with ``_`` or ``.`` are nobody's.
+@contextmanager
+def opened(store: ObjectStore, stored: StoredObject) -> Iterator[LandingFile]:
+    """The file, from exactly the bytes that were listed.
 
     Raises:
-        LandingError: something in the day's folder is no file, or of an unknown format.
+        LandingError: it is of an unknown format, cannot be read, or has changed since it was listed.
     """
-    filesystem, root = landing_root(settings)
-    folder = f"{table}/{day}"
-    found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
-    shown = [info for info in found if not info.base_name.startswith((".", "_"))]
-    for info in shown:
-        if not info.is_file:
-            raise LandingError(f"{folder}/{info.base_name}: a folder; files lie in the day's folder itself")
-    files = sorted(info.base_name for info in shown)
-    for name in files:
-        if not name.endswith(FORMATS):
-            raise LandingError(f"{folder}/{name}: unknown format, expected one of {', '.join(FORMATS)}")
-    return [LandingFile(f"{folder}/{name}", f"{root}/{folder}/{name}", filesystem) for name in files]
+    if not stored.name.endswith(FORMATS):
+        raise LandingError(f"{stored.name}: unknown format, expected one of {', '.join(FORMATS)}")
+    try:
+        with store.open(stored) as source:
+            yield LandingFile(stored.name, source)
+    except ObjectStoreError as error:
+        raise LandingError(f"{stored.name}: cannot be read: {error}") from error
 
 
 def file_digest(file: LandingFile) -> bytes:
-    """SHA-256 of the file's bytes, read in pieces.
+    """SHA-256 of the file's bytes, read in pieces from its beginning.
 
     Raises:
         LandingError: the file cannot be read.
     """
     digest = hashlib.sha256()
     try:
-        with file.filesystem.open_input_stream(file.path) as source:
-            while piece := source.read(1 << 20):
-                digest.update(piece)
+        file.source.seek(0)
+        while piece := file.source.read(1 << 20):
+            digest.update(piece)
     except OSError as error:
         raise LandingError(f"{file.name}: cannot be read: {error}") from error
     return digest.digest()
@@ -93,11 +81,11 @@ def read_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batc
         LandingError: the file cannot be read, or its columns are not the contract's.
     """
     try:
-        with file.filesystem.open_input_file(file.path) as source:
-            if file.name.endswith(".parquet"):
-                yield from _read_parquet(contract, file.name, source)
-            else:
-                yield from _read_text(contract, file.name, source)
+        file.source.seek(0)
+        if file.name.endswith(".parquet"):
+            yield from _read_parquet(contract, file.name, file.source)
+        else:
+            yield from _read_text(contract, file.name, file.source)
     except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise LandingError(f"{file.name}: cannot be read: {' '.join(str(error).split())}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -15,8 +15,7 @@ from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.corrections import correction_statement, days_to_compare
 from loaders.landing.errors import LandingError
-from loaders.landing.files import LandingFile
-from loaders.landing.read_days import TableLanding, files_of, reach, read_and_check
+from loaders.landing.read_days import Deliveries, TableLanding, deliveries_of, reach, read_and_check
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import bigquery_schema
 from loaders.landing.scratch import Scratch
@@ -51,6 +50,7 @@ _LEDGER_ARROW = pa.schema(
         ("finished_at", pa.timestamp("us", tz="UTC")),
         ("rows_erased", pa.int64()),
         ("first_event_date", pa.date32()),
+        ("file_generations", pa.string()),
     ]
 )
 
@@ -67,8 +67,8 @@ def land_days(
     landed before goes into ``ops.corrections``. ``arrivals`` is what had arrived before, when it is known.
 
     Raises:
-        LandingError: a file is missing, unreadable, or breaks its contract as a whole, or too many rows do;
-            raw still holds what it held. Names file, column and reason.
+        LandingError: a file is missing, unreadable, not what its manifest says, or breaks its contract as a
+            whole, or too many rows do; raw still holds what it held. Names file, column and reason.
         ImpossibleDaysError: no run would ever read one of the days.
         WarehouseError: a load job or the transaction failed; nothing was replaced.
     """
@@ -76,11 +76,11 @@ def land_days(
     warehouse = warehouse_of(settings)
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
     arrivals = arrivals or Arrivals.read(settings)
-    files = files_of(settings, arrivals, contracts, days)
+    deliveries = deliveries_of(settings, arrivals, contracts, days)
     compared = days_to_compare(days, arrivals.landed)
     while True:
         erased = ErasedSubjects.read(warehouse)
-        landings, too_many = _land_once(warehouse, files, days, compared, erased)
+        landings, too_many = _land_once(warehouse, deliveries, days, compared, erased)
         also = {each for landing in landings for each in landing.also_erased}
         if also:
             _list_also_erased(warehouse, also)
@@ -100,16 +100,16 @@ def land_days(
 
 def _land_once(
     warehouse: Warehouse,
-    files: Mapping[tuple[type[LandingRow], date], Sequence[LandingFile]],
+    deliveries: Deliveries,
     days: Sequence[date],
     compared: Collection[date],
     erased: ErasedSubjects,
 ) -> tuple[list[TableLanding], list[str]]:
     """Replace the days without whoever is erased; returns the counts and the tables' days with too many."""
-    contracts = list(dict.fromkeys(contract for contract, _ in files))
+    contracts = list(dict.fromkeys(contract for contract, _ in deliveries))
     scratch = Scratch(warehouse)
     try:
-        landings, too_many = read_and_check(warehouse.settings, scratch, files, erased)
+        landings, too_many = read_and_check(warehouse.settings, scratch, deliveries, erased)
         _ensure_tables(warehouse, contracts)
         if too_many:
             # Refused rows are shown even when the day itself is not accepted.
@@ -297,4 +297,5 @@ def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: da
         "detail": json.dumps(detail),
         "finished_at": now,
         "first_event_date": landing.first_event_date,
+        "file_generations": json.dumps(dict(landing.file_generations)),
     }

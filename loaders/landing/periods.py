@@ -12,11 +12,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from loaders.landing.contracts import CONTRACTS, FxRate, Plan, SubscriptionEvent
@@ -34,12 +34,13 @@ from loaders.landing.period_rows import (
 )
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema
+from loaders.objects.store import ObjectStore
 
 
 def land_periods(
-    export: Path, period_map: PeriodMap, out: str, arrival_date: date | None = None
+    export: Path, period_map: PeriodMap, out: ObjectStore, arrival_date: date | None = None
 ) -> PeriodsLanding:
-    """Write the landing files of a billing export below ``out`` (a folder or a pyarrow.fs URI).
+    """Write the landing files of a billing export below ``out``.
 
     With ``arrival_date`` everything arrives on that day, as an export does that is made once; without, every
     row arrives on the day it happened, as it would have been seen day by day. Refused rows are kept in
@@ -47,6 +48,7 @@ def land_periods(
 
     Raises:
         LandingError: a file cannot be read or lacks a column that the map names; nothing was written.
+        ObjectStoreError: a landing file cannot be written.
     """
     result = PeriodsLanding()
     reasons = read_reasons(export, period_map, result)
@@ -144,9 +146,8 @@ def _rates(period_map: PeriodMap, first: date, arrival: date) -> list[LandingRow
     ]
 
 
-def _write(out: str, stem: str, rows: list[LandingRow], result: PeriodsLanding) -> None:
+def _write(out: ObjectStore, stem: str, rows: list[LandingRow], result: PeriodsLanding) -> None:
     """Every table's days as Parquet; a required table has a file, if an empty one, on every arrival day."""
-    filesystem, root = pafs.FileSystem.from_uri(out if "://" in out else Path(out).resolve().as_uri())
     by_day: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_day[row.table, row.ingested_at.date()].append(row.model_dump())
@@ -158,19 +159,11 @@ def _write(out: str, stem: str, rows: list[LandingRow], result: PeriodsLanding) 
                 by_day.setdefault((contract.table, first + timedelta(days=number)), [])
     counts: Counter[str] = Counter()
     for (table, day), dicts in sorted(by_day.items()):
-        folder = f"{root}/{table}/{day}"
-        filesystem.create_dir(folder)
         schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(CONTRACTS[table])])
-        pq.write_table(
-            pa.Table.from_pylist(dicts, schema=schema), f"{folder}/{stem}.parquet", filesystem=filesystem
-        )
+        content = BytesIO()
+        pq.write_table(pa.Table.from_pylist(dicts, schema=schema), content)
+        out.write(f"{table}/{day}/{stem}.parquet", content)
         counts[table] += len(dicts)
     result.rows = dict(counts)
-    _write_refused(filesystem, root, stem, result)
-
-
-def _write_refused(filesystem: pafs.FileSystem, root: str, stem: str, result: PeriodsLanding) -> None:
-    filesystem.create_dir(f"{root}/_refused")
-    with filesystem.open_output_stream(f"{root}/_refused/{stem}.ndjson") as stream:
-        for refusal in result.refused:
-            stream.write((json.dumps(asdict(refusal), ensure_ascii=False) + "\n").encode())
+    refused = [json.dumps(asdict(refusal), ensure_ascii=False) + "\n" for refusal in result.refused]
+    out.write(f"_refused/{stem}.ndjson", "".join(refused).encode())

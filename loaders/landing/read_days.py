@@ -14,7 +14,9 @@ from loaders.landing import subjects
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.check import split
 from loaders.landing.errors import LandingError, Refusal
-from loaders.landing.files import LandingFile, day_files, file_digest, read_batches
+from loaders.landing.files import LandingFile, file_digest, opened, read_batches
+from loaders.landing.listing import MANIFEST, TableDay, landing_store, table_days
+from loaders.landing.manifest import Manifest, read_manifest
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import columns_of, raw_arrow_schema
 from loaders.landing.scratch import Scratch
@@ -53,6 +55,8 @@ class TableLanding:
     absent_columns: dict[str, list[str]] = field(default_factory=dict)
     content_hash: str = ""
     """Digest of the contract and of the day's files, names and bytes: equal ones land as equal rows."""
+    file_generations: Mapping[str, int] = field(default_factory=dict)
+    """Generation by name of the files, and of the manifest, as they were listed."""
     first_event_date: date | None = None
     """The earliest day that an accepted row belongs to; None without rows or event times."""
     rows_late: int = 0
@@ -69,50 +73,82 @@ def reach(settings: Settings, day: date, landings: Iterable[TableLanding]) -> da
     return max(earliest, min([day, *events]))
 
 
-def files_of(
+@dataclass(frozen=True)
+class Delivery:
+    """What is to land of one table on one day, and the manifest that it is held to, if there is one."""
+
+    found: TableDay
+    manifest: Manifest | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is neither a file nor a manifest that says that there is none."""
+        return not self.found.files and self.manifest is None
+
+
+Deliveries = Mapping[tuple[type[LandingRow], date], Delivery]
+
+
+def deliveries_of(
     settings: Settings,
     arrivals: Arrivals,
     contracts: Sequence[type[LandingRow]],
     days: Sequence[date],
-) -> dict[tuple[type[LandingRow], date], list[LandingFile]]:
-    """The files of every table and day.
+) -> dict[tuple[type[LandingRow], date], Delivery]:
+    """What has been delivered of every table and day.
 
     Raises:
-        LandingError: a day has no file, or a table that must have one has none.
+        LandingError: a day has no file, a table that must have one or a manifest has none, or the files are
+            others than those of the manifest.
+        ObjectStoreError: the landing cannot be listed.
     """
-    files = {
-        (contract, day): day_files(settings, contract.table, day) for contract in contracts for day in days
-    }
+    store = landing_store(settings)
+    deliveries = {}
+    for contract in contracts:
+        for day, found in table_days(store, contract.table, days).items():
+            deliveries[contract, day] = Delivery(found, read_manifest(store, found))
     for day in days:
-        if not any(files[contract, day] for contract in contracts):
-            raise LandingError(f"{day}: no file has arrived")
-        absent = [
-            each.table for each in contracts if not files[each, day] and arrivals.is_due(each.table, day)
-        ]
-        gone = [f"{table}/{day}" for table in absent if table in arrivals.landed.get(day, ())]
-        if gone:
-            raise LandingError(
-                f"{', '.join(gone)}: what had landed is no longer there; if its rows are to go, put an empty "
-                "file in its place"
-            )
-        if absent:
-            raise LandingError(
-                f"{', '.join(f'{table}/{day}' for table in absent)}: no file has arrived; when a feed has "
-                "ended for good, SEGUE_FEEDS names those that go on"
-            )
-    return files
+        of_day = {contract.table: deliveries[contract, day] for contract in contracts}
+        _refuse_absent(
+            arrivals, day, [table for table, each in of_day.items() if each.is_absent], len(of_day)
+        )
+        for table, each in of_day.items():
+            if each.manifest:
+                each.manifest.refuse_other_files(each.found)
+            elif table in settings.manifest_feeds and (each.found.files or arrivals.is_due(table, day)):
+                raise LandingError(
+                    f"{table}/{day}: no {MANIFEST} has arrived, and SEGUE_MANIFEST_FEEDS names {table}"
+                )
+    return deliveries
+
+
+def _refuse_absent(arrivals: Arrivals, day: date, absent: Sequence[str], tables: int) -> None:
+    if len(absent) == tables:
+        raise LandingError(f"{day}: no file has arrived")
+    due = [table for table in absent if arrivals.is_due(table, day)]
+    gone = [f"{table}/{day}" for table in due if table in arrivals.landed.get(day, ())]
+    if gone:
+        raise LandingError(
+            f"{', '.join(gone)}: what had landed is no longer there; if its rows are to go, put an empty "
+            "file in its place"
+        )
+    if due:
+        raise LandingError(
+            f"{', '.join(f'{table}/{day}' for table in due)}: no file has arrived; when a feed has "
+            "ended for good, SEGUE_FEEDS names those that go on"
+        )
 
 
 def read_and_check(
     settings: Settings,
     scratch: Scratch,
-    files: Mapping[tuple[type[LandingRow], date], Sequence[LandingFile]],
+    deliveries: Deliveries,
     erased: ErasedSubjects,
 ) -> tuple[list[TableLanding], list[str]]:
     """Write accepted and refused rows to scratch; returns the counts and the tables' days with too many."""
     landings, too_many = [], []
-    for (contract, day), found in files.items():
-        landing = _read_day(settings, scratch, contract, day, found, erased)
+    for (contract, day), delivery in deliveries.items():
+        landing = _read_day(settings, scratch, contract, day, delivery, erased)
         landings.append(landing)
         tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
         if landing.rows_quarantined > tolerated:
@@ -129,32 +165,51 @@ def _read_day(
     scratch: Scratch,
     contract: type[LandingRow],
     day: date,
-    files: Sequence[LandingFile],
+    delivery: Delivery,
     erased: ErasedSubjects,
 ) -> TableLanding:
-    landing = TableLanding(contract.table, day)
+    landing = TableLanding(contract.table, day, file_generations=delivery.found.generations)
     digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
-    for file in files:
-        landing.files += 1
-        digest.update(file.name.encode())
-        digest.update(file_digest(file))
-        for batch in read_batches(contract, file):
-            accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
-            refused = [*batch.unreadable, *refused]
-            landing.rows_in += accepted.num_rows + len(refused)
-            if erased:
-                accepted, refused = _without(erased, contract, accepted, refused, landing)
-            landing.rows_out += accepted.num_rows
-            landing.rows_quarantined += len(refused)
-            if batch.absent_columns:
-                landing.absent_columns[file.name] = list(batch.absent_columns)
-            if accepted.num_rows:
-                _note_event_days(settings, contract, accepted, landing)
-                scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
-            if refused:
-                scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
+    store = landing_store(settings)
+    for stored in delivery.found.files:
+        rows_before = landing.rows_in
+        with opened(store, stored) as file:
+            landing.files += 1
+            digest.update(file.name.encode())
+            of_file = file_digest(file)
+            digest.update(of_file)
+            _read_file(settings, scratch, contract, file, erased, landing)
+        if delivery.manifest:
+            rows = landing.rows_in - rows_before
+            delivery.manifest.refuse_other_content(delivery.found.folder, stored.base_name, rows, of_file)
     landing.content_hash = digest.hexdigest()
     return landing
+
+
+def _read_file(
+    settings: Settings,
+    scratch: Scratch,
+    contract: type[LandingRow],
+    file: LandingFile,
+    erased: ErasedSubjects,
+    landing: TableLanding,
+) -> None:
+    day = landing.day
+    for batch in read_batches(contract, file):
+        accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
+        refused = [*batch.unreadable, *refused]
+        landing.rows_in += accepted.num_rows + len(refused)
+        if erased:
+            accepted, refused = _without(erased, contract, accepted, refused, landing)
+        landing.rows_out += accepted.num_rows
+        landing.rows_quarantined += len(refused)
+        if batch.absent_columns:
+            landing.absent_columns[file.name] = list(batch.absent_columns)
+        if accepted.num_rows:
+            _note_event_days(settings, contract, accepted, landing)
+            scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
+        if refused:
+            scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
 
 
 def _note_event_days(

@@ -1,19 +1,25 @@
-"""Scratch: accepted rows as Parquet beside the landing files, from which BigQuery load jobs read them."""
+"""Scratch: accepted rows as Parquet beside the landing files, from which BigQuery load jobs read them.
+
+They are collected in files without a name: what a killed landing had of anybody's rows is gone with it.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import IO
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 
-from loaders.landing.files import landing_root
+from loaders.landing.listing import landing_store
+from loaders.objects.store import ABSENT, ObjectStoreError
 from loaders.warehouse.client import LoadJob, Warehouse
 
 SCRATCH_FOLDER = "_scratch"
@@ -21,16 +27,25 @@ SCRATCH_FOLDER = "_scratch"
 _KEPT = timedelta(days=1)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """A Parquet file that is being written."""
+
+    file: IO[bytes]
+    writer: pq.ParquetWriter
+
+
 class Scratch:
-    """A folder and tables of one landing; ``close`` removes them, a killed run's are removed later."""
+    """Objects and tables of one landing; ``close`` removes them, a killed run's are removed later."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         settings = warehouse.settings
         self._settings = settings
         self._warehouse = warehouse
         self._id = uuid.uuid4().hex
-        self._filesystem, self._root = landing_root(settings)
-        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._store = landing_store(settings)
+        self._rows: dict[str, _Rows] = {}
+        self._objects: list[str] = []
         self._tables: list[str] = []
         self._jobs: dict[str, LoadJob] = {}
         self._dataset = f"{settings.raw_dataset}_scratch"
@@ -39,13 +54,10 @@ class Scratch:
 
     def write(self, name: str, rows: pa.Table) -> None:
         """Append rows to the Parquet file of ``name``."""
-        if name not in self._writers:
-            folder = f"{self._root}/{SCRATCH_FOLDER}/{self._id}/{name}"
-            self._filesystem.create_dir(folder)
-            self._writers[name] = pq.ParquetWriter(
-                f"{folder}/rows.parquet", rows.schema, filesystem=self._filesystem
-            )
-        self._writers[name].write_table(rows)
+        if name not in self._rows:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by load() or close()
+            self._rows[name] = _Rows(file, pq.ParquetWriter(file, rows.schema))
+        self._rows[name].writer.write_table(rows)
 
     def load(self, name: str, schema: Sequence[bigquery.SchemaField]) -> str:
         """Begin to load what was written for ``name`` into a scratch table; returns the table's full name.
@@ -53,14 +65,20 @@ class Scratch:
         Load jobs run side by side: ``wait`` says when the tables are filled.
 
         Raises:
+            ObjectStoreError: the rows cannot be put where BigQuery reads them.
             WarehouseError: the load job was refused.
         """
-        self._writers.pop(name).close()
+        rows = self._rows.pop(name)
+        stored = f"{SCRATCH_FOLDER}/{self._id}.{name}.parquet"
+        with rows.file:
+            rows.writer.close()
+            self._objects.append(stored)
+            self._store.write(stored, rows.file, replacing=ABSENT)
         table_id = f"{self._settings.project_id}.{self._dataset}.{name}_{self._id}"
         self._tables.append(table_id)
         # A run that is killed leaves its table behind: BigQuery itself removes it.
         self._jobs[name] = self._warehouse.begin_load(
-            f"{self._settings.landing_uri}/{SCRATCH_FOLDER}/{self._id}/{name}/*.parquet",
+            f"{self._settings.landing_uri}/{stored}",
             table_id,
             schema,
             datetime.now(UTC) + _KEPT,
@@ -79,22 +97,23 @@ class Scratch:
 
     def has(self, name: str) -> bool:
         """Whether rows were written for ``name`` and not loaded yet."""
-        return name in self._writers
+        return name in self._rows
 
     def close(self) -> None:
-        """Remove the folder and the tables."""
-        for writer in self._writers.values():
-            writer.close()
+        """Remove the objects and the tables."""
+        for rows in self._rows.values():
+            with rows.file:
+                rows.writer.close()
         for table in self._tables:
             with suppress(GoogleAPICallError):
                 self._warehouse.drop_table(table)
-        with suppress(OSError):
-            self._filesystem.delete_dir(f"{self._root}/{SCRATCH_FOLDER}/{self._id}")
+        for name in self._objects:
+            with suppress(ObjectStoreError):
+                self._store.delete(name)
 
     def _remove_leftovers(self) -> None:
-        selector = pafs.FileSelector(f"{self._root}/{SCRATCH_FOLDER}", allow_not_found=True, recursive=True)
         long_ago = datetime.now(UTC) - _KEPT
-        for info in self._filesystem.get_file_info(selector):
-            if info.is_file and info.mtime and info.mtime < long_ago:
-                with suppress(OSError):
-                    self._filesystem.delete_file(info.path)
+        for left in self._store.objects(f"{SCRATCH_FOLDER}/"):
+            if left.updated_at < long_ago:
+                with suppress(ObjectStoreError):
+                    self._store.delete(left.name)

@@ -31,6 +31,11 @@ RUN_LEDGER = (
     _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
     _field("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
     _field("first_event_date", "DATE", "Earliest day that the rows of a landing belong to; null: its own."),
+    _field(
+        "file_generations",
+        "STRING",
+        "JSON: version by name of the files that landed, by which later runs see what has come or changed.",
+    ),
 )
 CORRECTIONS = (
     _field("run_date", "DATE", "Arrival day whose rows are not what they were."),

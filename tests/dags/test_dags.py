@@ -34,6 +34,7 @@ def described(dag):
         "retries": sorted({task.retries for task in dag.tasks}),
         "backoff": sorted({bool(task.retry_exponential_backoff) for task in dag.tasks}),
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "waiting": [task.task_id for task in dag.tasks if getattr(task, "reschedule", False)],
     }
 
 dags = {dag.dag_id: described(dag) for dag in (content.dag, daily_marts.dag, offer_segments.dag)}
@@ -93,6 +94,10 @@ def test_the_daily_run_covers_a_data_interval_and_takes_a_range(read: dict[str, 
 
     assert dag["timetable"] == "CronDataIntervalTimetable"
     assert dag["params"] == ["data_tests", "end_date", "override_reason", "start_date"]
+
+
+def test_landing_waits_for_its_files_without_a_worker(read: dict[str, Any]) -> None:
+    assert read["dags"]["daily_marts"]["waiting"] == ["land"]
 
 
 def test_a_backfill_may_go_back_as_far_as_the_history_is_kept(read: dict[str, Any]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -17,6 +19,7 @@ from loaders.landing.errors import LandingError
 from loaders.landing.schema import arrow_schema
 from runs.steps import asked, asked_by_trigger
 from runs.steps import land as land_step
+from runs.waiting import arrivals_awaited
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow
 
@@ -116,12 +119,46 @@ def test_files_before_the_history_are_refused_until_somebody_has_decided_on_them
 
 def test_what_nobody_reads_below_the_landing_root_is_named(settings: Settings) -> None:
     deliver(settings, FIRST)
-    (Path(urlparse(settings.landing_files_root).path) / "payment" / "2026-03-01").mkdir(parents=True)
+    stray = Path(urlparse(settings.landing_files_root).path) / "payment" / "2026-03-01"
+    stray.mkdir(parents=True)
+    (stray / "p0.parquet").touch()
 
     outcome = land_step(settings, asked(settings, FIRST, FIRST))
 
     assert [each[:20] for each in outcome.warnings] == ["nobody reads payment"]
     assert outcome.summary == "arrival days to 2026-03-01, known as of 2026-03-01; 0 rows"
+
+
+def test_a_run_waits_for_its_arrivals_until_the_deadline(settings: Settings) -> None:
+    deliver(settings, FIRST, THIRD)
+    for path in Path(urlparse(settings.landing_files_root).path).rglob("*.parquet"):
+        os.utime(path, (0, 0))
+    waiting = settings.model_copy(update={"landing_deadline_hours": 6, "landing_quiet_minutes": 10})
+
+    def awaited(start: date, end: date, now: datetime) -> list[str]:
+        return arrivals_awaited(waiting, asked(waiting, start, end), now)
+
+    two_days_later = datetime(2026, 3, 4, 0, 10, tzinfo=UTC)
+    assert awaited(THIRD, THIRD, two_days_later) == ["2026-03-02: no file has arrived"]
+    assert awaited(FIRST, THIRD, two_days_later) == ["2026-03-02: no file has arrived"]
+    assert awaited(THIRD, THIRD, two_days_later + timedelta(hours=6)) == []
+    ten_past = datetime(2026, 3, 2, 0, 10, tzinfo=UTC)
+    assert len(awaited(FIRST, FIRST, ten_past - timedelta(seconds=1))) == len(CONTRACTS)
+    assert awaited(FIRST, FIRST, ten_past) == []
+
+
+def test_what_came_after_its_day_had_landed_is_told(settings: Settings) -> None:
+    deliver(settings, FIRST, SECOND)
+    land(settings, FIRST, FIRST)
+    rates = Path(urlparse(settings.landing_files_root).path) / "fx_rates" / str(FIRST)
+    shutil.copy(rates / "p0.parquet", rates / "p1.parquet")
+
+    outcome = land_step(settings, asked(settings, SECOND, SECOND))
+
+    assert outcome.summary == (
+        "arrival days to 2026-03-02, known as of 2026-03-02; 0 rows; landed again, because files came or "
+        "changed: fx_rates/2026-03-01"
+    )
 
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)

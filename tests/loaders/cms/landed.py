@@ -20,7 +20,7 @@ def landing_folder(settings: Settings) -> Path:
 def landed_files(settings: Settings) -> list[str]:
     """Paths of the content's landing files below the landing root, in the order of their arrival."""
     root = landing_folder(settings)
-    found = (path.relative_to(root).as_posix() for path in root.glob("content_entries/*/*.ndjson"))
+    found = (path.relative_to(root).as_posix() for path in root.glob("content_entries/*/[!_]*.ndjson"))
     return sorted(found)
 
 

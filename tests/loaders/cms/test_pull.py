@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from uuid import uuid4
 
-import pyarrow.fs as pafs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +19,10 @@ from loaders.cms.contract import ContentError
 from loaders.cms.pull import PullResult, pull_content
 from loaders.cms.sources import open_source
 from loaders.cms.state import Landing
+from loaders.objects.folder import FolderStore
+from loaders.objects.store import ObjectConflictError
 from segue.settings import Settings
+from tests.gcs_fixture import Gcs
 from tests.loaders.cms.contentful_server import SPACE, TOKEN, Answer, Space, serve
 from tests.loaders.cms.landed import current_content, landed_files, landed_rows, landing_folder
 
@@ -68,9 +71,9 @@ def killed_at(step: int) -> Iterator[None]:
 
     def interrupted(self: Landing, path: str, text: str) -> None:
         if next(steps) == 1:
-            folder = landing_folder_of(self) / path
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            (folder.parent / f".{folder.name}.half").write_text(text[: len(text) // 2])
+            target = landing_folder_of(self) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (target.parent / f"_unfinished_.{target.name}").write_text(text[: len(text) // 2])
             raise KilledError
         write(self, path, text)
         if next(steps) == 1:
@@ -81,8 +84,8 @@ def killed_at(step: int) -> Iterator[None]:
 
 
 def landing_folder_of(landing: Landing) -> Path:
-    assert isinstance(landing._filesystem, pafs.LocalFileSystem)
-    return Path(landing._root)
+    assert isinstance(landing._store, FolderStore)
+    return landing._store.root
 
 
 def pull(of: Settings, clock: Clock | None = None) -> PullResult:
@@ -120,6 +123,50 @@ def test_a_pull_killed_at_any_write_lands_the_same_rows_in_the_same_file_when_it
         rows = [(row["entry_id"], row["locale"], row["is_deleted"]) for row in landed_rows(of)[3:]]
         assert rows == [("trial", "en-US", False), ("trial", "sv-SE", True), ("gift", "en-US", True)]
         assert current_content(of) == titles(space)
+
+
+def test_of_two_pulls_at_once_one_lands_what_changed_and_the_other_nothing() -> None:
+    with world() as (space, of):
+        space.publish("trial", {"title": {"en-US": "Trial"}})
+        source = open_source(of, "contentful")
+        read = source.pull
+
+        def read_while_another_lands(cursor: str | None) -> Any:
+            changes = read(cursor)
+            pull(of)
+            return changes
+
+        with (
+            mock.patch.object(source, "pull", read_while_another_lands),
+            pytest.raises(ObjectConflictError, match=r"^_cursors/content_entries/contentful"),
+        ):
+            pull_content(of, source, clock=Clock())
+
+        assert [row["entry_id"] for row in landed_rows(of)] == ["trial"]
+        assert pull(of).file is None
+
+
+def test_into_a_bucket_a_pull_needs_rights_on_objects_alone(gcs: Gcs, tmp_path: Path) -> None:
+    gcs.refused.clear()
+    with world() as (space, of):
+        bucket = f"gs://content-{uuid4().hex[:8]}"
+        of = gcs.bucket_of(
+            of.model_copy(update={"landing_uri": bucket, "landing_files_uri": tmp_path.as_uri()})
+        )
+        space.publish("trial", {"title": {"en-US": "Trial"}})
+        pull(of)
+        space.publish("trial", {"title": {"en-US": "Free trial"}})
+        # The answer to the first write, of the state, is lost: it is written again, and found there.
+        gcs.lose_answers = 1
+        pull(of)
+
+        assert [name.split("-0000")[0] for name in gcs.names(of)] == [
+            "_cursors/content_entries/contentful.json",
+            "content_entries/2026-03-10/contentful",
+            "content_entries/2026-03-10/contentful",
+        ]
+        assert pull(of).file is None
+        assert [each for each in gcs.refused if not each.startswith("412")] == []
 
 
 def test_what_was_decided_before_a_kill_arrives_on_the_day_on_which_it_is_written() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.listing import landing_store
 from loaders.landing.period_map import PeriodMap
 from loaders.landing.periods import land_periods
 from local.company.notifications.app_store import app_store
@@ -231,4 +232,4 @@ def deliver_export(settings: Settings, folder: Path, *people: Person) -> None:
     (folder / "export.csv").write_text("\n".join(["sub,account,start,end", *lines]) + "\n")
     lines = [f"{person.account},2026-03-01" for person in people]
     (folder / "accounts.csv").write_text("\n".join(["account,created", *lines]) + "\n")
-    land_periods(folder / "export.csv", EXPORT_MAP, settings.landing_files_root, DAY)
+    land_periods(folder / "export.csv", EXPORT_MAP, landing_store(settings), DAY)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from loaders.landing.arrivals import Arrivals, folders
+from loaders.landing.arrivals import Arrivals
+from loaders.landing.contracts import CONTRACTS
+from loaders.landing.listing import folders
+from loaders.objects.folder import FolderStore
 from segue.errors import SettingsError
 from segue.settings import Settings
 
@@ -65,9 +68,10 @@ def test_feeds_are_named_between_commas(monkeypatch: pytest.MonkeyPatch) -> None
     assert Settings(_env_file=None).feeds is None
 
 
-def test_a_feed_that_is_no_table_is_a_wrong_setting() -> None:
-    with pytest.raises(SettingsError, match="SEGUE_FEEDS: there is no table strype"):
-        Arrivals.read(Settings(_env_file=None, feeds="payments,strype"))
+@pytest.mark.parametrize("setting", ["feeds", "manifest_feeds"])
+def test_a_feed_that_is_no_table_is_a_wrong_setting(setting: str) -> None:
+    with pytest.raises(SettingsError, match=f"SEGUE_{setting.upper()}: there is no table strype"):
+        Arrivals.read(Settings(_env_file=None, **{setting: "payments,strype"}))
 
 
 def test_days_are_missing_between_the_first_with_files_and_the_one_asked_for() -> None:
@@ -85,12 +89,14 @@ def test_files_before_the_history_are_no_arrivals_but_are_known() -> None:
 
 
 def test_what_is_no_tables_and_no_days_folder_is_known(tmp_path: Path) -> None:
-    for path in ("payments/2026-03-01", "payments/20260302", "payment/2026-03-02", "_scratch/x", "plans"):
-        (tmp_path / path).mkdir(parents=True)
-    (tmp_path / "payments" / "2026-03-03").touch()
-    (tmp_path / "readme.txt").touch()
+    for name in (
+        "payments/2026-03-01/p0.csv", "payments/20260302/p0.csv", "payments/2026-03-03",
+        "payment/2026-03-02/x", "plans/_cursor", "_scratch/x", "readme.txt",
+    ):  # fmt: skip
+        FolderStore(tmp_path).write(name, b"")
+    (tmp_path / "payments" / "2026-02-28").mkdir()
 
-    found, strays = folders(Settings(_env_file=None, landing_files_uri=tmp_path.as_uri()))
+    found, strays = folders(FolderStore(tmp_path), CONTRACTS)
 
     assert found == {"payments": {FIRST}, "plans": frozenset()}
     assert strays == ("payment", "payments/2026-03-03", "payments/20260302", "readme.txt")

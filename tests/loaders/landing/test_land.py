@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -320,11 +321,15 @@ def test_too_many_refused_rows_stop_the_day_and_are_kept(settings: Settings) -> 
 
 def test_a_killed_run_leaves_nothing_that_matters(settings: Settings) -> None:
     write(settings, "subscription_events", [event(1)])
-    left = root(settings) / "_scratch" / "killed"
-    left.mkdir(parents=True)
-    (left / "rows.parquet").write_bytes(b"half a file")
+    left = root(settings) / "_scratch"
+    left.mkdir()
+    for name in ("killed.payments.parquet", "_unfinished_0.killed.payments.parquet", "going-on.parquet"):
+        (left / name).write_bytes(b"half a file")
+    for name in ("killed.payments.parquet", "_unfinished_0.killed.payments.parquet"):
+        os.utime(left / name, (0, 0))
     land_days(settings, [DAY], ["subscription_events"])
     assert [row[0] for row in raw_events(settings)] == ["e1"]
+    assert [path.name for path in left.iterdir()] == ["going-on.parquet"]
     assert warehouse_of(settings).tables("raw_scratch") == []
 
 
@@ -485,6 +490,7 @@ def test_a_feed_that_never_delivered_need_not_be_there_and_one_that_did_must(set
 def test_a_folder_among_a_days_files_is_named(settings: Settings) -> None:
     write_day(settings)
     (folder(settings, "payments") / "part-1").mkdir()
+    (folder(settings, "payments") / "part-1" / "p0.parquet").touch()
 
     with pytest.raises(LandingError, match="payments/2026-03-29/part-1: a folder"):
         land_days(settings, [DAY])

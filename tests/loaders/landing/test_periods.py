@@ -17,6 +17,7 @@ from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
 from loaders.landing.period_map import PeriodMap, read_period_map
 from loaders.landing.periods import PeriodsLanding, land_periods
+from loaders.objects.folder import FolderStore
 from loaders.warehouse.client import warehouse_of
 from segue.settings import PROJECT_ROOT, Settings
 
@@ -65,7 +66,7 @@ def convert(
 ) -> PeriodsLanding:
     export = tmp_path / "export.csv"
     export.write_text("\n".join([HEADER, *lines]) + "\n")
-    return land_periods(export, period_map, str(tmp_path / "out"), arrival)
+    return land_periods(export, period_map, FolderStore(tmp_path / "out"), arrival)
 
 
 def landed(tmp_path: Path, table: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -192,7 +193,7 @@ def test_a_column_that_the_file_lacks_is_named_and_nothing_is_written(
     export = tmp_path / "export.csv"
     export.write_text("sub,acct\ns1,a1\n")
     with pytest.raises(LandingError, match=r"export\.csv: column from is in the map but not in the file"):
-        land_periods(export, period_map, str(tmp_path / "out"), ARRIVAL)
+        land_periods(export, period_map, FolderStore(tmp_path / "out"), ARRIVAL)
     assert not (tmp_path / "out").exists()
 
 
@@ -226,7 +227,7 @@ def test_an_export_without_a_file_of_accounts_tells_them_by_its_periods(tmp_path
         "s4,a3,yesterday,,Solo,99\n"
     )
     one_file = read_period_map(EXAMPLES / "one-file.map.yml")
-    result = land_periods(export, one_file, str(tmp_path / "out"), ARRIVAL)
+    result = land_periods(export, one_file, FolderStore(tmp_path / "out"), ARRIVAL)
     assert landed(tmp_path, "accounts", "account_id", "created_at", "market", "locale", "ingested_at") == [
         ("a1", "2025-02-01", "SE", "sv-SE", "2026-01-01"),
         ("a2", "2025-03-05", "SE", "sv-SE", "2026-01-01"),
@@ -287,7 +288,9 @@ def test_a_column_of_accounts_that_the_one_file_lacks_is_named(tmp_path: Path) -
     export = tmp_path / "export.csv"
     export.write_text(HEADER + "\n")
     with pytest.raises(LandingError, match=r"export\.csv: column country is in the map but not in the file"):
-        land_periods(export, read_period_map(tmp_path / "export.map.yml"), str(tmp_path / "out"), ARRIVAL)
+        land_periods(
+            export, read_period_map(tmp_path / "export.map.yml"), FolderStore(tmp_path / "out"), ARRIVAL
+        )
 
 
 @pytest.mark.usefixtures("period_map")
