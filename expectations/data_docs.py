@@ -1,4 +1,4 @@
-"""Great Expectations' context: everything in memory, but validation results and data docs on disk."""
+"""Great Expectations' context: everything in memory, but the results of one run and its pages in a folder."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import great_expectations as gx
 from great_expectations.data_context.types.base import DataContextConfig, ProgressBarsConfig
 
-from segue.settings import Settings
+from expectations.kept_results import RESULTS, SITE
 
 
-def gx_context(settings: Settings) -> Any:
+def gx_context(folder: Path) -> Any:
     """A context of its own for one run of the gate; suites are code, so only results are kept."""
     memory = {"class_name": "InMemoryStoreBackend"}
 
-    def folder(path: Path) -> dict[str, str]:
-        return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(path)}
+    def below(name: str) -> dict[str, str]:
+        return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder / name)}
 
     config = DataContextConfig(
         config_version=4.0,
@@ -26,7 +26,7 @@ def gx_context(settings: Settings) -> Any:
             "expectations": {"class_name": "ExpectationsStore", "store_backend": memory},
             "validation_results": {
                 "class_name": "ValidationResultsStore",
-                "store_backend": folder(settings.state_dir / "validation_results"),
+                "store_backend": below(RESULTS),
             },
             "checkpoints": {"class_name": "CheckpointStore", "store_backend": memory},
             "validation_definition_store": {
@@ -38,10 +38,10 @@ def gx_context(settings: Settings) -> Any:
         validation_results_store_name="validation_results",
         checkpoint_store_name="checkpoints",
         data_docs_sites={
-            "local": {
+            "site": {
                 "class_name": "SiteBuilder",
                 "show_how_to_buttons": False,
-                "store_backend": folder(settings.data_docs_dir),
+                "store_backend": below(SITE),
                 "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
             }
         },

@@ -13,19 +13,20 @@ import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations as gx
 import structlog
-from filelock import FileLock
 from great_expectations.core.run_identifier import RunIdentifier
 from sqlalchemy import event
 
 from expectations.counted import STANDS_FOR
 from expectations.data_docs import gx_context
 from expectations.drift import DRIFT, drift_expectations
+from expectations.kept_results import keep_results
 from expectations.outcome import ExpectationOutcome
 from expectations.outcomes_of_erased import without_erased
 from expectations.suites import all_suites
@@ -47,7 +48,7 @@ class GateResult:
     """What the gate saw; ``warnings`` and ``failures`` are the outcomes that did not hold."""
 
     outcomes: tuple[ExpectationOutcome, ...]
-    data_docs: Path
+    data_docs: str
 
     @property
     def failures(self) -> list[ExpectationOutcome]:
@@ -96,25 +97,23 @@ def validate(settings: Settings, window: RunWindow) -> GateResult:
 def run_suites(settings: Settings, window: RunWindow) -> GateResult:
     """Run every suite and record its results, without judging them."""
     warehouse = warehouse_of(settings)
-    docs = settings.data_docs_dir
-    docs.mkdir(parents=True, exist_ok=True)
-    # The data docs are one site of files that every run rewrites in part.
-    with FileLock(docs.with_suffix(".lock")):
-        results = _run_checkpoint(warehouse, window)
+    with TemporaryDirectory() as folder:
+        results = _run_checkpoint(warehouse, window, Path(folder))
         outcomes = tuple(_outcome(model, result) for model, result in results)
         validation_id = _record(warehouse, outcomes, window)
-        shown = [result.result for _, result in results if not result.success]
-        outcomes = without_erased(warehouse, window, validation_id, outcomes, shown)
-    return GateResult(outcomes=outcomes, data_docs=docs / "index.html")
+        front_page = keep_results(settings, Path(folder), window.audit_dataset)
+    shown = [result.result for _, result in results if not result.success]
+    outcomes = without_erased(warehouse, window, validation_id, outcomes, shown)
+    return GateResult(outcomes=outcomes, data_docs=front_page)
 
 
-def _run_checkpoint(warehouse: Warehouse, window: RunWindow) -> list[tuple[str, Any]]:
+def _run_checkpoint(warehouse: Warehouse, window: RunWindow, folder: Path) -> list[tuple[str, Any]]:
     """(model, result) of every expectation.
 
     All suites in one checkpoint: concurrent checkpoints in one process share state in GX 1.x.
     """
     settings = warehouse.settings
-    context = gx_context(settings)
+    context = gx_context(folder)
     source = context.data_sources.add_bigquery(
         "audit",
         connection_string=f"bigquery://{settings.project_id}/{window.audit_dataset}?user_supplied_client=true",

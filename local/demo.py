@@ -94,8 +94,13 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
     show(console, embedded, last_history_day, yesterday)
     console.print(f"Service    {embedded.service_address}")
     console.print(f"Airflow    {embedded.airflow_url}")
-    console.print(f"Data docs  {embedded.settings.data_docs_dir / 'index.html'}")
+    console.print(f"Data docs  {_newest_data_docs(state_dir)}")
     say("done", "`make down` stops everything")
+
+
+def _newest_data_docs(state_dir: Path) -> Path:
+    """The front page of the newest day's validation; attempts' names begin with their day."""
+    return max(state_dir.glob("data_docs/audit_*/index.html"))
 
 
 def _forget_another_company(state_dir: Path, spec: CompanySpec) -> bool:

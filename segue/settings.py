@@ -270,6 +270,11 @@ class Settings(BaseSettings):
         le=1,
         description="Days on which nobody tells the price of a larger share of the subscriptions stop a run.",
     )
+    results_uri: str | None = Field(
+        default=None,
+        description="Where validation results and data docs are kept, gs://… or file:///…, by attempt; None: "
+        "in state_dir, which several workers do not share.",
+    )
     row_count_drift: float = Field(
         default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."
     )
@@ -298,9 +303,9 @@ class Settings(BaseSettings):
         return self.dbt_target_dir / "manifest.json"
 
     @property
-    def data_docs_dir(self) -> Path:
-        """Folder of the Great Expectations data docs site; its front page is ``index.html``."""
-        return self.state_dir / "data_docs"
+    def results_root(self) -> str:
+        """Root of validation results and data docs."""
+        return self.results_uri or str(self.state_dir)
 
     @property
     def landing_files_root(self) -> str:

@@ -1,7 +1,7 @@
-"""What the platform writes to disk about rows: results of validations, data docs, dbt's artefacts, logs.
+"""What the platform writes about rows: results of validations and data docs, dbt's artefacts, logs.
 
-Ids in them are overwritten in place, at their own length: a process that is writing the file goes on, and
-what was validated when, and how it went, can still be read. Accepted rows that a killed landing has left
+Ids in them are overwritten, at their own length: a process that is writing the file goes on, and what was
+validated when, and how it went, can still be read. Accepted rows that a killed landing has left
 beside the landing files are removed; the landing files themselves belong to who delivers them.
 """
 
@@ -20,27 +20,30 @@ import pyarrow.parquet as pq
 from loaders.erasure.mentions import mention_patterns
 from loaders.landing.listing import landing_store
 from loaders.landing.scratch import SCRATCH_FOLDER
-from loaders.objects.store import ObjectConflictError, StoredObject
+from loaders.objects.store import ObjectConflictError, StoredObject, open_store
 from segue.settings import Settings
 
 _HEAD_BYTES: Final = 8_192
-_FOLDERS: Final = ("validation_results", "dbt_runs", "dbt_target", "logs")
+_FOLDERS: Final = ("dbt_runs", "dbt_target", "logs")
+_RESULTS: Final = ("data_docs/", "validation_results/")
 
 
 class Files:
-    """Looks for, and overwrites, erased ids in the files of one installation's state folder."""
+    """Looks for, and overwrites, erased ids in one installation's state folder and kept results."""
 
     def __init__(self, settings: Settings, ids: list[str]) -> None:
         self._settings = settings
         self._store = landing_store(settings)
+        self._results = open_store(settings, settings.results_root)
         self._ids = pa.array(ids, pa.string())
         patterns = mention_patterns(ids, quoted_is_enough=True)
         self._pattern = "|".join(patterns)
         self._compiled = [re.compile(pattern.encode()) for pattern in patterns]
 
     def count(self) -> dict[str, int]:
-        """Mentions, by file, below the state folder or the landing root."""
+        """Mentions, by file, below the state folder, the results' root or the landing root."""
         found = {self._name(path): len(list(self._spans(path))) for path in self._written()}
+        found |= {stored.name: len(spans) for stored, _, spans in self._mentioning_results()}
         found |= {stored.name: 1 for stored in self._scratch()}
         return {name: count for name, count in found.items() if count}
 
@@ -53,12 +56,30 @@ class Files:
                     for start, end in spans:
                         file.seek(start)
                         file.write(b"*" * (end - start))
+        for stored, content, spans in self._mentioning_results():
+            for start, end in spans:
+                content[start:end] = b"*" * (end - start)
+            self._results.write(stored.name, bytes(content), replacing=stored.generation)
         for stored in self._scratch():
             self._store.delete(stored.name)
 
+    def _mentioning_results(self) -> Iterator[tuple[StoredObject, bytearray, list[tuple[int, int]]]]:
+        """Kept results that mention an id, with their content and where they do."""
+        for prefix in _RESULTS:
+            for stored in self._results.objects(prefix):
+                try:
+                    with self._results.open(stored) as source:
+                        content = bytearray(source.read())
+                except (
+                    ObjectConflictError
+                ):  # another erasure is writing it, and looks for all that are erased
+                    continue
+                spans = list(self._found(content))
+                if spans:
+                    yield stored, content, spans
+
     def _written(self) -> Iterator[Path]:
-        folders = {self._settings.data_docs_dir, *(self._settings.state_dir / name for name in _FOLDERS)}
-        for folder in sorted(folders):
+        for folder in (self._settings.state_dir / name for name in _FOLDERS):
             yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
 
     def _name(self, path: Path) -> str:
@@ -72,17 +93,20 @@ class Files:
                 if path.stat().st_size == 0:
                     return
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    # Fonts and images of the data docs are no text.
-                    if b"\0" in content[:_HEAD_BYTES]:
-                        return
-                    for pattern in self._compiled:
-                        at = 0
-                        # What ends one mention may begin the next.
-                        while found := pattern.search(content, at):
-                            at = found.end(2)
-                            yield found.span(2)
+                    yield from self._found(content)
         except FileNotFoundError:
             return
+
+    def _found(self, content: mmap.mmap | bytearray) -> Iterator[tuple[int, int]]:
+        # What dbt keeps of its project is no text.
+        if b"\0" in content[:_HEAD_BYTES]:
+            return
+        for pattern in self._compiled:
+            at = 0
+            # What ends one mention may begin the next.
+            while found := pattern.search(content, at):
+                at = found.end(2)
+                yield found.span(2)
 
     def _scratch(self) -> Iterator[StoredObject]:
         listed = self._store.objects(f"{SCRATCH_FOLDER}/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -143,7 +144,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         f"where run_date = date '{DAY}'"
     )
     assert [row.rows_ for row in recorded] == [len(result.outcomes)]
-    assert "fct_subscription_daily" in result.data_docs.read_text()
+    assert "fct_subscription_daily" in Path(result.data_docs).read_text()
 
 
 DAMAGES = [
@@ -296,7 +297,7 @@ def test_totals_that_an_erasure_left_behind_are_built_again_before_they_stop_the
 def mentions(settings: Settings, account_id: str) -> list[str]:
     """Pages and results below the state folder that have the text, as a word."""
     word = re.compile(rf"(?<![\w-]){account_id}(?![\w-])".encode())
-    folders = (settings.data_docs_dir, settings.state_dir / "validation_results")
+    folders = (settings.state_dir / name for name in ("data_docs", "validation_results"))
     files = (path for folder in folders for path in folder.rglob("*") if path.suffix in (".json", ".html"))
     return [str(path.relative_to(settings.state_dir)) for path in files if word.search(path.read_bytes())]
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from expectations.kept_results import keep_results
 from loaders.erasure.files import Files
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.days import Landed, land_through
@@ -18,6 +19,7 @@ from loaders.landing.errors import LandingError
 from loaders.landing.files import opened
 from loaders.landing.land import land_days
 from loaders.landing.listing import landing_store
+from loaders.objects.store import open_store
 from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
 from tests.gcs_fixture import Gcs
@@ -59,7 +61,6 @@ def test_arrivals_before_the_first_landed_day_land(settings: Settings, gcs: Gcs)
         (THIRD, "SEK", "fx_rates/2026-03-03/p0.ndjson"),
     ]
     assert gcs.refused == []
-    assert [name for name in gcs.names(settings) if not name.startswith("fx_rates/")] == []
 
 
 def test_parquet_refused_rows_and_manifests_are_as_in_a_folder(settings: Settings, gcs: Gcs) -> None:
@@ -115,3 +116,36 @@ def test_what_came_later_restates_and_scratch_that_was_left_is_searched(
     files.remove()
     assert files.count() == {}
     assert gcs.refused == []
+
+
+def test_results_of_validations_are_kept_in_a_bucket_and_erased_there(
+    settings: Settings, gcs: Gcs, tmp_path: Path
+) -> None:
+    kept = settings.model_copy(
+        update={"state_dir": tmp_path, "results_uri": f"{settings.landing_uri}/results"}
+    )
+    for name, text in {
+        "data_docs/index.html": "<a>fct_subscriber_daily</a>",
+        "data_docs/validations/fct_subscriber_daily/1.html": "<td>leaver</td><td>stayer</td>",
+        "data_docs/static/images/logo.png": "not needed",
+        "validation_results/fct_subscriber_daily/1.json": '{"unexpected": ["leaver", "stayer"]}',
+        "validation_results/.ge_store_backend_id": "not needed",
+    }.items():
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text(text)
+
+    front_page = keep_results(kept, tmp_path / "run", "audit_20260301_1")
+
+    assert front_page == f"{results}/data_docs/audit_20260301_1/index.html"
+    store = open_store(kept, kept.results_root)
+    page = "data_docs/audit_20260301_1/validations/fct_subscriber_daily/1.html"
+    result = "validation_results/audit_20260301_1/fct_subscriber_daily/1.json"
+    assert [stored.name for stored in store.objects("")] == [
+        "data_docs/audit_20260301_1/index.html", page, result,
+    ]  # fmt: skip
+    assert Files(kept, ["leaver"]).count() == {page: 1, result: 1}
+    Files(kept, ["leaver"]).remove()
+    assert Files(kept, ["leaver"]).count() == {}
+    assert store.read(page)[0] == b"<td>******</td><td>stayer</td>"
+    assert gcs.refused == []
+    assert [name for name in gcs.names(settings) if not name.startswith("fx_rates/")] == []
