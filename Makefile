@@ -46,8 +46,8 @@ test: setup browser redis node lint ## Lint, type-check and run every test, in W
 check: lint ## Lint, type-check and run the tests that need no emulator: for the inner loop
 	@$(RUN) pytest -q -m "not emulator"
 
-soak: setup ## Run the fault and SIGKILL proofs over SEEDS seeds
-	@SEGUE_SOAK_SEEDS=$(SEEDS) $(RUN) pytest -q --timeout 0 tests/loaders/bigtable/test_chaos.py
+soak: setup ## Run the fault, SIGKILL and replication proofs over SEEDS seeds
+	@SEGUE_SOAK_SEEDS=$(SEEDS) $(RUN) pytest -q --timeout 0 tests/loaders/bigtable/test_chaos.py tests/loaders/bigtable/test_replication.py
 
 bench: setup ## Measure on the embedded parts: ratios within one run
 	@GRPC_VERBOSITY=ERROR $(RUN) segue bench load --memory-rows 200000 --memory-rows 1000000 --memory-rows 5000000

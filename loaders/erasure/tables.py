@@ -68,14 +68,15 @@ class Search:
             part = listed[start : start + _TABLES_PER_STATEMENT]
             rows = self._warehouse.run(
                 "\nunion all ".join(
-                    f"select '{full_name(table)}' as name, {_day(table)} as day, count(*) as found "
-                    f"from `{full_name(table)}` as erased_row where {self._held(table)} group by name, day"
+                    f"select '{full_name(table)}' as erased_from, {_day(table)} as erased_day, "
+                    f"count(*) as found from `{full_name(table)}` as erased_row "
+                    f"where {self._held(table)} group by erased_from, erased_day"
                     for table in part
                 ),
                 parameters=self._parameters(),
             )
             for row in rows:
-                found[row.name][row.day] = int(row.found)
+                found[row.erased_from][row.erased_day] = int(row.found)
         return dict(found)
 
     def delete(self, table: bigquery.Table, days: Days) -> None:

@@ -156,5 +156,7 @@ def _log_as_json() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
-        ]
+        ],
+        # a line in one write, so that lines of several processes do not mix
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -113,8 +113,9 @@ def test_no_statement_tells_an_id_or_the_salt(settings: Settings) -> None:
 
 def test_an_account_that_was_merged_into_another_of_the_batch_goes_with_it(settings: Settings) -> None:
     def customer(account_id: str, merged_into: str | None) -> dict[str, Any]:
+        at = datetime(DAY_3.year, DAY_3.month, DAY_3.day, 1, tzinfo=UTC)
         return {
-            "ingested_at": f"{DAY_3}T01:00:00Z", "account_id": account_id, "created_at": f"{DAY_3}T01:00:00Z",
+            "ingested_at": at, "account_id": account_id, "created_at": at,
             "market": "SE", "locale": "sv", "is_test": False, "is_employee": False,
             "merged_into": merged_into,
         }  # fmt: skip
