@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 
 from loaders.landing.contracts import CONTRACTS
-from loaders.landing.listing import folders, landing_store
+from loaders.landing.listing import folders, from_the_first_delivery, landing_store
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.errors import SettingsError
@@ -39,6 +39,7 @@ class Arrivals:
 
         Raises:
             SettingsError: the settings name a feed that is no table.
+            ObjectStoreError: the landing cannot be listed.
         """
         for variable, named in (("FEEDS", settings.feeds), ("MANIFEST_FEEDS", settings.manifest_feeds)):
             unknown = sorted((named or frozenset()) - set(CONTRACTS))
@@ -47,8 +48,10 @@ class Arrivals:
                     f"SEGUE_{variable}: there is no table {', '.join(unknown)}; "
                     f"there are {', '.join(CONTRACTS)}"
                 )
-        files, strays = folders(landing_store(settings), CONTRACTS)
-        return cls(settings.history_start_date, _landed(settings), files, settings.feeds, strays)
+        store, landed = landing_store(settings), _landed(settings)
+        listed, strays = folders(store, CONTRACTS)
+        files = {table: from_the_first_delivery(store, table, days, landed) for table, days in listed.items()}
+        return cls(settings.history_start_date, landed, files, settings.feeds, strays)
 
     def with_landed(self, tables: Mapping[date, Collection[str]]) -> Arrivals:
         """The same after days have landed; ``tables`` are those with files on each."""

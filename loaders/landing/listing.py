@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import dropwhile
 
 from loaders.landing.errors import LandingError
 from loaders.objects.store import ObjectStore, StoredObject, open_store
@@ -98,6 +99,25 @@ def folders(
             strays += [f"{table}/{name}" for name in level.objects]
             strays += [f"{table}/{name}" for name, day in named.items() if day is None]
     return found, tuple(sorted(stray for stray in strays if not stray.rpartition("/")[2].startswith(_HIDDEN)))
+
+
+def from_the_first_delivery(
+    store: ObjectStore, table: str, days: Collection[date], known: Collection[date]
+) -> frozenset[date]:
+    """The days from the first on that somebody has delivered anything into; ``known`` ones need no look.
+
+    A bucket may hold the marker of a folder that nothing was ever put into, and what the first days are
+    decides on what is missing.
+
+    Raises:
+        ObjectStoreError: the landing cannot be listed.
+    """
+
+    def holds_nothing(day: date) -> bool:
+        listed = store.objects(f"{table}/{day}/")
+        return all(each.base_name.startswith(_HIDDEN) and each.base_name != MANIFEST for each in listed)
+
+    return frozenset(dropwhile(lambda day: day not in known and holds_nothing(day), sorted(days)))
 
 
 def day_of(name: str) -> date | None:

@@ -22,6 +22,7 @@ from loaders.landing.listing import landing_store
 from loaders.objects.store import open_store
 from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
+from segue.window import DAY
 from tests.gcs_fixture import Gcs
 from tests.loaders.landing.rates import declare, declared, deliver, rates
 from tests.loaders.landing.test_land import event, write
@@ -50,6 +51,8 @@ def test_arrivals_before_the_first_landed_day_land(settings: Settings, gcs: Gcs)
     # Nobody made a folder for them: there is none in a bucket.
     gcs.put(settings, f"fx_rates/{FIRST}/p0.ndjson", rates(FIRST, "EUR", "NOK"))
     deliver(settings, THIRD, "EUR", "SEK")
+    # Somebody did make one for a day on which nothing came.
+    gcs.put(settings, f"fx_rates/{FIRST - DAY}/")
 
     land(settings, THIRD, THIRD)
 
