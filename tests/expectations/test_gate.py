@@ -210,6 +210,25 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
     assert mentions(settings, "s1") == []
 
 
+def test_a_run_with_a_reason_goes_on_against_the_gate_and_says_what_failed(
+    settings: Settings, audit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "marts_of", lambda *_: [SUBSCRIPTION_DAYS])
+    damage, named = DAMAGES[0]
+    change(settings, audit, damage)
+    meant = RunWindow.whole(settings, DAY, DAY).model_copy(update={"override_reason": "plans come later"})
+
+    outcome = steps.validate(settings, meant)
+
+    [warning] = outcome.warnings
+    assert warning.startswith("to be published all the same (plans come later): ")
+    assert named in warning
+    [verdict] = warehouse_of(settings).run(
+        "select failures from ops.verdicts order by judged_at desc limit 1"
+    )
+    assert verdict.failures > 0
+
+
 UNPRICED = """
 update `{audit}.fct_subscription_daily`
 set price_amount = null, currency = null, mrr_amount = null, mrr_usd_amount = null where true;

@@ -17,7 +17,7 @@ import pytest
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.schema import arrow_schema
-from runs.steps import asked, asked_by_trigger
+from runs.steps import NothingLeftError, asked, asked_by_trigger, perform
 from runs.steps import land as land_step
 from runs.waiting import arrivals_awaited
 from segue.settings import Settings
@@ -180,3 +180,19 @@ def test_a_triggered_run_is_of_its_interval_or_of_both_parameters(settings: Sett
 def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:
     with pytest.raises(ImpossibleDaysError, match="ends before it starts"):
         asked(settings, SECOND, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("step", "before"),
+    [("build", "land"), ("validate", "build"), ("publish", "validate"), ("drop_audit", "publish")],
+)
+def test_after_a_step_that_is_marked_successful_but_did_not_run_nothing_goes_on(
+    settings: Settings, step: str, before: str
+) -> None:
+    def days() -> RunWindow:
+        raise AssertionError("only the first step asks for the days")
+
+    with pytest.raises(NothingLeftError, match=f"`{before}` has left nothing for `{step}`") as failed:
+        perform(settings, step, None, days)
+
+    assert failed.value.is_final
