@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,9 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         # Of whoever works by hand; a run names its own.
         "SEGUE_AUDIT_DATASET": settings.audit_dataset_prefix,
         "SEGUE_DBT_THREADS": str(settings.dbt_threads),
-        "SEGUE_BIGQUERY_DEADLINE_SECONDS": str(int(settings.bigquery_deadline_seconds)),
+        # dbt counts in whole seconds.
+        "SEGUE_BIGQUERY_REQUEST_SECONDS": str(ceil(settings.bigquery_request_seconds)),
+        "SEGUE_BUILD_DEADLINE_SECONDS": str(ceil(settings.build_deadline_seconds)),
         "DO_NOT_TRACK": "1",
     }
 

@@ -222,10 +222,7 @@ def _publish_once(
         "rows_erased, subjects_erased, attempt, project_digest, override_reason)\n"
         + "\nunion all\n".join(records),
     ]
-    warehouse.run(
-        ";\n".join(["begin transaction", *statements, "commit transaction"]) + ";",
-        labels={"step": "publish"},
-    )
+    warehouse.run(";\n".join(["begin transaction", *statements, "commit transaction"]) + ";")
     query = _recorded_query(settings, window, "publication_id", publication_id, erased)
     found = list(warehouse.run(query))
     return replace(_publication(window, found), skipped=skipped), int(found[0].erased)

@@ -15,6 +15,7 @@ from itertools import zip_longest
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from runs.step_jobs import jobs_of
 from runs.waiting import Awaited, arrivals_awaited
 from segue.errors import SegueError
 from segue.settings import Settings
@@ -128,6 +129,7 @@ def asked_by_trigger(
     return asked(settings, first, last, data_tests=data_tests, override_reason=override_reason)
 
 
+@jobs_of("land")
 def land(settings: Settings, window: RunWindow) -> StepOutcome:
     """Land the arrival days of a run and say which days it must build.
 
@@ -191,6 +193,7 @@ def build(settings: Settings, window: RunWindow, on_node: Callable[[str], None] 
     return StepOutcome(attempt, f"{attempt} in {attempt.audit_dataset}")
 
 
+@jobs_of("validate")
 def validate(settings: Settings, window: RunWindow) -> StepOutcome:
     """Judge the partitions in audit, and record the verdict.
 
@@ -238,6 +241,7 @@ def _judged(settings: Settings, window: RunWindow) -> tuple[RunWindow, GateResul
     return again, judge(settings, again)
 
 
+@jobs_of("publish")
 def publish(settings: Settings, window: RunWindow) -> StepOutcome:
     """Make all marts of the attempt visible at once; an attempt that is published already stays as it is.
 

@@ -56,7 +56,28 @@ class Settings(BaseSettings):
         default=3, gt=0, description="What an attempt that was not published has built is kept for so long."
     )
     bigquery_deadline_seconds: float = Field(
-        default=600, description="A BigQuery job that takes longer is given up."
+        default=600,
+        gt=0,
+        description="A BigQuery job that takes longer is cancelled, where its step has no own deadline.",
+    )
+    land_deadline_seconds: float = Field(
+        default=1_800, gt=0, description="The same for each load and transaction of landing."
+    )
+    build_deadline_seconds: float = Field(
+        default=3_600, gt=0, description="The same for each statement of dbt: a model."
+    )
+    publish_deadline_seconds: float = Field(
+        default=1_800, gt=0, description="The same for the transaction of a publication."
+    )
+    bigquery_request_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="A request to BigQuery that is not answered by then is made again; no job runs twice.",
+    )
+    bigquery_retry_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="How long a request is made again that BigQuery refuses, or that cannot reach it.",
     )
 
     # Landing
@@ -291,6 +312,15 @@ class Settings(BaseSettings):
     def audit_dataset(self, end_date: date) -> str:
         """What the names of datasets begin with in which runs that end on ``end_date`` build."""
         return f"{self.audit_dataset_prefix}_{end_date:%Y%m%d}"
+
+    def step_deadline_seconds(self, step: str) -> float:
+        """How long a BigQuery job of a run's step may take."""
+        own = {
+            "land": self.land_deadline_seconds,
+            "build": self.build_deadline_seconds,
+            "publish": self.publish_deadline_seconds,
+        }
+        return own.get(step, self.bigquery_deadline_seconds)
 
     @property
     def dbt_target_dir(self) -> Path:

@@ -216,7 +216,7 @@ def _replace(
         ]
     statements.append("commit transaction")
     scratch.wait()
-    warehouse.run(";\n".join(statements) + ";", labels={"step": "land"})
+    warehouse.run(";\n".join(statements) + ";")
 
 
 def _days_filter(days: Sequence[date]) -> str:

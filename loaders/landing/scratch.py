@@ -15,7 +15,7 @@ from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import GoogleAPIError
 from google.cloud import bigquery
 
 from loaders.landing.listing import landing_store
@@ -105,7 +105,7 @@ class Scratch:
             with rows.file:
                 rows.writer.close()
         for table in self._tables:
-            with suppress(GoogleAPICallError):
+            with suppress(GoogleAPIError):
                 self._warehouse.drop_table(table)
         for name in self._objects:
             with suppress(ObjectStoreError):

@@ -1,62 +1,49 @@
-"""The one way to BigQuery: who makes clients, and how long and how often is tried.
+"""The one way to BigQuery: who makes clients, and which calls are made.
 
-The stock client repeats HTTP 500 for ten minutes; here a statement is repeated only when repeating can help:
-another transaction changed the same table, or the service was briefly away.
+Statements and loads are jobs (``jobs``). Every other call does the same when it is made again, so that it is
+repeated while the service is busy or away.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import google.auth
 import grpc
 import pyarrow as pa
 from google.api_core.client_options import ClientOptions
-from google.api_core.exceptions import Conflict, GoogleAPICallError, ServiceUnavailable
+from google.api_core.exceptions import Conflict, PreconditionFailed
+from google.api_core.retry import Retry, if_exception_type
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 from google.cloud.exceptions import NotFound
-from requests.exceptions import ConnectionError as HttpConnectionError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from segue.errors import SegueError
+from loaders.warehouse.jobs import UNREACHABLE, Jobs, WarehouseError, is_transient, reason
 from segue.settings import Settings
 
 QueryParameter: TypeAlias = bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter
 
-_CONFLICT_MARKS = ("concurrent update", "transaction is aborted", "transactioncontext", "conflict")
-_ATTEMPTS = 6
-_BRIEFLY = bigquery.DEFAULT_RETRY.with_timeout(60)
-"""Of loads: the stock client repeats an HTTP 500 for ten minutes."""
+__all__ = [
+    "LoadJob",
+    "QueryParameter",
+    "Warehouse",
+    "WarehouseError",
+    "is_transient",
+    "reason",
+    "warehouse_of",
+]
 
 LoadJob: TypeAlias = bigquery.LoadJob
-
-
-class WarehouseError(SegueError):
-    """A statement or load job failed; the message is the warehouse's reason, on one line."""
-
-    code = "warehouse"
-    hint = "the message is BigQuery's own; nothing was changed by the statement that failed"
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether doing the same again may succeed: a transaction conflict or a service that was away."""
-    if isinstance(error, ConnectionError | HttpConnectionError | ServiceUnavailable):
-        return True
-    message = str(error).lower()
-    return isinstance(error, GoogleAPICallError) and any(mark in message for mark in _CONFLICT_MARKS)
-
-
-def reason(error: BaseException) -> str:
-    """The first sentence of a BigQuery error that says what is wrong, on one line."""
-    text = str(getattr(error, "message", None) or error)
-    return " ".join(text.split("; reason:")[0].split())
+_CHANGED_MEANWHILE = Retry(
+    predicate=if_exception_type(PreconditionFailed), initial=0.2, maximum=2, timeout=20
+)
 
 
 class Warehouse:
@@ -88,42 +75,46 @@ class Warehouse:
         credentials, _ = google.auth.default()
         return BigQueryReadClient(credentials=credentials)
 
+    @cached_property
+    def _jobs(self) -> Jobs:
+        return Jobs(self.settings, self.client)
+
+    @cached_property
+    def _again(self) -> dict[str, Any]:
+        """How a call is made that does the same when it is made again."""
+        return {"retry": self._jobs.call, "timeout": self.settings.bigquery_request_seconds}
+
+    def step(self, name: str, subject: str) -> AbstractContextManager[None]:
+        """All jobs within are a step's: its deadline, its label, and found again by a later try of the same.
+
+        Raises:
+            WarehouseError: a job of an earlier try neither ends nor can be cancelled.
+        """
+        return self._jobs.of_step(name, subject)
+
     def table(self, dataset: str, name: str) -> str:
         """Full name of a table of the project, unquoted."""
         return f"{self.settings.project_id}.{dataset}.{name}"
 
-    def run(
-        self,
-        sql: str,
-        *,
-        labels: Mapping[str, str] | None = None,
-        parameters: Sequence[QueryParameter] = (),
-    ) -> bigquery.table.RowIterator:
+    def run(self, sql: str, *, parameters: Sequence[QueryParameter] = ()) -> bigquery.table.RowIterator:
         """Execute a statement or a script and wait for its end; what a person typed comes as a parameter.
 
-        Transaction conflicts are repeated a few times with growing, random waits; a script that failed has
-        been rolled back, so repeating it is safe.
+        It runs once, whatever becomes of requests and answers. Transaction conflicts are repeated a few times
+        with growing, random waits; a script that failed has been rolled back, so repeating it is safe.
 
         Raises:
-            WarehouseError: the statement failed, or did not finish within the configured deadline.
+            WarehouseError: the statement failed, or was not done within the deadline and cancelled.
         """
-        deadline = self.settings.bigquery_deadline_seconds
-        config = bigquery.QueryJobConfig(labels=dict(labels or {}), query_parameters=list(parameters))
-        try:
-            for attempt in Retrying(
-                retry=retry_if_exception(is_transient),
-                stop=stop_after_attempt(_ATTEMPTS),
-                wait=wait_random_exponential(multiplier=0.5, max=20),
-                reraise=True,
-            ):
-                with attempt:
-                    job = self.client.query(
-                        sql, job_config=config, retry=None, job_retry=None, timeout=deadline
-                    )
-                    return job.result(retry=None, job_retry=None, timeout=deadline)
-        except (GoogleAPICallError, ConnectionError, HttpConnectionError, TimeoutError) as error:
-            raise WarehouseError(reason(error)) from error
-        raise AssertionError("tenacity returned without a result")  # pragma: no cover
+        config = self._jobs.job_config(bigquery.QueryJobConfig(query_parameters=list(parameters)))
+
+        def send(job_id: str) -> bigquery.QueryJob:
+            timeout = self.settings.bigquery_request_seconds
+            return self.client.query(
+                sql, job_config=config, job_id=job_id, retry=None, job_retry=None, timeout=timeout
+            )
+
+        rows: bigquery.table.RowIterator = self._jobs.complete(send)
+        return rows
 
     def fetch_arrow(self, sql: str) -> pa.Table:
         """The result of a query as an Arrow table, in pages over REST: for results, not for whole tables.
@@ -162,19 +153,27 @@ class Warehouse:
         Raises:
             WarehouseError: the job failed; nothing was appended.
         """
-        job = self.client.load_table_from_file(
-            io.BytesIO(lines.encode()),
-            table_id,
-            job_config=bigquery.LoadJobConfig(
+        content = lines.encode()
+        config = self._jobs.job_config(
+            bigquery.LoadJobConfig(
                 source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
                 write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
                 schema=list(schema),
-            ),
+            )
         )
-        try:
-            job.result(timeout=self.settings.bigquery_deadline_seconds)
-        except GoogleAPICallError as error:
-            raise WarehouseError(reason(error)) from error
+
+        def send(job_id: str) -> LoadJob:
+            return self.client.load_table_from_file(
+                io.BytesIO(content),
+                table_id,
+                size=len(content),
+                num_retries=0,
+                job_id=job_id,
+                job_config=config,
+                timeout=self.settings.bigquery_request_seconds,
+            )
+
+        self._jobs.complete(send)
 
     def begin_load(
         self, uri: str, table_id: str, schema: Sequence[bigquery.SchemaField], expires: datetime
@@ -188,39 +187,51 @@ class Warehouse:
         """
         table = bigquery.Table(table_id, schema=list(schema))
         table.expires = expires
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+        )
         try:
-            self.client.create_table(table, retry=_BRIEFLY)
-            return self.client.load_table_from_uri(
-                uri,
-                table_id,
-                job_config=bigquery.LoadJobConfig(
-                    source_format=bigquery.SourceFormat.PARQUET,
-                    write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-                ),
-                retry=_BRIEFLY,
-            )
-        except (GoogleAPICallError, HttpConnectionError) as error:
+            self.client.create_table(table, exists_ok=True, **self._again)
+            return self._jobs.begin(self._loading(uri, table.reference, self._jobs.job_config(config)))
+        except (*UNREACHABLE, WarehouseError) as error:
             raise WarehouseError(f"load of {table_id}: {reason(error)}") from error
 
     def finish_load(self, job: LoadJob) -> None:
         """Wait for a load that was begun.
 
         Raises:
-            WarehouseError: it failed, or did not end within the configured deadline.
+            WarehouseError: it failed, or was not done within the deadline and cancelled.
         """
+        again = self._loading(job.source_uris, job.destination, job.configuration)
         try:
-            job.result(retry=_BRIEFLY, timeout=self.settings.bigquery_deadline_seconds)
-        except (GoogleAPICallError, HttpConnectionError, TimeoutError) as error:
-            raise WarehouseError(f"load of {job.destination.table_id}: {reason(error)}") from error
+            self._jobs.complete(again, begun=job)
+        except WarehouseError as error:
+            raise type(error)(f"load of {job.destination.table_id}: {error}") from error
+
+    def _loading(
+        self, uris: str | Sequence[str], table: bigquery.TableReference, config: bigquery.LoadJobConfig
+    ) -> Callable[[str], LoadJob]:
+        def send(job_id: str) -> LoadJob:
+            return self.client.load_table_from_uri(
+                uris,
+                table,
+                job_id=job_id,
+                job_config=config,
+                retry=None,
+                timeout=self.settings.bigquery_request_seconds,
+            )
+
+        return send
 
     def datasets(self) -> list[str]:
         """Names of the project's datasets."""
-        return [each.dataset_id for each in self.client.list_datasets(retry=None)]
+        return [each.dataset_id for each in self.client.list_datasets(**self._again)]
 
     def table_names(self, dataset: str) -> set[str]:
         """Names of a dataset's tables and views; none when the dataset does not exist."""
         try:
-            listed = self.client.list_tables(f"{self.settings.project_id}.{dataset}", retry=None)
+            listed = self.client.list_tables(f"{self.settings.project_id}.{dataset}", **self._again)
             return {each.table_id for each in listed}
         except NotFound:
             return set()
@@ -228,17 +239,19 @@ class Warehouse:
     def tables(self, dataset: str) -> list[bigquery.Table]:
         """The tables of a dataset with their schemas, no views; none when the dataset does not exist."""
         try:
-            listed = list(self.client.list_tables(f"{self.settings.project_id}.{dataset}", retry=None))
+            listed = list(self.client.list_tables(f"{self.settings.project_id}.{dataset}", **self._again))
         except NotFound:
             return []
         return [
-            self.client.get_table(each.reference, retry=None) for each in listed if each.table_type == "TABLE"
+            self.client.get_table(each.reference, **self._again)
+            for each in listed
+            if each.table_type == "TABLE"
         ]
 
     def find_table(self, table_id: str) -> bigquery.Table | None:
         """The table's metadata, None when it does not exist."""
         try:
-            return self.client.get_table(table_id, retry=None)
+            return self.client.get_table(table_id, **self._again)
         except NotFound:
             return None
 
@@ -248,7 +261,7 @@ class Warehouse:
         Raises:
             google.cloud.exceptions.NotFound: it is not.
         """
-        return tuple(self.client.get_table(table_id, retry=None).schema)
+        return tuple(self.client.get_table(table_id, **self._again).schema)
 
     def ensure_dataset(self, dataset: str, *, tables_expire_after: timedelta | None = None) -> None:
         """Create the dataset when it is missing; BigQuery removes each of its tables at the given age."""
@@ -256,23 +269,37 @@ class Warehouse:
         wanted.location = self.settings.location
         if tables_expire_after is not None:
             wanted.default_table_expiration_ms = int(tables_expire_after.total_seconds() * 1000)
-        self.client.create_dataset(wanted, exists_ok=True, retry=None)
+        self.client.create_dataset(wanted, exists_ok=True, **self._again)
 
     def drop_dataset(self, dataset: str) -> None:
         """Remove a dataset with its tables, if there is one."""
         self.client.delete_dataset(
-            f"{self.settings.project_id}.{dataset}", delete_contents=True, not_found_ok=True, retry=None
+            f"{self.settings.project_id}.{dataset}", delete_contents=True, not_found_ok=True, **self._again
         )
 
     def drop_table(self, table_id: str) -> None:
         """Remove a table, if there is one."""
-        self.client.delete_table(table_id, not_found_ok=True, retry=None)
+        self.client.delete_table(table_id, not_found_ok=True, **self._again)
 
     def expire_table(self, table_id: str, at: datetime) -> None:
         """Have BigQuery remove a table at ``at``, should nobody do it before."""
-        table = self.client.get_table(table_id, retry=None)
-        table.expires = at
-        self.client.update_table(table, ["expires"], retry=None)
+
+        def change(table: bigquery.Table) -> None:
+            table.expires = at
+
+        self._update_table(table_id, ["expires"], change)
+
+    def _update_table(
+        self, table_id: str, fields: Sequence[str], change: Callable[[bigquery.Table], None]
+    ) -> None:
+        """Read, change and write; anew when it changed meanwhile, as by a write whose answer was lost."""
+
+        def update() -> None:
+            table = self.client.get_table(table_id, **self._again)
+            change(table)
+            self.client.update_table(table, fields, **self._again)
+
+        _CHANGED_MEANWHILE(update)()
 
     def ensure_table(
         self,
@@ -296,7 +323,7 @@ class Warehouse:
             table.clustering_fields = list(clustering) if clustering else None
             table.description = description
             try:
-                self.client.create_table(table, exists_ok=True, retry=None)
+                self.client.create_table(table, exists_ok=True, **self._again)
             except Conflict:
                 # Another process was faster, with the same definition.
                 return
@@ -309,13 +336,14 @@ class Warehouse:
         """Add by DDL, then describe in the metadata, which the embedded BigQuery keeps apart."""
         for field in fields:
             self.run(f"alter table `{table_id}` add column if not exists `{field.name}` {_sql_type(field)}")
-        table = self.client.get_table(table_id, retry=None)
-        shown = {field.name: field for field in table.schema}
         wanted = {field.name: field for field in fields}
-        merged = [wanted.get(name, field) for name, field in shown.items()]
-        merged += [field for field in fields if field.name not in shown]
-        table.schema = merged
-        self.client.update_table(table, ["schema"], retry=None)
+
+        def describe(table: bigquery.Table) -> None:
+            shown = {field.name: field for field in table.schema}
+            merged = [wanted.get(name, field) for name, field in shown.items()]
+            table.schema = merged + [field for field in fields if field.name not in shown]
+
+        self._update_table(table_id, ["schema"], describe)
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,6 @@
-"""The BigQuery emulator, with what most of its time on small data went into done once or not at all, and with
-the metadata views that dbt reads (``metadata_views``).
+"""The BigQuery emulator, with what most of its time on small data went into done once or not at all, with the
+metadata views that dbt reads (``metadata_views``), and with BigQuery's ways of treating jobs and transactions
+(``jobs_once``, ``reading_beside``, ``transactions``).
 
 What is answered is the same. Each replacement says what it saves; together a day of a company of fifty takes
 0.4 of the emulator's time when its like was run before, and two thirds when not.
@@ -11,11 +12,12 @@ import gc
 import sys
 from typing import Any
 
+import jobs_once
+import reading_beside
 import row_arrays  # noqa: F401  (its rules register themselves)
 import sqlglot.expressions.core as nodes
 import transactions
 from bqemulator.catalog import ddl_sync
-from bqemulator.catalog.duckdb_repository import DuckDBCatalogRepository
 from bqemulator.cli import main
 from bqemulator.jobs import ddl_result, executor
 from bqemulator.scripting import interpreter
@@ -109,10 +111,6 @@ def capture(self: SnapshotManager, *table: str, kind: str = "AUTO") -> Any:
     return _capture(self, *table, kind=kind) if kind != "AUTO" else None
 
 
-def keep_in_memory(self: DuckDBCatalogRepository, *_: Any) -> None:
-    """Jobs are not written to disk, a tenth of the time: a restart forgets their results anyway."""
-
-
 def install() -> None:
     """Put every replacement in its place."""
     # Trees of a statement are garbage when it is done: looking for cycles in everything else every 700
@@ -141,7 +139,8 @@ def install() -> None:
     ScriptInterpreter._drop_txn_snapshots = transactions.drop
     ScriptInterpreter._restore_txn_snapshots = transactions.restore
     SnapshotManager.capture = capture
-    DuckDBCatalogRepository._write_job = DuckDBCatalogRepository._hydrate_jobs = keep_in_memory
+    jobs_once.install()
+    reading_beside.install()
 
 
 if __name__ == "__main__":

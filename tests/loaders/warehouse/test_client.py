@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from google.api_core.exceptions import BadRequest, InternalServerError, ServiceUnavailable
+from google.api_core.exceptions import BadRequest, Forbidden, ServiceUnavailable
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, is_transient, warehouse_of
@@ -31,13 +32,13 @@ def warehouse(settings: Settings) -> Warehouse:
     ("error", "again"),
     [
         (BadRequest("Transaction is aborted due to concurrent update against table x"), True),
-        (ServiceUnavailable("back soon"), True),
-        (ConnectionRefusedError("nobody there"), True),
+        (ServiceUnavailable("later", errors=[{"reason": "jobBackendError"}]), True),
+        (Forbidden("too many", errors=[{"reason": "jobRateLimitExceeded"}]), True),
+        (Forbidden("not you", errors=[{"reason": "accessDenied"}]), False),
         (BadRequest("Syntax error at [1:1]"), False),
-        (InternalServerError("it broke"), False),
     ],
 )
-def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, again: bool) -> None:
+def test_only_a_job_that_failed_by_no_fault_of_its_own_is_sent_anew(error: Exception, again: bool) -> None:
     assert is_transient(error) is again
 
 
@@ -69,6 +70,21 @@ def test_a_table_is_read_in_part_over_the_storage_api(warehouse: Warehouse) -> N
     warehouse.run(f"insert into `{table}` values (date '2026-03-01', 1), (date '2026-03-02', 2)")
     batches = warehouse.read_arrow(table, columns=["n"], row_restriction="day = '2026-03-02'")
     assert [row for batch in batches for row in batch.to_pylist()] == [{"n": 2}]
+
+
+def test_who_reads_at_the_same_time_reads_what_it_asked_for(warehouse: Warehouse) -> None:
+    """What the service does, and the emulator by itself does not."""
+    tables = {n: warehouse.table("d", f"beside_{n}") for n in range(4)}
+    for n, table in tables.items():
+        warehouse.run(f"create table `{table}` as select {n} as n from unnest(generate_array(1, 2000))")
+    schema = [bigquery.SchemaField("n", "INTEGER")]
+
+    def read(n: int) -> set[int]:
+        client = Warehouse(warehouse.settings).client
+        return {row.n for _ in range(15) for row in client.list_rows(tables[n], selected_fields=schema)}
+
+    with ThreadPoolExecutor(len(tables)) as pool:
+        assert list(pool.map(read, tables)) == [{n} for n in tables]
 
 
 def test_a_table_is_widened_and_never_bent(warehouse: Warehouse) -> None:
