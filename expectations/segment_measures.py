@@ -44,7 +44,7 @@ def holdout_expectations(warehouse: Warehouse, window: RunWindow) -> list[gxe.Ex
     share = load_rules().program.global_holdout.buckets / BASIS_POINTS
     days = warehouse.run(
         f"select decision_date, count(*) as accounts from {window.table('offer_decisions')} "
-        f"where {window.partitions('decision_date')} group by decision_date",
+        f"where {window.partitions('decision_date', as_known_then=True)} group by decision_date",
     )
     bounds = [(row.decision_date, *holdout_bounds(row.accounts, share)) for row in days]
     if not bounds:
@@ -67,12 +67,13 @@ def _by_day(values: Iterable[tuple[date, int]]) -> str:
 
 
 def size_expectations(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:
-    """A warning for each rule whose segment differs from the published one of the day before the run."""
+    """A warning for each rule whose segment differs from the published one of the day before the first."""
     settings = warehouse.settings
     table = f"{settings.project_id}.{settings.marts_dataset}.offer_segments"
     if warehouse.find_table(table) is None:
         return []
-    yesterday = window.start_date - timedelta(days=1)
+    first = window.first_day(as_known_then=True)
+    yesterday = first - timedelta(days=1)
     published = warehouse.run(
         f"select offer.rule_id, count(*) as accounts "
         f"from `{table}` as segment, unnest(segment.offers) as offer "
@@ -91,7 +92,7 @@ def size_expectations(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expec
             f"""with before as ({before}), now as (
                 select offer.rule_id, count(*) as size
                 from (select segment_date, offers from {{batch}}) as segment, unnest(segment.offers) as offer
-                where segment.segment_date = date '{window.start_date}'
+                where segment.segment_date = date '{first}'
                 group by 1
             )
             select before.rule_id, before.size as size_before, coalesce(now.size, 0) as size_now

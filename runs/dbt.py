@@ -49,6 +49,7 @@ def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
     """The variables of a run: its days, and what it may read."""
     return {
         "start_date": window.start_date.isoformat(),
+        "known_start_date": window.first_day(as_known_then=True).isoformat(),
         "end_date": window.end_date.isoformat(),
         "as_of_date": window.as_of_date.isoformat(),
         "history_start_date": settings.history_start_date.isoformat(),

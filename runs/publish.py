@@ -284,7 +284,7 @@ def _published_days(
     history = window.history
     version = literal(history.code_version if mart.kind == "arrivals" else None)
     final = "true"
-    if mart.kind == "days":
+    if mart.kind == "days" and not mart.as_known_then:
         final = (
             f"date_add(day, interval {settings.restatement_days + mart.restates_days} day) <= "
             f"{literal(window.as_of_date)}"

@@ -35,6 +35,7 @@ class PublishError(SegueError):
 class PublishedMart:
     """A model that the dbt project marks with ``meta.published``.
 
+    ``as_known_then``: a day knows the arrivals up to that day and no others; later ones do not change it.
     ``measures`` are columns whose sums say what a restatement changed, ``partitions`` which days of a history
     table there are, ``columns`` the columns' descriptions.
     """
@@ -47,6 +48,7 @@ class PublishedMart:
     measures: tuple[str, ...] = ()
     partitions: Partitions = "arrival_days"
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    as_known_then: bool = False
 
     def described(self, column: bigquery.SchemaField) -> bigquery.SchemaField:
         """The column with its description; in audit, which has no readers, it has none."""
@@ -65,7 +67,8 @@ class PublishedMart:
             first = window.history.first_days.get(self.name, settings.history_start_date)
             as_of_date = window.as_of_date
             return partition_days(self.partitions, first, checkpoint_day(settings, as_of_date), as_of_date)
-        first = max(window.start_date - DAY * self.restates_days, settings.history_start_date)
+        began = window.first_day(as_known_then=self.as_known_then)
+        first = max(began - DAY * self.restates_days, settings.history_start_date)
         return list(days_between(first, window.end_date))
 
     def filter(self, days: Sequence[date]) -> str:
@@ -115,6 +118,7 @@ def published_marts(manifest: Path) -> list[PublishedMart]:
                 measures=tuple(model.meta.get("measures", ())),
                 partitions=model.meta.get("partitions", "arrival_days"),
                 columns={column["name"]: column["description"] for column in model.columns},
+                as_known_then=model.as_known_then,
             )
         )
     return sorted(marts, key=lambda mart: mart.name)

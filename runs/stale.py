@@ -3,6 +3,9 @@
 A published day is *stale* when an arrival day that belongs to it, or to a day before it, came after it was
 built, or was built in and has been corrected since. Every run looks, so it does not matter which run landed
 the arrivals, or whether that run failed afterwards.
+
+Of marts that describe a day as it was known then, a day knows the arrivals up to that day: only those, when
+they come or are corrected after it was built, make it stale.
 """
 
 from __future__ import annotations
@@ -15,15 +18,20 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import literal, ops_table
 from runs.published import PublishedMart, published_marts
 from segue.settings import Settings
-from segue.window import DAY, RunWindow
+from segue.window import DAY, RunWindow, days_between
 
 
 @dataclass(frozen=True)
 class PublishedDays:
-    """What is published: the first day, None before anything is, and the days that are stale."""
+    """What is published of the marts of which a day knows all: the first day, None before anything is, and
+    the days that are stale."""
 
     first: date | None
     stale: tuple[date, ...]
+    known_then: frozenset[date] = frozenset()
+    """Days of which the marts as known then are all published …"""
+    stale_known_then: tuple[date, ...] = ()
+    """… and those of them that are stale."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Widening:
     first_published: date | None
     taken_in: tuple[date, ...]
     left: tuple[date, ...]
+    left_known_then: tuple[date, ...] = ()
 
 
 def take_in_stale_days(settings: Settings, window: RunWindow) -> Widening:
@@ -47,7 +56,9 @@ def take_in_stale_days(settings: Settings, window: RunWindow) -> Widening:
     published = published_days(warehouse, marts, window.as_of_date)
     widening = widen(settings, window, published)
     if widening.left:
-        withdraw_finality(warehouse, marts, widening.left)
+        withdraw_finality(warehouse, [mart for mart in marts if not mart.as_known_then], widening.left)
+    if widening.left_known_then:
+        withdraw_finality(warehouse, [mart for mart in marts if mart.as_known_then], widening.left_known_then)
     return widening
 
 
@@ -58,15 +69,25 @@ def widen(settings: Settings, window: RunWindow, published: PublishedDays) -> Wi
     """
     start, end = window.start_date, window.end_date
     open_since = window.as_of_date - DAY * settings.restatement_days
-    taken_in = [day for day in published.stale if day >= open_since] if end >= open_since else []
+    stale, stale_then = (
+        [day for day in days if day >= open_since] if end >= open_since else []
+        for days in (published.stale, published.stale_known_then)
+    )
+    start, end = min([start, *stale, *stale_then]), max([end, *stale, *stale_then])
+    # A day that other marts are built of must not be without these.
+    never = (day for day in days_between(start, end) if day not in published.known_then)
+    known_start = min([window.first_day(as_known_then=True), *stale_then, *never])
     widened = window.model_copy(
-        update={"start_date": min([start, *taken_in]), "end_date": max([end, *taken_in])}
+        update={"start_date": start, "end_date": end, "known_start_date": known_start}
     )
     return Widening(
         window=widened,
         first_published=published.first,
-        taken_in=tuple(day for day in taken_in if not start <= day <= end),
-        left=tuple(day for day in published.stale if not widened.start_date <= day <= widened.end_date),
+        taken_in=tuple(
+            day for day in sorted({*stale, *stale_then}) if not window.start_date <= day <= window.end_date
+        ),
+        left=tuple(day for day in published.stale if not start <= day <= end),
+        left_known_then=tuple(day for day in published.stale_known_then if not known_start <= day <= end),
     )
 
 
@@ -79,18 +100,21 @@ def published_days(warehouse: Warehouse, marts: Sequence[PublishedMart], as_of_d
     settings = warehouse.settings
     since = literal(settings.history_start_date)
     # Marts that restate days of their own accord come along with the days that make them do so.
-    names = [mart.name for mart in marts if not mart.restates_days]
+    known_then = [literal(mart.name) for mart in marts if mart.as_known_then]
+    names = [literal(mart.name) for mart in marts if not mart.restates_days]
+    is_known_then = f"mart in ({', '.join(known_then)})" if known_then else "false"
     rows = warehouse.run(
         "with newest as (\n"
-        "    select partition_date, as_of_date, raw_read_at, row_number() over (\n"
+        "    select mart, partition_date, as_of_date, raw_read_at, row_number() over (\n"
         "        partition by mart, partition_date order by published_at desc, raw_read_at desc\n"
         "    ) as place\n"
         f"    from `{ops_table(settings, 'publications')}`\n"
         f"    where run_date >= {since} and partition_date >= {since}\n"
-        f"    and mart in ({', '.join(map(literal, names))})\n"
+        f"    and mart in ({', '.join(names)})\n"
         "), published as (\n"
-        "    select partition_date, min(as_of_date) as as_of_date, min(raw_read_at) as raw_read_at\n"
-        "    from newest where place = 1 group by partition_date\n"
+        f"    select {is_known_then} as is_known_then, partition_date, count(*) as marts,\n"
+        "    min(as_of_date) as as_of_date, min(raw_read_at) as raw_read_at\n"
+        "    from newest where place = 1 group by 1, partition_date\n"
         "), arrived as (\n"
         "    select run_date, greatest(\n"
         f"        min(first_event_date), date_sub(run_date, interval {settings.restatement_days} day)\n"
@@ -103,20 +127,26 @@ def published_days(warehouse: Warehouse, marts: Sequence[PublishedMart], as_of_d
         f"    from `{ops_table(settings, 'corrections')}`\n"
         f"    where run_date between {since} and {literal(as_of_date)}\n"
         ")\n"
-        "select false as is_stale, min(partition_date) as day from published\n"
+        "select false as is_stale, is_known_then, partition_date as day, marts from published\n"
         "union distinct\n"
-        "select true, partition_date from published inner join arrived\n"
+        "select true, is_known_then, partition_date, 0 from published inner join arrived\n"
         "on arrived.run_date > published.as_of_date and arrived.first_event_date <= partition_date\n"
+        "and (not is_known_then or arrived.run_date <= partition_date)\n"
         "union distinct\n"
-        "select true, partition_date from published inner join corrected\n"
+        "select true, is_known_then, partition_date, 0 from published inner join corrected\n"
         "on corrected.run_date <= published.as_of_date and corrected.first_event_date <= partition_date\n"
         "and corrected.corrected_at > published.raw_read_at\n"
+        "and (not is_known_then or corrected.run_date <= partition_date)\n"
         "order by day"
     )
-    found = [(row.is_stale, row.day) for row in rows]
+    found = [(row.is_stale, row.is_known_then, row.day, row.marts) for row in rows]
     return PublishedDays(
-        first=next(day for is_stale, day in found if not is_stale),
-        stale=tuple(day for is_stale, day in found if is_stale),
+        first=next((day for is_stale, then, day, _ in found if not is_stale and not then), None),
+        stale=tuple(day for is_stale, then, day, _ in found if is_stale and not then),
+        known_then=frozenset(
+            day for is_stale, then, day, count in found if not is_stale and then and count == len(known_then)
+        ),
+        stale_known_then=tuple(day for is_stale, then, day, _ in found if is_stale and then),
     )
 
 

@@ -137,7 +137,8 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
     ``settings.restatement_days``); a longer range is built as asked. Both also take in the published days of
     that window which newly arrived or corrected rows belong to. Earlier arrival days that never landed are
     landed first, so that runs may come in any order; of those that did, tables land again whose files are new
-    or changed.
+    or changed. Marts of which a day is as it was known then are not changed by late events: of them the days
+    that were asked for are built, those that never were, and those that a correction reaches.
 
     Days before the very first arrival have no files and need none: they are built from what the first
     arrival tells about them, as a billing export does that is made once.
@@ -165,6 +166,7 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
     asked = window.model_copy(
         update={
             "start_date": reach(settings, last, landed.landings) if first == last else first,
+            "known_start_date": first,
             "as_of_date": as_of,
             "history": history_window(settings, as_of),
         }

@@ -78,6 +78,9 @@ class RunWindow(BaseModel):
     data_tests: bool = False
     project_digest: str = ""
     override_reason: str | None = None
+    known_start_date: date | None = None
+    """First day of the marts that describe a day as it was known then, which late events do not change; None:
+    ``start_date``."""
 
     @classmethod
     def whole(
@@ -114,9 +117,13 @@ class RunWindow(BaseModel):
         """The days that are built."""
         return list(days_between(self.start_date, self.end_date))
 
-    def partitions(self, column: str, restates_days: int = 0) -> str:
+    def first_day(self, *, as_known_then: bool = False) -> date:
+        """The first day that is built of marts of which each day knows all, or ``as_known_then``."""
+        return (self.known_start_date or self.start_date) if as_known_then else self.start_date
+
+    def partitions(self, column: str, restates_days: int = 0, *, as_known_then: bool = False) -> str:
         """The constant filter on the partitions that a mart rebuilds, as many days early as it restates."""
-        first = self.start_date - DAY * restates_days
+        first = self.first_day(as_known_then=as_known_then) - DAY * restates_days
         return f"{column} between date '{first}' and date '{self.end_date}'"
 
     def day_before(self, column: str) -> str:

@@ -44,6 +44,18 @@
 {%- endmacro %}
 
 {#
+  The same of marts that describe a day as it was known then: what arrives later does not change them, so that they
+  begin with the first day that was asked for, or that a correction reaches, and not where late events do.
+#}
+{% macro known_start_day(plus_days=0) -%}
+    {{ day_literal(var("known_start_date", none) or run_day("start_date"), plus_days) }}
+{%- endmacro %}
+
+{% macro known_rebuilt_days(column) -%}
+    {{ column }} between {{ known_start_day() }} and {{ end_day() }}
+{%- endmacro %}
+
+{#
   First arrival day of what happened since `days` days before the run's first day: the slack is for events that
   are ahead of their arrival.
 #}

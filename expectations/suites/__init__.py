@@ -36,4 +36,9 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
 def _as_declared(suite: MartSuite, model: DbtModel) -> MartSuite:
     if not model.is_published:
         return suite
-    return replace(suite, day_column=model.day_column, restates_days=model.restates_days)
+    return replace(
+        suite,
+        day_column=model.day_column,
+        restates_days=model.restates_days,
+        as_known_then=model.as_known_then,
+    )

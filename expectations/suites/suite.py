@@ -27,7 +27,8 @@ class MartSuite:
 
     ``key`` are the columns that find an offending row again; they are reported with every failure.
     ``day_column`` is the partition column (empty: the model is published whole), ``restates_days`` how far
-    before the run's first day it reaches; of a published model the dbt project says both.
+    before the run's first day it reaches, ``as_known_then`` that late events do not change its days; of a
+    published model the dbt project says all three.
     """
 
     model: str
@@ -35,12 +36,15 @@ class MartSuite:
     expectations: tuple[gxe.Expectation, ...]
     day_column: str = ""
     restates_days: int = 0
+    as_known_then: bool = False
     watch_row_count: bool = True
     measured: Measured | None = None
 
     def filter(self, window: RunWindow) -> str:
         """The constant partition filter of what the run built."""
-        return window.partitions(self.day_column, self.restates_days) if self.day_column else "true"
+        if not self.day_column:
+            return "true"
+        return window.partitions(self.day_column, self.restates_days, as_known_then=self.as_known_then)
 
 
 def unique_key(*columns: str) -> gxe.Expectation:

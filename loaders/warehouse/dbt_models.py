@@ -35,6 +35,11 @@ class DbtModel:
         """How many days before a run's first day it is built."""
         return int(self.meta.get("restates_days", 0))
 
+    @property
+    def as_known_then(self) -> bool:
+        """Whether a day of it knows the arrivals up to that day and no others, whenever it is built."""
+        return bool(self.meta.get("as_known_then", False))
+
 
 def dbt_models(manifest: Path) -> Mapping[str, DbtModel]:
     """The project's models by name."""

@@ -69,10 +69,12 @@ class Warehouse:
         select: list[str] | None = None,
         *,
         data_tests: bool = False,
+        known_start: str | None = None,
     ) -> str:
         """Build [start, end] and return the name of the audit dataset."""
         window = RunWindow.whole(self.settings, day(start), day(end), day(as_of or end))
-        build(self.settings, window.model_copy(update={"data_tests": data_tests}), select)
+        known = {"known_start_date": day(known_start) if known_start else None}
+        build(self.settings, window.model_copy(update={"data_tests": data_tests} | known), select)
         return window.audit_dataset
 
     def rows(self, table: str, columns: str, order_by: str, where: str = "true") -> list[tuple[Any, ...]]:

@@ -38,6 +38,10 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         for name, node in models(manifest).items()
         if node["config"]["meta"].get("published")
     }
+    known_then = {
+        name for name, node in models(manifest).items() if node["config"]["meta"].get("as_known_then")
+    }
+    assert known_then == {"fct_account_features", "offer_contents", "offer_decisions", "offer_segments"}
     assert published == {
         "int_subscription_events": ("arrivals", 0),
         "int_subscription_versions": ("arrivals", 0),
@@ -155,6 +159,7 @@ def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
 
     assert dbt_vars(settings, window.model_copy(update={"history": incremental})) == {
         "start_date": "2026-03-01",
+        "known_start_date": "2026-03-01",
         "end_date": "2026-03-05",
         "as_of_date": "2026-03-10",
         "history_start_date": "2020-01-01",

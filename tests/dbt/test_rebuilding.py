@@ -28,6 +28,33 @@ def test_days_built_alone_backwards_or_twice_are_the_days_of_the_range(march: Wa
     assert {on: partitions("audit_20260305", on) for on in ranged} == ranged
 
 
+def test_marts_as_known_then_begin_with_the_day_that_they_are_asked_for(march: Warehouse) -> None:
+    """The others begin where late events do; what both say of a day does not depend on it."""
+    known_then = {
+        "fct_account_features": "feature_date",
+        "offer_contents": "feature_date",
+        "offer_decisions": "decision_date",
+        "offer_segments": "segment_date",
+    }
+
+    def partitions(marts: dict[str, str], on: str) -> dict[str, str]:
+        return {
+            mart: march.fingerprint(f"audit_20260305.{mart}", f"{day} = '{on}'")
+            for mart, day in marts.items()
+        }
+
+    others = {mart: day for mart, day in MARTS.items() if day and mart not in known_then}
+    before = {on: partitions(known_then, on) for on in ("2026-03-04", "2026-03-05")}
+    others_before = partitions(others, "2026-03-02")
+
+    march.build("2026-03-01", "2026-03-05", AS_OF, known_start="2026-03-04")
+    assert {on: partitions(known_then, on) for on in before} == before
+    assert set(partitions(known_then, "2026-03-03").values()) == {""}
+    assert partitions(others, "2026-03-02") == others_before
+
+    march.build("2026-03-01", "2026-03-05", AS_OF)
+
+
 def test_a_day_that_lost_its_rows_becomes_empty(march: Warehouse) -> None:
     assert subscription_days(march, "brief", "state") != []
     march.query("delete from raw.subscription_events where subscription_id = 'brief'")

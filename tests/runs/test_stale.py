@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -18,6 +19,7 @@ D = [date(2026, 3, 1) + DAY * number for number in range(31)]
 """``D[4]`` is 5 March."""
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 LATER, MUCH_LATER = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
+FEATURES = PublishedMart("fct_features", "day", 0, "", as_known_then=True)
 MART, JOURNEYS = PublishedMart("fct_daily", "day", 0, ""), PublishedMart("fct_journey", "day", 45, "")
 
 
@@ -147,6 +149,54 @@ def test_marts_that_restate_days_of_their_own_accord_do_not_make_them_stale(ware
     correct(warehouse, D[0], first_event=D[0], at=LATER)
 
     assert stale(warehouse, D[3]) == []
+
+
+def stale_known_then(warehouse: Warehouse, as_of: date) -> list[date]:
+    return list(published_days(warehouse, [MART, FEATURES], as_of).stale_known_then)
+
+
+def test_a_late_event_leaves_alone_what_a_day_is_as_it_was_known_then(warehouse: Warehouse) -> None:
+    for mart in ("fct_daily", "fct_features"):
+        publish(warehouse, D[0], D[3], as_of=D[3], mart=mart)
+    land(warehouse, D[4], first_event=D[1])
+
+    assert published_days(warehouse, [MART, FEATURES], D[4]) == PublishedDays(
+        D[0], stale=tuple(D[1:4]), known_then=frozenset(D[0:4]), stale_known_then=()
+    )
+
+
+def test_a_correction_reaches_the_days_that_knew_the_rows_before(warehouse: Warehouse) -> None:
+    publish(warehouse, D[0], D[4], as_of=D[4], mart="fct_features")
+    correct(warehouse, D[2], first_event=D[0], at=LATER)
+
+    assert stale_known_then(warehouse, D[4]) == D[2:5]
+
+
+def test_an_arrival_that_was_missing_when_a_later_day_was_built_reaches_that_day(
+    warehouse: Warehouse,
+) -> None:
+    publish(warehouse, D[3], D[4], as_of=D[2], mart="fct_features")
+    land(warehouse, D[3], first_event=D[0])
+
+    assert stale_known_then(warehouse, D[4]) == D[3:5]
+
+
+def known_start(
+    settings: Settings, asked: date, stale_days: list[date], published: PublishedDays
+) -> date | None:
+    """First day of marts as known then of a run of one day whose late events reach back to the first."""
+    window = RunWindow.whole(settings, D[0], asked, asked).model_copy(update={"known_start_date": asked})
+    return widen(settings, window, replace(published, stale=tuple(stale_days))).window.known_start_date
+
+
+def test_of_marts_as_known_then_a_run_builds_the_day_that_was_asked_for(project: Settings) -> None:
+    published = PublishedDays(D[0], (), known_then=frozenset(D[0:5]))
+    assert known_start(project, D[5], D[1:4], published) == D[5]
+    # … and those that nobody has built yet, as in the first run of all, …
+    assert known_start(project, D[5], D[1:4], replace(published, known_then=frozenset(D[0:4]))) == D[4]
+    assert known_start(project, D[5], [], PublishedDays(None, ())) == D[0]
+    # … and those that a correction reaches.
+    assert known_start(project, D[5], [], replace(published, stale_known_then=tuple(D[2:4]))) == D[2]
 
 
 def widened(

@@ -21,7 +21,9 @@ with
             ) as counts_to_date
         from {{ ref("stg_listening__engagement_versions") }} as engagement
         cross join {{ ref("int_first_arrival") }} as first_arrival
-        where engagement.activity_date between {{ start_day(1 - var("feature_days")) }} and {{ end_day() }}
+        where
+            engagement.activity_date
+            between {{ known_start_day(1 - var("feature_days")) }} and {{ end_day() }}
     ),
 
     -- It counts for whoever the account had become on the day of listening.
@@ -55,7 +57,7 @@ with
         select
             account_id,
             -- What happened before the run is the balance it starts with.
-            greatest(change_date, {{ start_day() }}) as change_date,
+            greatest(change_date, {{ known_start_day() }}) as change_date,
             sum(streams) as streams,
             sum(ad_ms) as ad_ms,
             sum(skips_blocked) as skips_blocked,

@@ -29,7 +29,7 @@ with
         cross join
             unnest(
                 generate_date_array(
-                    greatest(scored.known_from_date, {{ start_day() }}),
+                    greatest(scored.known_from_date, {{ known_start_day() }}),
                     least(
                         date_add(scored.scored_date, interval {{ var("score_days") - 1 }} day),
                         {{ end_day() }}

@@ -10,19 +10,19 @@ with
         select account_id, offer_id, 'shown' as touch, date(occurred_at) as touch_date, arrival_date
         from {{ ref("stg_merchandising__offer_impressions") }}
         where
-            occurred_at >= timestamp({{ start_day(1 - var("feature_days")) }})
+            occurred_at >= timestamp({{ known_start_day(1 - var("feature_days")) }})
             and occurred_at < timestamp({{ end_day(1) }})
         union all
         select account_id, offer_id, 'clicked', date(occurred_at), arrival_date
         from {{ ref("stg_merchandising__offer_clicks") }}
         where
-            occurred_at >= timestamp({{ start_day(1 - var("feature_days")) }})
+            occurred_at >= timestamp({{ known_start_day(1 - var("feature_days")) }})
             and occurred_at < timestamp({{ end_day(1) }})
         union all
         select account_id, offer_id, 'converted', date(occurred_at), arrival_date
         from {{ ref("stg_merchandising__checkouts") }}
         where
-            occurred_at >= timestamp({{ start_day(1 - var("feature_days")) }})
+            occurred_at >= timestamp({{ known_start_day(1 - var("feature_days")) }})
             and occurred_at < timestamp({{ end_day(1) }})
             and checkout_result = 'completed'
     ),
@@ -51,7 +51,7 @@ with
         cross join
             unnest(
                 generate_date_array(
-                    greatest(counted.counts_from_date, {{ start_day() }}),
+                    greatest(counted.counts_from_date, {{ known_start_day() }}),
                     least(
                         date_add(counted.touch_date, interval {{ var("feature_days") - 1 }} day),
                         {{ end_day() }}

@@ -13,7 +13,7 @@ with
         cross join
             unnest(
                 generate_date_array(
-                    greatest(date(life.valid_from_at), life.known_from_date, {{ start_day() }}),
+                    greatest(date(life.valid_from_at), life.known_from_date, {{ known_start_day() }}),
                     least(
                         date_sub(coalesce(date(life.valid_to_at), date '9999-12-31'), interval 1 day),
                         date_sub(life.known_to_date, interval 1 day),
@@ -24,7 +24,7 @@ with
         where
             life.is_entitled
             and life.valid_from_at < timestamp({{ end_day(1) }})
-            and (life.valid_to_at is null or life.valid_to_at > timestamp({{ start_day() }}))
+            and (life.valid_to_at is null or life.valid_to_at > timestamp({{ known_start_day() }}))
     ),
 
     -- A stay in a plan, as the day knew it.

@@ -7,8 +7,8 @@ with
         select * except (is_touched_by_arrival, is_checkpoint, is_run_start)
         from {{ ref("int_subscription_lives") }}
         where
-            known_date between {{ start_day() }} and {{ as_of_day() }}
-            and if(known_date = {{ start_day() }}, is_run_start, is_touched_by_arrival)
+            known_date between {{ known_start_day() }} and {{ as_of_day() }}
+            and if(known_date = {{ known_start_day() }}, is_run_start, is_touched_by_arrival)
             and state is not null
     ),
 

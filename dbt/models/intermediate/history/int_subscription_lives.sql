@@ -30,10 +30,10 @@ with
 
     -- … and for lives that arrivals after the run's first day touch, that day, which must not know them.
     run_start as (
-        select distinct event.subscription_id, {{ start_day() }} as known_date
+        select distinct event.subscription_id, {{ known_start_day() }} as known_date
         from known_events as event
         inner join arrivals as restating on event.subscription_id = restating.subscription_id
-        where event.arrival_date <= {{ start_day() }} and restating.known_date > {{ start_day() }}
+        where event.arrival_date <= {{ known_start_day() }} and restating.known_date > {{ known_start_day() }}
     ),
 
     touched as (

@@ -2,7 +2,7 @@
     config(
         partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
-        meta={"published": "days", "restates_days": 0},
+        meta={"published": "days", "restates_days": 0, "as_known_then": true},
     )
 }}
 
@@ -34,7 +34,7 @@ with
                         account.valid_from_date,
                         first_known.known_from_date,
                         date(account.created_at),
-                        {{ start_day() }}
+                        {{ known_start_day() }}
                     ),
                     least(date_sub(account.valid_to_date, interval 1 day), {{ end_day() }})
                 )
@@ -42,7 +42,7 @@ with
         where
             account.account_id = account.resolved_account_id
             and account.valid_from_date <= {{ end_day() }}
-            and account.valid_to_date > {{ start_day() }}
+            and account.valid_to_date > {{ known_start_day() }}
             and date(account.created_at) <= {{ end_day() }}
     ),
 
@@ -50,7 +50,7 @@ with
     survivors as (
         select account_id, resolved_account_id, valid_from_date, valid_to_date
         from {{ ref("int_account_versions") }}
-        where valid_from_date <= {{ end_day() }} and valid_to_date > {{ start_day() }}
+        where valid_from_date <= {{ end_day() }} and valid_to_date > {{ known_start_day() }}
     ),
 
     lives as (
@@ -120,7 +120,7 @@ with
                     subscription_id
             ) as preference
         from {{ ref("int_subscription_day_ends") }}
-        where {{ rebuilt_days("feature_date") }}
+        where {{ known_rebuilt_days("feature_date") }}
     ),
 
     entitlements as (
@@ -153,7 +153,7 @@ with
             {{ ref("stg_billing__payments") }} as payment on day.subscription_id = payment.subscription_id
         cross join {{ ref("int_first_arrival") }} as first_arrival
         where
-            {{ rebuilt_days("day.feature_date") }}
+            {{ known_rebuilt_days("day.feature_date") }}
             and day.is_payer
             and payment.payment_kind = 'charge'
             and payment.payment_status = 'failed'
@@ -301,7 +301,7 @@ left join
     {{ ref("int_account_listening") }} as listening
     on day.account_id = listening.account_id
     and day.feature_date = listening.feature_date
-    and {{ rebuilt_days("listening.feature_date") }}
+    and {{ known_rebuilt_days("listening.feature_date") }}
 left join past on day.account_id = past.account_id and day.feature_date = past.feature_date
 left join
     last_ends as last_end on day.account_id = last_end.account_id and day.feature_date = last_end.feature_date
@@ -326,9 +326,9 @@ left join
     {{ ref("int_offer_exposures") }} as exposure
     on day.account_id = exposure.account_id
     and day.feature_date = exposure.feature_date
-    and {{ rebuilt_days("exposure.feature_date") }}
+    and {{ known_rebuilt_days("exposure.feature_date") }}
 left join
     {{ ref("int_account_scores") }} as score
     on day.account_id = score.account_id
     and day.feature_date = score.feature_date
-    and {{ rebuilt_days("score.feature_date") }}
+    and {{ known_rebuilt_days("score.feature_date") }}

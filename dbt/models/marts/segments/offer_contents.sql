@@ -1,7 +1,7 @@
 {{
     config(
         partition_by={"field": "feature_date", "data_type": "date", "granularity": "day"},
-        meta={"published": "days", "restates_days": 0},
+        meta={"published": "days", "restates_days": 0, "as_known_then": true},
     )
 }}
 
@@ -29,7 +29,7 @@ from versions as version
 cross join
     unnest(
         generate_date_array(
-            greatest(version.known_from_date, {{ start_day() }}),
+            greatest(version.known_from_date, {{ known_start_day() }}),
             least(date_sub(version.known_to_date, interval 1 day), {{ end_day() }})
         )
     ) as feature_date

@@ -2,7 +2,7 @@
     config(
         partition_by={"field": "decision_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
-        meta={"published": "days", "restates_days": 0},
+        meta={"published": "days", "restates_days": 0, "as_known_then": true},
     )
 }}
 
@@ -38,7 +38,7 @@ with
     accounts as (
         select *, {{ account_facts() }}, {{ served_until() }} as served_until_at
         from {{ ref("fct_account_features") }}
-        where {{ rebuilt_days("feature_date") }}
+        where {{ known_rebuilt_days("feature_date") }}
     ),
 
     prepared as (select *, {{ shared_by_rules() }} from accounts),
@@ -244,7 +244,7 @@ with
                 else 0
             end as flaw
         from {{ ref("offer_contents") }}
-        where {{ rebuilt_days("feature_date") }}
+        where {{ known_rebuilt_days("feature_date") }}
     ),
 
     -- In the account's own language, else in the fallback's; a flaw of 0 is none.

@@ -2,7 +2,7 @@
     config(
         partition_by={"field": "segment_date", "data_type": "date", "granularity": "day"},
         cluster_by=["account_id"],
-        meta={"published": "days", "restates_days": 0},
+        meta={"published": "days", "restates_days": 0, "as_known_then": true},
     )
 }}
 
@@ -15,6 +15,6 @@ select
     served_until_at as valid_until_at
 from {{ ref("offer_decisions") }}
 where
-    {{ rebuilt_days("decision_date") }}
+    {{ known_rebuilt_days("decision_date") }}
     and (array_length(offers) > 0 or suppressed_reason is not null)
     and coalesce(suppressed_reason, '') != 'TEST_ACCOUNT'
