@@ -69,21 +69,19 @@ def judge(model: type[Payload], texts: pa.Array, saying: str | None = None) -> J
 
     ``saying``: which of the model's ``sayings`` to find out too.
     """
-    bounds = list(pieces(texts))
-    parts = [texts.slice(start, stop - start) for start, stop in bounds]
+    parts = [texts.slice(start, stop - start) for start, stop in pieces(texts)]
     one = partial(_judge_piece, model, saying=saying)
-    judged = list(_cores().map(one, parts) if len(parts) > 1 else map(one, parts))
+    if len(parts) > 1:
+        # Threads are enough: Arrow does nearly all of the work, and holds no lock of Python's meanwhile.
+        with ThreadPoolExecutor(min(len(parts), os.cpu_count() or 1)) as cores:
+            judged = list(cores.map(one, parts))
+    else:
+        judged = [one(part) for part in parts]
     nothing = [np.zeros(0, bool)]
     return Judged(
         np.concatenate(nothing + [each.doubtful for each in judged]),
         np.concatenate(nothing + [each.says for each in judged]),
     )
-
-
-@cache
-def _cores() -> ThreadPoolExecutor:
-    """Threads are enough: Arrow does nearly all of the work, and holds no lock of Python's meanwhile."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 
 
 def _judge_piece(model: type[Payload], texts: pa.Array, saying: str | None) -> Judged:

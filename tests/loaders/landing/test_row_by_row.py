@@ -203,7 +203,7 @@ def row_of(good: list[Row], contract: type[LandingRow]) -> st.SearchStrategy[Row
 SEEDS = int(os.environ.get("SEGUE_SOAK_SEEDS", "2"))
 PLAIN = [table for table in CONTRACTS if table not in NOTIFICATIONS]
 FEW = settings(
-    max_examples=30 * SEEDS,
+    max_examples=15 * SEEDS,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[phase for phase in Phase if phase is not Phase.explain],
