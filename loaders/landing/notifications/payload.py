@@ -133,7 +133,12 @@ class JsonOf:
             ValidationError: a field is missing, of another type, or says something unknown.
             ValueError: the text is not JSON as the warehouse knows it (it has no NaN).
         """
-        return self.model.model_validate(from_json(text, allow_inf_nan=False))
+        try:
+            value = from_json(text, allow_inf_nan=False)
+        except TypeError as error:
+            # NDJSON can hold an escape that no text can.
+            raise ValueError("it holds half of a surrogate pair") from error
+        return self.model.model_validate(value)
 
     def problems(self, column: str, text: str) -> Iterator[tuple[str, str]]:
         """Path below ``column`` and reason of everything that is wrong; the value is shown shortened."""

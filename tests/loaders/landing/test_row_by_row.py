@@ -409,3 +409,16 @@ def test_erased_ids_are_found_in_payloads_as_row_by_row(table: str, told: Told, 
         for row in named
     ]
     assert rows_of(erased, contract, accepted).to_pylist() == wanted
+
+
+def test_half_a_surrogate_pair_in_a_payload_is_refused_with_its_row(told: Told, tmp_path: Path) -> None:
+    row = told["stripe_events"][0] | {"ingested_at": NOON, "occurred_at": NOON}
+    payload = json.loads(row["payload"])
+    lines = [row | {"payload": payload}, row | {"payload": payload | {"note": "\ud800"}}]
+    path = tmp_path / "s.ndjson"
+    path.write_text("\n".join(json.dumps(line, default=str) for line in lines))
+    accepted, refused = landed(CONTRACTS["stripe_events"], LandingFile(path.name, pa.OSFile(str(path))))
+    assert [each["landing_row"] for each in accepted] == [1]
+    [(number, _, column, reason, _)] = refused
+    assert (number, column) == (2, "payload")
+    assert reason.endswith("is not JSON: it holds half of a surrogate pair")
