@@ -128,6 +128,11 @@ class Settings(BaseSettings):
     restatement_days: int = Field(
         default=14, ge=0, description="How many days back late events and corrections restate published days."
     )
+    landing_processes: int = Field(
+        default_factory=lambda: min(4, os.cpu_count() or 1),
+        ge=1,
+        description="Processes that read a large landing's files side by side, each in about 0.3 GB.",
+    )
     max_quarantined_share: float = Field(
         default=0.05, ge=0, le=1, description="A table's day with a larger refused share fails to land."
     )

@@ -4,61 +4,66 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.batch import Batch
+from loaders.landing.column_rules import Violation, violations
 from loaders.landing.errors import Refusal
+from loaders.landing.notifications.model_columns import judge
 from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore, RequiredWhen
-from loaders.landing.schema import Column, columns_of
-
-Violation = tuple[str, pa.Array, str]
-"""Column, mask of the rows that break the rule, and the reason, in which {value} stands for the cell."""
+from loaders.landing.schema import columns_of
 
 Problems = dict[int, list[tuple[str, str]]]
 """Path and reason of everything that is wrong inside the JSON columns, by the row's place."""
 
-_CALENDAR = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
-"""What a TIMESTAMP can hold; a Parquet file can say more."""
-
 
 def split(
-    contract: type[LandingRow], rows: pa.Table, arrival_date: date, file: str, first_row: int
+    contract: type[LandingRow], batch: Batch, arrival_date: date, file: str
 ) -> tuple[pa.Table, list[Refusal]]:
     """Separate the rows that keep the contract from those that break it.
 
-    ``rows`` has the contract's Arrow schema; ``first_row`` is the file's row number (from 1) of its first
-    row. Accepted rows come back with the lineage columns; every other row is one refusal that names its first
+    Accepted rows come back with the lineage columns; every other row is one refusal that names its first
     broken column and all reasons.
     """
-    rows = rows.combine_chunks()
-    numbers = pa.array(range(first_row, first_row + rows.num_rows), pa.int64())
-    rows = (
-        rows.append_column("arrival_date", pa.repeat(pa.scalar(arrival_date), rows.num_rows))
-        .append_column("landing_file", pa.repeat(pa.scalar(file), rows.num_rows))
-        .append_column("landing_row", numbers)
-    )
+    rows = with_lineage(batch, arrival_date, file)
     broken = pa.repeat(pa.scalar(False), rows.num_rows)
     found: list[Violation] = []
-    for column, mask, reason in _violations(contract, rows, arrival_date):
+    for column, mask, reason in violations_of(contract, rows, arrival_date):
         mask = pc.fill_null(mask, False)
         if pc.any(mask).as_py():
             found.append((column, mask, reason))
             broken = pc.or_(broken, mask)
-    problems = _problems(contract, rows)
+    problems = _problems(contract, rows, batch.has_judged_payloads)
     if problems:
-        broken = pc.or_(broken, pa.array([place in problems for place in range(rows.num_rows)]))
+        wrong = np.zeros(rows.num_rows, bool)
+        wrong[list(problems)] = True
+        broken = pc.or_(broken, pa.array(wrong))
     if not found and not problems:
-        return rows, []
-    return rows.filter(pc.invert(broken)), list(_refusals(rows, broken, found, problems, file))
+        return rows, [*batch.unreadable]
+    refused = [*batch.unreadable, *refusals_of(rows, broken, found, problems, file)]
+    return rows.filter(pc.invert(broken)), sorted(refused, key=lambda refusal: refusal.row)
 
 
-def _refusals(
+def with_lineage(batch: Batch, arrival_date: date, file: str) -> pa.Table:
+    """The batch's rows, in one chunk, with where each came from."""
+    rows = batch.rows.combine_chunks()
+    return (
+        rows.append_column("arrival_date", pa.repeat(pa.scalar(arrival_date), rows.num_rows))
+        .append_column("landing_file", pa.repeat(pa.scalar(file), rows.num_rows))
+        .append_column("landing_row", batch.numbers)
+    )
+
+
+def refusals_of(
     rows: pa.Table, broken: pa.Array, found: list[Violation], problems: Problems, file: str
 ) -> Iterator[Refusal]:
+    """What is wrong with each broken row, in order."""
     masks = [(column, mask.filter(broken).to_pylist(), reason) for column, mask, reason in found]
     places = pc.indices_nonzero(broken).to_pylist()
     for index, row in enumerate(_cells(rows.filter(broken))):
@@ -94,9 +99,10 @@ def _cells(rows: pa.Table) -> Iterator[dict[str, Any]]:
         yield {name: cells[index] for name, cells in columns.items()}
 
 
-def _violations(contract: type[LandingRow], rows: pa.Table, arrival_date: date) -> Iterator[Violation]:
+def violations_of(contract: type[LandingRow], rows: pa.Table, arrival_date: date) -> Iterator[Violation]:
+    """Every rule of the columns and across them; the JSON inside is another matter."""
     for column in columns_of(contract):
-        yield from _column_violations(column, rows.column(column.name))
+        yield from violations(column, rows.column(column.name))
     arrived_on = pc.cast(rows.column("ingested_at"), pa.date32())
     other_day = pc.not_equal(arrived_on, pa.scalar(arrival_date))
     yield "ingested_at", other_day, "{value} is not on the arrival day " + str(arrival_date)
@@ -114,68 +120,40 @@ def _violations(contract: type[LandingRow], rows: pa.Table, arrival_date: date) 
             yield rule.column, mask, reason
 
 
-def _problems(contract: type[LandingRow], rows: pa.Table) -> Problems:
-    """What the JSON columns say wrong: the only check that takes a row at a time, as each is an object."""
+def _problems(contract: type[LandingRow], rows: pa.Table, are_judged: bool) -> Problems:
+    """What the JSON columns say wrong: the texts that are not surely right are asked one by one.
+
+    ``are_judged``: whether all texts are known to be right, so that only the rules beyond them are left.
+    """
     found: Problems = {}
     for column in columns_of(contract):
-        if column.json is None:
+        if column.json is None or are_judged:
             continue
-        for place, text in enumerate(rows.column(column.name).to_pylist()):
-            if text is not None and (wrong := list(column.json.problems(column.name, text))):
+        texts = _array(rows, column.name)
+        doubtful = judge(column.json.model, texts).doubtful & texts.is_valid().to_numpy(zero_copy_only=False)
+        for place in np.nonzero(doubtful)[0].tolist():
+            if wrong := list(column.json.problems(column.name, texts[place].as_py())):
                 found.setdefault(place, []).extend(wrong)
     for rule in contract.rules:
         if isinstance(rule, RequiredWhen):
-            json_of = next(column.json for column in columns_of(contract) if column.name == rule.payload)
-            reason = f"{rule.column} is null though {rule.payload} {rule.says.replace('_', ' ')}"
-            for place in pc.indices_nonzero(pc.is_null(rows.column(rule.column))).to_pylist():
-                text = rows.column(rule.payload)[place].as_py()
-                if json_of and text and place not in found and getattr(json_of.parse(text), rule.says):
-                    found[place] = [(rule.column, reason)]
+            _add_required(contract, rule, rows, found)
     return found
 
 
-def _column_violations(column: Column, values: pa.ChunkedArray) -> Iterator[Violation]:
-    name = column.name
-
-    def scalar(value: Any) -> pa.Scalar:
-        return pa.scalar(value, column.arrow) if not isinstance(value, pa.Scalar) else value
-
-    if not column.nullable:
-        yield name, pc.is_null(values), "is null"
-    if column.kind is datetime:
-        first, last = scalar(_CALENDAR[0]), scalar(_CALENDAR[1])
-        mask = pc.or_(pc.less(values, first), pc.greater(values, last))
-        yield name, mask, "{value} is outside the calendar"
-    if column.allowed:
-        known = pc.is_in(values, value_set=pa.array(column.allowed, pa.string()))
-        mask = pc.and_(pc.invert(known), pc.is_valid(values))
-        yield name, mask, f"'{{value}}' is not one of {', '.join(column.allowed)}"
-    if column.pattern:
-        mask = pc.invert(pc.match_substring_regex(values, column.pattern))
-        yield name, mask, "'{value}' does not match " + column.pattern.replace("{", "{{").replace("}", "}}")
-    if column.min_length is not None:
-        mask = pc.less(pc.utf8_length(values), column.min_length)
-        yield name, mask, f"'{{value}}' is shorter than {column.min_length}"
-    if column.max_length is not None:
-        mask = pc.greater(pc.utf8_length(values), column.max_length)
-        yield name, mask, f"is longer than {column.max_length}"
-    if column.minimum is not None:
-        yield (
-            name,
-            pc.less(values, scalar(_as(column, column.minimum))),
-            f"{{value}} is below {column.minimum}",
-        )
-    if column.above is not None:
-        mask = pc.less_equal(values, scalar(_as(column, column.above)))
-        yield name, mask, f"{{value}} is not above {column.above}"
-    if column.maximum is not None:
-        mask = pc.greater(values, scalar(_as(column, column.maximum)))
-        yield name, mask, f"{{value}} is above {column.maximum}"
-    if column.decimal_places is not None:
-        mask = pc.not_equal(pc.round(values, ndigits=column.decimal_places), values)
-        yield name, mask, f"{{value}} has more than {column.decimal_places} decimal places"
+def _add_required(contract: type[LandingRow], rule: RequiredWhen, rows: pa.Table, found: Problems) -> None:
+    json_of = next(column.json for column in columns_of(contract) if column.name == rule.payload)
+    missing = pc.indices_nonzero(pc.is_null(rows.column(rule.column)))
+    if json_of is None or not len(missing):
+        return
+    texts = _array(rows, rule.payload).take(missing)
+    judged = judge(json_of.model, texts, rule.says)
+    reason = f"{rule.column} is null though {rule.payload} {rule.says.replace('_', ' ')}"
+    for index in np.nonzero(judged.doubtful | judged.says)[0].tolist():
+        place, text = missing[index].as_py(), texts[index].as_py()
+        if text and place not in found and getattr(json_of.parse(text), rule.says):
+            found[place] = [(rule.column, reason)]
 
 
-def _as(column: Column, bound: Any) -> Any:
-    """A bound in the column's own type: amounts are bounded by integers in the contracts."""
-    return Decimal(bound) if column.kind is Decimal else bound
+def _array(rows: pa.Table, name: str) -> pa.Array:
+    """A column of a table whose chunks were combined."""
+    return rows.column(name).combine_chunks()

@@ -14,6 +14,13 @@ class LandingError(SegueError):
     hint = "have the file delivered again, then land the day again; raw still holds what it held"
 
 
+class ReaderKilledError(LandingError):
+    """A process that read files has ended; raw still holds what it held before."""
+
+    code = "landing_reader_killed"
+    hint = "give the worker more memory, or have fewer read at once (SEGUE_LANDING_PROCESSES); then run again"
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A row that broke its contract: kept in quarantine with what was wrong.

@@ -5,22 +5,25 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
-from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.batch import Batch
+from loaders.landing.errors import LandingError
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
+from loaders.landing.text_rows import read_csv, read_json_lines
 from loaders.objects.store import ObjectStore, ObjectStoreError, StoredObject
 
 BATCH_ROWS = 100_000
+PAYLOAD_BATCH_ROWS = 20_000
+"""Of a table with JSON: a payload is several kilobytes where a row of columns is a hundred bytes."""
 FORMATS = (".parquet", ".ndjson", ".csv")
 
 
@@ -30,16 +33,6 @@ class LandingFile:
 
     name: str
     source: pa.NativeFile
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows in the contract's Arrow schema, their first row number, and rows that could not be typed."""
-
-    rows: pa.Table
-    first_row: int
-    unreadable: tuple[Refusal, ...] = ()
-    absent_columns: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -98,7 +91,8 @@ def _read_parquet(contract: type[LandingRow], name: str, source: Any) -> Iterato
         _check_type(name, columns[field.name], field.type)
     first_row = 1
     schema = arrow_schema(contract)
-    for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
+    has_payloads = any(column.json for column in columns.values())
+    for batch in parquet.iter_batches(batch_size=PAYLOAD_BATCH_ROWS if has_payloads else BATCH_ROWS):
         arrays = []
         for field in schema:
             if field.name in absent:
@@ -111,7 +105,8 @@ def _read_parquet(contract: type[LandingRow], name: str, source: Any) -> Iterato
             except pa.ArrowInvalid as error:
                 raise LandingError(f"{name}: column {field.name}: {error}") from error
         nullable = pa.schema([pa.field(f.name, f.type) for f in schema])
-        yield Batch(pa.Table.from_arrays(arrays, schema=nullable), first_row, absent_columns=absent)
+        numbers = pa.array(np.arange(first_row, first_row + batch.num_rows))
+        yield Batch(pa.Table.from_arrays(arrays, schema=nullable), numbers, absent_columns=absent)
         first_row += batch.num_rows
 
 
@@ -152,80 +147,11 @@ def _is_text(found: pa.DataType) -> bool:
 
 
 def _read_text(contract: type[LandingRow], name: str, source: Any) -> Iterator[Batch]:
-    """CSV and NDJSON carry no types: pydantic reads each row, and says which column it could not read."""
     text = io.TextIOWrapper(source, encoding="utf-8", newline="")
-    absent: tuple[str, ...] = ()
-    if name.endswith(".csv"):
-        reader = csv.DictReader(text, strict=True)
-        absent = _check_columns(contract, name, list(reader.fieldnames or []))
-        numbered = ((n, dict(row), json.dumps(row)) for n, row in enumerate(reader, 1))
-        yield from _typed(contract, name, numbered, absent)
-    else:
-        yield from _typed(contract, name, _json_lines(text), absent)
-
-
-def _json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any, str]]:
-    for number, line in enumerate(text, 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line), line.rstrip("\n")
-        except json.JSONDecodeError as error:
-            yield number, error, line.rstrip("\n")
-
-
-def _typed(
-    contract: type[LandingRow],
-    name: str,
-    numbered: Iterator[tuple[int, Any, str]],
-    absent: tuple[str, ...],
-) -> Iterator[Batch]:
-    """Batches of consecutive readable rows: a refused row ends a batch, so that row numbers stay true."""
-    rows: list[dict[str, Any]] = []
-    refused: list[Refusal] = []
-    first_row = 1
-    last_row = 0
-    schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
-
-    def batch() -> Batch:
-        return Batch(pa.Table.from_pylist(rows, schema=schema), first_row, tuple(refused), absent)
-
-    try:
-        for number, row, payload in numbered:
-            typed = _validated(contract, name, number, row, payload)
-            if isinstance(typed, Refusal):
-                refused.append(typed)
-            if isinstance(typed, Refusal) or number != last_row + 1 or len(rows) >= BATCH_ROWS:
-                yield batch()
-                rows, refused, first_row = [], [], number + isinstance(typed, Refusal)
-            if not isinstance(typed, Refusal):
-                rows.append(typed)
-            last_row = number
-    except csv.Error as error:
-        raise LandingError(f"{name}: row {last_row + 1}: {error}") from error
-    yield batch()
-
-
-def _validated(
-    contract: type[LandingRow], name: str, number: int, row: Any, payload: str
-) -> dict[str, Any] | Refusal:
-    """The row in Python types, or the first column that pydantic refuses."""
-    if isinstance(row, json.JSONDecodeError):
-        return Refusal(name, number, "", f"is not JSON: {row}", payload)
-    if not isinstance(row, dict):
-        return Refusal(name, number, "", "is not a JSON object", payload)
-    if name.endswith(".csv"):
-        # csv.DictReader puts surplus values under the key None and fills up a short row with None.
-        if None in row or None in row.values():
-            return Refusal(name, number, "", "does not have the header's columns", payload)
-        row = {column: value if value != "" else None for column, value in row.items()}
-    try:
-        return contract.model_validate(row).model_dump()
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        paths = [".".join(str(part) for part in problem["loc"]) for problem in problems]
-        reason = "; ".join(
-            f"{path} {problem['input']!r}: {problem['msg']}"
-            for path, problem in zip(paths, problems, strict=True)
-        )
-        return Refusal(name, number, paths[0], reason, payload)
+    if not name.endswith(".csv"):
+        yield from read_json_lines(contract, name, text)
+        return
+    reader = csv.reader(text, strict=True)
+    header = next(reader, [])
+    absent = _check_columns(contract, name, header)
+    yield from read_csv(contract, name, reader, header, absent)

@@ -204,7 +204,7 @@ def _replace(
     if landings:
         # By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
         entries = [_ledger_row(landing, unchanged.get(_key(landing)), now) for landing in landings]
-        scratch.write("run_ledger", pa.Table.from_pylist(entries, _LEDGER_ARROW))
+        scratch.rows.write("run_ledger", pa.Table.from_pylist(entries, _LEDGER_ARROW))
         ledger = ops_table(settings, "run_ledger")
         names = ", ".join(literal(contract.table) for contract in contracts)
         written = ", ".join(_LEDGER_ARROW.names)

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from loaders.landing import subjects
 from loaders.landing.arrivals import Arrivals
-from loaders.landing.check import split
-from loaders.landing.errors import LandingError, Refusal
-from loaders.landing.files import LandingFile, file_digest, opened, read_batches
+from loaders.landing.errors import LandingError
 from loaders.landing.listing import MANIFEST, TableDay, landing_store, table_days
 from loaders.landing.manifest import Manifest, read_manifest
+from loaders.landing.read_file import FileLanding, FileOfDay
 from loaders.landing.row import LandingRow
-from loaders.landing.schema import columns_of, raw_arrow_schema
+from loaders.landing.schema import columns_of
 from loaders.landing.scratch import Scratch
+from loaders.landing.spread import read_files
 from loaders.warehouse.erasures import ErasedSubjects, SubjectKind
 from segue.settings import Settings
 from segue.window import DAY
 
-_QUARANTINE_ARROW = pa.schema(
-    [
-        ("arrival_date", pa.date32()),
-        ("landing_file", pa.string()),
-        ("landing_row", pa.int64()),
-        ("column_name", pa.string()),
-        ("reason", pa.string()),
-        ("payload", pa.string()),
-    ]
-)
 _FEW_REFUSALS = 20
 """Below this many refused rows, their share says nothing about a small table."""
 
@@ -61,6 +47,20 @@ class TableLanding:
     """The earliest day that an accepted row belongs to; None without rows or event times."""
     rows_late: int = 0
     """Accepted rows of days that are no longer restated when they arrive."""
+
+    def add(self, name: str, file: FileLanding) -> None:
+        """Count a file's rows."""
+        self.files += 1
+        self.rows_in += file.rows_in
+        self.rows_out += file.rows_out
+        self.rows_quarantined += file.rows_quarantined
+        self.rows_erased += file.rows_erased
+        self.also_erased |= file.also_erased
+        self.rows_late += file.rows_late
+        if file.absent_columns:
+            self.absent_columns[name] = list(file.absent_columns)
+        days = [day for day in (self.first_event_date, file.first_event_date) if day]
+        self.first_event_date = min(days, default=None)
 
 
 def reach(settings: Settings, day: date, landings: Iterable[TableLanding]) -> date:
@@ -146,118 +146,39 @@ def read_and_check(
     erased: ErasedSubjects,
 ) -> tuple[list[TableLanding], list[str]]:
     """Write accepted and refused rows to scratch; returns the counts and the tables' days with too many."""
+    files = [
+        FileOfDay(contract.table, day, stored)
+        for (contract, day), delivery in deliveries.items()
+        for stored in delivery.found.files
+    ]
     landings, too_many = [], []
-    for (contract, day), delivery in deliveries.items():
-        landing = _read_day(settings, scratch, contract, day, delivery, erased)
-        landings.append(landing)
-        tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
-        if landing.rows_quarantined > tolerated:
-            too_many.append(
-                f"{landing.table}/{day}: {landing.rows_quarantined} of {landing.rows_in} rows break the "
-                f"contract, more than {settings.max_quarantined_share:.0%}; "
-                f"see {settings.quarantine_dataset}.{landing.table}"
-            )
+    with read_files(settings, scratch, files, erased) as read:
+        for (contract, day), delivery in deliveries.items():
+            landing = _landing_of(contract, day, delivery, read)
+            landings.append(landing)
+            tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
+            if landing.rows_quarantined > tolerated:
+                too_many.append(
+                    f"{landing.table}/{day}: {landing.rows_quarantined} of {landing.rows_in} rows break the "
+                    f"contract, more than {settings.max_quarantined_share:.0%}; "
+                    f"see {settings.quarantine_dataset}.{landing.table}"
+                )
     return landings, too_many
 
 
-def _read_day(
-    settings: Settings,
-    scratch: Scratch,
-    contract: type[LandingRow],
-    day: date,
-    delivery: Delivery,
-    erased: ErasedSubjects,
+def _landing_of(
+    contract: type[LandingRow], day: date, delivery: Delivery, read: Iterator[FileLanding]
 ) -> TableLanding:
+    """A table's day from its files, which come next in ``read``."""
     landing = TableLanding(contract.table, day, file_generations=delivery.found.generations)
     digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
-    store = landing_store(settings)
-    for stored in delivery.found.files:
-        rows_before = landing.rows_in
-        with opened(store, stored) as file:
-            landing.files += 1
-            digest.update(file.name.encode())
-            of_file = file_digest(file)
-            digest.update(of_file)
-            _read_file(settings, scratch, contract, file, erased, landing)
+    for stored, file in zip(delivery.found.files, read, strict=False):
+        landing.add(stored.name, file)
+        digest.update(stored.name.encode())
+        digest.update(file.digest)
         if delivery.manifest:
-            rows = landing.rows_in - rows_before
-            delivery.manifest.refuse_other_content(delivery.found.folder, stored.base_name, rows, of_file)
+            delivery.manifest.refuse_other_content(
+                delivery.found.folder, stored.base_name, file.rows_in, file.digest
+            )
     landing.content_hash = digest.hexdigest()
     return landing
-
-
-def _read_file(
-    settings: Settings,
-    scratch: Scratch,
-    contract: type[LandingRow],
-    file: LandingFile,
-    erased: ErasedSubjects,
-    landing: TableLanding,
-) -> None:
-    day = landing.day
-    for batch in read_batches(contract, file):
-        accepted, refused = split(contract, batch.rows, day, file.name, batch.first_row)
-        refused = [*batch.unreadable, *refused]
-        landing.rows_in += accepted.num_rows + len(refused)
-        if erased:
-            accepted, refused = _without(erased, contract, accepted, refused, landing)
-        landing.rows_out += accepted.num_rows
-        landing.rows_quarantined += len(refused)
-        if batch.absent_columns:
-            landing.absent_columns[file.name] = list(batch.absent_columns)
-        if accepted.num_rows:
-            _note_event_days(settings, contract, accepted, landing)
-            scratch.write(contract.table, accepted.cast(_nullable(raw_arrow_schema(contract))))
-        if refused:
-            scratch.write(f"refused_{contract.table}", _quarantine_rows(day, refused))
-
-
-def _note_event_days(
-    settings: Settings, contract: type[LandingRow], accepted: pa.Table, landing: TableLanding
-) -> None:
-    """Keep the earliest day that rows belong to, and how many are too old to restate theirs."""
-    if contract.event_time is None:
-        return
-    days = pc.cast(accepted[contract.event_time], pa.date32())
-    first = pc.min(days).as_py()
-    landing.first_event_date = min(first, landing.first_event_date or first)
-    if not contract.tells_again:
-        restated = pa.scalar(landing.day - DAY * settings.restatement_days, pa.date32())
-        landing.rows_late += pc.sum(pc.less(days, restated)).as_py() or 0
-
-
-def _without(
-    erased: ErasedSubjects,
-    contract: type[LandingRow],
-    accepted: pa.Table,
-    refused: list[Refusal],
-    landing: TableLanding,
-) -> tuple[pa.Table, list[Refusal]]:
-    """Leaves rows of erased accounts out, also of the quarantine, which keeps whole rows."""
-    mask = subjects.rows_of(erased, contract, accepted)
-    kept_rows = accepted.filter(pc.invert(mask))
-    kept_refusals = [each for each in refused if not subjects.is_erased(erased, each)]
-    landing.also_erased |= set(subjects.also_theirs(erased, contract, accepted.filter(mask)))
-    landing.rows_erased += accepted.num_rows - kept_rows.num_rows + len(refused) - len(kept_refusals)
-    return kept_rows, kept_refusals
-
-
-def _nullable(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(f.name, f.type) for f in schema])
-
-
-def _quarantine_rows(day: date, refused: Iterable[Refusal]) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {
-                "arrival_date": day,
-                "landing_file": refusal.file,
-                "landing_row": refusal.row,
-                "column_name": refusal.column,
-                "reason": refusal.reason,
-                "payload": refusal.payload,
-            }
-            for refusal in refused
-        ],
-        schema=_QUARANTINE_ARROW,
-    )

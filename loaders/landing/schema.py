@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 from google.cloud import bigquery
 from pydantic import AwareDatetime
 
+from loaders.landing.annotations import unfold
 from loaders.landing.notifications.payload import JsonOf
 from loaders.landing.row import LandingRow
 
@@ -51,7 +50,7 @@ class Column:
     name: str
     kind: type = str
     nullable: bool = False
-    allowed: tuple[str, ...] = ()
+    allowed: tuple[Any, ...] = ()
     minimum: Any = None
     above: Any = None
     maximum: Any = None
@@ -77,26 +76,11 @@ def columns_of(contract: type[LandingRow]) -> tuple[Column, ...]:
 
 def _column(name: str, annotation: Any) -> Column:
     column = Column(name)
-    for part in _unfold(annotation):
+    for part in unfold(annotation):
         column = _refine(column, part)
     if column.kind not in _ARROW:
         raise TypeError(f"{name}: no column type for {column.kind}")
     return replace(column, arrow=_ARROW[column.kind])
-
-
-def _unfold(annotation: Any) -> Iterator[Any]:
-    """The plain type, literals and constraint objects inside nested Annotated and Optional."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        inner, *metadata = get_args(annotation)
-        yield from _unfold(inner)
-        for item in metadata:
-            yield from getattr(item, "metadata", None) or [item]
-    elif origin in (Union, types.UnionType):
-        for option in get_args(annotation):
-            yield from _unfold(option)
-    else:
-        yield annotation
 
 
 _CONSTRAINTS = {

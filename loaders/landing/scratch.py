@@ -19,7 +19,7 @@ from google.api_core.exceptions import GoogleAPIError
 from google.cloud import bigquery
 
 from loaders.landing.listing import landing_store
-from loaders.objects.store import ABSENT, ObjectStoreError
+from loaders.objects.store import ABSENT, ObjectStore, ObjectStoreError
 from loaders.warehouse.client import LoadJob, Warehouse
 
 SCRATCH_FOLDER = "_scratch"
@@ -35,6 +35,50 @@ class _Rows:
     writer: pq.ParquetWriter
 
 
+def part_of(landing: str, name: str, part: str) -> str:
+    """The name of a landing's scratch object; a load job reads all parts of ``name``."""
+    return f"{SCRATCH_FOLDER}/{landing}.{name}.{part}.parquet"
+
+
+class ScratchRows:
+    """Rows on their way to scratch objects, by name."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _Rows] = {}
+
+    def write(self, name: str, rows: pa.Table) -> None:
+        """Append rows to the Parquet file of ``name``."""
+        if name not in self._rows:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by put() or close()
+            self._rows[name] = _Rows(file, pq.ParquetWriter(file, rows.schema))
+        self._rows[name].writer.write_table(rows)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    @property
+    def names(self) -> list[str]:
+        """Of what was written and not put yet."""
+        return list(self._rows)
+
+    def put(self, store: ObjectStore, name: str, stored: str) -> None:
+        """Make the file of ``name`` an object.
+
+        Raises:
+            ObjectStoreError: it cannot be written.
+        """
+        rows = self._rows.pop(name)
+        with rows.file:
+            rows.writer.close()
+            store.write(stored, rows.file, replacing=ABSENT)
+
+    def close(self) -> None:
+        """Forget what was not put."""
+        for rows in self._rows.values():
+            with rows.file:
+                rows.writer.close()
+
+
 class Scratch:
     """Objects and tables of one landing; ``close`` removes them, a killed run's are removed later."""
 
@@ -42,22 +86,16 @@ class Scratch:
         settings = warehouse.settings
         self._settings = settings
         self._warehouse = warehouse
-        self._id = uuid.uuid4().hex
+        self.id = uuid.uuid4().hex
+        self.rows = ScratchRows()
+        """What this process has read."""
         self._store = landing_store(settings)
-        self._rows: dict[str, _Rows] = {}
-        self._objects: list[str] = []
+        self._parts: set[str] = set()
         self._tables: list[str] = []
         self._jobs: dict[str, LoadJob] = {}
         self._dataset = f"{settings.raw_dataset}_scratch"
         self._remove_leftovers()
         warehouse.ensure_dataset(self._dataset)
-
-    def write(self, name: str, rows: pa.Table) -> None:
-        """Append rows to the Parquet file of ``name``."""
-        if name not in self._rows:
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by load() or close()
-            self._rows[name] = _Rows(file, pq.ParquetWriter(file, rows.schema))
-        self._rows[name].writer.write_table(rows)
 
     def load(self, name: str, schema: Sequence[bigquery.SchemaField]) -> str:
         """Begin to load what was written for ``name`` into a scratch table; returns the table's full name.
@@ -68,13 +106,11 @@ class Scratch:
             ObjectStoreError: the rows cannot be put where BigQuery reads them.
             WarehouseError: the load job was refused.
         """
-        rows = self._rows.pop(name)
-        stored = f"{SCRATCH_FOLDER}/{self._id}.{name}.parquet"
-        with rows.file:
-            rows.writer.close()
-            self._objects.append(stored)
-            self._store.write(stored, rows.file, replacing=ABSENT)
-        table_id = f"{self._settings.project_id}.{self._dataset}.{name}_{self._id}"
+        stored = part_of(self.id, name, "*" if name in self._parts else "0")
+        if name in self.rows:
+            self.rows.put(self._store, name, part_of(self.id, name, "0"))
+        self._parts.discard(name)
+        table_id = f"{self._settings.project_id}.{self._dataset}.{name}_{self.id}"
         self._tables.append(table_id)
         # A run that is killed leaves its table behind: BigQuery itself removes it.
         self._jobs[name] = self._warehouse.begin_load(
@@ -97,19 +133,23 @@ class Scratch:
 
     def has(self, name: str) -> bool:
         """Whether rows were written for ``name`` and not loaded yet."""
-        return name in self._rows
+        return name in self.rows or name in self._parts
+
+    def add_part(self, name: str) -> None:
+        """Another process has put an object of ``name``, as ``part_of`` calls it."""
+        self._parts.add(name)
 
     def close(self) -> None:
         """Remove the objects and the tables."""
-        for rows in self._rows.values():
-            with rows.file:
-                rows.writer.close()
+        self.rows.close()
         for table in self._tables:
             with suppress(GoogleAPIError):
                 self._warehouse.drop_table(table)
-        for name in self._objects:
-            with suppress(ObjectStoreError):
-                self._store.delete(name)
+        with suppress(ObjectStoreError):
+            # Also of processes that did not end well.
+            for left in self._store.objects(f"{SCRATCH_FOLDER}/", start=f"{SCRATCH_FOLDER}/{self.id}."):
+                if left.base_name.startswith(f"{self.id}."):
+                    self._store.delete(left.name)
 
     def _remove_leftovers(self) -> None:
         long_ago = datetime.now(UTC) - _KEPT

@@ -12,11 +12,14 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import Refusal
+from loaders.landing.notifications.json_columns import read_in_pieces
+from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.notifications.payload import NamedAt
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import columns_of
@@ -51,14 +54,54 @@ def rows_of(erased: ErasedSubjects, contract: type[LandingRow], rows: pa.Table) 
     payloads = names_in(contract)
     if not payloads:
         return mask
-    columns = [rows.column(name).to_pylist() for name in payloads]
-    named = (
-        chain.from_iterable(
-            _in_payload(places, text) for places, text in zip(payloads.values(), texts, strict=True)
+    return pc.or_(mask, pa.array(_named_in_payloads(erased, payloads, rows)))
+
+
+def _named_in_payloads(
+    erased: ErasedSubjects, payloads: Mapping[str, tuple[NamedAt, ...]], rows: pa.Table
+) -> Mask:
+    """Rows whose payloads name an erased id: in columns, and of texts that do not fit them one by one."""
+    hit, customer_hit, names_an_account, unread = (np.zeros(rows.num_rows, bool) for _ in range(4))
+    texts = {name: rows.column(name).combine_chunks() for name in payloads}
+    for name, places in payloads.items():
+        unread |= as_mask(texts[name].is_valid())
+        for objects in read_in_pieces(texts[name], _type_of(places)):
+            unread[objects.places] = False
+            for place in places:
+                values = objects[place.path]
+                if place.of_types:
+                    values = pc.if_else(pc.starts_with(objects["type"], place.of_types), values, None)
+                if place.kind == "account":
+                    names_an_account[objects.places[as_mask(pc.is_valid(values))]] = True
+                if erased.hashes[place.kind]:
+                    named = [each for each in pc.unique(values).to_pylist() if erased.names(place.kind, each)]
+                    found = as_mask(pc.is_in(values, value_set=pa.array(named, pa.string())))
+                    found &= as_mask(pc.is_valid(values))
+                    (customer_hit if place.kind == "customer" else hit)[objects.places[found]] = True
+    hit |= customer_hit & ~names_an_account
+    for row in np.nonzero(unread)[0].tolist():
+        named_in_row = chain.from_iterable(
+            _in_payload(places, texts[name][row].as_py()) for name, places in payloads.items()
         )
-        for texts in zip(*columns, strict=True)
+        hit[row] = _is_erased(erased, list(named_in_row))
+    return hit
+
+
+def _type_of(places: tuple[NamedAt, ...]) -> pa.StructType:
+    """The objects in which the places are, and nothing else of them."""
+    paths = {place.path for place in places} | {"type" for place in places if place.of_types}
+    inner: dict[str, set[str]] = {}
+    for path in sorted(paths):
+        key, _, rest = path.partition(".")
+        inner.setdefault(key, set()).update([rest] if rest else [])
+    return pa.struct(
+        [
+            pa.field(
+                key, _type_of(tuple(NamedAt("account", each) for each in rests)) if rests else pa.string()
+            )
+            for key, rests in inner.items()
+        ]
     )
-    return pc.or_(mask, pa.array([_is_erased(erased, list(each)) for each in named], pa.bool_()))
 
 
 def also_theirs(

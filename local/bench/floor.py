@@ -100,16 +100,16 @@ def _days(
         folder = world.state_dir
         generate(spec, folder / "company", landing=folder / "gcs" / world.landing_uri.removeprefix("gs://"))
         # The last days one by one: the first of them is the first of its kind on this emulator.
-        _run(world, spec.first_day, END - _DAY * (rounds + 1))
-        _run(world, END - _DAY * rounds, END - _DAY * rounds)
+        run_days(world, spec.first_day, END - _DAY * (rounds + 1))
+        run_days(world, END - _DAY * rounds, END - _DAY * rounds)
         measured = []
         for ago in reversed(range(rounds)):
-            measured.append(_run(world, END - _DAY * ago, END - _DAY * ago))
+            measured.append(run_days(world, END - _DAY * ago, END - _DAY * ago))
             say(f"{accounts:,} accounts: a day in {measured[-1].seconds:.1f} s")
     return measured
 
 
-def _run(world: Settings, first: date, last: date) -> DayRun:
+def run_days(world: Settings, first: date, last: date) -> DayRun:
     emulator = psutil.Process(bigquery_pid(world))
     values = world.model_dump(mode="json", include=set(_ENVIRONMENT))
     before, started = _cpu(emulator), time.perf_counter()

@@ -6,10 +6,14 @@ subtypes as of https://developer.apple.com/documentation/appstoreservernotificat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 
+from loaders.landing.notifications.objects import Objects
 from loaders.landing.notifications.payload import (
     CurrencyCode,
     Identifier,
@@ -42,6 +46,8 @@ SUBTYPES: dict[str, tuple[str | None, ...]] = {
     "TEST": (None,),
 }
 """Every known type with the subtypes it comes with; None: without one."""
+_PAIRS = [f"{kind}/{subtype}" for kind, subtypes in SUBTYPES.items() for subtype in subtypes if subtype]
+_ALONE = [kind for kind, subtypes in SUBTYPES.items() if None in subtypes]
 WITHOUT_TRANSACTION = ("EXTERNAL_PURCHASE_TOKEN", "RENEWAL_EXTENSION", "RESCIND_CONSENT", "TEST")
 SUBSCRIPTION = "Auto-Renewable Subscription"
 
@@ -78,6 +84,15 @@ class TransactionInfo(Payload):
         if info.data.get("type") == SUBSCRIPTION and paid and token is None:
             raise broken("is required for a subscription that is not shared")
         return token
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """Both validators."""
+        is_subscription = pc.equal(objects["type"], SUBSCRIPTION)
+        is_paid = pc.equal(objects["inAppOwnershipType"], "PURCHASED")
+        yield pc.and_(is_subscription, pc.is_null(objects["expiresDate"]))
+        yield pc.less(objects["expiresDate"], objects["purchaseDate"])
+        yield pc.and_(pc.and_(is_subscription, is_paid), pc.is_null(objects["appAccountToken"]))
 
 
 class RenewalInfo(Payload):
@@ -146,3 +161,14 @@ class AppStorePayload(Payload):
         if kind not in (None, *WITHOUT_TRANSACTION) and (data is None or data.transactionInfo is None):
             raise broken(f"has no transactionInfo, which {kind} must have")
         return data
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """Both validators."""
+        kind, subtype = objects["notificationType"], objects["subtype"]
+        pair = pc.binary_join_element_wise(kind, subtype, "/")
+        yield pc.and_not(pc.is_valid(pair), pc.is_in(pair, value_set=pa.array(_PAIRS)))
+        alone = pc.is_in(kind, value_set=pa.array(_ALONE))
+        yield pc.and_(pc.is_null(subtype), pc.invert(alone))
+        bare = pc.is_in(kind, value_set=pa.array(WITHOUT_TRANSACTION))
+        yield pc.and_(pc.is_null(objects["data.transactionInfo"]), pc.invert(bare))

@@ -7,12 +7,26 @@ A notification says only that something happened; who bought what until when is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from loaders.landing.notifications.payload import CurrencyCode, Flag, Identifier, NamedAt, Payload, broken
+from loaders.landing.instants import CALENDAR_DAY, TIME_OF_DAY
+from loaders.landing.notifications.objects import Objects
+from loaders.landing.notifications.payload import (
+    CurrencyCode,
+    Flag,
+    Identifier,
+    NamedAt,
+    Payload,
+    Saying,
+    SureWhen,
+    broken,
+)
 from loaders.warehouse.erasures import SubjectKind
 
 PurchaseToken = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -52,6 +66,7 @@ Timestamp = Annotated[
     str,
     Field(pattern=r"^(200[5-9]|20[1-9]\d|2[1-9]\d\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"),
     AfterValidator(_of_the_calendar),
+    SureWhen(rf"^{CALENDAR_DAY}T{TIME_OF_DAY}(?:\.[0-9]{{1,9}})?Z$"),
 ]
 """RFC 3339 in UTC, as protobuf's JSON writes it; from 2005 on."""
 
@@ -77,8 +92,15 @@ class OneTimeProductNotification(Payload):
     notificationType: Literal[1, 2]
 
 
+def _are_about_a_subscription(objects: Objects) -> pa.Array:
+    voided = pc.equal(objects["voidedPurchaseNotification.productType"], 1)
+    return pc.or_(pc.is_valid(objects["subscriptionNotification"]), pc.fill_null(voided, False))
+
+
 class DeveloperNotification(Payload):
     """The decoded ``data`` of the Pub/Sub message; exactly one of its notifications is present."""
+
+    sayings: ClassVar[Mapping[str, Saying]] = {"is_about_a_subscription": _are_about_a_subscription}
 
     names = tuple(
         NamedAt("subscription", f"{notification}.purchaseToken")
@@ -114,6 +136,14 @@ class DeveloperNotification(Payload):
         """Whether the purchase must be known to say what it means."""
         voided = self.voidedPurchaseNotification
         return self.subscriptionNotification is not None or (voided is not None and voided.productType == 1)
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """The validator."""
+        said = pa.array([0] * len(objects), pa.int8())
+        for name in cls.model_fields:
+            said = pc.add(said, pc.cast(pc.is_valid(objects[name]), pa.int8()))
+        yield pc.not_equal(said, 1)
 
 
 class Money(Payload):
@@ -225,3 +255,14 @@ class SubscriptionPurchase(Payload):
         if ids is None and info.data.get("outOfAppPurchaseContext") is None:
             raise broken("names no account, and outOfAppPurchaseContext names none either")
         return ids
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """Both validators; times are compared as texts up to the second, so equal ones are a doubt."""
+        start, end = (
+            pc.utf8_slice_codeunits(text, 0, 19)
+            for text in (objects["startTime"], objects.first("lineItems")["expiryTime"])
+        )
+        yield pc.less_equal(end, start)
+        outside = pc.is_null(objects["outOfAppPurchaseContext"])
+        yield pc.and_(pc.is_null(objects["externalAccountIdentifiers"]), outside)

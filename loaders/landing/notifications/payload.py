@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import PydanticCustomError, core_schema, from_json
 
+from loaders.landing.notifications.objects import Objects
 from loaders.warehouse.erasures import SubjectKind
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
@@ -54,6 +56,10 @@ def _at(payload: Any, path: str) -> Any:
     return payload
 
 
+Saying = Callable[[Objects], pa.Array]
+"""A property of many objects at once."""
+
+
 class Payload(BaseModel):
     """Base of the models, whose names are the provider's: fields that nobody reads may come and go."""
 
@@ -62,6 +68,42 @@ class Payload(BaseModel):
     names: ClassVar[tuple[NamedAt, ...]] = ()
     """Of a whole payload: every place, also of older layouts and of types that nobody reads, with an id that
     staging takes an account or a subscription from, or that stands for one."""
+    sayings: ClassVar[Mapping[str, Saying]] = {}
+    """Properties of the model, by name, of many objects at once."""
+    part_models: ClassVar[tuple[type[Payload], ...]] = ()
+    """The models that ``parts`` may name."""
+
+    @classmethod
+    def doubts(cls, _objects: Objects) -> Iterator[pa.Array]:
+        """Masks of the objects that the model's own validators may refuse.
+
+        A model with validators has to tell: an object that no mask marks, and whose fields are right, is one
+        that they accept. A mask may mark good objects: the model itself is asked about those.
+        """
+        yield from ()
+
+    @classmethod
+    def parts(cls, _objects: Objects) -> Iterator[Part]:
+        """Objects inside these that a validator holds against a model of their own."""
+        yield from ()
+
+
+Part = tuple[type[Payload], Objects]
+"""Objects, and the model that they have to be like."""
+
+
+@dataclass(frozen=True)
+class SureWhen:
+    """Beside a validator of one field: a text that matches passes it, of any other nobody knows."""
+
+    pattern: str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Beside a field that holds any object: the models that the object may be read as."""
+
+    models: tuple[type[Payload], ...]
 
 
 def broken(reason: str) -> PydanticCustomError:
@@ -91,7 +133,12 @@ class JsonOf:
             ValidationError: a field is missing, of another type, or says something unknown.
             ValueError: the text is not JSON as the warehouse knows it (it has no NaN).
         """
-        return self.model.model_validate(from_json(text, allow_inf_nan=False))
+        try:
+            value = from_json(text, allow_inf_nan=False)
+        except TypeError as error:
+            # NDJSON can hold an escape that no text can.
+            raise ValueError("it holds half of a surrogate pair") from error
+        return self.model.model_validate(value)
 
     def problems(self, column: str, text: str) -> Iterator[tuple[str, str]]:
         """Path below ``column`` and reason of everything that is wrong; the value is shown shortened."""

@@ -8,14 +8,20 @@ the subscription; charges, refunds and disputes do not inherit it, so the receiv
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 
+from loaders.landing.notifications.objects import Objects
 from loaders.landing.notifications.payload import (
     Flag,
     Identifier,
     NamedAt,
+    OneOf,
+    Part,
     Payload,
     Seconds,
     Whole,
@@ -152,6 +158,15 @@ class Subscription(Payload):
             raise broken(f"{last} is before current_period_start {start}")
         return end
 
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """The validator."""
+        item = objects.at("items").first("data")
+        start = pc.coalesce(item["current_period_start"], objects["current_period_start"])
+        last = pc.coalesce(item["current_period_end"], objects["current_period_end"])
+        yield pc.and_(objects.present, pc.is_null(last))
+        yield pc.less(last, start)
+
 
 class SubscriptionDetails(Payload):
     """The subscription that the invoice bills, with its metadata at that time."""
@@ -178,6 +193,11 @@ class Period(Payload):
         if end < info.data.get("start", end):
             raise broken(f"is before start {info.data['start']}")
         return end
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """The validator."""
+        yield pc.less(objects["end"], objects["start"])
 
 
 class PriceDetails(Payload):
@@ -238,6 +258,13 @@ class Lines(Payload):
             raise broken("has no line that pays a period")
         return lines
 
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """The validator."""
+        settles = objects.each("data")["parent.subscription_item_details.proration"]
+        pays = pc.invert(pc.fill_null(settles, False))
+        yield pc.and_(objects.present, pc.invert(objects.with_any("data", pays)))
+
 
 class Invoice(Payload):
     """An invoice; only those that renew a subscription are read further."""
@@ -286,7 +313,7 @@ class PaymentData(Payload):
 class EventData(Payload):
     """The object after the event, and what of it was another before."""
 
-    object: dict[str, Any]
+    object: Annotated[dict[str, Any], OneOf((Subscription, RenewalInvoice, Payment))]
     previous_attributes: dict[str, Any] | None = None
 
 
@@ -335,3 +362,24 @@ class StripeEvent(Payload):
         if model:
             model.model_validate({"object": data.object})
         return data
+
+    @classmethod
+    def doubts(cls, _objects: Objects) -> Iterator[pa.Array]:
+        """None but those of the ``parts``."""
+        yield from ()
+
+    @classmethod
+    def parts(cls, objects: Objects) -> Iterator[Part]:
+        """The object, by the event's type; a renewal is an invoice as any other, and more."""
+        types, held = objects["type"], objects.at("data.object")
+        renews = pc.fill_null(pc.equal(held["billing_reason"], RENEWAL), False)
+
+        def of(data: object) -> pa.Array:
+            return pc.is_in(types, value_set=pa.array([name for name, each in READ.items() if each is data]))
+
+        yield Subscription, held.where(of(SubscriptionData))
+        yield Payment, held.where(of(PaymentData))
+        yield Invoice, held.where(pc.and_not(of(InvoiceData), renews))
+        yield RenewalInvoice, held.where(pc.and_(of(InvoiceData), renews))
+
+    part_models = (Subscription, Payment, Invoice, RenewalInvoice)

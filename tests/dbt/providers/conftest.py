@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from loaders.landing.batch import Batch
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import arrow_schema
@@ -87,7 +88,8 @@ def refusals(provider: str, content: Row) -> list[tuple[str, str]]:
     row = row_of(table, content, **{id_column: "id"})
     schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
     rows = pa.Table.from_pylist([row], schema=schema)
-    accepted, refused = split(contract, rows, date(2026, 3, 10), "folder/file.parquet", 7)
+    batch = Batch(rows, pa.array([7], pa.int64()))
+    accepted, refused = split(contract, batch, date(2026, 3, 10), "folder/file.parquet")
     assert accepted.num_rows + len(refused) == 1
     for refusal in refused:
         assert (refusal.file, refusal.row) == ("folder/file.parquet", 7)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from loaders.landing.batch import Batch
 from loaders.landing.check import split
 from loaders.landing.contracts import (
     CONTRACTS,
@@ -31,6 +32,10 @@ def nullable(contract: type[LandingRow]) -> pa.Schema:
     return pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
 
 
+def batch(rows: pa.Table, first_row: int = 1) -> Batch:
+    return Batch(rows, pa.array(range(first_row, first_row + rows.num_rows), pa.int64()))
+
+
 def event(**values: Any) -> dict[str, Any]:
     return {
         "provider": "stripe",
@@ -45,7 +50,7 @@ def event(**values: Any) -> dict[str, Any]:
 
 def refusals_of(*rows: dict[str, Any]) -> list[tuple[int, str, str]]:
     table = pa.Table.from_pylist(list(rows), schema=nullable(SubscriptionEvent))
-    accepted, refused = split(SubscriptionEvent, table, DAY, "f.parquet", 11)
+    accepted, refused = split(SubscriptionEvent, batch(table, 11), DAY, "f.parquet")
     assert accepted.num_rows + len(refused) == len(rows)
     return [(r.row, r.column, r.reason) for r in refused]
 
@@ -105,7 +110,7 @@ def test_a_time_beyond_pythons_calendar_is_refused_with_its_row() -> None:
     absurd = pa.array([0, 9_000_000_000_000_000_000], pa.int64()).cast(pa.timestamp("us", tz="UTC"))
     place = table.schema.get_field_index("trial_ends_at")
     table = table.set_column(place, table.schema.field(place), absurd)
-    _, refused = split(SubscriptionEvent, table, DAY, "f.parquet", 1)
+    _, refused = split(SubscriptionEvent, batch(table), DAY, "f.parquet")
     assert [(r.row, r.column) for r in refused] == [(1, "trial_ends_at"), (2, "trial_ends_at")]
     assert '"provider_event_id": "e2"' in refused[1].payload
 
@@ -198,9 +203,8 @@ def test_the_check_agrees_with_pydantic(contract: type[LandingRow], data: st.Dat
         lambda drawn: st.one_of(st.just(drawn), good.map(lambda at: drawn | {"ingested_at": at}))
     )
     rows = data.draw(st.lists(likely, min_size=1, max_size=8))
-    accepted, refused = split(
-        contract, pa.Table.from_pylist(rows, schema=nullable(contract)), DAY, "f.parquet", 1
-    )
+    table = pa.Table.from_pylist(rows, schema=nullable(contract))
+    accepted, refused = split(contract, batch(table), DAY, "f.parquet")
     wanted = {number: broken_columns(contract, row) for number, row in enumerate(rows, 1)}
     assert {r.row for r in refused} == {number for number, broken in wanted.items() if broken}
     assert accepted.column("landing_row").to_pylist() == [n for n, broken in wanted.items() if not broken]

@@ -1,0 +1,68 @@
+"""What a column's type and constraints demand, as masks over Arrow arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.landing.schema import Column
+
+Violation = tuple[str, pa.Array, str]
+"""Column, mask of the rows that break the rule, and the reason, in which {value} stands for the cell."""
+
+_CALENDAR = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+"""What a TIMESTAMP can hold; a Parquet file can say more."""
+
+
+def violations(column: Column, values: pa.ChunkedArray | pa.Array) -> Iterator[Violation]:
+    """Every rule of the column, broken or not; where a mask is null the rule says nothing."""
+    name = column.name
+
+    def scalar(value: Any) -> pa.Scalar:
+        return pa.scalar(value, column.arrow) if not isinstance(value, pa.Scalar) else value
+
+    if not column.nullable:
+        yield name, pc.is_null(values), "is null"
+    if column.kind is datetime:
+        first, last = scalar(_CALENDAR[0]), scalar(_CALENDAR[1])
+        mask = pc.or_(pc.less(values, first), pc.greater(values, last))
+        yield name, mask, "{value} is outside the calendar"
+    if column.allowed:
+        known = pc.is_in(values, value_set=pa.array(column.allowed, column.arrow))
+        mask = pc.and_(pc.invert(known), pc.is_valid(values))
+        yield name, mask, f"'{{value}}' is not one of {', '.join(map(str, column.allowed))}"
+    if column.pattern:
+        mask = pc.invert(pc.match_substring_regex(values, column.pattern))
+        yield name, mask, "'{value}' does not match " + column.pattern.replace("{", "{{").replace("}", "}}")
+    lengths = pc.utf8_length(values) if (column.min_length, column.max_length) != (None, None) else None
+    if column.min_length is not None:
+        mask = pc.less(lengths, column.min_length)
+        yield name, mask, f"'{{value}}' is shorter than {column.min_length}"
+    if column.max_length is not None:
+        mask = pc.greater(lengths, column.max_length)
+        yield name, mask, f"is longer than {column.max_length}"
+    if column.minimum is not None:
+        yield (
+            name,
+            pc.less(values, scalar(_as(column, column.minimum))),
+            f"{{value}} is below {column.minimum}",
+        )
+    if column.above is not None:
+        mask = pc.less_equal(values, scalar(_as(column, column.above)))
+        yield name, mask, f"{{value}} is not above {column.above}"
+    if column.maximum is not None:
+        mask = pc.greater(values, scalar(_as(column, column.maximum)))
+        yield name, mask, f"{{value}} is above {column.maximum}"
+    if column.decimal_places is not None:
+        mask = pc.not_equal(pc.round(values, ndigits=column.decimal_places), values)
+        yield name, mask, f"{{value}} has more than {column.decimal_places} decimal places"
+
+
+def _as(column: Column, bound: Any) -> Any:
+    """A bound in the column's own type: amounts are bounded by integers in the contracts."""
+    return Decimal(bound) if column.kind is Decimal else bound

@@ -1,0 +1,219 @@
+"""Reading CSV and NDJSON, which carry no types: columns of the usual spellings, and pydantic for other rows.
+
+pydantic reads a row in tens of microseconds; the columns of a batch take about a tenth of that. A row goes
+to pydantic when one of its values is unusual or breaks a rule, so every refusal is pydantic's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from loaders.landing.batch import Batch
+from loaders.landing.column_rules import violations
+from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.notifications.model_columns import judge as judge_texts
+from loaders.landing.notifications.objects import Mask, as_mask
+from loaders.landing.row import LandingRow
+from loaders.landing.schema import arrow_schema, columns_of
+from loaders.landing.text_columns import column_of_json, column_of_text
+
+_BATCH_CHARACTERS = 8 << 20
+_BATCH_CELLS = 200_000
+
+# Made once: json.loads and json.dumps with an option make theirs for every row.
+_object_of = json.JSONDecoder().decode
+_text_of = json.JSONEncoder(ensure_ascii=False).encode
+
+_Judge = Callable[[int], dict[str, Any] | Refusal]
+"""What pydantic says of the row with a number."""
+
+
+def read_json_lines(contract: type[LandingRow], name: str, text: io.TextIOWrapper) -> Iterator[Batch]:
+    """Batches of the objects, one a line; lines of white space are no rows, but count."""
+    names = {column.name for column in columns_of(contract)}
+    payloads = [column.name for column in columns_of(contract) if column.json]
+    before = 0
+    while lines := text.readlines(_BATCH_CHARACTERS):
+        numbers: list[int] = []
+        rows: list[dict[str, Any]] = []
+        odd: list[int] = []
+        for number, line in enumerate(lines, before + 1):
+            if not line.strip():
+                continue
+            row = _usual_object(line, names)
+            if row is None:
+                odd.append(len(rows))
+                row = {}
+            for payload in payloads:
+                # The object as a text, as the contract's model would write it.
+                if type(value := row.get(payload)) is dict:
+                    row[payload] = _text_of(value)
+            numbers.append(number)
+            rows.append(row)
+        columns = {
+            column.name: column_of_json(column, [row.get(column.name) for row in rows])
+            for column in columns_of(contract)
+        }
+        doubtful = np.zeros(len(rows), bool)
+        doubtful[odd] = True
+        judge = partial(_judged_line, contract, name, lines, before + 1)
+        yield _batch(contract, columns, numbers, doubtful, judge)
+        before += len(lines)
+
+
+def _usual_object(line: str, names: set[str]) -> dict[str, Any] | None:
+    try:
+        row = _object_of(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if type(row) is dict and row.keys() <= names else None
+
+
+def _judged_line(
+    contract: type[LandingRow], name: str, lines: Sequence[str], first: int, number: int
+) -> dict[str, Any] | Refusal:
+    line = lines[number - first]
+    payload = line.rstrip("\n")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Refusal(name, number, "", f"is not JSON: {error}", payload)
+    if not isinstance(row, dict):
+        return Refusal(name, number, "", "is not a JSON object", payload)
+    return _validated(contract, name, number, row, payload)
+
+
+def read_csv(
+    contract: type[LandingRow], name: str, reader: Any, header: Sequence[str], absent: tuple[str, ...]
+) -> Iterator[Batch]:
+    """Batches of the rows after the header; lines without anything are no rows and do not count.
+
+    Raises:
+        LandingError: the file is no CSV; names the row.
+    """
+    places = {column: place for place, column in enumerate(header)}
+    size = max(1, _BATCH_CELLS // max(1, len(header)))
+    before = 0
+    while True:
+        rows = _csv_rows(name, reader, size, before)
+        doubtful = np.array([len(row) != len(header) for row in rows], bool)
+        whole = [[""] * len(header) if doubt else row for row, doubt in zip(rows, doubtful, strict=True)]
+        cells = list(zip(*whole, strict=True)) or [()] * len(header)
+        columns = {}
+        for column in columns_of(contract):
+            if column.name in places:
+                texts = pa.array(cells[places[column.name]], pa.string())
+                columns[column.name] = column_of_text(column, pc.if_else(pc.equal(texts, ""), None, texts))
+            else:
+                columns[column.name] = pa.nulls(len(rows), column.arrow), np.zeros(len(rows), bool)
+        numbers = list(range(before + 1, before + 1 + len(rows)))
+        judge = partial(_judged_csv_row, contract, name, header, rows, before + 1)
+        yield _batch(contract, columns, numbers, doubtful, judge, absent)
+        before += len(rows)
+        if len(rows) < size:
+            return
+
+
+def _csv_rows(name: str, reader: Any, size: int, before: int) -> list[list[str]]:
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                if len(rows) == size:
+                    break
+    except csv.Error as error:
+        raise LandingError(f"{name}: row {before + len(rows) + 1}: {error}") from error
+    return rows
+
+
+def _judged_csv_row(
+    contract: type[LandingRow],
+    name: str,
+    header: Sequence[str],
+    rows: Sequence[list[str]],
+    first: int,
+    number: int,
+) -> dict[str, Any] | Refusal:
+    cells = rows[number - first]
+    row: dict[Any, Any] = dict(zip(header, cells, strict=False))
+    if len(cells) != len(header):
+        # Surplus values under no name, absent ones as null.
+        row |= {None: cells[len(header) :]} if len(cells) > len(header) else {}
+        row |= dict.fromkeys(header[len(cells) :])
+        return Refusal(name, number, "", "does not have the header's columns", json.dumps(row))
+    typed = {column: value if value != "" else None for column, value in row.items()}
+    return _validated(contract, name, number, typed, json.dumps(row))
+
+
+def _validated(
+    contract: type[LandingRow], name: str, number: int, row: dict[str, Any], payload: str
+) -> dict[str, Any] | Refusal:
+    """The row in Python types, or the first column that pydantic, or the warehouse, refuses."""
+    try:
+        typed = contract.model_validate(row).model_dump()
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        paths = [".".join(str(part) for part in problem["loc"]) for problem in problems]
+        reason = "; ".join(
+            f"{path} {problem['input']!r}: {problem['msg']}"
+            for path, problem in zip(paths, problems, strict=True)
+        )
+        return Refusal(name, number, paths[0], reason, payload)
+    for column, value in typed.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return Refusal(name, number, column, f"{column} {value}: does not fit into 64 bits", payload)
+    return typed
+
+
+def _batch(
+    contract: type[LandingRow],
+    columns: dict[str, tuple[pa.Array, Mask]],
+    numbers: list[int],
+    doubtful: Mask,
+    judge: _Judge,
+    absent: tuple[str, ...] = (),
+) -> Batch:
+    """The rows without a doubt, and of the others those that pydantic can read, in their order."""
+    for column in columns_of(contract):
+        values, unusual = columns[column.name]
+        doubtful |= unusual
+        for _, mask, _ in violations(column, values):
+            doubtful |= as_mask(mask)
+    for column in columns_of(contract):
+        if column.json:
+            texts = columns[column.name][0]
+            # Rows that are doubtful anyway need no second opinion.
+            asked = ~doubtful & as_mask(pc.is_valid(texts))
+            doubtful[asked] = judge_texts(column.json.model, texts.filter(pa.array(asked))).doubtful
+    schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
+    rows = pa.Table.from_arrays([columns[field.name][0] for field in schema], schema=schema)
+    order = pa.array(numbers, pa.int64())
+    if not doubtful.any():
+        return Batch(rows, order, (), absent, has_judged_payloads=True)
+    read, refused = [], []
+    for place in np.nonzero(doubtful)[0].tolist():
+        row = judge(numbers[place])
+        if isinstance(row, Refusal):
+            refused.append(row)
+        else:
+            read.append((numbers[place], row))
+    sure = pa.array(~doubtful)
+    rows, order = rows.filter(sure), order.filter(sure)
+    if read:
+        others = pa.Table.from_pylist([row for _, row in read], schema=schema)
+        rows = pa.concat_tables([rows, others])
+        order = pa.concat_arrays([order, pa.array([number for number, _ in read], pa.int64())])
+        by_number = pc.sort_indices(order)
+        rows, order = rows.take(by_number), order.take(by_number)
+    return Batch(rows, order, tuple(refused), absent, has_judged_payloads=True)

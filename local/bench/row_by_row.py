@@ -1,0 +1,139 @@
+"""Landing files read and checked row by row: slow, plain, and what the columns' way has to agree with.
+
+pydantic reads each row of CSV and NDJSON, and each notification in a column. The bench measures against it,
+the tests compare every accepted and every refused row with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from loaders.landing.batch import Batch
+from loaders.landing.check import Problems, refusals_of, violations_of, with_lineage
+from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.files import LandingFile, read_batches
+from loaders.landing.row import LandingRow, RequiredWhen
+from loaders.landing.schema import arrow_schema, columns_of
+
+
+def read_and_split(
+    contract: type[LandingRow], file: LandingFile, arrival_date: date
+) -> Iterator[tuple[pa.Table, list[Refusal]]]:
+    """Accepted and refused rows of a file, batch by batch."""
+    if file.name.endswith(".parquet"):
+        batches = read_batches(contract, file)
+    else:
+        batches = _text_batches(contract, file)
+    for batch in batches:
+        yield _split(contract, batch, arrival_date, file.name)
+
+
+def _split(
+    contract: type[LandingRow], batch: Batch, arrival_date: date, file: str
+) -> tuple[pa.Table, list[Refusal]]:
+    rows = with_lineage(batch, arrival_date, file)
+    problems = _problems(contract, rows)
+    broken = pa.array([place in problems for place in range(rows.num_rows)], pa.bool_())
+    found = []
+    for column, mask, reason in violations_of(contract, rows, arrival_date):
+        mask = pc.fill_null(mask, False)
+        found.append((column, mask, reason))
+        broken = pc.or_(broken, mask)
+    refused = [*batch.unreadable, *refusals_of(rows, broken, found, problems, file)]
+    return rows.filter(pc.invert(broken)), refused
+
+
+def _problems(contract: type[LandingRow], rows: pa.Table) -> Problems:
+    found: Problems = {}
+    for column in columns_of(contract):
+        if column.json is None:
+            continue
+        for place, text in enumerate(rows.column(column.name).to_pylist()):
+            if text is not None and (wrong := list(column.json.problems(column.name, text))):
+                found.setdefault(place, []).extend(wrong)
+    for rule in contract.rules:
+        if isinstance(rule, RequiredWhen):
+            json_of = next(column.json for column in columns_of(contract) if column.name == rule.payload)
+            reason = f"{rule.column} is null though {rule.payload} {rule.says.replace('_', ' ')}"
+            for place in pc.indices_nonzero(pc.is_null(rows.column(rule.column))).to_pylist():
+                text = rows.column(rule.payload)[place].as_py()
+                if json_of and text and place not in found and getattr(json_of.parse(text), rule.says):
+                    found[place] = [(rule.column, reason)]
+    return found
+
+
+def _text_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
+    """Rows that pydantic can read, in one batch, and the others."""
+    read, refused = [], []
+    file.source.seek(0)
+    text = io.TextIOWrapper(file.source, encoding="utf-8", newline="")
+    for number, row, payload in _numbered(file.name, text):
+        typed = _validated(contract, file.name, number, row, payload)
+        if isinstance(typed, Refusal):
+            refused.append(typed)
+        else:
+            read.append((number, typed))
+        if len(read) >= 100_000:
+            yield _batch(contract, read, refused)
+            read, refused = [], []
+    yield _batch(contract, read, refused)
+
+
+def _batch(
+    contract: type[LandingRow], read: list[tuple[int, dict[str, Any]]], refused: list[Refusal]
+) -> Batch:
+    schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
+    rows = pa.Table.from_pylist([row for _, row in read], schema=schema)
+    return Batch(rows, pa.array([number for number, _ in read], pa.int64()), tuple(refused))
+
+
+def _numbered(name: str, text: io.TextIOWrapper) -> Iterator[tuple[int, Any, str]]:
+    if name.endswith(".csv"):
+        reader = csv.DictReader(text, strict=True)
+        number = 0
+        try:
+            for number, row in enumerate(reader, 1):
+                yield number, dict(row), json.dumps(row)
+        except csv.Error as error:
+            raise LandingError(f"{name}: row {number + 1}: {error}") from error
+        return
+    for number, line in enumerate(text, 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line), line.rstrip("\n")
+        except json.JSONDecodeError as error:
+            yield number, error, line.rstrip("\n")
+
+
+def _validated(
+    contract: type[LandingRow], name: str, number: int, row: Any, payload: str
+) -> dict[str, Any] | Refusal:
+    if isinstance(row, json.JSONDecodeError):
+        return Refusal(name, number, "", f"is not JSON: {row}", payload)
+    if not isinstance(row, dict):
+        return Refusal(name, number, "", "is not a JSON object", payload)
+    if name.endswith(".csv"):
+        # csv.DictReader puts surplus values under the key None and fills up a short row with None.
+        if None in row or None in row.values():
+            return Refusal(name, number, "", "does not have the header's columns", payload)
+        row = {column: value if value != "" else None for column, value in row.items()}
+    try:
+        return contract.model_validate(row).model_dump()
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        paths = [".".join(str(part) for part in problem["loc"]) for problem in problems]
+        reason = "; ".join(
+            f"{path} {problem['input']!r}: {problem['msg']}"
+            for path, problem in zip(paths, problems, strict=True)
+        )
+        return Refusal(name, number, paths[0], reason, payload)
