@@ -60,7 +60,7 @@ def compile_statement(book: RuleBook, features: str, contents: str, days: str) -
     of_dbt = {
         "config": lambda **_: "",
         "ref": tables.__getitem__,
-        "rebuilt_days": lambda _: days,
+        "known_rebuilt_days": lambda _: days,
     }
     model = Environment(undefined=StrictUndefined).from_string(
         compile_macros(book) + MODEL_FILE.read_text(), globals=of_dbt

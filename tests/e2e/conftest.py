@@ -26,8 +26,9 @@ from local.airflow_client import AirflowClient, DagRun
 from local.company import generate
 from local.demo import airflow_backfill
 from segue.settings import Settings
+from tests.bigquery_process import die_with_parent
 from tests.company_in_order import DAY, HISTORY_END, LAST_DAY, SPEC
-from tests.conftest import die_with_parent, open_folder
+from tests.conftest import open_folder
 from tests.e2e.breaks import DELIVERIES, break_day
 from tests.marts import Fingerprints, fingerprints
 

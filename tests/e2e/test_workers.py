@@ -16,8 +16,9 @@ from local import platform as local_platform
 from local.airflow_client import AirflowClient
 from local.company import generate
 from local.demo import airflow_backfill
+from tests.bigquery_process import die_with_parent, free_port
 from tests.company_in_order import DAY, HISTORY_END, LAST_DAY, SPEC
-from tests.conftest import die_with_parent, free_port, open_folder
+from tests.conftest import open_folder
 from tests.e2e.conftest import all_failures
 from tests.marts import Fingerprints, fingerprints
 
