@@ -21,7 +21,7 @@ from tests.gcs_fixture import Gcs
 PAGE = (PROJECT_ROOT / "docs" / "google-cloud.md").read_text()
 COMMANDS = re.findall(r"^\$ (.+?)(?:\s+#.*)?$", PAGE, re.MULTILINE)
 LAST = date(2026, 3, 3)
-SPEC = CompanySpec(accounts=30, days=3, seed=5, end_date=LAST)
+SPEC = CompanySpec(accounts=30, days=2, seed=5, end_date=LAST)
 
 
 def exported(folder: Path) -> dict[str, str]:

@@ -30,6 +30,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEGUE_BIGQUERY_ENDPOINT", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("SEGUE_BIGTABLE_EMULATOR_HOST", f"127.0.0.1:{closed_port()}")
     monkeypatch.setenv("SEGUE_LOOKUP_TIMEOUT_SECONDS", "0.2")
+    monkeypatch.setenv("SEGUE_BIGQUERY_RETRY_SECONDS", "0.2")
     monkeypatch.setenv("SEGUE_LANDING_FILES_URI", tmp_path.as_uri())
     get_settings.cache_clear()
 

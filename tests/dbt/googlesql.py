@@ -198,11 +198,12 @@ def scan_counts(statement: Any) -> Counter[str]:
 def unnestings_of(statement: Any) -> list[Unnesting]:
     """Every array that a resolved statement unnests."""
     nodes = list(_nodes(statement))
+    subqueries = [node.subquery for node in nodes if type(node).__name__ == "ResolvedSubqueryExpr"]
     within = {
-        id(inner): frozenset(scan_counts(node.subquery))
-        for node in nodes
-        if type(node).__name__ == "ResolvedSubqueryExpr"
-        for inner in _nodes(node.subquery)
+        id(inner): scans
+        for subquery in subqueries
+        for scans in [frozenset(scan_counts(subquery))]
+        for inner in _nodes(subquery)
     }
     return [
         Unnesting(getattr(getattr(array, "column", None), "name", ""), within.get(id(node)))
