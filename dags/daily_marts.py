@@ -16,7 +16,7 @@ from airflow.sdk import (
     task,
 )
 
-from runs.steps import STEPS, Step, asked_by_trigger, perform
+from runs.steps import STEPS, Step, asked_by_trigger, given
 from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 from segue.window import RunWindow
@@ -115,23 +115,25 @@ with DAG(
 
     def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         with without_useless_retries():
-            outcome = perform(get_settings(), name, window, days_asked_for)
+            step, days = given(name, window, days_asked_for)
+            outcome = step.perform(get_settings(), days)
         for line in outcome.lines():
             print(f"{name}: {line}")
         left = outcome.window.model_dump(mode="json")
-        if any(step.is_publication for step in STEPS if step.name == name):
+        if step.is_publication:
             events, rows = get_current_context()["outlet_events"], dict(outcome.published)
-            days = {"start_date": left["start_date"], "end_date": left["end_date"]}
+            of_days = {"start_date": left["start_date"], "end_date": left["end_date"]}
             events[SEGMENTS].extra = {"segment_date": left["end_date"], "rows": rows.pop(SEGMENTS.name, 0)}
             for mart, count in rows.items():
-                events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=days | {"rows": count})
+                events[MARTS].add(
+                    Asset(name=mart, uri=f"segue://marts/{mart}"), extra=of_days | {"rows": count}
+                )
         return left
 
     def run_when_ready(name: str, window: dict[str, Any] | None) -> PokeReturnValue:
-        [awaited] = [step.awaited for step in STEPS if step.name == name]
         with without_useless_retries():
-            given = RunWindow.model_validate(window) if window else days_asked_for()
-            reasons = awaited(get_settings(), given, datetime.now(UTC)) if awaited else []
+            step, days = given(name, window, days_asked_for)
+            reasons = step.awaited(get_settings(), days, datetime.now(UTC)) if step.awaited else []
         for reason in reasons:
             print(f"{name} waits: {reason}")
         return PokeReturnValue(not reasons, None if reasons else run_step(name, window))

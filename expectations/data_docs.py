@@ -8,7 +8,7 @@ from typing import Any
 import great_expectations as gx
 from great_expectations.data_context.types.base import DataContextConfig, ProgressBarsConfig
 
-from expectations.kept_results import RESULTS, SITE
+from loaders.erasure.files import RESULTS, SITE
 
 
 def gx_context(folder: Path) -> Any:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from loaders.erasure.files import RESULTS, SITE
 from loaders.objects.store import open_store
 from segue.settings import Settings
 
-SITE: Final = "data_docs"
-RESULTS: Final = "validation_results"
 _UNUSED: Final = "static"
 """Images and fonts of pages that a site of results does not have; its own pages load from a CDN."""
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from loaders.warehouse.client import warehouse_of
-from runs.dbt import ensure_parsed, project_digest
+from runs.dbt import dbt_artefacts, ensure_parsed, project_digest
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import ATTEMPT_TIME, RunWindow
@@ -30,8 +29,7 @@ def begin_attempt(settings: Settings, window: RunWindow) -> RunWindow:
     Raises:
         BuildError: the project does not parse.
     """
-    ensure_parsed(settings)
-    attempt = window.new_attempt(settings, project_digest(settings.dbt_project_dir))
+    attempt = window.new_attempt(settings, ensure_parsed(settings))
     warehouse_of(settings).ensure_dataset(attempt.audit_dataset, tables_expire_after=_retention(settings))
     return attempt
 
@@ -65,11 +63,6 @@ def end_attempt(settings: Settings, window: RunWindow) -> list[str]:
         if name == window.audit_dataset or _is_over(settings, name, now):
             shutil.rmtree(folder / name, ignore_errors=True)
     return dropped
-
-
-def dbt_artefacts(settings: Settings) -> Path:
-    """Where dbt leaves what it compiled and ran, by audit dataset; for whoever looks into a failure."""
-    return settings.state_dir / "dbt_runs"
 
 
 def _retention(settings: Settings) -> timedelta:

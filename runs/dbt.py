@@ -121,18 +121,18 @@ def parse(settings: Settings) -> Path:
     return settings.dbt_manifest
 
 
-def ensure_parsed(settings: Settings) -> None:
-    """Parse the project unless the manifest is of its present files.
+def ensure_parsed(settings: Settings) -> str:
+    """Parse the project unless the manifest is of its present files; returns their digest.
 
     Raises:
         BuildError: the project does not parse.
     """
     recorded = _digest_file(settings)
     written = (recorded, settings.dbt_manifest, project_vars(settings.dbt_manifest))
-    if not all(file.exists() for file in written) or recorded.read_text() != project_digest(
-        settings.dbt_project_dir
-    ):
+    digest = project_digest(settings.dbt_project_dir)
+    if not all(file.exists() for file in written) or recorded.read_text() != digest:
         parse(settings)
+    return digest
 
 
 def _digest_file(settings: Settings) -> Path:
@@ -156,13 +156,18 @@ def project_digest(project: Path) -> str:
     return digest.hexdigest()
 
 
+def dbt_artefacts(settings: Settings) -> Path:
+    """Where dbt leaves what it compiled and ran, by audit dataset; for whoever looks into a failure."""
+    return settings.state_dir / "dbt_runs"
+
+
 def _run(
     settings: Settings, window: RunWindow, command: list[str], on_node: Callable[[str], None] | None = None
 ) -> None:
     """A command of a run, on the project as it was parsed."""
     ensure_parsed(settings)
     manifest = placed_manifest(settings, window.audit_dataset)
-    target = settings.state_dir / "dbt_runs" / window.audit_dataset
+    target = dbt_artefacts(settings) / window.audit_dataset
     _invoke(settings, command, target, dbt_vars(settings, window), manifest, on_node)
 
 

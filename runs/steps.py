@@ -1,7 +1,7 @@
 """A run's steps, listed once: the DAG, the command line, the demo and the tests all go through this list.
 
-Every step takes the run's window and gives it on, with one line of what it did. Only ``land`` changes it: it
-is given the days that were asked for and finds out which days have to be built.
+Every step takes the run's window and gives it on, with one line of what it did. ``land`` is given the days
+that were asked for and finds out which days have to be built; ``build`` names its attempt's audit dataset.
 """
 
 from __future__ import annotations
@@ -335,21 +335,18 @@ def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = F
     return load_segments(settings, segment_date, allow_empty=allow_empty).summary()
 
 
-def perform(
-    settings: Settings, name: str, left: Mapping[str, Any] | None, days: Callable[[], RunWindow]
-) -> StepOutcome:
-    """The step of that name, on the window that the step before it ``left``; the first one asks for the days.
+def given(name: str, left: Mapping[str, Any] | None, days: Callable[[], RunWindow]) -> tuple[Step, RunWindow]:
+    """The step of that name, and the window that the one before it ``left``; the first asks for the days.
 
     Raises:
         NothingLeftError: the step before left none: somebody marked it successful that did not run.
-        SegueError: the step failed.
+        ImpossibleDaysError: the days that are asked for cannot be built.
     """
     names = [step.name for step in STEPS]
     position = names.index(name)
     if position and left is None:
         raise NothingLeftError(f"`{names[position - 1]}` has left nothing for `{name}` to work on")
-    window = days() if left is None else RunWindow.model_validate(left)
-    return STEPS[position].perform(settings, window)
+    return STEPS[position], days() if left is None else RunWindow.model_validate(left)
 
 
 def run(

@@ -25,7 +25,10 @@ from segue.settings import Settings
 
 _HEAD_BYTES: Final = 8_192
 _FOLDERS: Final = ("dbt_runs", "dbt_target", "logs")
-_RESULTS: Final = ("data_docs/", "validation_results/")
+SITE: Final = "data_docs"
+"""Pages of Great Expectations, below the results' root …"""
+RESULTS: Final = "validation_results"
+"""… and the results that they are made of."""
 
 
 class Files:
@@ -65,8 +68,8 @@ class Files:
 
     def _mentioning_results(self) -> Iterator[tuple[StoredObject, bytearray, list[tuple[int, int]]]]:
         """Kept results that mention an id, with their content and where they do."""
-        for prefix in _RESULTS:
-            for stored in self._results.objects(prefix):
+        for kind in (SITE, RESULTS):
+            for stored in self._results.objects(f"{kind}/"):
                 try:
                     with self._results.open(stored) as source:
                         content = bytearray(source.read())

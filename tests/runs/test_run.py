@@ -17,7 +17,7 @@ import pytest
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.schema import arrow_schema
-from runs.steps import NothingLeftError, asked, asked_by_trigger, perform
+from runs.steps import NothingLeftError, asked, asked_by_trigger, given
 from runs.steps import land as land_step
 from runs.waiting import arrivals_awaited
 from segue.settings import Settings
@@ -187,12 +187,12 @@ def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:
     [("build", "land"), ("validate", "build"), ("publish", "validate"), ("drop_audit", "publish")],
 )
 def test_after_a_step_that_is_marked_successful_but_did_not_run_nothing_goes_on(
-    settings: Settings, step: str, before: str
+    step: str, before: str
 ) -> None:
     def days() -> RunWindow:
         raise AssertionError("only the first step asks for the days")
 
     with pytest.raises(NothingLeftError, match=f"`{before}` has left nothing for `{step}`") as failed:
-        perform(settings, step, None, days)
+        given(step, None, days)
 
     assert failed.value.is_final
