@@ -67,6 +67,7 @@
     price_amount,
     currency,
     billing_interval,
+    billing_interval_count,
     trial_ends_at,
     period_start_at,
     period_end_at,

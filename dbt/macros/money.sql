@@ -31,28 +31,55 @@
     {{ half_even_div("(" ~ cents ~ " * cast(round(" ~ usd_rate ~ " * 1000000) as int64))", 1000000) }}
 {%- endmacro %}
 
-{# Cents a month of cents per billing interval: a year has 12 months, a week is 12/52 of one. #}
-{% macro month_cents(cents, billing_interval) -%}
+{#
+  Cents a month of cents per rhythm, which is every `interval_count` billing intervals, rounded once: a year has
+  12 months, 52 weeks or 365 days.
+#}
+{% macro month_cents(cents, billing_interval, interval_count) -%}
     case
         {{ billing_interval }}
         when 'month'
-        then {{ cents }}
+        then {{ half_even_div(cents, interval_count) }}
         when 'year'
-        then {{ half_even_div(cents, 12) }}
+        then {{ half_even_div(cents, "(12 * " ~ interval_count ~ ")") }}
         when 'week'
-        then {{ half_even_div("(" ~ cents ~ " * 52)", 12) }}
+        then {{ half_even_div("(" ~ cents ~ " * 52)", "(12 * " ~ interval_count ~ ")") }}
+        when 'day'
+        then {{ half_even_div("(" ~ cents ~ " * 365)", "(12 * " ~ interval_count ~ ")") }}
     end
+{%- endmacro %}
+
+{# How many billing intervals a raw row pays for: one where it does not say, nothing without an interval. #}
+{% macro told_interval_count(billing_interval, interval_count) -%}
+    if({{ billing_interval }} is null, null, coalesce({{ interval_count }}, 1))
+{%- endmacro %}
+
+{# Whether two rhythms are one: 12 months are a year. #}
+{% macro is_same_rhythm(interval, count, other_interval, other_count) -%}
+    if({{ interval }} = 'year', 'month', {{ interval }})
+    = if({{ other_interval }} = 'year', 'month', {{ other_interval }})
+    and if({{ interval }} = 'year', 12, 1) * {{ count }}
+    = if({{ other_interval }} = 'year', 12, 1) * {{ other_count }}
 {%- endmacro %}
 
 {#
   Join condition: the row of int_list_prices_daily that says what a subscription pays whose events tell no
-  price. A list price is for the plan's own interval and for no other.
+  price. A list price is for the plan's own rhythm and for no other.
 #}
-{% macro is_list_price_of(price, day, plan_id, market, told_price, told_currency, interval) -%}
+{% macro is_list_price_of(
+    price, day, plan_id, market, told_price, told_currency, interval, interval_count
+) -%}
     {{ told_price }} is null
     and {{ day }} = {{ price }}.price_date
     and {{ plan_id }} = {{ price }}.plan_id
     and {{ market }} = {{ price }}.market
     and {{ told_currency }} is not distinct from {{ price }}.told_currency
-    and coalesce({{ interval }}, {{ price }}.billing_interval) = {{ price }}.billing_interval
+    and (
+        {{ interval }} is null
+        or {{
+            is_same_rhythm(
+                interval, interval_count, price ~ ".billing_interval", price ~ ".billing_interval_count"
+            )
+        }}
+    )
 {%- endmacro %}

@@ -47,7 +47,7 @@
 
 {#
   The stores do not say how often a plan is paid: the catalogue does, as it was known when the event arrived.
-  `events` is a CTE with all columns of a canonical event but the interval.
+  `events` is a CTE with all columns of a canonical event but the rhythm.
 #}
 {% macro with_billing_interval(events) -%}
     select
@@ -60,6 +60,7 @@
         event.price_amount,
         event.currency,
         plan.billing_interval,
+        plan.billing_interval_count,
         event.trial_ends_at,
         event.period_start_at,
         event.period_end_at,

@@ -45,7 +45,7 @@ def dimension_suites() -> list[MartSuite]:
             key=("plan_id", "market", "currency", "valid_from_date"),
             expectations=(
                 unique_key("plan_id", "market", "currency", "valid_from_date"),
-                *not_null("plan_id", "plan_kind", "billing_interval"),
+                *not_null("plan_id", "plan_kind", "billing_interval", "billing_interval_count"),
             ),
         ),
     ]

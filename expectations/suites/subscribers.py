@@ -20,7 +20,7 @@ from segue.window import RunWindow
 
 PROVIDERS = ("google_play", "app_store", "stripe", "periods")
 PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
-INTERVALS = ("week", "month", "year")
+INTERVALS = ("day", "week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
 UNPRICED = "mrr_usd_amount is null"
 """Nobody told a price, or a rate of its currency; the subscription counts anyway."""
@@ -71,6 +71,7 @@ def _subscription_daily() -> MartSuite:
             one_of("provider", PROVIDERS),
             one_of("plan_kind", PLAN_KINDS),
             one_of("billing_interval", INTERVALS),
+            at_least("billing_interval_count", 1),
             one_of("state", ENTITLED_STATES),
             between("mrr_amount", 0, 1_000_000),
             between("mrr_usd_amount", 0, 100_000),

@@ -33,7 +33,10 @@ Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alp
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=15, decimal_places=2)]
 
-Interval = Literal["week", "month", "year"]
+Interval = Literal["day", "week", "month", "year"]
+IntervalCount = Annotated[
+    int, Field(ge=1, le=3_660, description="A rhythm is every so many intervals; 1 where it is not said")
+]
 PlanKind = Literal["free", "individual", "duo", "family", "student", "basic"]
 Provider = Literal["google_play", "app_store", "stripe", "periods"]
 EventType = Literal[
@@ -82,6 +85,7 @@ class Plan(LandingRow):
     plan_id: Identifier
     kind: PlanKind
     interval: Interval
+    interval_count: IntervalCount | None = None
     trial_days: Annotated[int, Field(ge=0, le=365)]
     seats: Annotated[int, Field(ge=1, le=10_000)]
 
@@ -126,6 +130,7 @@ class SubscriptionEvent(LandingRow):
     price_amount: Amount | None = None
     currency: Currency | None = None
     interval: Interval | None = None
+    interval_count: IntervalCount | None = None
     trial_ends_at: EventTime | None = None
     period_start_at: EventTime | None = None
     period_end_at: EventTime | None = None

@@ -7,10 +7,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from local.company.catalogue import (
+    INTERVAL_COUNTS,
     INTERVALS,
     MARKETS,
     OFFERS,
-    PLAN_INTERVAL,
+    PLAN_RHYTHM,
     PLAN_SEATS,
     PLANS,
     PROVIDERS,
@@ -72,7 +73,8 @@ def event_rows(
             "plan_id": picked(PLAN_IDS, events["plan"]),
             "price_amount": amounts(events["price"]),
             "currency": picked(CURRENCY_OF_MARKET, events["market"]),
-            "interval": picked(INTERVALS, PLAN_INTERVAL[events["plan"]]),
+            "interval": picked(INTERVALS, PLAN_RHYTHM[events["plan"]]),
+            "interval_count": pa.array(INTERVAL_COUNTS[PLAN_RHYTHM[events["plan"]]]),
             "trial_ends_at": instants(events["period_end"], of_trial),
             "period_start_at": instants(events["period_start"]),
             "period_end_at": instants(events["period_end"]),

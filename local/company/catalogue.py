@@ -20,8 +20,13 @@ OFFERS = (
 )
 SURFACES = ("home", "checkout", "paywall", "email")
 PROVIDERS = ("stripe", "google_play", "app_store", "periods")
-INTERVALS = ("week", "month", "year")
-INTERVAL_DAYS = np.array([7, 30, 365], np.int64)
+RHYTHMS = (("week", 1), ("month", 1), ("year", 1))
+"""How often plans are paid: every so many intervals."""
+INTERVALS = tuple(interval for interval, _ in RHYTHMS)
+INTERVAL_COUNTS = np.array([count for _, count in RHYTHMS], np.int64)
+RHYTHM_DAYS = np.array(
+    [{"week": 7, "month": 30, "year": 365}[unit] * count for unit, count in RHYTHMS], np.int64
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Plan:
 
     plan_id: str
     kind: str
-    interval: int
+    rhythm: int
     trial_days: int
     seats: int
     usd_price: str
@@ -72,7 +77,7 @@ PLANS = (
     Plan("basic-month", "basic", 1, 7, 1, "7.99", 0.06),
     Plan("free", "free", 1, 0, 1, "0.00", 0.0),
 )
-PLAN_INTERVAL = np.array([plan.interval for plan in PLANS], np.int64)
+PLAN_RHYTHM = np.array([plan.rhythm for plan in PLANS], np.int64)
 PLAN_TRIAL_DAYS = np.array([plan.trial_days for plan in PLANS], np.int64)
 PLAN_SEATS = np.array([plan.seats for plan in PLANS], np.int64)
 

@@ -15,9 +15,9 @@ from loaders.landing.contracts import CONTRACTS
 from local.company.billing import event_rows, is_opening, member_rows, payment_rows, sorted_events
 from local.company.catalogue import (
     CURRENCIES,
-    INTERVALS,
     MARKETS,
     PLANS,
+    RHYTHMS,
     price_cents,
     price_change_us,
     usd_rates_micro,
@@ -181,7 +181,8 @@ def _catalogue_tables(spec: CompanySpec) -> Tables:
             {
                 "plan_id": [p.plan_id for p in PLANS],
                 "kind": [p.kind for p in PLANS],
-                "interval": [INTERVALS[p.interval] for p in PLANS],
+                "interval": [RHYTHMS[p.rhythm][0] for p in PLANS],
+                "interval_count": [RHYTHMS[p.rhythm][1] for p in PLANS],
                 "trial_days": [p.trial_days for p in PLANS],
                 "seats": [p.seats for p in PLANS],
                 "ingested_at": instants(np.full(plans.size, morning)),

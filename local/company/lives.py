@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local.company.catalogue import (
-    INTERVAL_DAYS,
     MARKETS,
-    PLAN_INTERVAL,
+    PLAN_RHYTHM,
     PLAN_TRIAL_DAYS,
     PLANS,
     PROVIDERS,
+    RHYTHM_DAYS,
     price_cents,
     price_change_us,
 )
@@ -161,7 +161,7 @@ class Life:
         subs = self.subs
         subs.price[who] = self._list_price(who, when)
         subs.period_start[who] = when
-        subs.period_end[who] = when + INTERVAL_DAYS[PLAN_INTERVAL[subs.plan[who]]] * DAY_US
+        subs.period_end[who] = when + RHYTHM_DAYS[PLAN_RHYTHM[subs.plan[who]]] * DAY_US
 
     def _chance(self, who: Ints) -> Floats:
         return self._random.random(who.size)
@@ -233,7 +233,7 @@ class Life:
     def _incidents(self, who: Ints, at: Ints) -> Ints:
         """What happens to each in its period, at most one thing; −1 where nothing does within the window."""
         # A period of a week sees less than one of a year.
-        scale = np.sqrt(INTERVAL_DAYS[PLAN_INTERVAL[self.subs.plan[who]]] / 30)
+        scale = np.sqrt(RHYTHM_DAYS[PLAN_RHYTHM[self.subs.plan[who]]] / 30)
         bounds = INCIDENT_SHARES.cumsum()[:, None] * scale
         incident = (self._chance(who) >= bounds).sum(axis=0)
         incident[(incident == INCIDENT_SHARES.size) | ~self._known(at)] = -1

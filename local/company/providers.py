@@ -15,7 +15,8 @@ CANNOT_PAUSE = ("app_store",)
 CANNOT_RETURN = ("stripe",)
 """A subscription of theirs that has ended stays so."""
 _NOT_ON_A_CHARGE = (
-    "plan_id", "price_amount", "currency", "interval", "period_start_at", "period_end_at", "auto_renew",
+    "plan_id", "price_amount", "currency", "interval", "interval_count",
+    "period_start_at", "period_end_at", "auto_renew",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def _as_told(provider: str, events: pa.Table) -> pa.Table:
         for column in _NOT_ON_A_CHARGE:
             events = _without(events, column, pc.equal(events["event_type"], "refunded"))
         # An invoice pays a period; it says neither the rhythm nor whether another one follows.
-        for column in ("interval", "auto_renew"):
+        for column in ("interval", "interval_count", "auto_renew"):
             events = _without(events, column, pc.equal(events["event_type"], "renewed"))
     return events
 

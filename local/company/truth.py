@@ -10,15 +10,21 @@ import pyarrow.parquet as pq
 
 from loaders.landing.contracts import SubscriptionEvent
 from local.company.billing import CURRENCY_OF_MARKET, PLAN_IDS
-from local.company.catalogue import CURRENCIES, INTERVALS, PLAN_INTERVAL, usd_rates_micro
+from local.company.catalogue import (
+    CURRENCIES,
+    INTERVAL_COUNTS,
+    INTERVALS,
+    PLAN_RHYTHM,
+    RHYTHMS,
+    usd_rates_micro,
+)
 from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
 from local.company.lives import STATES, Subscriptions
 from local.company.people import People
 from local.company.spec import DAY_US, CompanySpec
 
 _CURRENCY_OF_MARKET = np.array([CURRENCIES.index(currency) for currency in CURRENCY_OF_MARKET])
-_TIMES = np.array([52, 1, 1])
-_OVER = np.array([12, 1, 12])
+_IN_A_YEAR = np.array([{"week": 52, "month": 12, "year": 1}[interval] for interval, _ in RHYTHMS])
 
 
 def half_even(numerator: Ints, denominator: Ints | int) -> Ints:
@@ -29,9 +35,9 @@ def half_even(numerator: Ints, denominator: Ints | int) -> Ints:
 
 
 def month_cents(price: Ints, plan: Ints) -> Ints:
-    """Hundredths a month of a price in hundredths a billing interval."""
-    interval = PLAN_INTERVAL[plan]
-    return half_even(price * _TIMES[interval], _OVER[interval])
+    """Hundredths a month of a price in hundredths a rhythm."""
+    rhythm = PLAN_RHYTHM[plan]
+    return half_even(price * _IN_A_YEAR[rhythm], 12 * INTERVAL_COUNTS[rhythm])
 
 
 class Truth:
@@ -64,7 +70,8 @@ class Truth:
                 "plan_id": picked(PLAN_IDS, lived["plan"]),
                 "price_amount": amounts(lived["price"]),
                 "currency": picked(CURRENCY_OF_MARKET, lived["market"]),
-                "interval": picked(INTERVALS, PLAN_INTERVAL[lived["plan"]]),
+                "interval": picked(INTERVALS, PLAN_RHYTHM[lived["plan"]]),
+                "interval_count": pa.array(INTERVAL_COUNTS[PLAN_RHYTHM[lived["plan"]]]),
             }
         )
         if self._writer is None:

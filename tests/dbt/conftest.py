@@ -135,11 +135,13 @@ def account(account_id: str, market: str = "SE", since: str = "2026-01-01 00:00"
     return row | other
 
 
-def plan(plan_id: str, kind: str, interval: str, since: str = "2026-01-01 00:00") -> Row:
+def plan(
+    plan_id: str, kind: str, interval: str, since: str = "2026-01-01 00:00", count: int | None = None
+) -> Row:
     """A plan of the catalogue."""
     return {
-        "plan_id": plan_id, "kind": kind, "interval": interval, "trial_days": 30, "seats": 1,
-        "ingested_at": at(since),
+        "plan_id": plan_id, "kind": kind, "interval": interval, "interval_count": count,
+        "trial_days": 30, "seats": 1, "ingested_at": at(since),
     }  # fmt: skip
 
 

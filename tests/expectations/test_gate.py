@@ -33,7 +33,8 @@ select 's1' as subscription_id, 'a1' as account_id, 'started' as event_type, 'ac
 
 create or replace table `{audit}.fct_subscription_daily` as
 select date '2026-03-31' as snapshot_date, 's1' as subscription_id, 'a1' as account_id, 'stripe' as provider,
-    'DE' as market, 'individual-month' as plan_id, 'individual' as plan_kind, 'month' as billing_interval,
+    'DE' as market, 'individual-month' as plan_id, 'individual' as plan_kind,
+    'month' as billing_interval, 1 as billing_interval_count,
     'active' as state, false as is_trial, true as is_paid, true as was_active_at_day_end,
     false as was_active_at_day_start, cast(9.99 as numeric(38, 9)) as price_amount, 'EUR' as currency,
     cast(9.99 as numeric(38, 9)) as mrr_amount,
@@ -87,7 +88,7 @@ from unnest(['a1', 'a2', 'a3']) as account_id;
 
 create or replace table `{audit}.dim_plan` as
 select 'individual-month' as plan_id, 'DE' as market, 'EUR' as currency, date '2026-01-01' as valid_from_date,
-    'individual' as plan_kind, 'month' as billing_interval;
+    'individual' as plan_kind, 'month' as billing_interval, 1 as billing_interval_count;
 
 create or replace table `{audit}.fct_offer_journey` as
 select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id, 'home' as surface,

@@ -24,6 +24,7 @@ with
             version.market,
             version.currency,
             plan.billing_interval,
+            plan.billing_interval_count,
             version.price_amount
         from days as day
         inner join versions as version on version.known_from_date <= day.price_date

@@ -82,6 +82,7 @@ with
                     "days.price_amount",
                     "days.currency",
                     "days.billing_interval",
+                    "days.billing_interval_count",
                 )
             }}
     ),
@@ -91,6 +92,7 @@ with
             days.*,
             plan.plan_kind,
             coalesce(days.billing_interval, plan.billing_interval) as paid_interval,
+            coalesce(days.billing_interval_count, plan.billing_interval_count) as paid_interval_count,
             rate.usd_rate,
             {{ to_cents("days.price_amount") }} as price_cents,
             date_diff(days.snapshot_date, date(days.subscription_started_at), day) as tenure_days
@@ -108,7 +110,7 @@ with
             if(
                 state = 'trial' or not was_active_at_day_end,
                 0,
-                {{ month_cents("price_cents", "paid_interval") }}
+                {{ month_cents("price_cents", "paid_interval", "paid_interval_count") }}
             ) as mrr_cents
         from priced
     ),
@@ -163,6 +165,7 @@ select
     plan_id,
     plan_kind,
     paid_interval as billing_interval,
+    paid_interval_count as billing_interval_count,
     state,
     is_auto_renew,
     was_active_at_day_start,

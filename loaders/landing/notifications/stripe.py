@@ -92,10 +92,10 @@ class PaymentMetadata(Payload):
 
 
 class Recurring(Payload):
-    """How often is paid; a quarter (three months) has no place among the billing intervals."""
+    """How often is paid: every three months is a quarter; at most three years."""
 
-    interval: Literal["week", "month", "year"]
-    interval_count: Literal[1] = 1
+    interval: Literal["day", "week", "month", "year"]
+    interval_count: Annotated[int, Field(strict=True, ge=1, le=1_095)] = 1
 
 
 class Price(Payload):

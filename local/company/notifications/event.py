@@ -23,6 +23,7 @@ class Event(NamedTuple):
     price_amount: int | None
     currency: str | None
     interval: str | None
+    interval_count: int | None
     trial_ends_at: int | None
     period_start_at: int | None
     period_end_at: int | None

@@ -67,7 +67,7 @@ def _stripe_price(event: Event, plan: str | None, currency: str | None) -> Json:
         "product": plan,
         "currency": (currency or "").lower(),
         "unit_amount": smallest_unit(event),
-        "recurring": {"interval": event.interval, "interval_count": 1},
+        "recurring": {"interval": event.interval, "interval_count": event.interval_count},
     }
 
 

@@ -21,6 +21,7 @@ SAID = {
     "price_amount": "9.99",
     "currency": "EUR",
     "billing_interval": "month",
+    "billing_interval_count": 1,
     "period_start_at": "2026-03-10 11:00:00",
     "period_end_at": "2026-04-10 11:00:00",
     "is_auto_renew": True,

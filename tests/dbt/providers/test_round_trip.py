@@ -21,8 +21,12 @@ from segue.settings import Settings
 from tests.dbt.conftest import Warehouse
 
 SPEC = CompanySpec(accounts=300, days=14, seed=3, end_date=date(2026, 3, 31))
-STAGED = {"interval": "billing_interval", "auto_renew": "is_auto_renew"}
-"""The two columns that staging names otherwise than the landing contract."""
+STAGED = {
+    "interval": "billing_interval",
+    "interval_count": "billing_interval_count",
+    "auto_renew": "is_auto_renew",
+}
+"""The columns that staging names otherwise than the landing contract."""
 
 Rows = list[tuple[Any, ...]]
 

@@ -26,6 +26,7 @@ SAID = {
     "price_amount": "9.99",
     "currency": "EUR",
     "billing_interval": "month",
+    "billing_interval_count": 1,
     "period_start_at": "2026-03-10 11:00:00",
     "period_end_at": "2026-04-10 11:00:00",
     "is_auto_renew": True,
@@ -124,7 +125,9 @@ def test_a_subscription_tells_everything_a_charge_only_whose_it_is(staging: Stag
 
     ids = {"subscription_id": "sub_1", "account_id": "a1"}
     no_rhythm = {
-        name: value for name, value in SAID.items() if name not in ("billing_interval", "is_auto_renew")
+        name: value
+        for name, value in SAID.items()
+        if name not in ("billing_interval", "billing_interval_count", "is_auto_renew")
     }
     assert said == {
         "customer.subscription.created": SAID | {"event_type": "started", "offer_id": "winback"},
@@ -214,6 +217,9 @@ def test_an_update_says_what_changed_and_nothing_else(staging: Staging) -> None:
             "resumed": updated({"pause_collection": paused}),
             "another plan": updated(price_before(product="home", id="price_2")),
             "another rhythm": updated(price_before(recurring={"interval": "year", "interval_count": 1})),
+            "every three of them": updated(
+                price_before(recurring={"interval": "month", "interval_count": 3})
+            ),
             "another currency": updated(price_before(currency="gbp")),
             "another price": updated(price_before(unit_amount=899, id="price_0")),
             "another seat": updated(price_before(quantity=1), quantity=2),
@@ -231,6 +237,7 @@ def test_an_update_says_what_changed_and_nothing_else(staging: Staging) -> None:
         "resumed": ("resumed", True),
         "another plan": ("plan_changed", True),
         "another rhythm": ("plan_changed", True),
+        "every three of them": ("plan_changed", True),
         "another currency": ("plan_changed", True),
         "another price": ("price_changed", True),
         "another seat": ("price_changed", True),
@@ -318,9 +325,9 @@ def test_an_unknown_type_is_quarantined() -> None:
     [
         (subscription(status="dormant"), "status"),
         (subscription(metadata={}), "metadata.account_id"),
-        (subscription({"recurring": {"interval": "month", "interval_count": 3}}),
+        (subscription({"recurring": {"interval": "month", "interval_count": 0}}),
          "items.data.0.price.recurring.interval_count"),
-        (subscription({"recurring": {"interval": "day", "interval_count": 1}}),
+        (subscription({"recurring": {"interval": "quarter", "interval_count": 1}}),
          "items.data.0.price.recurring.interval"),
         (subscription({"unit_amount": None}), "items.data.0.price.unit_amount"),
         (subscription({"currency": "EUR"}), "items.data.0.price.currency"),

@@ -23,6 +23,7 @@ class Event:
     price_amount: Decimal | None = None
     currency: str | None = None
     interval: str | None = None
+    interval_count: int | None = None
     trial_ends_at: datetime | None = None
     period_start_at: datetime | None = None
     period_end_at: datetime | None = None
@@ -112,6 +113,11 @@ class Plan:
     plan_id: str
     kind: str
     interval: str
+    interval_count: int | None = None
+
+    @property
+    def rhythm(self) -> tuple[str, int]:
+        return self.interval, self.interval_count or 1
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from tests.dbt.reference.accounts import Accounts, Holder
 from tests.dbt.reference.company import Catalogue, ListPrice, Plan, Window
 from tests.dbt.reference.lives import Life, Standing
-from tests.dbt.reference.money import ZERO, cents, in_usd, monthly
+from tests.dbt.reference.money import ZERO, Rhythm, cents, in_usd, is_same_rhythm, monthly
 
 DAY = timedelta(days=1)
 
@@ -59,16 +59,18 @@ class Prices:
         known = [on for on in rates if on <= day]
         return rates[max(known)] if known else None
 
-    def interval(self, standing: Standing) -> str | None:
+    def rhythm(self, standing: Standing) -> Rhythm | None:
         """What the price pays for: of the events, else of the plan."""
         plan = self.plan(standing.plan_id)
-        return standing.interval or (plan.interval if plan else None)
+        return standing.rhythm or (plan.rhythm if plan else None)
 
     def quoted(self, standing: Standing, market: str, day: date) -> Standing:
         """The standing with a price: of the events, else the catalogue's of the day, as the day knew it."""
         plan = self.plan(standing.plan_id)
+        if standing.price_amount is not None or plan is None:
+            return standing
         # A list price is for the plan's own rhythm.
-        if standing.price_amount is not None or plan is None or self.interval(standing) != plan.interval:
+        if standing.rhythm is not None and not is_same_rhythm(standing.rhythm, plan.rhythm):
             return standing
         known: dict[str, list[ListPrice]] = {}
         for price in self._prices:
@@ -84,7 +86,7 @@ class Prices:
 
     def mrr(self, standing: Standing) -> Decimal | None:
         """Monthly recurring revenue in currency of a quoted standing; 0 in trial and when not entitled."""
-        return monthly(standing.price_amount, self.interval(standing)) if standing.is_paid else ZERO
+        return monthly(standing.price_amount, self.rhythm(standing)) if standing.is_paid else ZERO
 
     def net(
         self, mrr: Decimal | None, standing: Standing, provider: str, market: str, day: date, tenure_days: int
@@ -128,7 +130,7 @@ class SubscriptionDay:
     holder_account_id: str
     holder: Holder
     plan_kind: str | None
-    interval: str | None
+    rhythm: Rhythm | None
     was_active_at_start: bool
     was_active_at_end: bool
     mrr: Decimal | None
@@ -169,7 +171,7 @@ def subscription_days(
         net = prices.net(mrr, standing, provider, holder.market, day, tenure_days)
         yield SubscriptionDay(
             day, life, part.standing, standing, provider, account_id, holder,
-            prices.kind(standing.plan_id), prices.interval(standing),
+            prices.kind(standing.plan_id), prices.rhythm(standing),
             parts[0].since <= begins, was_active_at_end,
             mrr, in_usd(mrr, rate), net, in_usd(net, rate), rate, started_at, tenure_days,
         )  # fmt: skip

@@ -163,7 +163,9 @@ def _transition(before: _Side, after: _Side, is_first: bool) -> str:
         return "upgraded" if after.mrr_usd > before.mrr_usd else "downgraded"
     if was.currency != now.currency:
         return "currency_changed"
-    return "price_changed" if was.price_amount != now.price_amount else "unchanged"
+    # The same price for a longer time is another price.
+    is_same = was.price_amount == now.price_amount and before.mrr == after.mrr
+    return "unchanged" if is_same else "price_changed"
 
 
 def _account_changes(

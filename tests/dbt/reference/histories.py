@@ -67,6 +67,7 @@ def catalogue(fees: tuple[ProviderFee, ...], vat: tuple[VatRate, ...]) -> Catalo
             Plan("home", "family", "month"),
             Plan("year", "individual", "year"),
             Plan("week", "basic", "week"),
+            Plan("quarter", "individual", "month", 3),
         ),
         prices=(
             price("solo", "SE", "EUR", date(2026, 1, 1), "9.99", True),
@@ -80,6 +81,7 @@ def catalogue(fees: tuple[ProviderFee, ...], vat: tuple[VatRate, ...]) -> Catalo
             price("year", "SE", "EUR", date(2026, 2, 20), "89.90", True, arrives=date(2026, 3, 2)),
             price("solo", "US", "EUR", date(2026, 3, 8), "11.49", False, arrives=date(2026, 3, 4)),
             price("week", "JP", "JPY", date(2026, 2, 1), "480", False),
+            price("quarter", "SE", "EUR", date(2026, 1, 1), "26.99", True),
         ),
         rates=(
             rate(date(2026, 1, 12), "EUR", "1.125"),
@@ -98,9 +100,14 @@ def catalogue(fees: tuple[ProviderFee, ...], vat: tuple[VatRate, ...]) -> Catalo
     )
 
 
-def _terms(plan: str | None, price: str | None, currency: str | None, interval: str | None) -> dict[str, Any]:
+def _terms(
+    plan: str | None, price: str | None, currency: str | None, interval: str | None, count: int | None = None
+) -> dict[str, Any]:
     amount = None if price is None else Decimal(price)
-    return {"plan_id": plan, "price_amount": amount, "currency": currency, "interval": interval}
+    return {
+        "plan_id": plan, "price_amount": amount, "currency": currency,
+        "interval": interval, "interval_count": count,
+    }  # fmt: skip
 
 
 TERMS = (
@@ -110,6 +117,14 @@ TERMS = (
     _terms("year", "99.90", "EUR", "year"),
     _terms("year", "99.66", "USD", None),
     _terms("week", "2.99", "GBP", "week"),
+    _terms("quarter", "27.99", "EUR", "month", 3),
+    _terms("week", "9.98", "EUR", "week", 4),
+    _terms("solo", "9.99", "EUR", "day", 30),
+    _terms("quarter", None, None, None),
+    _terms("quarter", None, "EUR", "month", 3),
+    _terms("year", None, None, "month", 12),
+    # A count without what it counts says nothing.
+    _terms("year", "239.80", "EUR", None, 2),
     _terms("home", "1480", "JPY", "month"),
     _terms("solo", "0", "USD", "month"),
     _terms("ghost", "5", "EUR", "month"),

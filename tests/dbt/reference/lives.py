@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import groupby, pairwise, zip_longest
 
 from tests.dbt.reference.company import Event, Window
+from tests.dbt.reference.money import Rhythm
 
 RANK = {
     name: rank
@@ -44,7 +45,7 @@ class Standing:
     plan_id: str | None = None
     price_amount: Decimal | None = None
     currency: str | None = None
-    interval: str | None = None
+    rhythm: Rhythm | None = None
     auto_renew: bool | None = None
     paid_until: datetime | None = field(default=None, compare=False)
 
@@ -56,7 +57,7 @@ class Standing:
             "plan_id": event.plan_id,
             "price_amount": event.price_amount,
             "currency": event.currency,
-            "interval": event.interval,
+            "rhythm": (event.interval, event.interval_count or 1) if event.interval else None,
             "auto_renew": event.auto_renew,
             "paid_until": event.period_end_at or event.trial_ends_at,
         }

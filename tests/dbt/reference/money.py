@@ -13,16 +13,27 @@ def cents(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
 
 
-def monthly(price: Decimal | None, interval: str | None) -> Decimal | None:
-    """A price per interval as a price per month; unknown when the price or the interval is."""
-    if price is None or interval is None:
+IN_A_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}
+"""Intervals that make up a year."""
+
+Rhythm = tuple[str, int]
+"""Paid every so many intervals."""
+
+
+def monthly(price: Decimal | None, rhythm: Rhythm | None) -> Decimal | None:
+    """A price per rhythm as a price per month; unknown when the price or the rhythm is."""
+    if price is None or rhythm is None:
         return None
-    match interval:
-        case "year":
-            return cents(price / 12)
-        case "week":
-            return cents(price * 52 / 12)
-    return cents(price)
+    interval, count = rhythm
+    return cents(price * IN_A_YEAR[interval] / (12 * count))
+
+
+def is_same_rhythm(one: Rhythm, other: Rhythm) -> bool:
+    """Twelve months are a year; nothing else is made equal."""
+    in_months = [
+        ("month", 12 * count) if interval == "year" else (interval, count) for interval, count in (one, other)
+    ]
+    return in_months[0] == in_months[1]
 
 
 def in_usd(amount: Decimal | None, usd_rate: Decimal | None) -> Decimal | None:

@@ -96,6 +96,7 @@ def _stays(members: Iterable[Membership], window: Window) -> dict[str, list[Memb
 
 def _row(key: tuple[object, str], held: list[_Entitlement], movement: Movement | None) -> Row:
     described = min(held, key=lambda e: e.preference, default=None)
+    rhythm = described.row.rhythm if described else None
     # Who churned at midnight is described by the cells that were left.
     market, plan_kind = (
         (described.market, described.row.plan_kind) if described else _left_cell(movement)
@@ -105,7 +106,8 @@ def _row(key: tuple[object, str], held: list[_Entitlement], movement: Movement |
         "account_id": key[1],
         "market": market,
         "plan_kind": plan_kind,
-        "billing_interval": described.row.interval if described else None,
+        "billing_interval": rhythm[0] if rhythm else None,
+        "billing_interval_count": rhythm[1] if rhythm else None,
         "is_subscriber": bool(held),
         "is_payer": any(e.is_payer for e in held),
         "is_member": any(not e.is_payer for e in held),

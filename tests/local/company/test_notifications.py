@@ -25,6 +25,7 @@ def event(event_type: str, **fields: Any) -> Event:
     values = {
         "provider_event_id": "e1", "subscription_id": "s1", "account_id": "a1", "event_type": event_type,
         "plan_id": "duo-month", "price_amount": 1499, "currency": "EUR", "interval": "month",
+        "interval_count": 1,
         "trial_ends_at": MAY if event_type == "trial_started" else None, "period_start_at": APRIL,
         "period_end_at": MAY, "auto_renew": True, "reason": None, "offer_id": None, "occurred_at": APRIL,
         "plan_before": "solo-month", "currency_before": "EUR",

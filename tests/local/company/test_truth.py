@@ -32,6 +32,7 @@ select subscription_id, account_id, event_type,
     last_value(price_amount ignore nulls) over life as price_amount,
     last_value(currency ignore nulls) over life as currency,
     last_value(interval ignore nulls) over life as interval,
+    last_value(interval_count ignore nulls) over life as interval_count,
     last_value(entered ignore nulls) over life as state,
     occurred_at as since, lead(occurred_at) over life as until
 from entered window life as (partition by subscription_id order by occurred_at)
@@ -51,7 +52,7 @@ def test_replaying_the_events_gives_the_truth_of_every_day_to_the_cent(company: 
         with cents as (
             select *, (price_amount * 100)::hugeint as price_cents,
                 case interval when 'week' then 52 else 1 end as times,
-                case interval when 'month' then 1 else 12 end as over
+                case interval when 'month' then 1 else 12 end * interval_count as over
             from lives
             where state in ('trial', 'active', 'grace') and account_id not in (
                 select account_id from accounts where is_test or is_employee
@@ -115,7 +116,7 @@ def test_nothing_opens_while_it_is_entitled_and_no_two_events_share_an_instant(c
 
 def test_intervals_are_the_entitled_states_of_the_events(company: Company) -> None:
     company.rows(STATES)
-    columns = "subscription_id, account_id, state, plan_id, price_amount, currency, interval"
+    columns = "subscription_id, account_id, state, plan_id, price_amount, currency, interval, interval_count"
     # Equal neighbours are one: a renewal changes nothing.
     joined = """
         select {columns}, min(since) as since, nullif(max(coalesce(until, 'infinity')), 'infinity') as until

@@ -79,6 +79,7 @@ select
     day.plan_id,
     plan.plan_kind,
     coalesce(day.billing_interval, plan.billing_interval) as billing_interval,
+    coalesce(day.billing_interval_count, plan.billing_interval_count) as billing_interval_count,
     day.currency,
     day.is_auto_renew,
     plan.seats,

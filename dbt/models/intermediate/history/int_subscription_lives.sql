@@ -89,6 +89,7 @@ with
             price_amount,
             currency,
             billing_interval,
+            billing_interval_count,
             is_auto_renew,
             coalesce(period_end_at, trial_ends_at) as paid_until_at,
             reason,
@@ -119,6 +120,7 @@ with
             price_amount,
             currency,
             billing_interval,
+            billing_interval_count,
             cast(null as bool),
             paid_until_at,
             'missing_at_source',
@@ -149,6 +151,8 @@ with
             last_value(price_amount ignore nulls) over so_far as price_amount,
             last_value(currency ignore nulls) over so_far as currency,
             last_value(billing_interval ignore nulls) over so_far as billing_interval,
+            -- Told with every interval, so that the two always belong together.
+            last_value(billing_interval_count ignore nulls) over so_far as billing_interval_count,
             last_value(is_auto_renew ignore nulls) over so_far as is_auto_renew,
             last_value(paid_until_at ignore nulls) over so_far as paid_until_at
         from with_starts
@@ -192,6 +196,7 @@ with
             price_amount,
             currency,
             billing_interval,
+            billing_interval_count,
             is_auto_renew,
             state
         from expected
@@ -247,6 +252,7 @@ with
             or lag(price_amount) over life is distinct from price_amount
             or lag(currency) over life is distinct from currency
             or lag(billing_interval) over life is distinct from billing_interval
+            or lag(billing_interval_count) over life is distinct from billing_interval_count
             or lag(is_auto_renew) over life is distinct from is_auto_renew as is_change
         from instants
         window life as (partition by subscription_id, known_date order by occurred_at)
@@ -279,6 +285,7 @@ select
     price_amount,
     currency,
     billing_interval,
+    billing_interval_count,
     is_auto_renew,
     reason,
     {{ end_reason("event_type", "reason", "state_before", "state", "was_auto_renew") }} as end_reason,

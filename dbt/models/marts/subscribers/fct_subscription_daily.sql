@@ -58,6 +58,7 @@ select
     day.plan_id,
     day.plan_kind,
     day.billing_interval,
+    cast(day.billing_interval_count as int64) as billing_interval_count,
     day.state,
     day.state = 'trial' as is_trial,
     {{ is_paid("day.state") }} as is_paid,

@@ -91,6 +91,10 @@ with
             if(event.is_deciding, after.currency, before.currency) as currency_after,
             before.billing_interval as interval_before,
             if(event.is_deciding, after.billing_interval, before.billing_interval) as interval_after,
+            before.billing_interval_count as interval_count_before,
+            if(
+                event.is_deciding, after.billing_interval_count, before.billing_interval_count
+            ) as interval_count_after,
             if(
                 event.is_deciding and after.valid_from_at = event.occurred_at, after.end_reason, null
             ) as end_reason
@@ -141,6 +145,8 @@ with
             day_before.told_currency as currency_after,
             day_before.billing_interval as interval_before,
             day_before.billing_interval as interval_after,
+            day_before.billing_interval_count as interval_count_before,
+            day_before.billing_interval_count as interval_count_after,
             if(account.is_resolved_test_account, 'admin', null) as end_reason
         from {{ ref("int_subscription_days") }} as day_before
         inner join
@@ -215,6 +221,7 @@ with
                     "event.price_before",
                     "event.currency_before",
                     "event.interval_before",
+                    "event.interval_count_before",
                 )
             }}
         left join
@@ -228,6 +235,7 @@ with
                     "event.price_after",
                     "event.currency_after",
                     "event.interval_after",
+                    "event.interval_count_after",
                 )
             }}
         where event.is_in_marts
@@ -243,6 +251,7 @@ with
                     month_cents(
                         to_cents("event.price_before"),
                         "coalesce(event.interval_before, from_plan.billing_interval)",
+                        "coalesce(event.interval_count_before, from_plan.billing_interval_count)",
                     )
                 }},
                 0
@@ -253,6 +262,7 @@ with
                     month_cents(
                         to_cents("event.price_after"),
                         "coalesce(event.interval_after, to_plan.billing_interval)",
+                        "coalesce(event.interval_count_after, to_plan.billing_interval_count)",
                     )
                 }},
                 0
@@ -316,7 +326,7 @@ select
             end
         when currency_before is distinct from currency_after
         then 'currency_changed'
-        when price_before is distinct from price_after
+        when price_before is distinct from price_after or mrr_before_cents is distinct from mrr_after_cents
         then 'price_changed'
         else 'unchanged'
     end as transition,

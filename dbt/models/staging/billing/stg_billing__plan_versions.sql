@@ -1,6 +1,10 @@
 with
     of_the_day as (
-        select plan_id, `interval` as billing_interval, arrival_date
+        select
+            plan_id,
+            `interval` as billing_interval,
+            {{ told_interval_count("`interval`", "interval_count") }} as billing_interval_count,
+            arrival_date
         from {{ source("billing", "plans") }}
         where {{ arrived_ever() }}
         qualify {{ latest_arrival("plan_id, arrival_date") }}
@@ -9,6 +13,7 @@ with
 select
     plan_id,
     billing_interval,
+    billing_interval_count,
     arrival_date as known_from_date,
     {{ until_next("arrival_date", "plan_id") }} as known_until_date
 from of_the_day

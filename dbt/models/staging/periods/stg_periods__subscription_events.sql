@@ -8,6 +8,7 @@ select
     price_amount,
     currency,
     `interval` as billing_interval,
+    {{ told_interval_count("`interval`", "interval_count") }} as billing_interval_count,
     trial_ends_at,
     period_start_at,
     period_end_at,

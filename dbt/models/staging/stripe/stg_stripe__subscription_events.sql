@@ -135,6 +135,8 @@ with
                         or json_value(item_before, '$.price.currency') != json_value(item, '$.price.currency')
                         or json_value(item_before, '$.price.recurring.interval')
                         != json_value(item, '$.price.recurring.interval')
+                        or json_value(item_before, '$.price.recurring.interval_count')
+                        != json_value(item, '$.price.recurring.interval_count')
                     )
                 then 'plan_changed'
                 when
@@ -203,6 +205,12 @@ select
     {{ from_cents(minor_unit_cents("amount", "currency")) }} as price_amount,
     currency,
     json_value(item, '$.price.recurring.interval') as billing_interval,
+    {{
+        told_interval_count(
+            "json_value(item, '$.price.recurring.interval')",
+            "cast(json_value(item, '$.price.recurring.interval_count') as int64)",
+        )
+    }} as billing_interval_count,
     if(
         event_type = 'trial_started',
         timestamp_seconds(cast(json_value(object, '$.trial_end') as int64)),
