@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Processes that read a large landing's files side by side, each in about 0.3 GB.",
     )
+    landing_processes_from_bytes: int = Field(
+        default=256 << 20,
+        ge=0,
+        description="Bytes of files from which on a landing is large; for fewer, one process is done before "
+        "others have started.",
+    )
     max_quarantined_share: float = Field(
         default=0.05, ge=0, le=1, description="A table's day with a larger refused share fails to land."
     )

@@ -8,21 +8,15 @@ A process holds one batch of one file, so memory grows with the processes and no
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
-from typing import Final
+from queue import SimpleQueue
 
-from loaders.landing.errors import ReaderKilledError
-from loaders.landing.listing import landing_store
 from loaders.landing.read_file import FileLanding, FileOfDay, read_file
-from loaders.landing.scratch import Scratch, ScratchRows, part_of
+from loaders.landing.reader import FileRead, Reader
+from loaders.landing.scratch import Scratch
 from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
-
-_MUCH: Final = 256 << 20
-"""Bytes of files up to which one process is done sooner than others are started (three seconds)."""
 
 
 @contextmanager
@@ -35,48 +29,36 @@ def read_files(
         LandingError: as ``read_file``.
         ReaderKilledError: a process was killed, most likely because memory had run out.
     """
-    processes = min(settings.landing_processes, len(files))
-    if processes < 2 or sum(each.stored.size for each in files) < _MUCH:
+    count = min(settings.landing_processes, len(files))
+    if count < 2 or sum(each.stored.size for each in files) < settings.landing_processes_from_bytes:
         yield (read_file(settings, each, erased, scratch.rows) for each in files)
         return
-    # Spawned: a fork would share this process's connections.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (settings, erased, scratch.id))
-    try:
-        yield _read(scratch, [pool.submit(_read_apart, n, each) for n, each in enumerate(files, 1)])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    readers = [Reader(settings, erased, scratch.id) for _ in range(count)]
+    idle: SimpleQueue[Reader] = SimpleQueue()
+    for reader in readers:
+        idle.put(reader)
 
-
-def _read(scratch: Scratch, files: Sequence[Future[tuple[FileLanding, list[str]]]]) -> Iterator[FileLanding]:
-    for file in files:
+    def read_apart(number: int, file: FileOfDay) -> FileRead:
+        # As many threads as readers: there is one.
+        reader = idle.get()
         try:
-            landing, names = file.result()
-        except BrokenProcessPool as error:
-            raise ReaderKilledError("a process that read landing files was killed") from error
+            return reader.read(number, file)
+        finally:
+            idle.put(reader)
+
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield _in_order(scratch, [pool.submit(read_apart, n, each) for n, each in enumerate(files, 1)])
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for reader in readers:
+            reader.end()
+        pool.shutdown()
+
+
+def _in_order(scratch: Scratch, files: Sequence[Future[FileRead]]) -> Iterator[FileLanding]:
+    for file in files:
+        landing, names = file.result()
         for name in names:
             scratch.add_part(name)
         yield landing
-
-
-_mine: tuple[Settings, ErasedSubjects, str] | None = None
-"""Of a process that reads files: what all of them are read with."""
-
-
-def _begin(settings: Settings, erased: ErasedSubjects, landing: str) -> None:
-    global _mine
-    _mine = settings, erased, landing
-
-
-def _read_apart(number: int, file: FileOfDay) -> tuple[FileLanding, list[str]]:
-    """Read a file into objects of its own; returns the names under which it has rows."""
-    assert _mine is not None
-    settings, erased, landing = _mine
-    rows = ScratchRows()
-    try:
-        found = read_file(settings, file, erased, rows)
-        names = rows.names
-        for name in names:
-            rows.put(landing_store(settings), name, part_of(landing, name, str(number)))
-    finally:
-        rows.close()
-    return found, names

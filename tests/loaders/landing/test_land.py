@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.landing import days as landing_days
-from loaders.landing import spread
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.days import Landed
@@ -30,6 +29,7 @@ from segue.window import ImpossibleDaysError
 DAY = date(2026, 3, 29)
 NEXT = date(2026, 3, 30)
 TRIO = ["accounts", "subscription_events", "fx_rates"]
+SIDE_BY_SIDE = {"landing_processes": 2, "landing_processes_from_bytes": 0}
 
 
 @pytest.fixture
@@ -127,9 +127,7 @@ def test_a_day_lands_with_lineage_and_its_refused_rows_aside(settings: Settings)
     assert ledger(settings) == [(DAY, "fx_rates", 0, 0, 0, 1), (DAY, "subscription_events", 4, 3, 1, 2)]
 
 
-def test_processes_side_by_side_land_what_one_does(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_side_by_side_land_what_one_does(settings: Settings) -> None:
     write_day(settings, DAY, [event(1), event(2, event_type="boosted")])
     write(settings, "subscription_events", [event(3), event(4, provider="paypal"), event(5)], name="p1")
     write(settings, "subscription_events", [event(6)], name="p2")
@@ -137,21 +135,17 @@ def test_processes_side_by_side_land_what_one_does(
     alone = raw_events(settings), quarantined(settings), ledger(settings)
     assert [row[0] for row in alone[0]] == ["e1", "e3", "e5", "e6"]
 
-    monkeypatch.setattr(spread, "_MUCH", 0)
-    land_days(settings.model_copy(update={"landing_processes": 2}), [DAY])
+    land_days(settings.model_copy(update=SIDE_BY_SIDE), [DAY])
 
     assert (raw_events(settings), quarantined(settings), ledger(settings)) == alone
     assert not list((root(settings) / "_scratch").glob("**/*.parquet"))
 
 
-def test_a_file_that_another_process_cannot_read_is_named(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spread, "_MUCH", 0)
+def test_a_file_that_another_process_cannot_read_is_named(settings: Settings) -> None:
     write_day(settings)
     (folder(settings, "subscription_events") / "p9.parquet").write_text("torn")
     with pytest.raises(LandingError, match=r"subscription_events/2026-03-29/p9.parquet: cannot be read"):
-        land_days(settings.model_copy(update={"landing_processes": 2}), [DAY])
+        land_days(settings.model_copy(update=SIDE_BY_SIDE), [DAY])
     assert not list((root(settings) / "_scratch").glob("**/*.parquet"))
 
 
