@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from loaders.landing.contracts import Interval
 from loaders.landing.errors import LandingError
+from loaders.landing.rhythm import Rhythm, read_rhythm
 
 
 class _Strict(BaseModel):
@@ -46,6 +46,7 @@ def _expand(value: Any) -> Any:
 
 
 From = Annotated[Source, BeforeValidator(_expand)]
+RhythmKey = Annotated[Rhythm, BeforeValidator(read_rhythm)]
 
 
 class PeriodColumns(_Strict):
@@ -55,11 +56,14 @@ class PeriodColumns(_Strict):
     account_id: From
     start: From
     end: From
-    plan: From = Field(description="The plan's name; plan_id is <plan>-<interval>.")
+    plan: From = Field(description="The plan's name; plan_id is <plan>-month, <plan>-3-month.")
     plan_kind: From
-    interval: From
-    price: From | dict[Interval, From] = Field(
-        description="Price for one interval; from another column for each interval, if need be."
+    interval: From = Field(description="day, week, month or year, or an ISO 8601 duration (P3M, P4W).")
+    interval_count: From | None = Field(
+        default=None, description="How many of them are paid at once, where another column says it; else 1."
+    )
+    price: From | dict[RhythmKey, From] = Field(
+        description="Price for one rhythm; from another column for each rhythm, if need be."
     )
     currency: From
     is_trial: From

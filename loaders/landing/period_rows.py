@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from loaders.landing.contracts import Account, Plan, SubscriptionEvent
 from loaders.landing.errors import LandingError, Refusal
-from loaders.landing.period_map import AccountColumns, PeriodMap, Source
+from loaders.landing.period_map import AccountColumns, PeriodColumns, PeriodMap, Source
+from loaders.landing.rhythm import Rhythm, read_rhythm
 from loaders.landing.row import LandingRow
 
 Row = dict[str, str]
@@ -35,7 +36,7 @@ class Period:
     end: date | None
     plan: str
     plan_kind: str
-    interval: str
+    rhythm: Rhythm
     price: Decimal
     currency: str
     is_trial: bool
@@ -45,7 +46,8 @@ class Period:
     @property
     def plan_id(self) -> str:
         """A plan is what is paid in one rhythm."""
-        return f"{self.plan}-{self.interval}".lower()
+        interval, count = self.rhythm
+        return f"{self.plan}-{interval if count == 1 else f'{count}-{interval}'}".lower()
 
     @property
     def terms(self) -> tuple[str, Decimal, str]:
@@ -286,7 +288,7 @@ def read_periods(
         if reason is None and end is not None and (account, end) in reasons:
             reason = reasons[account, end]
             used.add((account, end))
-        interval = _required("interval", columns.interval, row)
+        rhythm = _rhythm(columns, row)
         period = Period(
             row=number,
             payload=row,
@@ -296,8 +298,8 @@ def read_periods(
             end=end,
             plan=_required("plan", columns.plan, row),
             plan_kind=_required("plan_kind", columns.plan_kind, row),
-            interval=interval,
-            price=_price(period_map, interval, row),
+            rhythm=rhythm,
+            price=_price(period_map, rhythm, row),
             currency=_required("currency", columns.currency, row),
             is_trial=_flag(period_map, columns.is_trial, _required("is_trial", columns.is_trial, row)),
             auto_renew=_auto_renew(period_map, row),
@@ -318,12 +320,29 @@ def read_periods(
     return periods
 
 
-def _price(period_map: PeriodMap, interval: str, row: Row) -> Decimal:
+def _rhythm(columns: PeriodColumns, row: Row) -> Rhythm:
+    text = _required("interval", columns.interval, row)
+    try:
+        interval, count = read_rhythm(text)
+    except ValueError as error:
+        column = columns.interval.column or "interval"
+        raise _RowRefusedError(column, f"{column} {error}") from None
+    times = columns.interval_count.read(row) if columns.interval_count else None
+    if times is None:
+        return Rhythm(interval, count)
+    if not (times.isdecimal() and int(times)):
+        column = (columns.interval_count and columns.interval_count.column) or "interval_count"
+        raise _RowRefusedError(column, f"{column} {times!r} is no count")
+    return Rhythm(interval, count * int(times))
+
+
+def _price(period_map: PeriodMap, rhythm: Rhythm, row: Row) -> Decimal:
     source: Any = period_map.periods.price
     if isinstance(source, dict):
-        if interval not in source:
-            raise _RowRefusedError("price", f"the map has no price for the interval {interval!r}")
-        source = source[interval]
+        if rhythm not in source:
+            every = rhythm.interval if rhythm.count == 1 else f"{rhythm.count} {rhythm.interval}s"
+            raise _RowRefusedError("price", f"the map has no price for every {every}")
+        source = source[rhythm]
     text = _required("price", source, row)
     try:
         price = Decimal(text)
@@ -358,7 +377,8 @@ def event_values(period: Period, kind: str, day: date, number: int, arrival: dat
         "plan_id": period.plan_id,
         "price_amount": period.price,
         "currency": period.currency,
-        "interval": period.interval,
+        "interval": period.rhythm.interval,
+        "interval_count": period.rhythm.count,
         "trial_ends_at": end if period.is_trial else None,
         "period_start_at": midnight(period.start),
         "period_end_at": end,
@@ -372,7 +392,8 @@ def plan_values(period: Period, arrival: date) -> dict[str, Any]:
         "ingested_at": midnight(arrival),
         "plan_id": period.plan_id,
         "kind": period.plan_kind,
-        "interval": period.interval,
+        "interval": period.rhythm.interval,
+        "interval_count": period.rhythm.count,
         "trial_days": 0,
         "seats": 1,
     }

@@ -162,7 +162,14 @@ def test_a_subscription_may_end_on_the_day_it_starts(tmp_path: Path, period_map:
         ("s1,a1,02/01/2026,,Solo,monthly,10,120,False,True", "from", "after its arrival"),
         ("s1,,01/03/2025,,Solo,monthly,10,120,False,True", "acct", "acct is empty"),
         ("s1,a1,01/03/2025,,Gold,monthly,10,120,False,True", "kind", "'Gold'"),
-        ("s1,a1,01/03/2025,,Solo,daily,10,120,False,True", "price", "'daily'"),
+        (
+            "s1,a1,01/03/2025,,Solo,daily,10,120,False,True",
+            "rhythm",
+            "'daily' is none of day, week, month, year, and no",
+        ),
+        ("s1,a1,01/03/2025,,Solo,P1M15D,10,120,False,True", "rhythm", "no ISO 8601 duration in whole years"),
+        ("s1,a1,01/03/2025,,Solo,P3M,10,120,False,True", "price", "no price for every 3 months"),
+        ("s1,a1,01/03/2025,,Solo,P9999D,10,120,False,True", "price", "no price for every 9999 days"),
         ("s1,a1,01/03/2025,,Solo,monthly,ten,120,False,True", "monthly", "'ten' is no amount"),
         ("s1,a1,01/03/2025,,Solo,monthly,nan,120,False,True", "monthly", "'nan' is no amount"),
         ("s1,a1,01/03/2025,,Solo,monthly,9.999,120,False,True", "price_amount", "decimal"),
@@ -202,6 +209,69 @@ def test_a_wrong_map_names_each_wrong_entry(tmp_path: Path) -> None:
     path.write_text(MAP.replace("start: from", "strat: from"))
     with pytest.raises(LandingError, match=r"periods\.start: Field required.*periods\.strat: Extra"):
         read_period_map(path)
+
+
+RHYTHMS_MAP = MAP.replace("{monthly: month, annual: year}", "{quarterly: P3M, annual: year}").replace(
+    "price: {month: monthly, year: yearly}",
+    "price: {year: yearly, P3M: monthly, P4W: monthly, P18M: monthly}",
+)
+
+
+@pytest.mark.usefixtures("period_map")
+def test_a_rhythm_is_an_interval_a_duration_or_a_word_of_the_export(tmp_path: Path) -> None:
+    path = tmp_path / "rhythms.map.yml"
+    path.write_text(RHYTHMS_MAP)
+    result = convert(
+        tmp_path,
+        read_period_map(path),
+        "s1,a1,01/03/2025,,Solo,quarterly,41.91,0,False,True",
+        "s2,a1,01/03/2025,,Solo,P4W,9.98,0,False,True",
+        "s3,a1,01/03/2025,,Solo,annual,0,99.90,False,True",
+        "s4,a1,01/03/2025,,Solo,P1Y,0,99.90,False,True",
+        "s5,a1,01/03/2025,,Solo,P1Y6M,120,0,False,True",
+    )
+    assert result.refused == []
+    columns = ("plan_id", "interval", "interval_count", "price_amount")
+    assert landed(tmp_path, "subscription_events", "subscription_id", *columns) == [
+        ("s1", "solo-3-month", "month", 3, "41.91"),
+        ("s2", "solo-4-week", "week", 4, "9.98"),
+        ("s3", "solo-year", "year", 1, "99.9"),
+        ("s4", "solo-year", "year", 1, "99.9"),
+        ("s5", "solo-18-month", "month", 18, "120"),
+    ]
+    assert landed(tmp_path, "plans", *columns[:3]) == [
+        ("solo-18-month", "month", 18),
+        ("solo-3-month", "month", 3),
+        ("solo-4-week", "week", 4),
+        ("solo-year", "year", 1),
+    ]
+
+
+@pytest.mark.usefixtures("period_map")
+def test_a_count_of_intervals_may_stand_in_a_column_of_its_own(tmp_path: Path) -> None:
+    """Here in ``yearly``; a rhythm without a count is every interval, a nought is refused."""
+    path = tmp_path / "counted.map.yml"
+    path.write_text(
+        MAP.replace("price: {month: monthly, year: yearly}", "interval_count: yearly\n  price: monthly")
+    )
+    result = convert(
+        tmp_path,
+        read_period_map(path),
+        "s1,a1,01/03/2025,,Solo,monthly,55,6,False,True",
+        "s2,a1,01/03/2025,,Solo,P2W,55,2,False,True",
+        "s3,a1,01/03/2025,,Solo,monthly,10,,False,True",
+        "s4,a1,01/03/2025,,Solo,monthly,10,0,False,True",
+        "s5,a1,01/03/2025,,Solo,monthly,10,9999,False,True",
+    )
+    assert landed(tmp_path, "subscription_events", "plan_id", "interval", "interval_count") == [
+        ("solo-6-month", "month", 6),
+        ("solo-4-week", "week", 4),
+        ("solo-month", "month", 1),
+    ]
+    assert [(refusal.row, refusal.column) for refusal in result.refused] == [
+        (4, "yearly"),
+        (5, "interval_count"),
+    ]
 
 
 EXAMPLES = PROJECT_ROOT / "docs" / "examples"
