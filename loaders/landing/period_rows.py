@@ -6,7 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -46,8 +46,8 @@ class Period:
     @property
     def plan_id(self) -> str:
         """A plan is what is paid in one rhythm."""
-        interval, count = self.rhythm
-        return f"{self.plan}-{interval if count == 1 else f'{count}-{interval}'}".lower()
+        every = "" if self.rhythm.count == 1 else f"{self.rhythm.count}-"
+        return f"{self.plan}-{every}{self.rhythm.interval}".lower()
 
     @property
     def terms(self) -> tuple[str, Decimal, str]:
@@ -323,17 +323,17 @@ def read_periods(
 def _rhythm(columns: PeriodColumns, row: Row) -> Rhythm:
     text = _required("interval", columns.interval, row)
     try:
-        interval, count = read_rhythm(text)
+        rhythm = read_rhythm(text)
     except ValueError as error:
         column = columns.interval.column or "interval"
         raise _RowRefusedError(column, f"{column} {error}") from None
     times = columns.interval_count.read(row) if columns.interval_count else None
     if times is None:
-        return Rhythm(interval, count)
+        return rhythm
     if not (times.isdecimal() and int(times)):
         column = (columns.interval_count and columns.interval_count.column) or "interval_count"
         raise _RowRefusedError(column, f"{column} {times!r} is no count")
-    return Rhythm(interval, count * int(times))
+    return replace(rhythm, count=rhythm.count * int(times))
 
 
 def _price(period_map: PeriodMap, rhythm: Rhythm, row: Row) -> Decimal:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, cast, get_args
+from dataclasses import dataclass
+from typing import cast, get_args
 
 from loaders.landing.contracts import Interval
 
@@ -11,7 +12,8 @@ _UNITS: dict[str, Interval] = {"Y": "year", "M": "month", "W": "week", "D": "day
 _DURATION = re.compile(r"P(?:(\d{1,4})([YMWD])|(\d{1,3})Y(\d{1,4})M)")
 
 
-class Rhythm(NamedTuple):
+@dataclass(frozen=True)
+class Rhythm:
     """Every ``count`` intervals."""
 
     interval: Interval
