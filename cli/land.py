@@ -51,6 +51,7 @@ def day_(
                 "rows_in": landing.rows_in,
                 "rows_out": landing.rows_out,
                 "rows_quarantined": landing.rows_quarantined,
+                "rows_ignored": landing.rows_ignored,
                 "absent_columns": landing.absent_columns,
             }
             for landing in landings
@@ -60,10 +61,16 @@ def day_(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("arrival day", "table", "files", "in", "out", "quarantined")
+    table = Table("arrival day", "table", "files", "in", "out", "quarantined", "ignored")
     for landing in landings:
         if landing.files:
-            counts = (landing.files, landing.rows_in, landing.rows_out, landing.rows_quarantined)
+            counts = (
+                landing.files,
+                landing.rows_in,
+                landing.rows_out,
+                landing.rows_quarantined,
+                landing.rows_ignored,
+            )
             table.add_row(str(landing.day), landing.table, *(f"{count:,}" for count in counts))
     Console().print(table)
 

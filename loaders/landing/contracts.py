@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from loaders.landing.kinds import KindOf
+from loaders.landing.notifications import relevance
 from loaders.landing.notifications.app_store import AppStorePayload
 from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
 from loaders.landing.notifications.payload import JsonOf
@@ -59,6 +61,9 @@ EventType = Literal[
     "expired",
     "reactivated",
 ]
+
+
+PaymentKind = Literal["charge", "refund", "dispute"]
 
 
 class Account(LandingRow):
@@ -120,6 +125,7 @@ class SubscriptionEvent(LandingRow):
     key = ("provider", "provider_event_id")
     event_time = "occurred_at"
     rules = (NotBefore("period_end_at", "period_start_at"), NotAfterArrival("occurred_at"))
+    message_kind = KindOf.of_column("event_type", get_args(EventType))
 
     provider: Provider
     provider_event_id: Identifier
@@ -150,6 +156,7 @@ class GooglePlayNotification(LandingRow):
         NotAfterArrival("occurred_at"),
         RequiredWhen("purchase", payload="payload", says="is_about_a_subscription"),
     )
+    message_kind = relevance.GOOGLE_PLAY
 
     message_id: Identifier
     occurred_at: EventTime
@@ -164,6 +171,7 @@ class AppStoreNotification(LandingRow):
     key = ("notification_uuid",)
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
+    message_kind = relevance.APP_STORE
 
     notification_uuid: Identifier
     occurred_at: EventTime
@@ -177,6 +185,7 @@ class StripeEventRow(LandingRow):
     key = ("event_id",)
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
+    message_kind = relevance.STRIPE
 
     event_id: Identifier
     occurred_at: EventTime
@@ -203,10 +212,11 @@ class Payment(LandingRow):
     key = ("payment_id",)
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
+    message_kind = KindOf.of_column("kind", get_args(PaymentKind))
 
     payment_id: Identifier
     subscription_id: Identifier
-    kind: Literal["charge", "refund", "dispute"]
+    kind: PaymentKind
     amount: Amount
     currency: Currency
     status: Literal["succeeded", "failed", "pending"]
