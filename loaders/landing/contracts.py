@@ -13,6 +13,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from loaders.landing.currencies import HIGHEST_CEILING, MOST_PLACES
 from loaders.landing.kinds import KindOf
 from loaders.landing.notifications import relevance
 from loaders.landing.notifications.app_store import AppStorePayload
@@ -25,6 +26,7 @@ from loaders.landing.row import (
     LandingRow,
     NotAfterArrival,
     NotBefore,
+    OfCurrency,
     RequiredWhen,
 )
 
@@ -33,7 +35,8 @@ MILLISECONDS_PER_DAY = 86_400_000
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
-Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=15, decimal_places=2)]
+Amount = Annotated[Decimal, Field(ge=0, le=HIGHEST_CEILING, max_digits=15, decimal_places=MOST_PLACES)]
+"""What an amount may be in any currency at all; each contract's rules hold it to its own."""
 
 Interval = Literal["day", "week", "month", "year"]
 IntervalCount = Annotated[
@@ -98,6 +101,7 @@ class Plan(LandingRow):
 class PlanPrice(LandingRow):
     table = "plan_prices"
     key = ("plan_id", "market", "currency", "valid_from")
+    rules = (OfCurrency("price_amount"),)
     may_be_absent = True
 
     plan_id: Identifier
@@ -124,7 +128,11 @@ class SubscriptionEvent(LandingRow):
     table = "subscription_events"
     key = ("provider", "provider_event_id")
     event_time = "occurred_at"
-    rules = (NotBefore("period_end_at", "period_start_at"), NotAfterArrival("occurred_at"))
+    rules = (
+        NotBefore("period_end_at", "period_start_at"),
+        NotAfterArrival("occurred_at"),
+        OfCurrency("price_amount"),
+    )
     message_kind = KindOf.of_column("event_type", get_args(EventType))
 
     provider: Provider
@@ -211,7 +219,7 @@ class Payment(LandingRow):
     table = "payments"
     key = ("payment_id",)
     event_time = "occurred_at"
-    rules = (NotAfterArrival("occurred_at"),)
+    rules = (NotAfterArrival("occurred_at"), OfCurrency("amount"))
     message_kind = KindOf.of_column("kind", get_args(PaymentKind))
 
     payment_id: Identifier

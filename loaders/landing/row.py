@@ -41,7 +41,15 @@ class RequiredWhen:
     says: str
 
 
-Rule = NotBefore | NotAfterArrival | RequiredWhen
+@dataclass(frozen=True)
+class OfCurrency:
+    """The amount in ``column`` must be one that the currency in ``currency`` can have (``currencies``)."""
+
+    column: str
+    currency: str = "currency"
+
+
+Rule = NotBefore | NotAfterArrival | RequiredWhen | OfCurrency
 
 
 class LandingRow(BaseModel):
