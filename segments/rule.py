@@ -46,7 +46,8 @@ class Eligibility(_Part):
         default=None, description="Of the plan that the account is on; an account without a plan has none."
     )
     billing_intervals: list[Literal["day", "week", "month", "year"]] | None = Field(
-        default=None, description="However many of them are paid at once; the feature billing_interval_count tells."
+        default=None,
+        description="However many of them are paid at once; the feature billing_interval_count tells.",
     )
     past_trial: Literal["any", "never", "required"] = "any"
     tenure_days: Bounds = Field(default=Bounds(), description="Days since the account was created.")
