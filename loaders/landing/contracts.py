@@ -44,6 +44,7 @@ IntervalCount = Annotated[
 ]
 PlanKind = Literal["free", "individual", "duo", "family", "student", "basic"]
 Provider = Literal["google_play", "app_store", "stripe", "periods"]
+ExportCovers = Literal["complete", "partial", "rolling"]
 EventType = Literal[
     "trial_started",
     "trial_converted",
@@ -123,7 +124,11 @@ class FxRate(LandingRow):
 
 
 class SubscriptionEvent(LandingRow):
-    """A plain billing export: events in canonical words."""
+    """A plain billing export: events in canonical words.
+
+    Rows with ``export_covers`` are together what an export says of a subscription on the day it arrived, and
+    replace what earlier ones said; rows without are events of their own.
+    """
 
     table = "subscription_events"
     key = ("provider", "provider_event_id")
@@ -151,6 +156,8 @@ class SubscriptionEvent(LandingRow):
     auto_renew: bool | None = None
     reason: str | None = None
     offer_id: Identifier | None = None
+    export_name: Identifier | None = None
+    export_covers: ExportCovers | None = None
     occurred_at: EventTime
 
 
