@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from loaders.landing.contracts import Account, Plan, SubscriptionEvent
+from loaders.landing.currencies import problem_of
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.period_events import Period, Row, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import AccountColumns, PeriodColumns, PeriodMap, Source
 from loaders.landing.period_times import Moment, end_of_service, moment_of
 from loaders.landing.rhythm import Rhythm, read_rhythm
-from loaders.landing.row import LandingRow
+from loaders.landing.row import LandingRow, OfCurrency
 
 Contract = TypeVar("Contract", bound=LandingRow)
 
@@ -231,11 +232,18 @@ def _account(
 
 def _contract_row(contract: type[Contract], values: Mapping[str, Any]) -> Contract:
     try:
-        return contract.model_validate(values)
+        found = contract.model_validate(values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         column = str(problem["loc"][0])
         raise _RowRefusedError(column, f"{column} {problem['input']!r}: {problem['msg']}") from None
+    for rule in contract.rules:
+        if isinstance(rule, OfCurrency):
+            amount = values[rule.column]
+            reason = problem_of(amount, values[rule.currency])
+            if reason:
+                raise _RowRefusedError(rule.column, f"{rule.column} {amount} {reason}")
+    return found
 
 
 def read_periods(
