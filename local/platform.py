@@ -32,9 +32,9 @@ LANDING_BUCKET = "segue-landing"
 LOCK_SECONDS = 300.0
 
 _PARSE = """
-from runs.dbt import parse
+from runs.dbt import ensure_parsed
 from segue.settings import get_settings
-parse(get_settings())
+ensure_parsed(get_settings())
 """
 
 Progress = Callable[[str], None]
@@ -219,14 +219,10 @@ def _start_airflow(state: StateFolder, chosen: frozenset[str], say: Progress) ->
 
 
 def _parse_dbt(state: StateFolder, say: Progress) -> None:
-    """Write the manifest that runs publish by, unless it is newer than the dbt project."""
-    settings = _settings(state)
-    manifest = settings.dbt_manifest
-    sources = [
-        path for path in settings.dbt_project_dir.rglob("*") if path.suffix in {".sql", ".yml", ".yaml"}
-    ]
-    newest = max((path.stat().st_mtime for path in sources), default=0)
-    if manifest.exists() and manifest.stat().st_mtime > newest:
+    """Write the manifest that runs publish by, unless it is of the dbt project as it is."""
+    from runs.dbt import is_parsed
+
+    if is_parsed(_settings(state)):
         return
     # In a process of its own: dbt takes its parameters from the environment, which threads share.
     done = subprocess.run(

@@ -127,12 +127,21 @@ def ensure_parsed(settings: Settings) -> str:
     Raises:
         BuildError: the project does not parse.
     """
-    recorded = _digest_file(settings)
-    written = (recorded, settings.dbt_manifest, project_vars(settings.dbt_manifest))
     digest = project_digest(settings.dbt_project_dir)
-    if not all(file.exists() for file in written) or recorded.read_text() != digest:
+    if not _is_parsed(settings, digest):
         parse(settings)
     return digest
+
+
+def is_parsed(settings: Settings) -> bool:
+    """Whether the manifest is of the project's present files."""
+    return _is_parsed(settings, project_digest(settings.dbt_project_dir))
+
+
+def _is_parsed(settings: Settings, digest: str) -> bool:
+    recorded = _digest_file(settings)
+    written = (recorded, settings.dbt_manifest, project_vars(settings.dbt_manifest))
+    return all(file.exists() for file in written) and recorded.read_text() == digest
 
 
 def _digest_file(settings: Settings) -> Path:

@@ -23,20 +23,13 @@ RUN_LEDGER = (
     _field("table_name", "STRING", "Raw table or mart that rows were handed over from."),
     _field("rows_in", "INT64", "Rows found at the source."),
     _field("rows_out", "INT64", "Rows handed over."),
-    _field(
-        "rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased + ignored."
-    ),
+    _field("rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased."),
     _field("files", "INT64", "Files read; null for steps without files."),
     _field("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
     _field("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
-    _field(
-        "detail",
-        "STRING",
-        "JSON with what else the step noted: absent nullable columns; ignored rows by kind and reason.",
-    ),
+    _field("detail", "STRING", "JSON with what else the step noted, e.g. absent nullable columns."),
     _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
     _field("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
-    _field("rows_ignored", "INT64", "Rows left out because they say nothing of subscriptions; null: 0."),
     _field("first_event_date", "DATE", "Earliest day that the rows of a landing belong to; null: its own."),
     _field(
         "file_generations",
@@ -133,7 +126,7 @@ ERASURES = (
     _field("recorded_at", "TIMESTAMP", "When this row was written."),
 )
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
-    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased + ignored."),
+    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
     "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
     "verdicts": (VERDICTS, "What the gate judged, and how; publication takes nothing else."),
@@ -151,9 +144,14 @@ def ops_table(settings: Settings, name: str) -> str:
 
 def ensure_ops_tables(warehouse: Warehouse) -> None:
     """Create the operational tables that are missing."""
+    _ensure(warehouse, _TABLES)
+
+
+def _ensure(warehouse: Warehouse, names: Iterable[str]) -> None:
     settings = warehouse.settings
     warehouse.ensure_dataset(settings.ops_dataset)
-    for name, (schema, description) in _TABLES.items():
+    for name in names:
+        schema, description = _TABLES[name]
         warehouse.ensure_table(
             ops_table(settings, name), schema, partition_field="run_date", description=description
         )
@@ -189,12 +187,12 @@ def insert_statement(table_id: str, columns: Sequence[str], rows: Iterable[Mappi
 
 
 def append_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows to an operational table.
+    """Append rows to an operational table, which is created when it is missing.
 
     Raises:
         WarehouseError: BigQuery did not take them.
     """
-    ensure_ops_tables(warehouse)
+    _ensure(warehouse, [name])
     schema, _ = _TABLES[name]
     lines = "\n".join(json.dumps(dict(row), default=str) for row in rows)
     warehouse.append_json(ops_table(warehouse.settings, name), lines, schema)

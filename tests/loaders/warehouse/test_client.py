@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,7 @@ from google.api_core.exceptions import BadRequest, Forbidden, ServiceUnavailable
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, is_transient, warehouse_of
-from loaders.warehouse.ops import ensure_ops_tables, literal
+from loaders.warehouse.ops import append_rows, ensure_ops_tables, literal
 from segue.settings import Settings
 
 
@@ -111,6 +112,17 @@ def test_a_table_that_bigquery_describes_in_its_legacy_names_is_the_same(warehou
         table, [bigquery.SchemaField("n", "INTEGER"), bigquery.SchemaField("f", "BOOLEAN")]
     )
     warehouse.ensure_table(table, [bigquery.SchemaField("n", "INT64"), bigquery.SchemaField("f", "BOOL")])
+
+
+def test_rows_that_are_appended_cost_no_look_at_other_operational_tables(
+    world: Callable[..., Settings],
+) -> None:
+    warehouse = warehouse_of(world("append"))
+
+    append_rows(warehouse, "dead_letters", [{"run_date": date(2026, 3, 1), "account_id": "a1"}])
+
+    assert [table.table_id for table in warehouse.tables("ops")] == ["dead_letters"]
+    assert [row.account_id for row in warehouse.run("select account_id from ops.dead_letters")] == ["a1"]
 
 
 def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
