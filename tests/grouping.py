@@ -17,7 +17,6 @@ LONGEST_FIRST = (
     "e2e",
     "company",
     "march",
-    "e2e/test_workers",
     "test_ravenstack",
     "dbt/reference/test_reference",
     "expectations/test_gate",

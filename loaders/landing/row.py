@@ -8,8 +8,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from loaders.landing.kinds import KindOf
-
 EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
 """No subscription service of this kind is older; an earlier event time is a broken clock (1970)."""
 
@@ -41,15 +39,7 @@ class RequiredWhen:
     says: str
 
 
-@dataclass(frozen=True)
-class OfCurrency:
-    """The amount in ``column`` must be one that the currency in ``currency`` can have (``currencies``)."""
-
-    column: str
-    currency: str = "currency"
-
-
-Rule = NotBefore | NotAfterArrival | RequiredWhen | OfCurrency
+Rule = NotBefore | NotAfterArrival | RequiredWhen
 
 
 class LandingRow(BaseModel):
@@ -64,8 +54,6 @@ class LandingRow(BaseModel):
     tells_again: ClassVar[bool] = False
     """Whether a row may have an old event time and be news: a member who leaves, under the day of joining."""
     rules: ClassVar[tuple[Rule, ...]] = ()
-    message_kind: ClassVar[KindOf | None] = None
-    """How a row says what kind of message it is; None: all rows of the table are of one."""
     may_be_absent: ClassVar[bool] = False
     """Whether a day without any file is an empty day, even when the table has delivered before."""
 

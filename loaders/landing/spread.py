@@ -12,11 +12,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
 
+import structlog
+
 from loaders.landing.read_file import FileLanding, FileOfDay, read_file
 from loaders.landing.reader import FileRead, Reader
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -33,6 +37,7 @@ def read_files(
     if count < 2 or sum(each.stored.size for each in files) < settings.landing_processes_from_bytes:
         yield (read_file(settings, each, erased, scratch.rows) for each in files)
         return
+    log.info("landing_read_side_by_side", files=len(files), processes=count)
     readers = [Reader(settings, erased, scratch.id) for _ in range(count)]
     idle: SimpleQueue[Reader] = SimpleQueue()
     for reader in readers:

@@ -1,67 +1,65 @@
 """One embedded platform for all end-to-end tests; three days of its small company are left to Airflow.
 
-Runs cost more than all that is asked of them, so they form one story, told by the fixtures in their order:
-two days are backfilled backwards while the third, on schedule, arrives broken; run by hand, it is broken in
-other ways, then mended, while one of the first two is backfilled again. Tests look at what was recorded on
-the way and at what is there in the end.
+Its tasks run on two Celery workers that share no disk. Runs cost more than all that is asked of them, so they
+form one story, told by the fixtures in their order:
+
+two days are backfilled backwards while the third, on schedule, arrives broken. Its tasks are marked
+successful by hand, one after the other, while a run of it by hand meets another broken delivery. Whole files
+have the scheduled run judged, and not yet published, when the other run is cleared over files that the gate
+refuses. Then the first is published, killed with the scheduler as it does so, while the second is mended and
+one of the first two days backfilled again; and what had succeeded is cleared once more.
+
+Tests look at what was recorded on the way and at what is there in the end.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from local import platform as local_platform
-from local.airflow_client import AirflowClient, DagRun
+from local.airflow_client import AirflowClient
 from local.company import generate
-from local.demo import airflow_backfill
-from segue.settings import Settings
+from local.services import airflow as airflow_services
+from local.services.service import StateFolder
 from tests.bigquery_process import die_with_parent
-from tests.company_in_order import DAY, HISTORY_END, LAST_DAY, SPEC
+from tests.company_in_order import HISTORY_END, LAST_DAY, SPEC
 from tests.conftest import open_folder
 from tests.e2e.breaks import DELIVERIES, break_day
-from tests.marts import Fingerprints, fingerprints
-
-FIRST_DAY, SECOND_DAY = HISTORY_END + DAY, HISTORY_END + 2 * DAY
-
-
-@dataclass(frozen=True)
-class BrokenRun:
-    """How a run of a broken day ended, and what could be read and looked up afterwards."""
-
-    run_id: str
-    state: str
-    failed_task: str
-    log: str
-    published: Fingerprints
-    generation_ms: int
-
-
-@dataclass(frozen=True)
-class Story:
-    """Every run of the story; those of the broken day by how it was broken.
-
-    ``forced`` is the refused run after somebody marked its gate successful and let it publish; ``repeated``
-    the mended one after its publication was cleared alone, ``loads`` the loads before and after.
-    """
-
-    first_backfill: list[DagRun]
-    broken: dict[str, BrokenRun]
-    forced: BrokenRun
-    mended: DagRun
-    second_backfill: list[DagRun]
-    repeated: DagRun
-    loads: tuple[int, int]
+from tests.e2e.orders import (
+    FIRST_DAY,
+    LOAD_DAG,
+    MARTS_DAG,
+    SECOND_DAY,
+    Beginning,
+    BrokenRun,
+    Forced,
+    Interrupted,
+    Story,
+    ThirdDay,
+    again,
+    all_failures,
+    backfill,
+    backfilled,
+    ended,
+    is_published,
+    log_of,
+    mark_each,
+    run_by_hand,
+    wait_until,
+    whole_again,
+)
+from tests.e2e.workers import Worker, kill, redis, worker
+from tests.marts import fingerprints
 
 
 @pytest.fixture(scope="session")
@@ -71,20 +69,47 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform(company: Path) -> Iterator[local_platform.Platform]:
+def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platform.Platform, list[Worker]]]:
     """Everything running, the history built as one range, the last three days not yet."""
-    # A broken day shall fail at once; what retries are for is not tested here.
-    with open_folder() as state, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGUE_TASK_RETRIES", "0")
-        generate(SPEC, company, landing=state / "gcs" / local_platform.LANDING_BUCKET)
+    with open_folder() as state, pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        landing = state / "gcs" / local_platform.LANDING_BUCKET
+        generate(SPEC, company, landing=landing)
+        patch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+        patch.setenv("AIRFLOW__CELERY__BROKER_URL", stack.enter_context(redis(state)))
+        patch.setenv("SEGUE_RESULTS_URI", (state / "results").as_uri())
+        of_workers = {
+            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "runs.celery_worker.CONFIG",
+            "SEGUE_DBT_PARSED_DIR": str(parsed_project.parent),
+            # The larger of the first two days is read by processes side by side.
+            "SEGUE_LANDING_PROCESSES": "2",
+            "SEGUE_LANDING_PROCESSES_FROM_BYTES": str(
+                max(size(landing, FIRST_DAY), size(landing, SECOND_DAY))
+            ),
+        }
         try:
             emulators = local_platform.up(state, local_platform.EMULATORS)
             # Beside the start of Airflow, much of which is waiting.
             with _history(state, emulators.env_file):
                 started = local_platform.up(state)
-            yield started
+                workers = [stack.enter_context(worker(started, name, of_workers)) for name in ("one", "two")]
+            yield started, workers
         finally:
             local_platform.down(state)
+
+
+def size(landing: Path, day: date) -> int:
+    """Bytes that arrived on the day."""
+    return sum(file.stat().st_size for file in landing.glob(f"*/{day}/*"))
+
+
+@pytest.fixture(scope="session")
+def platform(running: tuple[local_platform.Platform, list[Worker]]) -> local_platform.Platform:
+    return running[0]
+
+
+@pytest.fixture(scope="session")
+def workers(running: tuple[local_platform.Platform, list[Worker]]) -> list[Worker]:
+    return running[1]
 
 
 @contextmanager
@@ -118,53 +143,9 @@ def landing(platform: local_platform.Platform) -> Path:
 def airflow(platform: local_platform.Platform) -> AirflowClient:
     """Airflow's API, with both DAGs read."""
     client = AirflowClient(platform.airflow_url)
-    client.wait_for_dags({"daily_marts", "offer_segments"}, 300)
-    client.unpause("offer_segments")
+    client.wait_for_dags({MARTS_DAG, LOAD_DAG}, 300)
+    client.unpause(LOAD_DAG)
     return client
-
-
-def backfill(
-    platform: local_platform.Platform,
-    airflow: AirflowClient,
-    first: date,
-    last: date,
-    *,
-    backwards: bool = False,
-) -> None:
-    """Start a backfill of [first, last] with the command line."""
-    airflow.wait_for_backfills("daily_marts", 300)
-    airflow_backfill(platform, first, last, backwards=backwards, max_active_runs=2)
-    airflow.unpause("daily_marts")
-
-
-def backfilled(airflow: AirflowClient, *days: date) -> list[DagRun]:
-    """The days' backfill runs, when all have ended."""
-    wanted = {str(day) for day in days}
-    return airflow.wait_for_runs(
-        "daily_marts", lambda run: run.run_type == "backfill" and run.day in wanted, len(wanted), 1200
-    )
-
-
-def run_by_hand(airflow: AirflowClient, day: date) -> str:
-    """Trigger the day as an operator would after a correction; returns the run's id."""
-    return airflow.trigger("daily_marts", {"start_date": str(day), "end_date": str(day)})
-
-
-def online_generation(settings: Settings, segment_date: date) -> int:
-    """The generation that readers see, once it is of the day.
-
-    Raises:
-        TimeoutError: readers still see another day.
-    """
-    from serving.client import OfferReader
-
-    deadline = time.monotonic() + 300
-    with OfferReader.open(settings, refresh_seconds=0) as reader:
-        while (pointer := reader.pointer()).segment_date != segment_date:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{pointer.segment_date} is online, not {segment_date}")
-            time.sleep(0.5)
-        return pointer.generation_ms
 
 
 @pytest.fixture(scope="session")
@@ -175,75 +156,97 @@ def intact(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """The first backfill, and the broken day's run on schedule beside it."""
-
-    backfill: list[DagRun]
-    on_schedule: BrokenRun
-
-
 @pytest.fixture(scope="session")
 def beginning(
     platform: local_platform.Platform, airflow: AirflowClient, landing: Path, intact: Path
 ) -> Beginning:
     """The first two days, backwards. Nothing is paused any more, so the scheduler runs the third as well."""
-    [kind] = DELIVERIES[0]
-    break_day(landing, kind, LAST_DAY)
-    try:
+    with delivered_broken(landing, intact, *DELIVERIES[0]):
         backfill(platform, airflow, FIRST_DAY, SECOND_DAY, backwards=True)
-        [run] = airflow.wait_for_runs("daily_marts", lambda run: run.run_type == "scheduled", 1, 1200)
+        [run] = airflow.wait_for_runs(MARTS_DAG, lambda run: run.run_type == "scheduled", 1, 1200)
         runs = backfilled(airflow, FIRST_DAY, SECOND_DAY)
-    finally:
-        shutil.copytree(intact, landing, dirs_exist_ok=True)
     assert {run.state for run in runs} == {"success"}, all_failures(airflow, runs)
     return Beginning(runs, ended(platform, airflow, run))
 
 
-def ended(platform: local_platform.Platform, airflow: AirflowClient, run: DagRun) -> BrokenRun:
-    """What the run of a broken day left behind."""
-    tasks = airflow.tasks("daily_marts", run.run_id)
-    failed = next((task for task in tasks if task.state == "failed"), tasks[-1])
-    return BrokenRun(
-        run.run_id,
-        run.state,
-        failed.task_id,
-        airflow.log("daily_marts", run.run_id, failed),
-        fingerprints(platform.settings),
-        online_generation(platform.settings, SECOND_DAY),
-    )
-
-
 @pytest.fixture(scope="session")
-def broken(
+def third_day(
     platform: local_platform.Platform,
     airflow: AirflowClient,
     landing: Path,
     intact: Path,
     beginning: Beginning,
-) -> dict[str, BrokenRun]:
-    """The third day's runs by how it was broken; its files are whole again afterwards."""
-    runs = dict.fromkeys(DELIVERIES[0], beginning.on_schedule)
-    for kinds in DELIVERIES[1:]:
-        try:
-            for kind in kinds:
-                break_day(landing, kind, LAST_DAY)
-            run = airflow.run("daily_marts", run_by_hand(airflow, LAST_DAY), 1200)
-        finally:
-            shutil.copytree(intact, landing, dirs_exist_ok=True)
-        runs.update(dict.fromkeys(kinds, ended(platform, airflow, run)))
-    return runs
+) -> ThirdDay:
+    """The scheduled run, marked task by task, then judged over whole files; the other one is refused."""
+    scheduled = beginning.on_schedule.run_id
+    broken = dict.fromkeys(DELIVERIES[0], beginning.on_schedule)
+    with delivered_broken(landing, intact, *DELIVERIES[1]):
+        by_hand = run_by_hand(airflow, LAST_DAY)
+        marked = mark_each(platform, airflow, scheduled)
+        run = airflow.run(MARTS_DAG, by_hand, 1200)
+    broken |= dict.fromkeys(DELIVERIES[1], ended(platform, airflow, run))
+    again(airflow, scheduled, "land", "build", "validate")
+    judged = {task.task_id: task.state for task in airflow.tasks(MARTS_DAG, scheduled)}
+    assert judged["validate"] == "success", log_of(airflow, scheduled, "validate")
+    with delivered_broken(landing, intact, *DELIVERIES[2]):
+        whole_again(airflow, by_hand)
+        run = airflow.run(MARTS_DAG, by_hand, 1200)
+    broken |= dict.fromkeys(DELIVERIES[2], ended(platform, airflow, run))
+    return ThirdDay(scheduled, by_hand, broken, marked)
+
+
+@contextmanager
+def delivered_broken(landing: Path, intact: Path, *kinds: str) -> Iterator[None]:
+    """The third day's files, broken in these ways; whole again afterwards."""
+    try:
+        for kind in kinds:
+            break_day(landing, kind, LAST_DAY)
+        yield
+    finally:
+        shutil.copytree(intact, landing, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")
-def forced(
-    platform: local_platform.Platform, airflow: AirflowClient, broken: dict[str, BrokenRun]
-) -> BrokenRun:
-    """The run that the gate refused, its gate marked successful by hand, its publication cleared."""
-    [refused] = {run.run_id for run in broken.values() if run.failed_task == "validate"}
-    airflow.mark_successful("daily_marts", refused, "validate")
-    airflow.clear("daily_marts", refused, "publish", "drop_audit")
-    return ended(platform, airflow, airflow.run("daily_marts", refused, 1200))
+def broken(third_day: ThirdDay) -> dict[str, BrokenRun]:
+    """The third day's runs by how it was broken."""
+    return third_day.broken
+
+
+@pytest.fixture(scope="session")
+def forced(platform: local_platform.Platform, airflow: AirflowClient, third_day: ThirdDay) -> Forced:
+    """Its gate marked successful by hand, which lets the publication begin; then the gate cleared."""
+    airflow.mark_successful(MARTS_DAG, third_day.by_hand, "validate")
+    marked = ended(platform, airflow, airflow.run(MARTS_DAG, third_day.by_hand, 600))
+    cleared = again(airflow, third_day.by_hand, "validate", "publish", "drop_audit")
+    return Forced(marked, ended(platform, airflow, cleared))
+
+
+@pytest.fixture(scope="session")
+def interrupted(
+    platform: local_platform.Platform,
+    airflow: AirflowClient,
+    workers: list[Worker],
+    third_day: ThirdDay,
+    forced: Forced,  # noqa: ARG001 - before it
+) -> Interrupted:
+    """What the scheduled run had judged is published beside the refused one, killed when it is visible."""
+    run_id = third_day.scheduled
+    airflow.clear(MARTS_DAG, run_id, "publish", "drop_audit")
+    wait_until(lambda: is_published(platform.settings, LAST_DAY), 600)
+    publications = [
+        began
+        for each in workers
+        for began in each.began()
+        if (began.run_id, began.task_id) == (run_id, "publish")
+    ]
+    kill(max(publications, key=lambda began: began.seconds))
+    scheduler = StateFolder.open(platform.state_dir).files.find(airflow_services.SCHEDULER)
+    assert scheduler is not None
+    os.kill(scheduler.pid, signal.SIGKILL)
+    [state] = [task.state for task in airflow.tasks(MARTS_DAG, run_id) if task.task_id == "publish"]
+    visible = fingerprints(platform.settings)
+    local_platform.up(platform.state_dir, local_platform.AIRFLOW)
+    return Interrupted(run_id, state, visible)
 
 
 @pytest.fixture(scope="session")
@@ -251,34 +254,29 @@ def story(
     platform: local_platform.Platform,
     airflow: AirflowClient,
     beginning: Beginning,
-    broken: dict[str, BrokenRun],
-    forced: BrokenRun,
+    third_day: ThirdDay,
+    interrupted: Interrupted,
 ) -> Story:
     """All days published: the mended day by hand and, at the same time, an earlier one backfilled again."""
-    by_hand = run_by_hand(airflow, LAST_DAY)
+    whole_again(airflow, third_day.by_hand)
     backfill(platform, airflow, SECOND_DAY, SECOND_DAY)
-    mended = airflow.run("daily_marts", by_hand, 1200)
+    recovered = airflow.run(MARTS_DAG, interrupted.run_id, 1200)
+    recovered_log = log_of(airflow, interrupted.run_id, "publish")
+    mended = airflow.run(MARTS_DAG, third_day.by_hand, 1200)
     second_backfill = backfilled(airflow, SECOND_DAY)
-    loads = len(airflow.runs("offer_segments"))
-    airflow.clear("daily_marts", by_hand, "publish")
-    repeated = airflow.run("daily_marts", by_hand, 1200)
-    airflow.wait_for_runs("offer_segments", lambda _: True, loads + 1, 300)
+    loads = len(airflow.runs(LOAD_DAG))
+    # Twice: what it was built in is gone, and is dropped again.
+    repeated = again(airflow, interrupted.run_id, "publish", "drop_audit")
+    airflow.wait_for_runs(LOAD_DAG, lambda _: True, loads + 1, 300)
+    again(airflow, interrupted.run_id, "validate")
     return Story(
-        beginning.backfill,
-        broken,
-        forced,
-        mended,
-        second_backfill,
-        repeated,
-        (loads, len(airflow.runs("offer_segments"))),
+        first_backfill=beginning.backfill,
+        broken=third_day.broken,
+        recovered=recovered,
+        recovered_log=recovered_log,
+        mended=mended,
+        second_backfill=second_backfill,
+        repeated=repeated,
+        loads=(loads, len(airflow.runs(LOAD_DAG))),
+        unbuilt=log_of(airflow, interrupted.run_id, "validate"),
     )
-
-
-def all_failures(airflow: AirflowClient, runs: list[DagRun], dag_id: str = "daily_marts") -> list[str]:
-    """Each failed task with the end of its log."""
-    return [
-        f"{run.run_id} {task.task_id}: {airflow.log(dag_id, run.run_id, task)[-3000:]}"
-        for run in runs
-        for task in airflow.tasks(dag_id, run.run_id)
-        if task.state == "failed"
-    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,9 +12,20 @@ import pytest
 from loaders.warehouse.client import warehouse_of
 from local.airflow_client import AirflowClient
 from local.platform import Platform
+from runs.steps import STEPS
 from tests.company_in_order import LAST_DAY, SPEC
 from tests.e2e.breaks import BREAKS
-from tests.e2e.conftest import SECOND_DAY, BrokenRun, Story, all_failures, online_generation
+from tests.e2e.orders import (
+    LOAD_DAG,
+    SECOND_DAY,
+    BrokenRun,
+    Forced,
+    Interrupted,
+    Story,
+    ThirdDay,
+    all_failures,
+    online_generation,
+)
 from tests.marts import Fingerprints, fingerprints, mart_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
@@ -33,14 +45,51 @@ def test_a_broken_day_stops_before_publication_and_its_task_log_names_the_cause(
     assert {each.generation_ms for each in broken.values()} == {run.generation_ms}
 
 
-def test_a_gate_that_is_marked_successful_by_hand_publishes_nothing(
-    story: Story, published_in_order: dict[date, Fingerprints]
+def test_a_task_that_is_marked_successful_leaves_nothing_and_the_next_one_says_so(
+    third_day: ThirdDay, published_in_order: dict[date, Fingerprints]
 ) -> None:
-    run = story.forced
+    marked = third_day.marked
+
+    assert list(marked.logs) == list(pairwise(step.name for step in STEPS))
+    for (step, later), log in marked.logs.items():
+        assert f"`{step}` has left nothing for `{later}` to work on" in log
+    assert marked.published == published_in_order[SECOND_DAY]
+    # Nor does a publication that was only marked start a load.
+    assert marked.loads[0] == marked.loads[1]
+
+
+def test_a_gate_that_is_marked_successful_by_hand_publishes_nothing(
+    forced: Forced, published_in_order: dict[date, Fingerprints]
+) -> None:
+    run = forced.marked
 
     assert (run.state, run.failed_task) == ("failed", "publish"), run.log[-3000:]
     assert "`validate` has left nothing for `publish` to work on" in run.log
     assert run.published == published_in_order[SECOND_DAY]
+
+
+def test_a_gate_that_is_cleared_refuses_again(
+    forced: Forced, published_in_order: dict[date, Fingerprints]
+) -> None:
+    run = forced.cleared
+
+    assert (run.state, run.failed_task) == ("failed", "validate"), run.log[-3000:]
+    assert "duplicated subscription period" in run.log
+    assert run.published == published_in_order[SECOND_DAY]
+
+
+def test_a_run_publishes_what_it_had_judged_though_a_bad_day_was_built_beside_it(
+    interrupted: Interrupted, published_in_order: dict[date, Fingerprints]
+) -> None:
+    assert interrupted.published == published_in_order[LAST_DAY]
+
+
+def test_a_publication_that_is_killed_with_the_scheduler_finds_itself_and_starts_the_load(
+    airflow: AirflowClient, story: Story, interrupted: Interrupted
+) -> None:
+    assert interrupted.state == "running"
+    assert story.recovered.state == "success", all_failures(airflow, [story.recovered])
+    assert ", published before" in story.recovered_log
 
 
 def test_a_publication_that_is_cleared_finds_itself_and_starts_the_load_again(
@@ -53,6 +102,11 @@ def test_a_publication_that_is_cleared_finds_itself_and_starts_the_load_again(
     )
     assert {row.publications for row in counted} == {1}
     assert story.loads[1] > story.loads[0]
+
+
+def test_a_gate_that_is_cleared_when_its_dataset_is_gone_says_what_to_clear(story: Story) -> None:
+    assert "was not built" in story.unbuilt
+    assert "clear `build`" in story.unbuilt
 
 
 def test_a_broken_day_that_is_fixed_publishes(
@@ -98,8 +152,8 @@ def test_segments_of_the_last_day_are_online(platform: Platform, airflow: Airflo
     from serving.client import OfferReader, Outcome
 
     online_generation(platform.settings, LAST_DAY)
-    runs = airflow.wait_for_runs("offer_segments", lambda _: True, 2, 300)
-    failed = all_failures(airflow, runs, "offer_segments")
+    runs = airflow.wait_for_runs(LOAD_DAG, lambda _: True, 2, 300)
+    failed = all_failures(airflow, runs, LOAD_DAG)
     day_rows = [
         row
         for row in mart_rows(platform.settings, "offer_segments")

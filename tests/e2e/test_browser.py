@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from local.platform import Platform
 from segue.settings import PROJECT_ROOT
-from tests.e2e.conftest import Story
+from tests.e2e.orders import Story
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
@@ -67,7 +67,9 @@ def test_a_backfill_run_is_green_in_the_ui(
 
 @pytest.mark.usefixtures("story")
 def test_the_data_docs_show_what_was_expected_of_a_mart(platform: Platform, page: Page) -> None:
-    pages = platform.state_dir.glob("data_docs/audit_*/validations/fct_subscription_daily/**/*.html")
+    pages = (platform.state_dir / "results").glob(
+        "data_docs/audit_*/validations/fct_subscription_daily/**/*.html"
+    )
     page.goto(max(pages).as_uri())
 
     # The page takes its styles from the internet, so that nothing of it may count as visible here.
