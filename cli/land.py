@@ -51,6 +51,7 @@ def day_(
                 "rows_in": landing.rows_in,
                 "rows_out": landing.rows_out,
                 "rows_quarantined": landing.rows_quarantined,
+                "rows_ignored": landing.rows_ignored,
                 "absent_columns": landing.absent_columns,
             }
             for landing in landings
@@ -60,10 +61,16 @@ def day_(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("arrival day", "table", "files", "in", "out", "quarantined")
+    table = Table("arrival day", "table", "files", "in", "out", "quarantined", "ignored")
     for landing in landings:
         if landing.files:
-            counts = (landing.files, landing.rows_in, landing.rows_out, landing.rows_quarantined)
+            counts = (
+                landing.files,
+                landing.rows_in,
+                landing.rows_out,
+                landing.rows_quarantined,
+                landing.rows_ignored,
+            )
             table.add_row(str(landing.day), landing.table, *(f"{count:,}" for count in counts))
     Console().print(table)
 
@@ -84,12 +91,14 @@ def periods(
         typer.Option(
             "--arrival-date",
             formats=["%Y-%m-%d"],
-            help="Everything arrives on this day; without it, each row on the day it happened.",
+            help="Everything arrives on this day and replaces what earlier exports said; without it, each "
+            "row arrives on the day it happened.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a plain billing EXPORT as canonical landing files; `segue land day` then lands them."""
+    from loaders.landing.arrivals import Arrivals
     from loaders.landing.period_map import read_period_map
     from loaders.landing.periods import land_periods
     from loaders.objects.store import open_store
@@ -97,8 +106,14 @@ def periods(
 
     settings = get_settings()
     root = out or settings.landing_files_root
-    store = open_store(settings, root)
-    result = land_periods(export, read_period_map(map_), store, arrival_date.date() if arrival_date else None)
+    result = land_periods(
+        export,
+        read_period_map(map_),
+        open_store(settings, root),
+        arrival_date.date() if arrival_date else None,
+        landed=Arrivals.read(settings).landed if root == settings.landing_files_root else (),
+        feeds=settings.feeds or (),
+    )
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return
@@ -110,5 +125,9 @@ def periods(
         typer.echo(f"refused: {refusal.file} row {refusal.row}: {refusal.reason}", err=True)
     if len(result.refused) > 10:
         typer.echo(f"refused: {len(result.refused):,} in all, kept in {root}/_refused", err=True)
+    if result.withdrawn:
+        typer.echo(f"{result.withdrawn:,} subscriptions that the export before named are withdrawn", err=True)
+    if result.withdraws_nothing:
+        typer.echo("rows were refused: subscriptions that are not named stay as they are", err=True)
     if result.reasons_unmatched:
         typer.echo(f"{result.reasons_unmatched:,} reasons belong to no period's end", err=True)

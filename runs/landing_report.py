@@ -33,11 +33,14 @@ def landing_summary(landed: Landed, asked: RunWindow, widening: Widening) -> str
     parts = [f"arrival days to {asked.end_date}, known as of {asked.as_of_date}"]
     parts.append(f"{sum(each.rows_in for each in landed.landings):,} rows")
     refused: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
     for each in (*landed.landings, *landed.late):
         refused[each.table] += each.rows_quarantined
-    listed = ", ".join(f"{count:,} of {table}" for table, count in sorted(refused.items()) if count)
-    if listed:
-        parts.append(f"quarantined {listed}")
+        ignored[each.table] += each.rows_ignored
+    for what, counts in (("quarantined", refused), ("ignored", ignored)):
+        listed = ", ".join(f"{count:,} of {table}" for table, count in sorted(counts.items()) if count)
+        if listed:
+            parts.append(f"{what} {listed}")
     if landed.late:
         again = sorted({f"{each.table}/{each.day}" for each in landed.late})
         parts.append(f"landed again, because files came or changed: {', '.join(again)}")

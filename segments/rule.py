@@ -45,7 +45,10 @@ class Eligibility(_Part):
     plan_kinds: list[Literal["free", "individual", "duo", "family", "student", "basic"]] | None = Field(
         default=None, description="Of the plan that the account is on; an account without a plan has none."
     )
-    billing_intervals: list[Literal["week", "month", "year"]] | None = None
+    billing_intervals: list[Literal["day", "week", "month", "year"]] | None = Field(
+        default=None,
+        description="However many of them are paid at once; the feature billing_interval_count tells.",
+    )
     past_trial: Literal["any", "never", "required"] = "any"
     tenure_days: Bounds = Field(default=Bounds(), description="Days since the account was created.")
     age_bands: list[str] | None = Field(default=None, description="Bands of birth years, such as 2000-2010.")

@@ -3,23 +3,21 @@
   engine that speaks its dialect, and a tie must not depend on the engine.
 #}
 {#
-  Quotient of two INT64, rounded half to even; n must not be negative, d must be positive. The parentheses
-  around mod() matter: a dialect that writes it as an operator would otherwise bind it to its neighbour.
+  Quotient of two INT64, rounded half to even; n must not be negative, d must be positive: what is added to n
+  before it is cut off is half of d, or just less than it where a tie would leave an even quotient. The
+  parentheses matter: a dialect that writes div() and mod() as operators would bind them to their neighbours.
 #}
 {% macro half_even_div(n, d) -%}
-    (
-        div({{ n }}, {{ d }}) + case
-            when (mod({{ n }}, {{ d }})) * 2 > {{ d }}
-            then 1
-            when (mod({{ n }}, {{ d }})) * 2 = {{ d }}
-            then mod(div({{ n }}, {{ d }}), 2)
-            else 0
-        end
+    div(
+        ({{ n }} + (div(({{ d }} - 1), 2)) + if((mod({{ d }}, 2)) = 0, (mod((div({{ n }}, {{ d }})), 2)), 0)),
+        {{ d }}
     )
 {%- endmacro %}
 
-{# INT64 cents of an amount, which has at most two decimals by contract. #}
-{% macro to_cents(amount) -%} cast(round({{ amount }} * 100) as int64) {%- endmacro %}
+{# INT64 cents of an amount, which has at most four decimals by contract (most currencies two); half to even. #}
+{% macro to_cents(amount) -%}
+    {{ half_even_div("cast(round(" ~ amount ~ " * 10000) as int64)", "100") }}
+{%- endmacro %}
 
 {# The amount of INT64 cents. #}
 {% macro from_cents(cents) -%}

@@ -6,19 +6,27 @@
     timestamp(regexp_replace({{ text }}, r'(\.\d{6})\d+', r'\1'))
 {%- endmacro %}
 
-{# INT64 cents of Google's Money: units and billionths, both left out when zero. #}
-{% macro money_cents(money) -%}
+{# Google's Money: units and billionths, both left out when zero. #}
+{% macro money_amount(money) -%}
     (
-        cast(coalesce(json_value({{ money }}, '$.units'), '0') as int64) * 100
-        + div(cast(coalesce(json_value({{ money }}, '$.nanos'), '0') as int64), 10000000)
+        cast(coalesce(json_value({{ money }}, '$.units'), '0') as numeric(38, 9))
+        + {{ of_units("coalesce(json_value(" ~ money ~ ", '$.nanos'), '0')", "0.000000001") }}
     )
 {%- endmacro %}
 
 {#
-  INT64 cents of an amount in the currency's smallest unit (https://docs.stripe.com/currencies): yen have none,
+  The amount of a whole number (INT64 or its text) of units that are each `unit` of the currency; a product,
+  because a quotient of decimals is not exact in every engine.
+#}
+{% macro of_units(number, unit) -%}
+    cast(cast({{ number }} as numeric(38, 9)) * cast('{{ unit }}' as numeric(38, 9)) as numeric(38, 9))
+{%- endmacro %}
+
+{#
+  The amount of INT64 in the currency's smallest unit (https://docs.stripe.com/currencies): yen have none,
   dinars have a thousand. UGX and ISK have two decimals for Stripe.
 #}
-{% macro minor_unit_cents(amount, currency) -%}
+{% macro minor_unit_amount(amount, currency) -%}
     case
         when
             {{ currency }} in (
@@ -38,10 +46,10 @@
                 'XOF',
                 'XPF'
             )
-        then {{ amount }} * 100
+        then cast({{ amount }} as numeric(38, 9))
         when {{ currency }} in ('BHD', 'JOD', 'KWD', 'OMR', 'TND')
-        then div({{ amount }}, 10)
-        else {{ amount }}
+        then {{ of_units(amount, "0.001") }}
+        else {{ of_units(amount, "0.01") }}
     end
 {%- endmacro %}
 

@@ -73,7 +73,7 @@ def _subscription_daily() -> MartSuite:
             one_of("billing_interval", INTERVALS),
             at_least("billing_interval_count", 1),
             one_of("state", ENTITLED_STATES),
-            between("mrr_amount", 0, 1_000_000),
+            at_least("mrr_amount", 0),
             between("mrr_usd_amount", 0, 100_000),
             at_least("tenure_days", 0),
             no_rows(

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import Violation, violations
+from loaders.landing.currencies import above_ceiling, beyond_places
 from loaders.landing.errors import Refusal
 from loaders.landing.notifications.model_columns import judge
-from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore, RequiredWhen
+from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore, OfCurrency, RequiredWhen
 from loaders.landing.schema import columns_of
 
 Problems = dict[int, list[tuple[str, str]]]
@@ -68,7 +69,7 @@ def refusals_of(
     places = pc.indices_nonzero(broken).to_pylist()
     for index, row in enumerate(_cells(rows.filter(broken))):
         hits = [
-            (column, f"{column} {reason.format(value=row[column])}")
+            (column, f"{column} {reason.format(value=row[column], row=row)}")
             for column, mask, reason in masks
             if mask[index]
         ]
@@ -118,6 +119,12 @@ def violations_of(contract: type[LandingRow], rows: pa.Table, arrival_date: date
             mask = pc.greater(rows.column(rule.column), latest)
             reason = f"{{value}} is more than {rule.tolerance_hours} h after its arrival"
             yield rule.column, mask, reason
+        elif isinstance(rule, OfCurrency):
+            amounts, told = rows.column(rule.column), rows.column(rule.currency)
+            reason = "{value} is above what an amount of {row[" + rule.currency + "]} may be"
+            yield rule.column, above_ceiling(amounts, told), reason
+            reason = "{value} has more decimal places than {row[" + rule.currency + "]}"
+            yield rule.column, beyond_places(amounts, told), reason
 
 
 def _problems(contract: type[LandingRow], rows: pa.Table, are_judged: bool) -> Problems:

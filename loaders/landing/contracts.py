@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from loaders.landing.currencies import HIGHEST_CEILING, MOST_PLACES
+from loaders.landing.kinds import KindOf
+from loaders.landing.notifications import relevance
 from loaders.landing.notifications.app_store import AppStorePayload
 from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
 from loaders.landing.notifications.payload import JsonOf
@@ -23,6 +26,7 @@ from loaders.landing.row import (
     LandingRow,
     NotAfterArrival,
     NotBefore,
+    OfCurrency,
     RequiredWhen,
 )
 
@@ -31,7 +35,8 @@ MILLISECONDS_PER_DAY = 86_400_000
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
-Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=15, decimal_places=2)]
+Amount = Annotated[Decimal, Field(ge=0, le=HIGHEST_CEILING, max_digits=15, decimal_places=MOST_PLACES)]
+"""What an amount may be in any currency at all; each contract's rules hold it to its own."""
 
 Interval = Literal["day", "week", "month", "year"]
 IntervalCount = Annotated[
@@ -39,6 +44,7 @@ IntervalCount = Annotated[
 ]
 PlanKind = Literal["free", "individual", "duo", "family", "student", "basic"]
 Provider = Literal["google_play", "app_store", "stripe", "periods"]
+ExportCovers = Literal["complete", "partial", "rolling"]
 EventType = Literal[
     "trial_started",
     "trial_converted",
@@ -59,6 +65,9 @@ EventType = Literal[
     "expired",
     "reactivated",
 ]
+
+
+PaymentKind = Literal["charge", "refund", "dispute"]
 
 
 class Account(LandingRow):
@@ -93,6 +102,7 @@ class Plan(LandingRow):
 class PlanPrice(LandingRow):
     table = "plan_prices"
     key = ("plan_id", "market", "currency", "valid_from")
+    rules = (OfCurrency("price_amount"),)
     may_be_absent = True
 
     plan_id: Identifier
@@ -114,12 +124,21 @@ class FxRate(LandingRow):
 
 
 class SubscriptionEvent(LandingRow):
-    """A plain billing export: events in canonical words."""
+    """A plain billing export: events in canonical words.
+
+    Rows with ``export_covers`` are together what an export says of a subscription on the day it arrived, and
+    replace what earlier ones said; rows without are events of their own.
+    """
 
     table = "subscription_events"
     key = ("provider", "provider_event_id")
     event_time = "occurred_at"
-    rules = (NotBefore("period_end_at", "period_start_at"), NotAfterArrival("occurred_at"))
+    rules = (
+        NotBefore("period_end_at", "period_start_at"),
+        NotAfterArrival("occurred_at"),
+        OfCurrency("price_amount"),
+    )
+    message_kind = KindOf.of_column("event_type", get_args(EventType))
 
     provider: Provider
     provider_event_id: Identifier
@@ -137,6 +156,8 @@ class SubscriptionEvent(LandingRow):
     auto_renew: bool | None = None
     reason: str | None = None
     offer_id: Identifier | None = None
+    export_name: Identifier | None = None
+    export_covers: ExportCovers | None = None
     occurred_at: EventTime
 
 
@@ -150,6 +171,7 @@ class GooglePlayNotification(LandingRow):
         NotAfterArrival("occurred_at"),
         RequiredWhen("purchase", payload="payload", says="is_about_a_subscription"),
     )
+    message_kind = relevance.GOOGLE_PLAY
 
     message_id: Identifier
     occurred_at: EventTime
@@ -164,6 +186,7 @@ class AppStoreNotification(LandingRow):
     key = ("notification_uuid",)
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
+    message_kind = relevance.APP_STORE
 
     notification_uuid: Identifier
     occurred_at: EventTime
@@ -177,6 +200,7 @@ class StripeEventRow(LandingRow):
     key = ("event_id",)
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
+    message_kind = relevance.STRIPE
 
     event_id: Identifier
     occurred_at: EventTime
@@ -202,11 +226,12 @@ class Payment(LandingRow):
     table = "payments"
     key = ("payment_id",)
     event_time = "occurred_at"
-    rules = (NotAfterArrival("occurred_at"),)
+    rules = (NotAfterArrival("occurred_at"), OfCurrency("amount"))
+    message_kind = KindOf.of_column("kind", get_args(PaymentKind))
 
     payment_id: Identifier
     subscription_id: Identifier
-    kind: Literal["charge", "refund", "dispute"]
+    kind: PaymentKind
     amount: Amount
     currency: Currency
     status: Literal["succeeded", "failed", "pending"]

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from loaders.landing.batch import Batch
 from loaders.landing.errors import LandingError
+from loaders.landing.kinds import sort_out
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
 from loaders.landing.text_rows import read_csv, read_json_lines
@@ -68,17 +69,16 @@ def file_digest(file: LandingFile) -> bytes:
 
 
 def read_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
-    """The file's rows, at most ``BATCH_ROWS`` at a time.
+    """The file's rows, at most ``BATCH_ROWS`` at a time, without those whose kind is ignored.
 
     Raises:
         LandingError: the file cannot be read, or its columns are not the contract's.
     """
     try:
         file.source.seek(0)
-        if file.name.endswith(".parquet"):
-            yield from _read_parquet(contract, file.name, file.source)
-        else:
-            yield from _read_text(contract, file.name, file.source)
+        read = _read_parquet if file.name.endswith(".parquet") else _read_text
+        for batch in read(contract, file.name, file.source):
+            yield sort_out(contract.message_kind, batch)
     except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise LandingError(f"{file.name}: cannot be read: {' '.join(str(error).split())}") from error
 

@@ -49,6 +49,7 @@ _LEDGER_ARROW = pa.schema(
         ("detail", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
         ("rows_erased", pa.int64()),
+        ("rows_ignored", pa.int64()),
         ("first_event_date", pa.date32()),
         ("file_generations", pa.string()),
     ]
@@ -283,6 +284,11 @@ def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: da
         detail["absent_columns"] = landing.absent_columns
     if landing.rows_late:
         detail["rows_late"] = landing.rows_late
+    if landing.ignored:
+        detail["ignored"] = [
+            {"kind": kind.name, "reason": kind.ignored, "rows": rows}
+            for kind, rows in sorted(landing.ignored.items(), key=lambda each: each[0].name)
+        ]
     return {
         "run_date": landing.day,
         "step": "land",
@@ -291,6 +297,7 @@ def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: da
         "rows_out": landing.rows_out,
         "rows_quarantined": landing.rows_quarantined,
         "rows_erased": landing.rows_erased,
+        "rows_ignored": landing.rows_ignored,
         "files": landing.files,
         "content_hash": landing.content_hash,
         "changed_at": unchanged_since or now,

@@ -6,13 +6,24 @@ A value comes from a column (``start: start_date``), from a column with some of 
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from loaders.landing.contracts import ExportCovers, Identifier
 from loaders.landing.errors import LandingError
 from loaders.landing.rhythm import Rhythm, read_rhythm
 
@@ -50,7 +61,7 @@ RhythmKey = Annotated[Rhythm, BeforeValidator(read_rhythm)]
 
 
 class PeriodColumns(_Strict):
-    """One row per subscription period; ``end`` is exclusive and empty while the period is open."""
+    """One row per subscription period; ``end`` is as ``end_is`` says, and empty while the period is open."""
 
     subscription_id: From
     account_id: From
@@ -101,10 +112,39 @@ class ReasonColumns(_Strict):
     reason: From
 
 
+class ExportTerms(_Strict):
+    """What one export tells, and how often it is made; of exports that have an arrival day of their own."""
+
+    name: Identifier = Field(
+        default="periods", description="Exports of one name tell of the same subscriptions."
+    )
+    covers: ExportCovers = Field(
+        default="rolling",
+        description="complete: every subscription with all of its periods; what is no longer named is "
+        "withdrawn. partial: some subscriptions, each with all of its periods. rolling: the latest periods; "
+        "earlier ones, that had ended when the first named one begins, stay.",
+    )
+    every_days: int = Field(
+        default=1,
+        ge=1,
+        le=366,
+        description="Days from one export to the next; those between get empty files, so that nobody waits.",
+    )
+
+
 class PeriodMap(_Strict):
     """The whole map."""
 
-    date_format: str = Field(default="%Y-%m-%d", description="As strptime has it; days are UTC.")
+    export: ExportTerms = ExportTerms()
+    date_format: str = Field(
+        default="%Y-%m-%d", description="As strptime has it; %z where times have offsets."
+    )
+    time_zone: str = Field(default="UTC", description="Of times and days without an offset (IANA name).")
+    end_is: Literal["first_day_without", "last_day"] = Field(
+        default="first_day_without",
+        description="first_day_without: service ended before that day, or at that time. last_day: it ended "
+        "with that day. The last second of a day is the end of that day in either.",
+    )
     true_values: tuple[str, ...] = ("true", "True", "TRUE", "1", "yes")
     false_values: tuple[str, ...] = ("false", "False", "FALSE", "0", "no")
     usd_rates: dict[str, Decimal] = Field(
@@ -113,6 +153,26 @@ class PeriodMap(_Strict):
     periods: PeriodColumns
     accounts: AccountColumns
     reasons: ReasonColumns | None = None
+
+    @field_validator("date_format")
+    @classmethod
+    def _names_a_day_and_no_zone(cls, value: str) -> str:
+        if "%Z" in value:
+            raise ValueError("%Z, a zone's abbreviation, says no offset: use %z, or time_zone")
+        said = set(re.findall("%(.)", value.replace("%%", "")))
+        a_day = said & set("j") or (said & set("mbB") and "d" in said)
+        if not (said & set("cx") or {"G", "V", "u"} <= said or (said & set("Yy") and a_day)):
+            raise ValueError("does not say a whole date: year, month and day")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is no time zone like Europe/Stockholm") from error
+        return value
 
 
 def read_period_map(path: Path) -> PeriodMap:

@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,44 +15,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from loaders.landing.contracts import Account, Plan, SubscriptionEvent
+from loaders.landing.currencies import problem_of
 from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.period_events import Period, Row, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import AccountColumns, PeriodColumns, PeriodMap, Source
+from loaders.landing.period_times import Moment, end_of_service, moment_of
 from loaders.landing.rhythm import Rhythm, read_rhythm
-from loaders.landing.row import LandingRow
+from loaders.landing.row import LandingRow, OfCurrency
 
-Row = dict[str, str]
 Contract = TypeVar("Contract", bound=LandingRow)
-
-
-@dataclass(frozen=True)
-class Period:
-    """One row of the export, read; ``[start, end)`` in UTC days, without an end while it is open."""
-
-    row: int
-    payload: Row
-    subscription_id: str
-    account_id: str
-    start: date
-    end: date | None
-    plan: str
-    plan_kind: str
-    rhythm: Rhythm
-    price: Decimal
-    currency: str
-    is_trial: bool
-    auto_renew: bool | None
-    reason: str | None
-
-    @property
-    def plan_id(self) -> str:
-        """A plan is what is paid in one rhythm."""
-        every = "" if self.rhythm.count == 1 else f"{self.rhythm.count}-"
-        return f"{self.plan}-{every}{self.rhythm.interval}".lower()
-
-    @property
-    def terms(self) -> tuple[str, Decimal, str]:
-        """What a change of plan changes."""
-        return self.plan_id, self.price, self.currency
 
 
 @dataclass
@@ -68,6 +39,12 @@ class PeriodsLanding:
     accounts_out: int = 0
     refused: list[Refusal] = field(default_factory=list)
     reasons_unmatched: int = 0
+    withdrawn: int = 0
+    """Subscriptions that the complete export before this one named and this one does not."""
+    withdraws_nothing: bool = False
+    """Whether a complete export is taken for a partial one, because rows of it were refused."""
+    files_removed: int = 0
+    """Files of an earlier conversion that no longer come out."""
     rows_in: dict[str, int] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     first_arrival: date | None = None
@@ -89,11 +66,6 @@ class _RowRefusedError(Exception):
         super().__init__(reason)
         self.column = column
         self.reason = reason
-
-
-def midnight(day: date) -> datetime:
-    """The first instant of a UTC day."""
-    return datetime.combine(day, time(), UTC)
 
 
 def _rows(path: Path, sources: Iterable[Source]) -> Iterator[tuple[int, Row]]:
@@ -150,13 +122,16 @@ def _required(name: str, source: Source, row: Row) -> str:
     return text
 
 
-def _day(period_map: PeriodMap, source: Source, text: str) -> date:
+def _moment(
+    period_map: PeriodMap,
+    source: Source,
+    text: str,
+    read: Callable[[PeriodMap, str], Moment] = moment_of,
+) -> Moment:
     try:
-        return datetime.strptime(text, period_map.date_format).replace(tzinfo=UTC).date()
-    except ValueError:
-        raise _RowRefusedError(
-            source.column or "", f"{source.column} {text!r} is no date like {period_map.date_format}"
-        ) from None
+        return read(period_map, text)
+    except ValueError as error:
+        raise _RowRefusedError(source.column or "", f"{source.column} {text!r} {error}") from None
 
 
 def _flag(period_map: PeriodMap, source: Source, text: str) -> bool:
@@ -168,15 +143,15 @@ def _flag(period_map: PeriodMap, source: Source, text: str) -> bool:
 
 
 def read_reasons(export: Path, period_map: PeriodMap, result: PeriodsLanding) -> dict[tuple[str, date], str]:
-    """(account, last day) → reason; empty without a reasons file in the map."""
+    """(account, day of the end as it is written) → reason; empty without a reasons file in the map."""
     if period_map.reasons is None:
         return {}
     columns = period_map.reasons
 
     def read(_: int, row: Row) -> tuple[tuple[str, date], str]:
         account = _required("account_id", columns.account_id, row)
-        ended = _day(period_map, columns.ended, _required("ended", columns.ended, row))
-        return (account, ended), _required("reason", columns.reason, row)
+        ended = _moment(period_map, columns.ended, _required("ended", columns.ended, row))
+        return (account, ended.written_day), _required("reason", columns.reason, row)
 
     _, found = _each(export.with_name(columns.file), _sources(columns), result, read)
     return dict(found)
@@ -197,9 +172,9 @@ def read_accounts(
     def read(_: int, row: Row) -> LandingRow:
         assert columns.account_id is not None, "the map has it for a file"
         assert columns.created is not None, "the map has it for a file"
-        created = _day(period_map, columns.created, _required("created", columns.created, row))
+        created = _moment(period_map, columns.created, _required("created", columns.created, row)).at
         account_id = _required("account_id", columns.account_id, row)
-        return _account(columns, account_id, created, arrival_date or created, row)
+        return _account(columns, account_id, created, arrival_of(created, arrival_date), row)
 
     path = export.with_name(columns.file)
     result.accounts_in, accounts = _each(path, _sources(columns), result, read)
@@ -223,9 +198,9 @@ def _accounts_of(
             created = period.start
             if columns.created is not None:
                 text = _required("created", columns.created, period.payload)
-                created = _day(period_map, columns.created, text)
-            since = told[0].created_at.date() if told else created
-            arrival = arrival_date or created
+                created = _moment(period_map, columns.created, text).at
+            since = told[0].created_at if told else created
+            arrival = arrival_of(created, arrival_date)
             account = _account(columns, period.account_id, since, arrival, period.payload)
         except _RowRefusedError as refused:
             _refuse(file, period.row, period.payload, refused, result)
@@ -237,13 +212,15 @@ def _accounts_of(
     return [account for told in versions.values() for account in told]
 
 
-def _account(columns: AccountColumns, account_id: str, created: date, arrival: date, row: Row) -> Account:
+def _account(
+    columns: AccountColumns, account_id: str, created: datetime, arrival: datetime, row: Row
+) -> Account:
     return _contract_row(
         Account,
         {
-            "ingested_at": midnight(arrival),
+            "ingested_at": arrival,
             "account_id": account_id,
-            "created_at": midnight(created),
+            "created_at": created,
             "market": _required("market", columns.market, row),
             "locale": _required("locale", columns.locale, row),
             "birth_year_band": columns.birth_year_band.read(row) if columns.birth_year_band else None,
@@ -255,11 +232,18 @@ def _account(columns: AccountColumns, account_id: str, created: date, arrival: d
 
 def _contract_row(contract: type[Contract], values: Mapping[str, Any]) -> Contract:
     try:
-        return contract.model_validate(values)
+        found = contract.model_validate(values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         column = str(problem["loc"][0])
         raise _RowRefusedError(column, f"{column} {problem['input']!r}: {problem['msg']}") from None
+    for rule in contract.rules:
+        if isinstance(rule, OfCurrency):
+            amount = values[rule.column]
+            reason = problem_of(amount, values[rule.currency])
+            if reason:
+                raise _RowRefusedError(rule.column, f"{rule.column} {amount} {reason}")
+    return found
 
 
 def read_periods(
@@ -274,20 +258,24 @@ def read_periods(
     used: set[tuple[str, date]] = set()
 
     def read(number: int, row: Row) -> Period:
-        start = _day(period_map, columns.start, _required("start", columns.start, row))
+        start = _moment(period_map, columns.start, _required("start", columns.start, row)).at
         end_text = columns.end.read(row)
-        end = _day(period_map, columns.end, end_text) if end_text else None
+        ended = _moment(period_map, columns.end, end_text, end_of_service) if end_text else None
+        end = ended.at if ended else None
         if end is not None and end < start:
-            raise _RowRefusedError(columns.end.column or "end", f"ends on {end}, before its start on {start}")
-        if arrival_date is not None and start > arrival_date:
             raise _RowRefusedError(
-                columns.start.column or "start", f"starts on {start}, after its arrival on {arrival_date}"
+                columns.end.column or "end", f"ends on {spelled(end)}, before its start on {spelled(start)}"
+            )
+        if arrival_date is not None and start.date() > arrival_date:
+            raise _RowRefusedError(
+                columns.start.column or "start",
+                f"starts on {spelled(start)}, after its arrival on {arrival_date}",
             )
         account = _required("account_id", columns.account_id, row)
         reason = columns.reason.read(row) if columns.reason else None
-        if reason is None and end is not None and (account, end) in reasons:
-            reason = reasons[account, end]
-            used.add((account, end))
+        if reason is None and ended is not None and (account, ended.written_day) in reasons:
+            reason = reasons[account, ended.written_day]
+            used.add((account, ended.written_day))
         rhythm = _rhythm(columns, row)
         period = Period(
             row=number,
@@ -309,7 +297,7 @@ def read_periods(
             raise _RowRefusedError("currency", f"currency {period.currency!r} has no rate in usd_rates")
         # Judged here, on the row it came from; the canonical rows are made once the whole life is known.
         _contract_row(Plan, plan_values(period, start))
-        _contract_row(SubscriptionEvent, event_values(period, "started", start, 0, start))
+        _contract_row(SubscriptionEvent, event_values(period, "started", start, None))
         return period
 
     sources = [*_sources(columns)]
@@ -357,43 +345,3 @@ def _auto_renew(period_map: PeriodMap, row: Row) -> bool | None:
     source = period_map.periods.auto_renew
     text = source.read(row) if source else None
     return _flag(period_map, source, text) if source and text else None
-
-
-def event_values(period: Period, kind: str, day: date, number: int, arrival: date) -> dict[str, Any]:
-    """A subscription event of the period; ``number`` counts the subscription's periods from 1."""
-    values: dict[str, Any] = {
-        "ingested_at": midnight(arrival),
-        "provider": "periods",
-        "provider_event_id": f"{period.subscription_id}:{number}:{kind}",
-        "subscription_id": period.subscription_id,
-        "account_id": period.account_id,
-        "event_type": kind,
-        "occurred_at": midnight(day),
-    }
-    if kind == "expired":
-        return values | {"reason": period.reason}
-    end = midnight(period.end) if period.end else None
-    return values | {
-        "plan_id": period.plan_id,
-        "price_amount": period.price,
-        "currency": period.currency,
-        "interval": period.rhythm.interval,
-        "interval_count": period.rhythm.count,
-        "trial_ends_at": end if period.is_trial else None,
-        "period_start_at": midnight(period.start),
-        "period_end_at": end,
-        "auto_renew": period.auto_renew,
-    }
-
-
-def plan_values(period: Period, arrival: date) -> dict[str, Any]:
-    """The plan that the period is on."""
-    return {
-        "ingested_at": midnight(arrival),
-        "plan_id": period.plan_id,
-        "kind": period.plan_kind,
-        "interval": period.rhythm.interval,
-        "interval_count": period.rhythm.count,
-        "trial_days": 0,
-        "seats": 1,
-    }

@@ -2,53 +2,52 @@
 
 The periods of a subscription tell its life: the first starts it, a next one without a gap converts, changes
 or renews it, an end that nothing follows ends it. What the export does not know (list prices, payments,
-offers) is not invented: those tables arrive empty.
+offers) is not invented: those tables get no files.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
-from io import BytesIO
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from loaders.landing.contracts import CONTRACTS, FxRate, Plan, SubscriptionEvent
+from loaders.landing.contracts import ExportCovers, FxRate, Plan, SubscriptionEvent
 from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.export_files import Conversion, write_conversion
+from loaders.landing.period_events import Period, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import PeriodMap
-from loaders.landing.period_rows import (
-    Period,
-    PeriodsLanding,
-    event_values,
-    midnight,
-    plan_values,
-    read_accounts,
-    read_periods,
-    read_reasons,
-)
+from loaders.landing.period_rows import PeriodsLanding, read_accounts, read_periods, read_reasons
+from loaders.landing.period_times import TOLERATED_GAP
 from loaders.landing.row import LandingRow
-from loaders.landing.schema import arrow_schema
 from loaders.objects.store import ObjectStore
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def land_periods(
-    export: Path, period_map: PeriodMap, out: ObjectStore, arrival_date: date | None = None
+    export: Path,
+    period_map: PeriodMap,
+    out: ObjectStore,
+    arrival_date: date | None = None,
+    *,
+    landed: Collection[date] = (),
+    feeds: Collection[str] = (),
 ) -> PeriodsLanding:
     """Write the landing files of a billing export below ``out``.
 
-    With ``arrival_date`` everything arrives on that day, as an export does that is made once; without, every
-    row arrives on the day it happened, as it would have been seen day by day. Refused rows are kept in
-    ``<out>/_refused/<file>.ndjson``. Writing again replaces the same files.
+    With ``arrival_date`` everything arrives on that day, and is what the export says of its subscriptions
+    from then on; without, every row arrives on the day it happened, as it would have been seen day by day.
+    Converting again replaces what the same conversion wrote before. Refused rows are kept in
+    ``<out>/_refused/<file>.ndjson``. ``landed`` are the arrival days that have landed: nothing is changed
+    there. ``feeds`` are tables that must have a file on every day, be it an empty one.
 
     Raises:
-        LandingError: a file cannot be read or lacks a column that the map names; nothing was written.
-        ObjectStoreError: a landing file cannot be written.
+        LandingError: a file cannot be read or lacks a column that the map names; or what it says belongs to
+            days that have landed. Nothing was written.
+        ObjectStoreError: a landing file cannot be read or written; converting again finishes it.
     """
     result = PeriodsLanding()
     reasons = read_reasons(export, period_map, result)
@@ -57,14 +56,15 @@ def land_periods(
     if not periods:
         raise LandingError(f"{export.name}: no row can be read; the first: {_first(result)}")
     first = min(period.start for period in periods)
-    events: list[LandingRow] = []
-    for life in _chains(export.name, periods, result):
-        result.periods_out += len(life)
-        events += _events_of(life, arrival_date)
-    events += accounts
-    events += _plans(periods, arrival_date or first)
-    events += _rates(period_map, first, arrival_date or first)
-    _write(out, export.stem, events, result)
+    lives = list(_chains(export.name, periods, result))
+    result.periods_out = sum(map(len, lives))
+    terms = (period_map.export.name, _covers(period_map, result)) if arrival_date else None
+    rows: list[LandingRow] = [row for life in lives for row in _events_of(life, arrival_date, terms)]
+    rows += accounts
+    rows += _plans(periods, arrival_of(first, arrival_date))
+    rows += _rates(period_map, first, arrival_of(first, arrival_date))
+    conversion = Conversion(export.stem, arrival_date, period_map.export)
+    write_conversion(out, conversion, rows, result, landed, feeds)
     return result
 
 
@@ -72,51 +72,62 @@ def _first(result: PeriodsLanding) -> str:
     return f"row {result.refused[0].row}: {result.refused[0].reason}" if result.refused else "it is empty"
 
 
+def _covers(period_map: PeriodMap, result: PeriodsLanding) -> ExportCovers:
+    """A subscription whose rows are refused is still named: then nothing is withdrawn for not being there."""
+    covers = period_map.export.covers
+    if covers == "complete" and result.periods_out < result.periods_in:
+        result.withdraws_nothing = True
+        return "partial"
+    return covers
+
+
 def _chains(file: str, periods: list[Period], result: PeriodsLanding) -> Iterator[list[Period]]:
     """The periods of each subscription in order; one that overlaps its predecessor is refused."""
     lives: dict[str, list[Period]] = defaultdict(list)
-    for period in sorted(periods, key=lambda period: (period.start, period.end or date.max, period.row)):
+    for period in sorted(periods, key=lambda period: (period.start, period.end or _NEVER, period.row)):
         life = lives[period.subscription_id]
         before = life[-1] if life else None
-        if before and (before.end is None or before.end > period.start):
-            _refuse(
-                file,
-                period,
-                "start",
-                f"starts on {period.start}, inside the period of row {before.row}",
-                result,
-            )
-        elif before and before.account_id != period.account_id:
-            _refuse(file, period, "account_id", f"belongs to {before.account_id} in row {before.row}", result)
-        elif before and before.end == period.start and period.is_trial and not before.is_trial:
-            _refuse(
-                file,
-                period,
-                "is_trial",
-                f"is a trial right after the paid period of row {before.row}",
-                result,
+        if before and before.end and before.end < period.start <= before.end + TOLERATED_GAP:
+            before = life[-1] = replace(before, end=period.start)
+        reason = _why_not_after(before, period) if before else None
+        if reason:
+            column, why = reason
+            payload = json.dumps(period.payload, ensure_ascii=False)
+            result.refused.append(
+                Refusal(file, period.row, column, f"{period.subscription_id} {why}", payload)
             )
         else:
             life.append(period)
     return (life for life in lives.values() if life)
 
 
-def _refuse(file: str, period: Period, column: str, reason: str, result: PeriodsLanding) -> None:
-    payload = json.dumps(period.payload, ensure_ascii=False)
-    result.refused.append(Refusal(file, period.row, column, f"{period.subscription_id} {reason}", payload))
+def _why_not_after(before: Period, period: Period) -> tuple[str, str] | None:
+    """The column and the reason for which a period cannot follow another one; None when it can."""
+    if before.end is None or before.end > period.start:
+        return "start", f"starts on {spelled(period.start)}, inside the period of row {before.row}"
+    if before.account_id != period.account_id:
+        return "account_id", f"belongs to {before.account_id} in row {before.row}"
+    if before.end == period.start and period.is_trial and not before.is_trial:
+        return "is_trial", f"is a trial right after the paid period of row {before.row}"
+    return None
 
 
-def _events_of(life: list[Period], arrival_date: date | None) -> Iterator[LandingRow]:
-    # A paid-up end that lies ahead is a plan, not a fact: it becomes an event when it has happened.
-    known_until = arrival_date or datetime.now(UTC).date()
-    for number, period in enumerate(life, 1):
-        before = life[number - 2] if number > 1 else None
-        after = life[number] if number < len(life) else None
-        kind = _opening(before, period)
-        yield _event(period, kind, period.start, number, arrival_date)
+def _events_of(
+    life: list[Period], arrival_date: date | None, export: tuple[str, ExportCovers] | None
+) -> Iterator[LandingRow]:
+    now = datetime.now(UTC)
+    for number, period in enumerate(life):
+        before = life[number - 1] if number else None
+        after = life[number + 1] if number + 1 < len(life) else None
+        yield _event(period, _opening(before, period), period.start, arrival_date, export)
         followed = after is not None and after.start == period.end
-        if period.end is not None and period.end <= known_until and not followed:
-            yield _event(period, "expired", period.end, number, arrival_date)
+        # A paid-up end that lies ahead is a plan, not a fact: it becomes an event when it has happened.
+        if period.end and not followed and _has_happened(period.end, arrival_date, now):
+            yield _event(period, "expired", period.end, arrival_date, export)
+
+
+def _has_happened(end: datetime, arrival_date: date | None, now: datetime) -> bool:
+    return end.date() <= arrival_date if arrival_date else end <= now
 
 
 def _opening(before: Period | None, period: Period) -> str:
@@ -127,43 +138,27 @@ def _opening(before: Period | None, period: Period) -> str:
         return "trial_started" if period.is_trial else "reactivated"
     if before.is_trial and not period.is_trial:
         return "trial_converted"
-    return "plan_changed" if before.terms != period.terms else "renewed"
+    # A renewal is paid: a trial that is prolonged changes its terms.
+    return "plan_changed" if period.is_trial or before.terms != period.terms else "renewed"
 
 
-def _event(period: Period, kind: str, day: date, number: int, arrival_date: date | None) -> LandingRow:
-    return SubscriptionEvent.model_validate(event_values(period, kind, day, number, arrival_date or day))
+def _event(
+    period: Period,
+    kind: str,
+    happened: datetime,
+    arrival_date: date | None,
+    export: tuple[str, ExportCovers] | None,
+) -> LandingRow:
+    return SubscriptionEvent.model_validate(event_values(period, kind, happened, arrival_date, export))
 
 
-def _plans(periods: list[Period], arrival: date) -> list[LandingRow]:
+def _plans(periods: list[Period], arrival: datetime) -> list[LandingRow]:
     firsts = {period.plan_id: period for period in reversed(periods)}
     return [Plan.model_validate(plan_values(firsts[plan_id], arrival)) for plan_id in sorted(firsts)]
 
 
-def _rates(period_map: PeriodMap, first: date, arrival: date) -> list[LandingRow]:
+def _rates(period_map: PeriodMap, first: datetime, arrival: datetime) -> list[LandingRow]:
     return [
-        FxRate(ingested_at=midnight(arrival), day=first, currency=currency, usd_rate=rate)
+        FxRate(ingested_at=arrival, day=first.date(), currency=currency, usd_rate=rate)
         for currency, rate in sorted(period_map.usd_rates.items())
     ]
-
-
-def _write(out: ObjectStore, stem: str, rows: list[LandingRow], result: PeriodsLanding) -> None:
-    """Every table's days as Parquet; a required table has a file, if an empty one, on every arrival day."""
-    by_day: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_day[row.table, row.ingested_at.date()].append(row.model_dump())
-    first, last = min(day for _, day in by_day), max(day for _, day in by_day)
-    result.first_arrival, result.last_arrival = first, last
-    for contract in CONTRACTS.values():
-        if not contract.may_be_absent:
-            for number in range((last - first).days + 1):
-                by_day.setdefault((contract.table, first + timedelta(days=number)), [])
-    counts: Counter[str] = Counter()
-    for (table, day), dicts in sorted(by_day.items()):
-        schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(CONTRACTS[table])])
-        content = BytesIO()
-        pq.write_table(pa.Table.from_pylist(dicts, schema=schema), content)
-        out.write(f"{table}/{day}/{stem}.parquet", content)
-        counts[table] += len(dicts)
-    result.rows = dict(counts)
-    refused = [json.dumps(asdict(refusal), ensure_ascii=False) + "\n" for refusal in result.refused]
-    out.write(f"_refused/{stem}.ndjson", "".join(refused).encode())

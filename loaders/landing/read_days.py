@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from loaders.landing.arrivals import Arrivals
+from loaders.landing.batch import Kind
 from loaders.landing.errors import LandingError
 from loaders.landing.listing import MANIFEST, TableDay, landing_store, table_days
 from loaders.landing.manifest import Manifest, read_manifest
@@ -22,11 +24,15 @@ from segue.window import DAY
 
 _FEW_REFUSALS = 20
 """Below this many refused rows, their share says nothing about a small table."""
+_FEW_OF_A_KIND = 4
+"""Up to so many refused rows of one kind say nothing: one message that is delivered again and again."""
+_MOST_OF_A_KIND = 0.5
+"""When more than this share of a kind is refused, the kind is lost, however many other rows there are."""
 
 
 @dataclass
 class TableLanding:
-    """What one arrival day of one table brought: in = out + quarantined + erased."""
+    """What one arrival day of one table brought: in = out + quarantined + erased + ignored."""
 
     table: str
     day: date
@@ -36,6 +42,10 @@ class TableLanding:
     rows_quarantined: int = 0
     rows_erased: int = 0
     """Rows left out because their account was erased."""
+    ignored: Counter[Kind] = field(default_factory=Counter)
+    """Rows that say nothing of subscriptions, or are tests, by kind; they are not kept."""
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    refused_kinds: Counter[Kind] = field(default_factory=Counter)
     also_erased: set[tuple[str, SubjectKind, str]] = field(default_factory=set)
     """Account, kind and id of what such rows bring along that was not known to be erased."""
     absent_columns: dict[str, list[str]] = field(default_factory=dict)
@@ -48,6 +58,11 @@ class TableLanding:
     rows_late: int = 0
     """Accepted rows of days that are no longer restated when they arrive."""
 
+    @property
+    def rows_ignored(self) -> int:
+        """Rows of all kinds that are ignored."""
+        return self.ignored.total()
+
     def add(self, name: str, file: FileLanding) -> None:
         """Count a file's rows."""
         self.files += 1
@@ -55,6 +70,9 @@ class TableLanding:
         self.rows_out += file.rows_out
         self.rows_quarantined += file.rows_quarantined
         self.rows_erased += file.rows_erased
+        self.ignored += file.ignored
+        self.kinds += file.kinds
+        self.refused_kinds += file.refused_kinds
         self.also_erased |= file.also_erased
         self.rows_late += file.rows_late
         if file.absent_columns:
@@ -151,19 +169,36 @@ def read_and_check(
         for (contract, day), delivery in deliveries.items()
         for stored in delivery.found.files
     ]
-    landings, too_many = [], []
+    landings: list[TableLanding] = []
+    too_many: list[str] = []
     with read_files(settings, scratch, files, erased) as read:
         for (contract, day), delivery in deliveries.items():
             landing = _landing_of(contract, day, delivery, read)
             landings.append(landing)
-            tolerated = max(_FEW_REFUSALS, settings.max_quarantined_share * landing.rows_in)
-            if landing.rows_quarantined > tolerated:
-                too_many.append(
-                    f"{landing.table}/{day}: {landing.rows_quarantined} of {landing.rows_in} rows break the "
-                    f"contract, more than {settings.max_quarantined_share:.0%}; "
-                    f"see {settings.quarantine_dataset}.{landing.table}"
-                )
+            too_many += too_many_refusals(settings, landing)
     return landings, too_many
+
+
+def too_many_refusals(settings: Settings, landing: TableLanding) -> Iterator[str]:
+    """Sentences, when too large a share of the rows, or of the rows of a known kind, is refused.
+
+    Rows that are ignored are no part of either: they could hide what is lost.
+    """
+    rows = landing.rows_in - landing.rows_ignored
+    where = f"see {settings.quarantine_dataset}.{landing.table}"
+    if landing.rows_quarantined > max(_FEW_REFUSALS, settings.max_quarantined_share * rows):
+        yield (
+            f"{landing.table}/{landing.day}: {landing.rows_quarantined} of {rows} rows break the "
+            f"contract, more than {settings.max_quarantined_share:.0%}; {where}"
+        )
+    share = max(_MOST_OF_A_KIND, settings.max_quarantined_share)
+    for kind, refused in sorted(landing.refused_kinds.items(), key=lambda each: each[0].name):
+        of_kind = landing.kinds[kind]
+        if kind.is_known and refused > max(_FEW_OF_A_KIND, share * of_kind):
+            yield (
+                f"{landing.table}/{landing.day}: {refused} of {of_kind} rows of the kind {kind.name} break "
+                f"the contract, more than {share:.0%}; {where}"
+            )
 
 
 def _landing_of(
@@ -171,7 +206,8 @@ def _landing_of(
 ) -> TableLanding:
     """A table's day from its files, which come next in ``read``."""
     landing = TableLanding(contract.table, day, file_generations=delivery.found.generations)
-    digest = hashlib.sha256(repr((columns_of(contract), contract.rules)).encode())
+    rules = (columns_of(contract), contract.rules, contract.message_kind)
+    digest = hashlib.sha256(repr(rules).encode())
     for stored, file in zip(delivery.found.files, read, strict=False):
         landing.add(stored.name, file)
         digest.update(stored.name.encode())

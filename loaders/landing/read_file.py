@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.landing import subjects
+from loaders.landing.batch import Kind
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import Refusal
 from loaders.landing.files import file_digest, opened, read_batches
+from loaders.landing.kinds import kind_of_refusal
 from loaders.landing.listing import landing_store
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import raw_arrow_schema
@@ -46,7 +49,7 @@ class FileOfDay:
 
 @dataclass
 class FileLanding:
-    """What one file brought: in = out + quarantined + erased."""
+    """What one file brought: in = out + quarantined + erased + ignored."""
 
     digest: bytes
     """SHA-256 of its bytes."""
@@ -54,6 +57,12 @@ class FileLanding:
     rows_out: int = 0
     rows_quarantined: int = 0
     rows_erased: int = 0
+    ignored: Counter[Kind] = field(default_factory=Counter)
+    """Rows that were left out, by their kind."""
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    """The other rows by their kind, where the table has kinds."""
+    refused_kinds: Counter[Kind] = field(default_factory=Counter)
+    """Those that broke the contract, erased ones included, by their kind."""
     also_erased: set[tuple[str, SubjectKind, str]] = field(default_factory=set)
     absent_columns: tuple[str, ...] = ()
     first_event_date: date | None = None
@@ -71,7 +80,11 @@ def read_file(settings: Settings, file: FileOfDay, erased: ErasedSubjects, rows:
         landing = FileLanding(file_digest(source))
         for batch in read_batches(contract, source):
             accepted, refused = split(contract, batch, file.day, source.name)
-            landing.rows_in += accepted.num_rows + len(refused)
+            landing.rows_in += accepted.num_rows + len(refused) + batch.ignored.total()
+            landing.ignored += batch.ignored
+            landing.kinds += batch.kinds
+            if contract.message_kind:
+                landing.refused_kinds.update(kind_of_refusal(contract.message_kind, each) for each in refused)
             if erased:
                 accepted, refused = _without(erased, contract, accepted, refused, landing)
             landing.rows_out += accepted.num_rows

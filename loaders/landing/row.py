@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from loaders.landing.kinds import KindOf
+
 EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
 """No subscription service of this kind is older; an earlier event time is a broken clock (1970)."""
 
@@ -39,7 +41,15 @@ class RequiredWhen:
     says: str
 
 
-Rule = NotBefore | NotAfterArrival | RequiredWhen
+@dataclass(frozen=True)
+class OfCurrency:
+    """The amount in ``column`` must be one that the currency in ``currency`` can have (``currencies``)."""
+
+    column: str
+    currency: str = "currency"
+
+
+Rule = NotBefore | NotAfterArrival | RequiredWhen | OfCurrency
 
 
 class LandingRow(BaseModel):
@@ -54,6 +64,8 @@ class LandingRow(BaseModel):
     tells_again: ClassVar[bool] = False
     """Whether a row may have an old event time and be news: a member who leaves, under the day of joining."""
     rules: ClassVar[tuple[Rule, ...]] = ()
+    message_kind: ClassVar[KindOf | None] = None
+    """How a row says what kind of message it is; None: all rows of the table are of one."""
     may_be_absent: ClassVar[bool] = False
     """Whether a day without any file is an empty day, even when the table has delivered before."""
 

@@ -21,8 +21,8 @@ from loaders.landing.schema import Column
 
 _USUAL: Final[dict[type, str]] = {
     int: r"^(?:0|-?[1-9][0-9]{0,17})$",
-    # Together no more than the fifteen digits that amounts may have, nine of them decimals.
-    Decimal: r"^(?:0|-?[1-9][0-9]{0,5}|-?0)(?:\.[0-9]{1,9})?$",
+    # Every price, in any currency; what has more digits than a contract allows breaks its bounds anyway.
+    Decimal: r"^(?:0|-?[1-9][0-9]{0,9}|-?0)(?:\.[0-9]{1,9})?$",
     date: rf"^{CALENDAR_DAY}$",
     datetime: rf"^{CALENDAR_DAY}[T ]{TIME_OF_DAY}(?:\.[0-9]{{1,6}})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])$",
 }

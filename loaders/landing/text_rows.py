@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import violations
 from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.kinds import ignored_rows
 from loaders.landing.notifications.model_columns import judge as judge_texts
 from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.row import LandingRow
@@ -190,11 +191,16 @@ def _batch(
         doubtful |= unusual
         for _, mask, _ in violations(column, values):
             doubtful |= as_mask(mask)
+    ignored = np.zeros(len(numbers), bool)
+    if contract.message_kind:
+        # Whoever reads the batch leaves them out: whatever they hold, nobody asks.
+        ignored = ignored_rows(contract.message_kind, {name: values for name, (values, _) in columns.items()})
+        doubtful &= ~ignored
     for column in columns_of(contract):
         if column.json:
             texts = columns[column.name][0]
             # Rows that are doubtful anyway need no second opinion.
-            asked = ~doubtful & as_mask(pc.is_valid(texts))
+            asked = ~doubtful & ~ignored & as_mask(pc.is_valid(texts))
             doubtful[asked] = judge_texts(column.json.model, texts.filter(pa.array(asked))).doubtful
     schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
     rows = pa.Table.from_arrays([columns[field.name][0] for field in schema], schema=schema)

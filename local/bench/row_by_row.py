@@ -77,6 +77,9 @@ def _text_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Bat
     file.source.seek(0)
     text = io.TextIOWrapper(file.source, encoding="utf-8", newline="")
     for number, row, payload in _numbered(file.name, text):
+        said = contract.message_kind and contract.message_kind.of_row(_cells(file.name, row))
+        if said and said.ignored:
+            continue
         typed = _validated(contract, file.name, number, row, payload)
         if isinstance(typed, Refusal):
             refused.append(typed)
@@ -113,6 +116,12 @@ def _numbered(name: str, text: io.TextIOWrapper) -> Iterator[tuple[int, Any, str
             yield number, json.loads(line), line.rstrip("\n")
         except json.JSONDecodeError as error:
             yield number, error, line.rstrip("\n")
+
+
+def _cells(name: str, row: Any) -> dict[str, Any]:
+    """What can be read of a row; of a CSV row that has not the header's columns nothing."""
+    is_short = name.endswith(".csv") and isinstance(row, dict) and (None in row or None in row.values())
+    return row if isinstance(row, dict) and not is_short else {}
 
 
 def _validated(

@@ -76,10 +76,10 @@ def land_march(warehouse: Warehouse) -> None:
         event("late", "a_late", "started", "2026-03-01 12:00", **eur("7")),
         renewed,
         renewed | {"occurred_at": at("2026-03-04 12:00"), "ingested_at": at("2026-03-08 12:00")},
-        # Price, currency and interval change in mid-life.
+        # Price, currency and rhythm change in mid-life: a year, told in months.
         event("moves", "a_moves", "started", "2026-02-15 00:00", **eur("9.99")),
         event("moves", "a_moves", "plan_changed", "2026-03-02 06:00", plan_id="home",
-              price_amount=Decimal("9800"), currency="JPY", interval="year"),
+              price_amount=Decimal("9800"), currency="JPY", interval="month", interval_count=12),
         # The held subscription of an account that is merged away on 3 March.
         event("merged", "a_old", "started", "2026-02-20 00:00", **eur("4")),
         # Expiry before start by the clock: what came last in time counts.

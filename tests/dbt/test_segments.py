@@ -41,6 +41,15 @@ def test_the_subscription_describes_the_account_at_the_end_of_the_day(march: War
     ]
 
 
+def test_twelve_months_are_a_year_to_a_rule(march: Warehouse) -> None:
+    columns = "billing_interval, billing_interval_count"
+    assert features(march, "a_moves", columns)[:3] == [
+        (1, "month", 1),
+        (2, "year", 1),
+        (3, "year", 1),
+    ]
+
+
 def test_a_member_is_entitled_while_it_belongs_to_the_plan(march: Warehouse) -> None:
     assert features(march, "a_member", "is_entitled, is_member, is_payer, plan_kind, seats_taken")[:3] == [
         (1, True, True, False, "family", 2),

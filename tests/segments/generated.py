@@ -19,7 +19,7 @@ TEXTS = {
     "locale": ["sv-SE", "de-DE", "en-US"],
     "birth_year_band": ["1970-1984", "2000-2010"],
     "plan_kind": ["individual", "duo", "family"],
-    "billing_interval": ["week", "month", "year"],
+    "billing_interval": ["day", "week", "month", "year"],
     "last_end_reason": ["voluntary", "involuntary", "it's over"],
 }
 NEVER_NULL = {"market", "locale", "tenure_days", "created_date"}

@@ -7,12 +7,14 @@ subtypes as of https://developer.apple.com/documentation/appstoreservernotificat
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 
+from loaders.landing.currencies import HIGHEST_CEILING, ceilings, problem_of, too_fine
 from loaders.landing.notifications.objects import Objects
 from loaders.landing.notifications.payload import (
     CurrencyCode,
@@ -62,8 +64,8 @@ class TransactionInfo(Payload):
     purchaseDate: Milliseconds
     expiresDate: Milliseconds | None = Field(None, validate_default=True)
     appAccountToken: Identifier | None = Field(None, validate_default=True)
-    price: Annotated[int, Field(strict=True, ge=0, le=10**9, multiple_of=10)] | None = None
     currency: CurrencyCode | None = None
+    price: Annotated[int, Field(strict=True, ge=0, le=HIGHEST_CEILING * 1000)] | None = None
     offerIdentifier: Identifier | None = None
     offerDiscountType: Literal["FREE_TRIAL", "PAY_AS_YOU_GO", "PAY_UP_FRONT", "ONE_TIME"] | None = None
 
@@ -76,6 +78,13 @@ class TransactionInfo(Payload):
             raise broken(f"is before purchaseDate {info.data['purchaseDate']}")
         return date
 
+    @field_validator("price")
+    @classmethod
+    def _is_of_the_currency(cls, price: int | None, info: ValidationInfo) -> int | None:
+        if price is not None and (problem := problem_of(Decimal(price) / 1000, info.data.get("currency"))):
+            raise broken(problem)
+        return price
+
     @field_validator("appAccountToken")
     @classmethod
     def _a_payer_is_known(cls, token: str | None, info: ValidationInfo) -> str | None:
@@ -87,12 +96,15 @@ class TransactionInfo(Payload):
 
     @classmethod
     def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """Both validators."""
+        """The validators."""
         is_subscription = pc.equal(objects["type"], SUBSCRIPTION)
         is_paid = pc.equal(objects["inAppOwnershipType"], "PURCHASED")
         yield pc.and_(is_subscription, pc.is_null(objects["expiresDate"]))
         yield pc.less(objects["expiresDate"], objects["purchaseDate"])
         yield pc.and_(pc.and_(is_subscription, is_paid), pc.is_null(objects["appAccountToken"]))
+        price, currency = objects["price"], objects["currency"]
+        yield pc.greater(price, pc.multiply(ceilings(currency), 1000))
+        yield too_fine(price, currency, 3)
 
 
 class RenewalInfo(Payload):

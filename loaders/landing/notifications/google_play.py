@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from loaders.landing.currencies import ceilings, problem_of, too_fine
 from loaders.landing.instants import CALENDAR_DAY, TIME_OF_DAY
 from loaders.landing.notifications.objects import Objects
 from loaders.landing.notifications.payload import (
@@ -47,7 +49,6 @@ _EXTERNAL_IDS: tuple[tuple[SubjectKind, str], ...] = (
     ("account", "obfuscatedExternalAccountId"),
     ("subscription", "obfuscatedExternalProfileId"),
 )
-_NANOS_PER_HUNDREDTH = 10_000_000
 
 
 def _of_the_calendar(text: str) -> str:
@@ -150,8 +151,24 @@ class Money(Payload):
     """``units`` and billionths; protobuf's JSON leaves out what is zero."""
 
     currencyCode: CurrencyCode
-    units: Annotated[str, Field(pattern=r"^\d{1,7}$")] = "0"
-    nanos: Annotated[int, Field(strict=True, ge=0, lt=10**9, multiple_of=_NANOS_PER_HUNDREDTH)] = 0
+    units: Annotated[str, Field(pattern=r"^\d{1,11}$")] = "0"
+    nanos: Annotated[int, Field(strict=True, ge=0, lt=10**9)] = Field(0, validate_default=True)
+
+    @field_validator("nanos")
+    @classmethod
+    def _is_of_the_currency(cls, nanos: int, info: ValidationInfo) -> int:
+        amount = int(info.data.get("units", 0)) + Decimal(nanos) / 10**9
+        if problem := problem_of(amount, info.data.get("currencyCode")):
+            raise broken(f"after units {info.data.get('units', 0)} {problem}")
+        return nanos
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """The validator."""
+        # Other texts break the pattern, which has a doubt of its own.
+        units = pc.if_else(pc.match_substring_regex(objects["units"], r"^\d{1,11}$"), objects["units"], None)
+        yield pc.greater_equal(pc.cast(units, pa.int64()), ceilings(objects["currencyCode"]))
+        yield too_fine(objects["nanos"], objects["currencyCode"], 9)
 
 
 class PriceChangeDetails(Payload):

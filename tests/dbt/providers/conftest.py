@@ -75,7 +75,7 @@ def _said(provider: str, row: Row) -> Row:
     assert (said.pop("landing_file"), said.pop("landing_row") >= 0) == ("literal", True)
     for name, value in said.items():
         if isinstance(value, Decimal):
-            said[name] = f"{value:.2f}"
+            said[name] = max(f"{value:.2f}", f"{value.normalize():f}", key=len)
         elif name.endswith("_at"):
             said[name] = value.strftime("%Y-%m-%d %H:%M:%S")
     return said

@@ -210,7 +210,15 @@ def test_other_products_and_the_sandbox_are_no_subscriptions(staging: Staging) -
 
 
 @pytest.mark.parametrize(
-    ("price", "currency", "amount"), [(980_000, "JPY", "980.00"), (10, "USD", "0.01"), (0, "EUR", "0.00")]
+    ("price", "currency", "amount"),
+    [
+        (980_000, "JPY", "980.00"),
+        (10, "USD", "0.01"),
+        (0, "EUR", "0.00"),
+        (1_299_000_000, "VND", "1299000.00"),
+        (1_250, "KWD", "1.25"),
+        (1_255, "KWD", "1.255"),
+    ],
 )
 def test_a_price_is_in_thousandths_whatever_the_currency(
     staging: Staging, price: int, currency: str, amount: str
@@ -258,6 +266,8 @@ def test_an_unknown_type_or_subtype_is_quarantined(kind: str, column: str) -> No
         ({"purchaseDate": 12_345}, "purchaseDate"),
         ({"price": 9_995}, "price"),
         ({"price": -10}, "price"),
+        ({"price": 980_500, "currency": "JPY"}, "price"),
+        ({"price": 9_990_000_000}, "price"),
         ({"currency": "eur"}, "currency"),
         ({"originalTransactionId": ""}, "originalTransactionId"),
         ({"type": "Lifetime"}, "type"),

@@ -233,7 +233,10 @@ def test_tests_and_one_time_products_are_no_subscriptions(staging: Staging) -> N
     [
         ({"currencyCode": "JPY", "units": "980"}, "980.00"),
         ({"currencyCode": "USD", "nanos": 10_000_000}, "0.01"),
-        ({"currencyCode": "USD", "units": "9999999", "nanos": 990_000_000}, "9999999.99"),
+        ({"currencyCode": "USD", "units": "999999", "nanos": 990_000_000}, "999999.99"),
+        ({"currencyCode": "IDR", "units": "1042800"}, "1042800.00"),
+        ({"currencyCode": "IDR", "units": "9999999999", "nanos": 990_000_000}, "9999999999.99"),
+        ({"currencyCode": "KWD", "units": "1", "nanos": 255_000_000}, "1.255"),
         ({"currencyCode": "USD"}, "0.00"),
     ],
 )
@@ -296,6 +299,8 @@ def test_a_malformed_notification_is_quarantined_naming_the_field() -> None:
     assert reason.endswith("expiryTime 2026-01-10T10:59:59Z is before startTime 2026-01-10T11:00:00.000Z")
     half_cents = plan(recurringPrice=PRICE | {"nanos": 995_000_000})
     assert broken(purchase(half_cents))[0][0] == "purchase.lineItems.0.autoRenewingPlan.recurringPrice.nanos"
+    micros = plan(recurringPrice=PRICE | {"units": "9990000"})
+    assert broken(purchase(micros))[0][0] == "purchase.lineItems.0.autoRenewingPlan.recurringPrice.nanos"
     assert broken(purchase(subscriptionState="SUBSCRIPTION_STATE_NEW"))[0][0] == "purchase.subscriptionState"
 
 

@@ -281,6 +281,8 @@ def test_a_renewal_costs_what_its_period_costs_after_discounts(staging: Staging)
         ("jpy", 980, "980.00"),
         ("krw", 10_900, "10900.00"),
         ("kwd", 3_250, "3.25"),
+        ("kwd", 3_255, "3.255"),
+        ("vnd", 1_299_000, "1299000.00"),
         ("usd", 1, "0.01"),
         ("isk", 99_000, "990.00"),
     ],

@@ -19,9 +19,11 @@ from loaders.landing.contracts import (
     EventType,
     LandingRow,
     NotBefore,
+    OfCurrency,
     RequiredWhen,
     SubscriptionEvent,
 )
+from loaders.landing.currencies import problem_of
 from loaders.landing.schema import Column, arrow_schema, columns_of
 
 DAY = date(2026, 3, 29)
@@ -62,7 +64,7 @@ def test_a_refusal_names_row_column_value_and_rule() -> None:
             12,
             "event_type",
             f"event_type 'boosted' is not one of {allowed}; "
-            "price_amount 1.005 has more than 2 decimal places",
+            "price_amount 1.005 has more decimal places than None",
         )
     ]
 
@@ -76,6 +78,11 @@ def test_a_refusal_names_row_column_value_and_rule() -> None:
         ({"currency": "eur"}, "currency"),
         ({"price_amount": Decimal("-0.01")}, "price_amount"),
         ({"price_amount": Decimal("1000000.01")}, "price_amount"),
+        ({"price_amount": Decimal("980.50"), "currency": "JPY"}, "price_amount"),
+        ({"price_amount": Decimal("1.2501"), "currency": "KWD"}, "price_amount"),
+        ({"price_amount": Decimal("9.999"), "currency": "USD"}, "price_amount"),
+        ({"price_amount": Decimal("9990000"), "currency": "EUR"}, "price_amount"),
+        ({"price_amount": Decimal("149000000000"), "currency": "IDR"}, "price_amount"),
         ({"price_amount": Decimal("99999999999999999999999999999.123456789")}, "price_amount"),
         ({"occurred_at": datetime(1970, 1, 1, tzinfo=UTC)}, "occurred_at"),
         ({"occurred_at": NOON + timedelta(hours=24, microseconds=1)}, "occurred_at"),
@@ -96,6 +103,11 @@ def test_each_kind_of_broken_value_is_refused(values: dict[str, Any], column: st
         {"account_id": "a" * 128},
         {"price_amount": Decimal("0.00")},
         {"price_amount": Decimal(1_000_000)},
+        {"price_amount": Decimal(1_042_800), "currency": "IDR"},
+        {"price_amount": Decimal(1_299_000), "currency": "VND"},
+        {"price_amount": Decimal("130000000.50"), "currency": "IRR"},
+        {"price_amount": Decimal("1.255"), "currency": "KWD"},
+        {"price_amount": Decimal("0.0001"), "currency": "CLF"},
         {"occurred_at": NOON + timedelta(hours=24)},
         {"period_start_at": NOON, "period_end_at": NOON},
         {"period_start_at": NOON, "period_end_at": None},
@@ -116,7 +128,9 @@ def test_a_time_beyond_pythons_calendar_is_refused_with_its_row() -> None:
 
 
 TEXTS = st.one_of(
-    st.sampled_from(["", "a", "GB", "gb", "EUR", "EURO", "ÀÉÎ", "a" * 128, "é" * 128, "a" * 129]),
+    st.sampled_from(
+        ["", "a", "GB", "gb", "EUR", "JPY", "KWD", "VND", "EURO", "ÀÉÎ", "a" * 128, "é" * 128, "a" * 129]
+    ),
     st.text(alphabet="AZaz09é€ ", max_size=4),
 )
 TIMES = st.one_of(
@@ -151,6 +165,7 @@ def values_of(column: Column) -> st.SearchStrategy[Any]:
         values = st.one_of(
             st.decimals(-2, 1_000_002, places=9),
             st.decimals(0, 1_000_002, places=2),
+            st.decimals(0, 20_000_000_000, places=4),
             st.sampled_from([Decimal("0"), Decimal("0.000001"), Decimal("1000.0000001"), Decimal(10) ** 28]),
         )
     else:
@@ -179,6 +194,10 @@ def broken_columns(contract: type[LandingRow], row: dict[str, Any]) -> set[str]:
         if isinstance(rule, RequiredWhen):
             # One of the texts above is about a subscription.
             if value is None and rule.payload not in broken and "subscription" in row[rule.payload]:
+                broken.add(rule.column)
+            continue
+        if isinstance(rule, OfCurrency):
+            if value is not None and problem_of(value, row[rule.currency]):
                 broken.add(rule.column)
             continue
         other = row[rule.other] if isinstance(rule, NotBefore) else ingested

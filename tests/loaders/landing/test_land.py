@@ -449,6 +449,34 @@ def test_rows_that_do_not_say_when_they_happened_reach_as_far_as_their_day_does(
     assert corrections(settings) == [(DAY, "plans", date(2026, 3, 25), 1, 1)]
 
 
+def test_the_ledger_says_what_was_ignored_by_kind_and_why(settings: Settings) -> None:
+    row = {
+        "ingested_at": datetime(2026, 3, 29, 13, tzinfo=UTC),
+        "occurred_at": datetime(2026, 3, 29, 12, tzinfo=UTC),
+    }
+    kinds = [("charge.succeeded", True), ("payment_intent.succeeded", True), ("charge.succeeded", False)]
+    payloads = [
+        {"type": kind, "livemode": livemode, "data": {"object": {}}} for kind, livemode in [*kinds, kinds[1]]
+    ]
+    write(
+        settings,
+        "stripe_events",
+        [row | {"event_id": f"e{n}", "payload": json.dumps(each)} for n, each in enumerate(payloads)],
+    )
+    land_days(settings, [DAY], ["stripe_events"])
+
+    [(rows_in, rows_out, quarantined, ignored, detail)] = rows(
+        settings,
+        "select rows_in, rows_out, rows_quarantined, rows_ignored, detail from ops.run_ledger",
+    )
+    assert (rows_in, rows_out, quarantined, ignored) == (4, 1, 0, 3)
+    assert json.loads(detail)["ignored"] == [
+        {"kind": "charge.succeeded", "reason": "test", "rows": 1},
+        {"kind": "payment_intent.succeeded", "reason": "not about a subscription", "rows": 2},
+    ]
+    assert rows(settings, "select event_id from raw.stripe_events") == [("e0",)]
+
+
 def test_a_payload_that_changes_is_a_correction(settings: Settings) -> None:
     notification = {"type": "charge.succeeded", "livemode": True, "created": 1774785600, "id": "evt_1"}
     row = {

@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.land import app
-from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
 from loaders.landing.period_map import PeriodMap, read_period_map
@@ -110,12 +109,13 @@ def test_the_periods_of_a_subscription_tell_its_life(tmp_path: Path, period_map:
     assert result.reasons_unmatched == 1
 
 
-def test_one_arrival_day_has_a_file_of_every_required_table(tmp_path: Path, period_map: PeriodMap) -> None:
+def test_one_arrival_day_has_a_file_of_what_the_export_tells_and_no_other(
+    tmp_path: Path, period_map: PeriodMap
+) -> None:
     convert(tmp_path, period_map, "s1,a1,01/03/2025,,Solo,annual,10,120,False,True")
     out = tmp_path / "out"
-    required = {contract.table for contract in CONTRACTS.values() if not contract.may_be_absent}
     folders = {path.parent.parent.name for path in out.glob("*/2026-01-01/export.parquet")}
-    assert folders == required | {"accounts", "plans"}
+    assert folders == {"accounts", "plans", "fx_rates", "subscription_events"}
     assert {path.name for path in out.glob("*/*-*-*")} == {"2026-01-01"}
     assert landed(tmp_path, "accounts", "account_id", "created_at", "market") == [
         ("a1", "2025-02-01", "GB"),

@@ -111,6 +111,10 @@ with
     ranked as (
         select
             *,
+            -- Who pays for twelve months pays for a year.
+            coalesce(
+                billing_interval = 'month' and mod(billing_interval_count, 12) = 0, false
+            ) as is_whole_years,
             row_number() over (
                 partition by feature_date, account_id
                 order by
@@ -137,7 +141,14 @@ with
             count(distinct if(is_payer, subscription_id, null)) as subscription_count,
             max(if(preference = 1, plan_id, null)) as plan_id,
             max(if(preference = 1, plan_kind, null)) as plan_kind,
-            max(if(preference = 1, billing_interval, null)) as billing_interval,
+            max(if(preference = 1, if(is_whole_years, 'year', billing_interval), null)) as billing_interval,
+            max(
+                if(
+                    preference = 1,
+                    if(is_whole_years, div(billing_interval_count, 12), billing_interval_count),
+                    null
+                )
+            ) as billing_interval_count,
             max(if(preference = 1, currency, null)) as currency,
             max(if(preference = 1, seats, null)) as seats,
             max(if(preference = 1, seats_taken, null)) as seats_taken,
@@ -277,6 +288,7 @@ select
     coalesce(entitled.has_cancelled, false) as has_cancelled,
     entitled.plan_kind,
     entitled.billing_interval,
+    cast(entitled.billing_interval_count as int64) as billing_interval_count,
     entitled.subscription_started_date,
     date_diff(day.feature_date, entitled.subscription_started_date, day) as subscription_tenure_days,
     cast(entitled.seats as int64) as seats,

@@ -104,9 +104,7 @@ with
             json_value(transaction_info, '$.appAccountToken') as account_id,
             event_type,
             json_value(transaction_info, '$.productId') as plan_id,
-            -- Thousandths, a multiple of ten by contract.
-            {{ from_cents("div(cast(json_value(transaction_info, '$.price') as int64), 10)") }}
-            as price_amount,
+            {{ of_units("json_value(transaction_info, '$.price')", "0.001") }} as price_amount,
             json_value(transaction_info, '$.currency') as currency,
             case
                 when event_type = 'trial_started'

@@ -120,9 +120,9 @@ with
                 when is_free_trial
                 then {{ from_cents("0") }}
                 when event_type = 'price_changed'
-                then {{ from_cents(money_cents("json_query(price_change, '$.newPrice')")) }}
+                then {{ money_amount("json_query(price_change, '$.newPrice')") }}
                 when {{ is_given("recurring_price") }}
-                then {{ from_cents(money_cents("recurring_price")) }}
+                then {{ money_amount("recurring_price") }}
             end as price_amount,
             json_value(recurring_price, '$.currencyCode') as currency,
             case

@@ -202,7 +202,7 @@ select
     coalesce(
         json_value(item, '$.price.product'), json_value(line, '$.pricing.price_details.product')
     ) as plan_id,
-    {{ from_cents(minor_unit_cents("amount", "currency")) }} as price_amount,
+    {{ minor_unit_amount("amount", "currency") }} as price_amount,
     currency,
     json_value(item, '$.price.recurring.interval') as billing_interval,
     {{
