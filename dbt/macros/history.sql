@@ -51,9 +51,9 @@
   Canonical events that were known at the as-of day, redeliveries included: all of them, or with `within_days`
   the arrivals since so many days before the run's first day.
 #}
-{% macro canonical_events(within_days=none, columns="*") -%}
+{% macro canonical_events(within_days=none, columns=none) -%}
     {%- set first = var("history_start_date") if within_days is none else first_arrival_day(within_days) -%}
-    {{ history_rows("int_subscription_events", "arrival_date", first, columns=columns) }}
+    {{ history_rows("int_subscription_events", "arrival_date", first, columns=columns or event_columns()) }}
 {%- endmacro %}
 
 {# Names of the columns that a canonical event has, without its lineage. #}
@@ -79,4 +79,31 @@
     arrival_date,
     landing_file,
     landing_row
+{%- endmacro %}
+
+{# Names of the columns of a version of a life: by name, since a published table has new ones last. #}
+{% macro life_columns() -%}
+    subscription_id,
+    account_id,
+    provider,
+    provider_event_id,
+    event_type,
+    origin,
+    state,
+    is_entitled,
+    plan_id,
+    price_amount,
+    currency,
+    billing_interval,
+    billing_interval_count,
+    is_auto_renew,
+    reason,
+    end_reason,
+    offer_id,
+    valid_from_at,
+    valid_to_at,
+    is_conflicting_opening,
+    subscription_started_at,
+    first_paid_at,
+    is_paid
 {%- endmacro %}

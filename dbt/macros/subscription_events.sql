@@ -1,4 +1,9 @@
-{# Events of one instant have an order of their own: openings come first, ends last. #}
+{#
+  Place of a type among the events of one instant that the state before them allows in any order. Which of an
+  opening and an end comes first, and whether a stop or what takes it back, that state decides: see
+  order_in_instant. A renewal pays for what a failed payment has left open, and for the plan that was changed to
+  when it names that plan.
+#}
 {% macro event_rank(event_type) -%}
     case
         {{ event_type }}
@@ -7,16 +12,19 @@
             "started",
             "reactivated",
             "trial_converted",
+            "grace_started",
+            "billing_retry_started",
             "renewed",
             "plan_changed",
+            "renewed_as_changed",
             "price_changed",
             "auto_renew_off",
             "auto_renew_on",
-            "billing_retry_started",
-            "grace_started",
             "recovered",
+            "billing_retry_started_again",
             "paused",
             "resumed",
+            "paused_again",
             "refunded",
             "refund_reversed",
             "revoked",
@@ -25,6 +33,44 @@
             when '{{ name }}' then {{ loop.index }}
         {%- endfor %}
     end
+{%- endmacro %}
+
+{# Whose turn it is: openings and ends of one instant alternate. #}
+{% macro turn_kind(event_type, entered_state) -%}
+    case
+        when {{ event_type }} in ('expired', 'revoked')
+        then 'end'
+        when
+            {{ event_type }} in ('trial_started', 'started', 'reactivated', 'refund_reversed')
+            and {{ entered_state }} is not null
+        then 'opening'
+        else 'other'
+    end
+{%- endmacro %}
+
+{#
+  Order of the events of one instant after a state that entitled or did not. Openings and ends take turns,
+  beginning with what that state allows: what was running ends and is taken up again, what was not is opened and
+  ends. Everything else belongs to what was running, or else to what is opened first. What is not running cannot
+  stop: it is resumed, or its payment recovered, before it stops again.
+#}
+{% macro order_in_instant(was_entitled) -%}
+    case
+        when openings = 0 or ends = 0
+        then 0
+        when turn_kind = 'opening'
+        then 2 * turn - if({{ was_entitled }}, 0, 1)
+        when turn_kind = 'end'
+        then 2 * turn - if({{ was_entitled }}, 1, 0)
+        else if({{ was_entitled }}, 0, 1)
+    end,
+    case
+        when event_type in ('billing_retry_started', 'paused') and not ({{ was_entitled }} or openings > 0)
+        then {{ event_rank("concat(event_type, '_again')") }}
+        else event_rank
+    end,
+    provider_event_id,
+    provider
 {%- endmacro %}
 
 {# The state that an event enters; null: it leaves the state as it is. #}
@@ -50,19 +96,8 @@
     end
 {%- endmacro %}
 
-{# Whether a state entitles, and whether it is one that was paid for. #}
+{# Whether a state entitles. #}
 {% macro is_entitled(state) -%} {{ state }} in ('trial', 'active', 'grace') {%- endmacro %}
-
-{% macro is_paid(state) -%} {{ state }} in ('active', 'grace') {%- endmacro %}
-
-{# Condition of a QUALIFY: the last event of an instant, which decides. #}
-{% macro decides_instant(more_keys=none) -%}
-    row_number() over (
-        partition by subscription_id, {{ more_keys ~ "," if more_keys }} occurred_at
-        order by event_rank desc, provider_event_id desc, provider desc
-    )
-    = 1
-{%- endmacro %}
 
 {# Why an entitlement ended; null where none did. See the column's description for the enumeration. #}
 {% macro end_reason(event_type, reason, state_before, state, was_auto_renew) -%}

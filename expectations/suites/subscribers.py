@@ -78,12 +78,14 @@ def _subscription_daily() -> MartSuite:
             at_least("tenure_days", 0),
             no_rows(
                 "select subscription_id, state, mrr_amount from {batch} "
-                "where mrr_amount <> 0 and (is_trial or not was_active_at_day_end)",
-                "MRR is 0 in trial and when the subscription is not entitled at the end of the day",
+                "where mrr_amount <> 0 and (not is_paid or not was_active_at_day_end)",
+                "MRR is 0 where nothing is paid and when it is not entitled at the end of the day",
             ),
             no_rows(
-                "select subscription_id, state, is_trial, is_paid from {batch} where is_trial = is_paid",
-                "an entitled subscription is either paid or in trial",
+                "select subscription_id, state, is_trial, is_paid from {batch} "
+                "where is_trial and is_paid or is_trial <> (state = 'trial') "
+                "or state = 'active' and not is_paid",
+                "an entitled subscription is paid, in trial, or in grace that was never paid",
             ),
             no_rows(
                 "select snapshot_date, subscription_id, provider, plan_id, market, price_amount, currency "
@@ -166,9 +168,10 @@ def _subscribers_daily(window: RunWindow) -> MartSuite:
             ),
             no_rows(
                 "select * from {batch} "
-                "where active_subscriptions <> paid_subscriptions + trial_subscriptions "
+                "where active_subscriptions "
+                "<> paid_subscriptions + trial_subscriptions + unpaid_subscriptions "
                 "or payers > active_subscriptions",
-                "an active subscription is paid or in trial, and has one payer",
+                "an active subscription is paid, in trial or never paid, and has one payer",
             ),
             no_rows(
                 _mrr_differences(window, "agg_subscribers_daily", "mrr_usd_amount"),

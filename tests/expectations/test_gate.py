@@ -54,7 +54,8 @@ select date '2026-03-31' as snapshot_date, 'a1' as account_id, 'DE' as market, t
 create or replace table `{audit}.agg_subscribers_daily` as
 select date '2026-03-31' as snapshot_date, 'DE' as market, 'individual' as plan_kind, 'stripe' as provider,
     'EUR' as currency, 0 as opening_subscriptions, 1 as starts, 0 as ends, 0 as moves_in, 0 as moves_out,
-    1 as active_subscriptions, 1 as paid_subscriptions, 0 as trial_subscriptions, 1 as payers,
+    1 as active_subscriptions, 1 as paid_subscriptions, 0 as trial_subscriptions,
+    0 as unpaid_subscriptions, 1 as payers,
     cast(9.99 as numeric(38, 9)) as mrr_amount, cast(10.89 as numeric(38, 9)) as mrr_usd_amount;
 
 create or replace table `{audit}.fct_subscription_event` as

@@ -94,7 +94,7 @@ with
             min(period.valid_from_at) as first_paid_at
         from {{ ref("int_subscription_periods") }} as period
         left join {{ ref("int_account_versions") }} as account on period.account_id = account.account_id
-        where {{ is_paid("period.state") }}
+        where period.is_paid
         group by 1, 2, 3
     ),
 

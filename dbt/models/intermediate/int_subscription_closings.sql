@@ -12,7 +12,7 @@ with
             snapshot_date,
             subscription_id,
             holder_account_id,
-            {{ is_paid("state") }} as is_paid,
+            is_paid,
             market,
             plan_kind,
             provider,

@@ -108,7 +108,7 @@ with
         select
             *,
             if(
-                state = 'trial' or not was_active_at_day_end,
+                not is_paid or not was_active_at_day_end,
                 0,
                 {{ month_cents("price_cents", "paid_interval", "paid_interval_count") }}
             ) as mrr_cents
@@ -167,6 +167,7 @@ select
     paid_interval as billing_interval,
     paid_interval_count as billing_interval_count,
     state,
+    is_paid,
     is_auto_renew,
     was_active_at_day_start,
     was_active_at_day_end,

@@ -2,10 +2,19 @@
 
 -- The latest version of each life that was known on the as-of day.
 with
-    versions as ({{ history_rows("int_subscription_versions", "known_date", checkpoint_day()) }}),
+    versions as (
+        {{
+            history_rows(
+                "int_subscription_versions",
+                "known_date",
+                checkpoint_day(),
+                columns="known_date, " ~ life_columns(),
+            )
+        }}
+    ),
 
     current_lives as (
-        select * except (known_date)
+        select {{ life_columns() }}
         from versions
         where true
         qualify rank() over (partition by subscription_id order by known_date desc) = 1

@@ -10,7 +10,8 @@ from decimal import Decimal
 from tests.dbt.reference.accounts import UNKNOWN_MARKET, Accounts, Holder
 from tests.dbt.reference.company import Event, Window
 from tests.dbt.reference.days import DAY, Prices, SubscriptionDay, midnight
-from tests.dbt.reference.lives import Life, Period, Standing, order
+from tests.dbt.reference.instants import RANK
+from tests.dbt.reference.lives import Life, Period, Standing
 from tests.dbt.reference.money import ZERO, in_usd
 
 Row = dict[str, object]
@@ -51,11 +52,14 @@ def _life_rows(life: Life, accounts: Accounts, prices: Prices, window: Window) -
                 (origin, period.opening.deciding, _synthetic_id(origin, life.subscription_id, at))
             )
     happened = [entry for entry in happened if begins <= entry[1].occurred_at < ends]
-    # The last of an instant decides; an assumed expiry is the last.
-    last = {event.occurred_at: event for _, event, _ in sorted(happened, key=lambda entry: order(entry[1]))}
+    # The one that began a period decides its instant.
+    deciding = {
+        event.occurred_at: event for _, event, _ in sorted(happened, key=lambda entry: _rank(entry[1]))
+    }
+    deciding |= {period.since: period.opening.deciding for period in life.periods}
     for origin, event, event_id in happened:
         before, after = life.just_before(event.occurred_at), life.at(event.occurred_at)
-        is_deciding = last[event.occurred_at] is event
+        is_deciding = deciding[event.occurred_at] is event
         # The others show how things stood before, on both sides.
         shown = after if is_deciding or before is None else before
         account_id = (shown.standing.account_id if shown else event.account_id) or ""
@@ -64,6 +68,10 @@ def _life_rows(life: Life, accounts: Accounts, prices: Prices, window: Window) -
         row = _row(life, origin, event, event_id, before, to, account_id, accounts, prices)
         if row is not None:
             yield row | {"account_id": holder.account_id, "market": holder.market}
+
+
+def _rank(event: Event) -> tuple[int, str, str]:
+    return RANK[event.event_type], event.provider_event_id, event.provider
 
 
 def _synthetic_id(origin: str, subscription_id: str, at: datetime) -> str:
@@ -156,7 +164,7 @@ def _transition(before: _Side, after: _Side, is_first: bool) -> str:
     if before.is_counted and not after.is_counted:
         return "ended"
     if was.state != now.state:
-        return "converted" if (was.state, now.state) == ("trial", "active") else "state_changed"
+        return "converted" if now.is_paid and not was.is_paid else "state_changed"
     if was.plan_id != now.plan_id:
         if before.mrr_usd is None or after.mrr_usd is None or before.mrr_usd == after.mrr_usd:
             return "switched"

@@ -29,7 +29,7 @@ from tests.dbt.reference.company import (
     VatRate,
     Window,
 )
-from tests.dbt.reference.lives import RANK
+from tests.dbt.reference.instants import RANK
 
 PROVIDERS: tuple[str, ...] = get_args(Provider)
 """Providers whose events come in canonical words."""
@@ -250,7 +250,8 @@ def _events(
         else:
             event_type = choose.of(FOLLOWS[last] * 2 + ("renewed", *TYPES[number % 3 :: 3]))
             gap, hour = choose.pair(GAPS, HOURS)
-            at = at if gap == 0 and hour == 0 else (at + DAY * gap).replace(hour=hour)
+            # One event in four at the instant of the one before it, as in a feed that knows days only.
+            at = at if (gap == 0 and hour == 0) or choose.chance(4) else (at + DAY * gap).replace(hour=hour)
             said = choose.of(CHANGED_TERMS)
         last = event_type
         if choose.chance(8):

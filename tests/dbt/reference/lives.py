@@ -9,31 +9,18 @@ from decimal import Decimal
 from itertools import groupby, pairwise, zip_longest
 
 from tests.dbt.reference.company import Event, Window
+from tests.dbt.reference.instants import (
+    ENDS,
+    OPENINGS,
+    STARTS,
+    entered_state,
+    in_order,
+    tells_no_start,
+    told_in_order,
+)
 from tests.dbt.reference.money import Rhythm
 
-RANK = {
-    name: rank
-    for rank, name in enumerate(
-        [
-            "trial_started", "started", "reactivated", "trial_converted", "renewed", "plan_changed",
-            "price_changed", "auto_renew_off", "auto_renew_on", "billing_retry_started", "grace_started",
-            "recovered", "paused", "resumed", "refunded", "refund_reversed", "revoked", "expired",
-        ],
-        start=1,
-    )
-}  # fmt: skip
-"""Order of the events of one instant."""
-
-OPENINGS = {"trial_started", "started", "reactivated"}
-ENDS = {"expired", "revoked"}
 ENTITLED = {"trial", "active", "grace"}
-PAID = {"active", "grace"}
-
-ENTERS = {
-    "trial_started": "trial", "started": "active", "trial_converted": "active", "renewed": "active",
-    "recovered": "active", "resumed": "active", "reactivated": "active", "grace_started": "grace",
-    "billing_retry_started": "billing_retry", "paused": "paused", "expired": "ended", "revoked": "ended",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,11 +35,13 @@ class Standing:
     rhythm: Rhythm | None = None
     auto_renew: bool | None = None
     paid_until: datetime | None = field(default=None, compare=False)
+    was_last: str | None = field(default=None, compare=False)
+    """Trial or active, whichever was entered last."""
 
-    def after(self, event: Event) -> Standing:
+    def told(self, event: Event) -> Standing:
         """What an event does not say stays as it was."""
+        entered = entered_state(event)
         said = {
-            "state": ENTERS.get(event.event_type),
             "account_id": event.account_id,
             "plan_id": event.plan_id,
             "price_amount": event.price_amount,
@@ -60,11 +49,8 @@ class Standing:
             "rhythm": (event.interval, event.interval_count or 1) if event.interval else None,
             "auto_renew": event.auto_renew,
             "paid_until": event.period_end_at or event.trial_ends_at,
+            "was_last": entered if entered in ("trial", "active") else None,
         }
-        if event.event_type == "refund_reversed" and (event.period_end_at or event.occurred_at) > (
-            event.occurred_at
-        ):
-            said["state"] = "active"
         return replace(self, **{name: value for name, value in said.items() if value is not None})
 
     @property
@@ -73,7 +59,8 @@ class Standing:
 
     @property
     def is_paid(self) -> bool:
-        return self.state in PAID
+        """Grace is paid unless the first charge after a trial is the one that failed."""
+        return self.state == "active" or (self.state == "grace" and self.was_last != "trial")
 
 
 @dataclass(frozen=True)
@@ -149,29 +136,32 @@ def lives(deliveries: Iterable[Event], window: Window) -> list[Life]:
     return [live(name, events, tolerance) for name, events in sorted(known.items())]
 
 
-def order(event: Event) -> tuple[datetime, int, str, str]:
-    """What happened first, and of the events of one instant, which counts as first."""
-    return event.occurred_at, RANK[event.event_type], event.provider_event_id, event.provider
-
-
 def live(subscription_id: str, events: Iterable[Event], tolerance: timedelta) -> Life:
     """One life out of its notifications, whatever order they are given in."""
-    notified = sorted(events, key=order)
+    notified = sorted(events, key=lambda e: e.occurred_at)
+    heard = [list(group) for _, group in groupby(notified, key=lambda e: e.occurred_at)]
+    start = _missing_start(in_order(heard[0], was_running=tells_no_start(heard[0]))[0])
     instants: list[Instant] = []
     standing = Standing()
     due: datetime | None = None
-    start = _missing_start(notified[0])
-    for at, group in groupby([*([start] if start else []), *notified], key=lambda e: e.occurred_at):
-        together = list(group)
-        deciding = together[-1]
-        is_end_in_time = deciding.event_type in ENDS and due is not None and at <= due + timedelta(hours=24)
+    for together in [[start], *heard] if start else heard:
+        at = together[0].occurred_at
+        has_end = any(event.event_type in ENDS for event in together)
+        is_end_in_time = has_end and due is not None and at <= due + timedelta(hours=24)
         if due is not None and due < at and not is_end_in_time:
             standing = _expire(instants, due)
+        was_running = tells_no_start(together) if standing.state is None else standing.is_entitled
         is_conflict = False
-        for event in together:
-            if event.event_type in ("trial_started", "started") and standing.is_entitled:
+        ordered = in_order(together, was_running=was_running)
+        state = standing.state
+        for event in ordered:
+            if event.event_type in STARTS and state in ENTITLED:
                 is_conflict = True
-            standing = standing.after(event)
+            state = entered_state(event) or state
+        for event in told_in_order(together):
+            standing = standing.told(event)
+        standing = replace(standing, state=state)
+        deciding = ordered[-1]
         origin = "synthetic_start" if deciding is start else "original"
         instants.append(Instant(at, deciding, origin, standing, is_conflict))
         due = _end_of_entitlement(standing, at, tolerance)
@@ -229,11 +219,15 @@ def _periods(instants: list[Instant]) -> Iterable[Period]:
     lived = [instant for instant in instants if instant.standing.state is not None]
     openings: list[tuple[Instant, str | None]] = []
     for before, instant in pairwise([None, *lived]):
-        if before is None or before.standing != instant.standing or instant.is_conflict:
+        if before is None or _differs(before.standing, instant.standing) or instant.is_conflict:
             openings.append((instant, _end_reason(before, instant)))
     ends = [opening.at for opening, _ in openings[1:]]
     for (opening, end_reason), until in zip_longest(openings, ends):
         yield Period(opening, until, end_reason)
+
+
+def _differs(before: Standing, after: Standing) -> bool:
+    return before != after or before.is_paid != after.is_paid
 
 
 def _end_reason(before: Instant | None, instant: Instant) -> str | None:

@@ -112,6 +112,7 @@ def _periods(life: Life) -> Iterable[Row]:
             "is_conflicting_opening": opening.is_conflict,
             "subscription_started_at": life.started_at,
             "first_paid_at": life.first_paid_at,
+            "is_paid": standing.is_paid,
         }
 
 
@@ -180,14 +181,16 @@ def _subscribers(days: list[SubscriptionDay], closes: list[Closing]) -> list[Row
     for (day, cell), counts in cells.items():
         theirs = held.get((day, cell), [])
         trials = sum(row.standing.state == "trial" for row in theirs)
+        paid = sum(row.standing.is_paid for row in theirs)
         found.append(
             {"snapshot_date": day}
             | _cell_row(cell)
             | counts
             | {
                 "active_subscriptions": len(theirs),
-                "paid_subscriptions": len(theirs) - trials,
+                "paid_subscriptions": paid,
                 "trial_subscriptions": trials,
+                "unpaid_subscriptions": len(theirs) - paid - trials,
                 "unpriced_subscriptions": sum(row.mrr_usd is None for row in theirs),
                 "payers": len({row.holder.account_id for row in theirs}),
                 "mrr_amount": total([row.mrr for row in theirs]),

@@ -76,6 +76,7 @@ select
     coalesce(account.resolved_account_id, subscriber.account_id) as account_id,
     subscriber.is_payer,
     day.state,
+    day.is_paid,
     day.plan_id,
     plan.plan_kind,
     coalesce(day.billing_interval, plan.billing_interval) as billing_interval,

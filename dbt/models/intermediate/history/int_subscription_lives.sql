@@ -5,9 +5,9 @@
     )
 }}
 
-{%- set life = "partition by subscription_id, known_date order by occurred_at, event_rank, " ~ (
-    "provider_event_id, provider"
-) %}
+{%- set instant = "partition by subscription_id, known_date, occurred_at" %}
+{%- set life = "partition by subscription_id, known_date order by occurred_at" %}
+{%- set told = life ~ ", " ~ order_in_instant("true") %}
 
 with
     known_events as ({{ canonical_events() }}),
@@ -82,8 +82,15 @@ with
             provider,
             provider_event_id,
             event_type,
-            {{ event_rank("event_type") }} as event_rank,
+            {{
+                event_rank(
+                    "if(event_type = 'renewed' and sum(if(event_type = 'plan_changed', 1, 0)) over ("
+                    ~ instant
+                    ~ ", plan_id) > 0, 'renewed_as_changed', event_type)"
+                )
+            }} as event_rank,
             {{ entered_state("event_type") }} as entered_state,
+            {{ turn_kind("event_type", entered_state("event_type")) }} as turn_kind,
             'original' as origin,
             plan_id,
             price_amount,
@@ -99,39 +106,69 @@ with
         from delivered
     ),
 
-    -- The start is missing at the source when the first thing heard of a life is something else.
-    missing_starts as (select * from typed where true qualify row_number() over ({{ life }}) = 1),
+    -- Of what else happened at the same time an event's place depends.
+    together as (
+        select
+            * except (is_auto_renew),
+            sum(if(turn_kind = 'opening', 1, 0)) over instant as openings,
+            sum(if(turn_kind = 'end', 1, 0)) over instant as ends,
+            sum(if(event_type in ('trial_started', 'started'), 1, 0)) over instant as starts,
+            row_number() over (
+                {{ instant }}, turn_kind order by event_rank, provider_event_id, provider
+            ) as turn,
+            -- Switched to and fro it is as it was before.
+            case
+                when
+                    event_type = 'auto_renew_on'
+                    and sum(if(event_type = 'auto_renew_off', 1, 0)) over instant
+                    >= sum(if(event_type = 'auto_renew_on', 1, 0)) over instant
+                then null
+                when
+                    event_type = 'auto_renew_off'
+                    and sum(if(event_type = 'auto_renew_on', 1, 0)) over instant
+                    >= sum(if(event_type = 'auto_renew_off', 1, 0)) over instant
+                then null
+                else is_auto_renew
+            end as is_auto_renew
+        from typed
+        window instant as ({{ instant }})
+    ),
+
+    -- The start is missing at the source when the first thing heard of a life is something else. Without a
+    -- start at that instant the life was running.
+    missing_starts as (
+        select *
+        from together
+        where true
+        qualify row_number() over ({{ life }}, {{ order_in_instant("starts = 0") }}) = 1
+    ),
 
     with_starts as (
         select *
-        from typed
+        from together
         union all
         select
-            known_date,
-            subscription_id,
-            account_id,
-            provider,
-            'synthetic_start',
-            'started',
-            {{ event_rank("'started'") }},
-            'active',
-            'synthetic_start',
-            plan_id,
-            price_amount,
-            currency,
-            billing_interval,
-            billing_interval_count,
-            cast(null as bool),
-            paid_until_at,
-            'missing_at_source',
-            offer_id,
-            period_start_at,
-            period_start_at
+            * replace (
+                'synthetic_start' as provider_event_id,
+                'started' as event_type,
+                {{ event_rank("'started'") }} as event_rank,
+                'active' as entered_state,
+                'opening' as turn_kind,
+                'synthetic_start' as origin,
+                'missing_at_source' as reason,
+                period_start_at as occurred_at,
+                1 as openings,
+                0 as ends,
+                1 as starts,
+                1 as turn,
+                cast(null as bool) as is_auto_renew
+            )
         from missing_starts
         where event_type not in ('trial_started', 'started', 'reactivated') and period_start_at < occurred_at
     ),
 
-    -- What an event does not say stays as it was.
+    -- What an event does not say stays as it was. Terms follow each other as in a running life; what state an
+    -- instant leads to, and which of its events decides, depends on whether it was running.
     carried as (
         select
             known_date,
@@ -139,13 +176,28 @@ with
             provider,
             provider_event_id,
             event_type,
-            event_rank,
-            entered_state,
             origin,
             reason,
             offer_id,
             occurred_at,
-            last_value(entered_state ignore nulls) over so_far as state,
+            starts,
+            ends,
+            last_value(entered_state ignore nulls) over if_entitled as state_if_entitled,
+            last_value(entered_state ignore nulls) over if_not as state_if_not,
+            last_value(
+                struct(
+                    provider as provider,
+                    provider_event_id as provider_event_id,
+                    event_type as event_type,
+                    origin as origin,
+                    reason as reason,
+                    offer_id as offer_id
+                )
+            ) over if_not as decided_if_not,
+            -- A start while the subscription is entitled means that two feeds claim one period.
+            max(if(event_type in ('trial_started', 'started'), turn - ends, 0)) over (
+                {{ instant }}
+            ) as starts_too_many,
             last_value(account_id ignore nulls) over so_far as account_id,
             last_value(plan_id ignore nulls) over so_far as plan_id,
             last_value(price_amount ignore nulls) over so_far as price_amount,
@@ -154,91 +206,125 @@ with
             -- Told with every interval, so that the two always belong together.
             last_value(billing_interval_count ignore nulls) over so_far as billing_interval_count,
             last_value(is_auto_renew ignore nulls) over so_far as is_auto_renew,
-            last_value(paid_until_at ignore nulls) over so_far as paid_until_at
+            last_value(paid_until_at ignore nulls) over so_far as paid_until_at,
+            last_value(if(entered_state in ('trial', 'active'), entered_state, null) ignore nulls) over so_far
+            as last_earning_state,
+            lead(occurred_at) over ({{ told }}) is not distinct from occurred_at as is_followed
         from with_starts
-        window so_far as ({{ life }} rows between unbounded preceding and current row)
+        window
+            so_far as ({{ told }} rows between unbounded preceding and current row),
+            if_entitled as (
+                {{ instant }}
+                order by {{ order_in_instant("true") }}
+                rows between unbounded preceding and unbounded following
+            ),
+            if_not as (
+                {{ instant }}
+                order by {{ order_in_instant("false") }}
+                rows between unbounded preceding and unbounded following
+            )
     ),
 
-    -- Of the events of one instant the last one decides.
+    instants as (select * except (is_followed) from carried where not is_followed),
+
     expected as (
         select
             *,
             timestamp_add(
                 greatest(paid_until_at, occurred_at),
                 interval if(
-                    not is_auto_renew and state in ('trial', 'active'), 0, {{ var("renewal_tolerance_days") }}
+                    not is_auto_renew and heard_state in ('trial', 'active'),
+                    0,
+                    {{ var("renewal_tolerance_days") }}
                 ) day
             ) as expected_end_at,
-            lead(occurred_at) over (partition by subscription_id, known_date order by occurred_at) as next_at,
-            lead(event_type) over (partition by subscription_id, known_date order by occurred_at) as next_type
-        from (select * from carried where true qualify {{ decides_instant("known_date") }})
+            lead(occurred_at) over ({{ life }}) as next_at,
+            lead(ends) over ({{ life }}) as next_ends
+        from
+            (
+                select *, last_value(state_if_entitled ignore nulls) over so_far as heard_state
+                from instants
+                window so_far as ({{ life }} rows between unbounded preceding and current row)
+            )
     ),
 
     -- The end is missing at the source when a paid period passes and nothing follows it.
     with_ends as (
-        select * except (state, paid_until_at), state as heard_state
-        from carried
+        select *, 0 as is_expiry
+        from instants
         union all
         select
-            known_date,
-            subscription_id,
-            provider,
-            'synthetic_expiry',
-            'expired',
-            {{ event_rank("'expired'") }},
-            'ended',
-            'synthetic_expiry',
-            'missing_at_source',
-            cast(null as string),
-            expected_end_at,
-            account_id,
-            plan_id,
-            price_amount,
-            currency,
-            billing_interval,
-            billing_interval_count,
-            is_auto_renew,
-            state
+            * except (heard_state, expected_end_at, next_at, next_ends) replace (
+                'synthetic_expiry' as provider_event_id,
+                'expired' as event_type,
+                'synthetic_expiry' as origin,
+                'missing_at_source' as reason,
+                cast(null as string) as offer_id,
+                expected_end_at as occurred_at,
+                'ended' as state_if_entitled,
+                cast(null as string) as state_if_not,
+                0 as starts_too_many
+            ),
+            1
         from expected
         where
-            {{ is_entitled("state") }}
+            {{ is_entitled("heard_state") }}
             and expected_end_at is not null
             and (next_at is null or next_at > expected_end_at)
             -- An end that comes a little late is the end.
             and not coalesce(
-                next_type in ('expired', 'revoked')
-                and next_at <= timestamp_add(expected_end_at, interval 24 hour),
-                false
+                next_ends > 0 and next_at <= timestamp_add(expected_end_at, interval 24 hour), false
             )
     ),
 
-    lived as (
-        select * except (heard_state), last_value(entered_state ignore nulls) over so_far as state
+    -- An instant entitles, or ends what entitles, whatever was before it, or leaves that as it was.
+    preceded as (
+        select
+            *,
+            coalesce(
+                last_value(
+                    case
+                        when not {{ is_entitled("state_if_entitled") }}
+                        then false
+                        when {{ is_entitled("state_if_not") }}
+                        then true
+                    end ignore nulls
+                ) over ({{ life }}, is_expiry rows between unbounded preceding and 1 preceding),
+                first_value(if(state_if_entitled is not null, starts = 0, null) ignore nulls) over (
+                    {{ life }}, is_expiry rows between unbounded preceding and current row
+                ),
+                false
+            ) as was_entitled
         from with_ends
-        window so_far as ({{ life }} rows between unbounded preceding and current row)
     ),
 
-    -- A start while the subscription is entitled means that two feeds claim one period. An assumed expiry of
-    -- what has ended already says nothing.
-    checked as (
+    lived as (
+        select
+            * except (provider, provider_event_id, event_type, origin, reason, offer_id),
+            if(was_entitled, provider, decided_if_not.provider) as provider,
+            if(was_entitled, provider_event_id, decided_if_not.provider_event_id) as provider_event_id,
+            if(was_entitled, event_type, decided_if_not.event_type) as event_type,
+            if(was_entitled, origin, decided_if_not.origin) as origin,
+            if(was_entitled, reason, decided_if_not.reason) as reason,
+            if(was_entitled, offer_id, decided_if_not.offer_id) as offer_id,
+            starts_too_many > if(was_entitled, 0, 1) as is_conflict,
+            last_value(if(was_entitled, state_if_entitled, state_if_not) ignore nulls) over (
+                {{ life }}, is_expiry rows between unbounded preceding and current row
+            ) as state
+        from preceded
+    ),
+
+    -- An assumed end of what has ended already says nothing; at the instant of an event it has the last word.
+    decided as (
         select
             *,
-            origin = 'synthetic_expiry'
-            and not coalesce({{ is_entitled("lag(state) over life") }}, false) as is_redundant,
-            event_type in ('trial_started', 'started')
-            and coalesce({{ is_entitled("lag(state) over life") }}, false) as is_conflict
+            max(if(is_conflict, 1, 0)) over ({{ instant }}) = 1 as is_conflicting_opening,
+            -- What was never paid for is not paid in grace either: its first charge has failed.
+            state = 'active'
+            or (state = 'grace' and coalesce(last_earning_state, 'active') = 'active') as is_paid
         from lived
-        window life as ({{ life }})
-    ),
-
-    instants as (
-        select
-            *,
-            max(if(is_conflict, 1, 0)) over (partition by subscription_id, known_date, occurred_at)
-            = 1 as is_conflicting_opening
-        from checked
-        where not is_redundant
-        qualify {{ decides_instant("known_date") }}
+        where is_expiry = 0 or was_entitled
+        qualify row_number() over ({{ instant }} order by is_expiry desc) = 1
     ),
 
     compared as (
@@ -247,6 +333,7 @@ with
             lag(state) over life as state_before,
             lag(is_auto_renew) over life as was_auto_renew,
             lag(state) over life is distinct from state
+            or lag(is_paid) over life is distinct from is_paid
             or lag(account_id) over life is distinct from account_id
             or lag(plan_id) over life is distinct from plan_id
             or lag(price_amount) over life is distinct from price_amount
@@ -254,16 +341,12 @@ with
             or lag(billing_interval) over life is distinct from billing_interval
             or lag(billing_interval_count) over life is distinct from billing_interval_count
             or lag(is_auto_renew) over life is distinct from is_auto_renew as is_change
-        from instants
-        window life as (partition by subscription_id, known_date order by occurred_at)
+        from decided
+        window life as ({{ life }})
     ),
 
     periods as (
-        select
-            *,
-            lead(occurred_at) over (
-                partition by subscription_id, known_date order by occurred_at
-            ) as valid_to_at
+        select *, lead(occurred_at) over ({{ life }}) as valid_to_at
         from compared
         where is_change or is_conflicting_opening
     )
@@ -296,9 +379,10 @@ select
     min(if({{ is_entitled("state") }}, occurred_at, null)) over (
         partition by period.subscription_id, period.known_date
     ) as subscription_started_at,
-    min(if({{ is_paid("state") }}, occurred_at, null)) over (
+    min(if(is_paid, occurred_at, null)) over (
         partition by period.subscription_id, period.known_date
-    ) as first_paid_at
+    ) as first_paid_at,
+    coalesce(is_paid, false) as is_paid
 from periods as period
 inner join
     touched on period.subscription_id = touched.subscription_id and period.known_date = touched.known_date

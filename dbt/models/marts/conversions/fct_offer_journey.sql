@@ -186,7 +186,7 @@ with
             {{ ref("int_subscription_periods") }} as period
             on conversion.subscription_id = period.subscription_id
         where
-            {{ is_paid("period.state") }}
+            period.is_paid
             and conversion.conversion_type = 'trial'
             and period.valid_from_at >= conversion.started_at
             and period.valid_from_at < conversion.ends_at

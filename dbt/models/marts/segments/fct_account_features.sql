@@ -61,7 +61,7 @@ with
             known_from_date,
             known_to_date,
             state = 'trial' as is_trial,
-            {{ is_paid("state") }} as is_paid,
+            is_paid,
             end_reason
         from {{ ref("int_subscription_known_lives") }}
         where valid_from_at < timestamp({{ end_day(1) }})
@@ -118,7 +118,7 @@ with
             row_number() over (
                 partition by feature_date, account_id
                 order by
-                    if({{ is_paid("state") }}, 1, 0) desc,
+                    if(is_paid, 1, 0) desc,
                     if(is_payer, 1, 0) desc,
                     subscription_started_date,
                     subscription_id
@@ -133,7 +133,7 @@ with
             account_id,
             logical_or(is_payer) as is_payer,
             logical_or(not is_payer) as is_member,
-            logical_or({{ is_paid("state") }}) as is_paid,
+            logical_or(is_paid) as is_paid,
             logical_or(state = 'trial') as is_in_trial,
             logical_or(is_payer and state = 'grace') as is_in_grace,
             logical_or(is_payer and coalesce(is_auto_renew, false)) as is_auto_renew,

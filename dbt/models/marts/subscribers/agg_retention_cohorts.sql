@@ -31,7 +31,7 @@ with
         from {{ ref("int_subscription_periods") }} as period
         left join current_accounts as account on period.account_id = account.account_id
         where
-            {{ is_paid("period.state") }}
+            period.is_paid
             and not coalesce(account.is_resolved_test_account, false)
             and period.valid_from_at < timestamp({{ as_of_day(1) }})
     ),

@@ -20,8 +20,9 @@ with
             provider,
             currency,
             count(*) as active_subscriptions,
-            countif(state != 'trial') as paid_subscriptions,
+            countif(is_paid) as paid_subscriptions,
             countif(state = 'trial') as trial_subscriptions,
+            countif(not is_paid and state != 'trial') as unpaid_subscriptions,
             countif(mrr_usd_cents is null) as unpriced_subscriptions,
             count(distinct account_id) as payers,
             sum(mrr_cents) as mrr_cents,
@@ -100,6 +101,7 @@ select
     cast(coalesce(closing.active_subscriptions, 0) as int64) as active_subscriptions,
     cast(coalesce(closing.paid_subscriptions, 0) as int64) as paid_subscriptions,
     cast(coalesce(closing.trial_subscriptions, 0) as int64) as trial_subscriptions,
+    cast(coalesce(closing.unpaid_subscriptions, 0) as int64) as unpaid_subscriptions,
     cast(coalesce(closing.unpriced_subscriptions, 0) as int64) as unpriced_subscriptions,
     cast(coalesce(closing.payers, 0) as int64) as payers,
     {%- for amount in ["mrr", "mrr_usd", "net_mrr", "net_mrr_usd"] %}

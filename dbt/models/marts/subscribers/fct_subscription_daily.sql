@@ -61,7 +61,7 @@ select
     cast(day.billing_interval_count as int64) as billing_interval_count,
     day.state,
     day.state = 'trial' as is_trial,
-    {{ is_paid("day.state") }} as is_paid,
+    day.is_paid,
     day.is_auto_renew,
     day.was_active_at_day_start,
     day.was_active_at_day_end,

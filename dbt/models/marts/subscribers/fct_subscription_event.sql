@@ -54,8 +54,21 @@ with
         where origin != 'original' and valid_from_at >= timestamp({{ start_day() }})
     ),
 
+    -- Of the events of one instant the one that began a period decides, as the life tells; of those that
+    -- began
+    -- none, any.
     events as (
-        select *, {{ decides_instant() }} as is_deciding
+        select
+            event.*,
+            row_number() over (
+                partition by event.subscription_id, event.occurred_at
+                order by
+                    if(period.subscription_id is null, 1, 0),
+                    event.event_rank desc,
+                    event.provider_event_id desc,
+                    event.provider desc
+            )
+            = 1 as is_deciding
         from
             (
                 select *
@@ -63,6 +76,15 @@ with
                 union all
                 select *
                 from missing
+            ) as event
+        left join
+            periods as period
+            on event.subscription_id = period.subscription_id
+            and event.occurred_at = period.valid_from_at
+            and event.origin = period.origin
+            and (
+                event.origin != 'original'
+                or (event.provider_event_id = period.provider_event_id and event.provider = period.provider)
             )
     ),
 
@@ -80,6 +102,8 @@ with
                 after.subscription_started_at, before.subscription_started_at
             ) as subscription_started_at,
             before.state as from_state,
+            coalesce(before.is_paid, false) as was_paid,
+            coalesce(if(event.is_deciding, after.is_paid, before.is_paid), false) as is_paid,
             if(event.is_deciding, after.state, before.state) as to_state,
             coalesce(before.is_entitled, false) as was_entitled,
             coalesce(if(event.is_deciding, after.is_entitled, before.is_entitled), false) as is_entitled,
@@ -134,6 +158,8 @@ with
             day_before.holder_account_id as account_id_before,
             day_before.subscription_started_at,
             day_before.state as from_state,
+            day_before.is_paid as was_paid,
+            day_before.is_paid,
             day_before.state as to_state,
             true as was_entitled,
             true as is_entitled,
@@ -246,7 +272,7 @@ with
             event.*,
             to_plan.plan_kind,
             if(
-                event.was_counted and event.from_state != 'trial',
+                event.was_counted and event.was_paid,
                 {{
                     month_cents(
                         to_cents("event.price_before"),
@@ -257,7 +283,7 @@ with
                 0
             ) as mrr_before_cents,
             if(
-                event.is_counted and event.to_state != 'trial',
+                event.is_counted and event.is_paid,
                 {{
                     month_cents(
                         to_cents("event.price_after"),
@@ -314,7 +340,7 @@ select
         when was_counted and not is_counted
         then 'ended'
         when from_state is distinct from to_state
-        then if(from_state = 'trial' and to_state = 'active', 'converted', 'state_changed')
+        then if(is_paid and not was_paid, 'converted', 'state_changed')
         when from_plan_id is distinct from to_plan_id
         then
             case
