@@ -14,6 +14,7 @@ EVENT_TABLE = {
 CANNOT_PAUSE = ("app_store",)
 CANNOT_RETURN = ("stripe",)
 """A subscription of theirs that has ended stays so."""
+_STRIPE_TELLS_THE_PRICE = ("trial_started", "started", "trial_converted", "plan_changed", "renewed")
 _NOT_ON_A_CHARGE = (
     "plan_id", "price_amount", "currency", "interval", "interval_count",
     "period_start_at", "period_end_at", "auto_renew",
@@ -43,6 +44,9 @@ def _as_told(provider: str, events: pa.Table) -> pa.Table:
         events = _without(events, "reason", pc.equal(events["reason"], "other"))
         for column in _NOT_ON_A_CHARGE:
             events = _without(events, column, pc.equal(events["event_type"], "refunded"))
+        # The subscription says its price when that is news, and the invoice what was paid.
+        unpriced = pc.invert(pc.is_in(events["event_type"], pa.array(_STRIPE_TELLS_THE_PRICE)))
+        events = _without(events, "price_amount", unpriced)
         # An invoice pays a period; it says neither the rhythm nor whether another one follows.
         for column in ("interval", "interval_count", "auto_renew"):
             events = _without(events, column, pc.equal(events["event_type"], "renewed"))

@@ -1,7 +1,8 @@
 """Stripe: events of subscriptions, invoices, charges, refunds and disputes.
 
-https://docs.stripe.com/api/events/types and the objects' own pages. Amounts are in the currency's smallest
-unit (https://docs.stripe.com/currencies#zero-decimal). The service's account is ``metadata.account_id`` of
+https://docs.stripe.com/api/events/types and the objects' own pages, in the API versions from 2020-08-27 on:
+before, prices and discounts were told otherwise. Amounts are in the currency's smallest unit
+(https://docs.stripe.com/currencies#zero-decimal). The service's account is ``metadata.account_id`` of
 the subscription; charges, refunds and disputes do not inherit it, so the receiver copies it, and
 ``metadata.subscription_id``, onto them.
 """
@@ -24,8 +25,14 @@ from loaders.landing.notifications.payload import (
     Part,
     Payload,
     Seconds,
-    Whole,
     broken,
+)
+from loaders.landing.notifications.stripe_invoices import (
+    Currency,
+    Invoice,
+    Metadata,
+    PeriodInvoice,
+    RenewalInvoice,
 )
 
 EventKind = Literal[
@@ -74,14 +81,7 @@ EventKind = Literal[
 Status = Literal[
     "incomplete", "incomplete_expired", "trialing", "active", "past_due", "canceled", "unpaid", "paused"
 ]
-Currency = Annotated[str, Field(pattern=r"^[a-z]{3}$", description="ISO 4217 in lower case")]
-
-
-class Metadata(Payload):
-    """Of a subscription: whose it is, and by which offer it came."""
-
-    account_id: Identifier
-    offer_id: Identifier | None = None
+UnitAmount = Annotated[int, Field(strict=True, ge=0, le=10**11)]
 
 
 class PaymentMetadata(Payload):
@@ -96,37 +96,60 @@ class Recurring(Payload):
 
     interval: Literal["day", "week", "month", "year"]
     interval_count: Annotated[int, Field(strict=True, ge=1, le=1_095)] = 1
+    usage_type: str | None = None
 
 
 class Price(Payload):
-    """Price of one seat; ``product`` is the plan."""
+    """Price of one unit, fractions of the smallest unit as a text; tiered and metered prices have none.
+
+    ``product`` is the plan.
+    """
 
     id: Identifier
     product: Identifier
     currency: Currency
-    unit_amount: Whole
+    unit_amount: UnitAmount | None = None
+    unit_amount_decimal: Annotated[str, Field(pattern=r"^[0-9]{1,11}(\.[0-9]{1,12})?$")] | None = None
     recurring: Recurring
 
 
 class Item(Payload):
     """Since 2025-03-31 the period stands on the item, before on the subscription."""
 
-    quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 1
+    created: Seconds | None = None
+    quantity: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = None
     price: Price
     current_period_start: Seconds | None = None
     current_period_end: Seconds | None = None
 
+    @property
+    def rhythm(self) -> tuple[str, int]:
+        """Unit and count."""
+        return self.price.recurring.interval, self.price.recurring.interval_count
+
 
 class Items(Payload):
-    """One item: a subscription of several products has no one plan."""
+    """What is subscribed to, paid in one rhythm: prices of several cannot be added up."""
 
-    data: Annotated[list[Item], Field(min_length=1, max_length=1)]
+    data: Annotated[list[Item], Field(min_length=1)]
+
+    @field_validator("data")
+    @classmethod
+    def _have_one_rhythm(cls, items: list[Item]) -> list[Item]:
+        if len({item.rhythm for item in items}) > 1:
+            raise broken("are paid in several rhythms")
+        return items
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """The validator: a single item has one rhythm."""
+        yield pc.greater(pc.list_value_length(objects["data"]), 1)
 
 
 class CancellationDetails(Payload):
-    """Why it was cancelled."""
+    """Why it was cancelled; an end is an end, whatever its reason says."""
 
-    reason: Literal["cancellation_requested", "payment_disputed", "payment_failed"] | None = None
+    reason: Annotated[str, Field(max_length=128)] | None = None
 
 
 class Subscription(Payload):
@@ -168,118 +191,6 @@ class Subscription(Payload):
         yield pc.less(last, start)
 
 
-class SubscriptionDetails(Payload):
-    """The subscription that the invoice bills, with its metadata at that time."""
-
-    subscription: Identifier
-    metadata: Metadata
-
-
-class InvoiceParent(Payload):
-    """Since 2025-03-31 the invoice names its subscription here."""
-
-    subscription_details: SubscriptionDetails
-
-
-class Period(Payload):
-    """What the line pays for."""
-
-    start: Seconds
-    end: Seconds
-
-    @field_validator("end")
-    @classmethod
-    def _ends_after_its_start(cls, end: int, info: ValidationInfo) -> int:
-        if end < info.data.get("start", end):
-            raise broken(f"is before start {info.data['start']}")
-        return end
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        yield pc.less(objects["end"], objects["start"])
-
-
-class PriceDetails(Payload):
-    """The plan."""
-
-    product: Identifier
-
-
-class Pricing(Payload):
-    """Price of the line."""
-
-    price_details: PriceDetails
-
-
-class Discount(Payload):
-    """Taken off the line."""
-
-    amount: Whole
-
-
-class SubscriptionItemDetails(Payload):
-    """Whether the line settles a change within a period."""
-
-    proration: Flag = False
-
-
-class LineParent(Payload):
-    """Where the line comes from."""
-
-    subscription_item_details: SubscriptionItemDetails | None = None
-
-
-class Line(Payload):
-    """Amount before discounts; a proration may be negative."""
-
-    amount: Annotated[int, Field(strict=True)]
-    discount_amounts: list[Discount] | None = None
-    period: Period
-    pricing: Pricing
-    parent: LineParent | None = None
-
-    @property
-    def is_proration(self) -> bool:
-        """Whether the line settles a change instead of paying a period."""
-        details = self.parent.subscription_item_details if self.parent else None
-        return details is not None and details.proration
-
-
-class Lines(Payload):
-    """The first line that is no proration pays the period."""
-
-    data: list[Line]
-
-    @field_validator("data")
-    @classmethod
-    def _pays_a_period(cls, lines: list[Line]) -> list[Line]:
-        if all(line.is_proration for line in lines):
-            raise broken("has no line that pays a period")
-        return lines
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        settles = objects.each("data")["parent.subscription_item_details.proration"]
-        pays = pc.invert(pc.fill_null(settles, False))
-        yield pc.and_(objects.present, pc.invert(objects.with_any("data", pays)))
-
-
-class Invoice(Payload):
-    """An invoice; only those that renew a subscription are read further."""
-
-    billing_reason: str | None = None
-    currency: Currency
-
-
-class RenewalInvoice(Invoice):
-    """An invoice of a subscription's new period."""
-
-    parent: InvoiceParent
-    lines: Lines
-
-
 class Payment(Payload):
     """A charge, refund or dispute."""
 
@@ -304,6 +215,12 @@ class RenewalData(Payload):
     object: RenewalInvoice
 
 
+class PeriodData(Payload):
+    """Of invoice.paid where the invoice may pay a period: the first one, or one that a change begins."""
+
+    object: PeriodInvoice
+
+
 class PaymentData(Payload):
     """Of charge.refunded, charge.dispute.* and refund.failed."""
 
@@ -313,7 +230,7 @@ class PaymentData(Payload):
 class EventData(Payload):
     """The object after the event, and what of it was another before."""
 
-    object: Annotated[dict[str, Any], OneOf((Subscription, RenewalInvoice, Payment))]
+    object: Annotated[dict[str, Any], OneOf((Subscription, RenewalInvoice, PeriodInvoice, Payment))]
     previous_attributes: dict[str, Any] | None = None
 
 
@@ -330,7 +247,12 @@ READ: dict[str, type[Payload]] = {
     "refund.failed": PaymentData,
 }
 """What ``data`` holds, by event type; of the other types nothing is read."""
-RENEWAL = "subscription_cycle"
+INVOICES: dict[str, type[Payload]] = {
+    "subscription_cycle": RenewalData,
+    "subscription_create": PeriodData,
+    "subscription_update": PeriodData,
+}
+"""What ``data`` of a paid invoice holds, by its billing reason; of others nothing is read."""
 
 
 class StripeEvent(Payload):
@@ -357,8 +279,8 @@ class StripeEvent(Payload):
     @classmethod
     def _holds_its_object(cls, data: EventData, info: ValidationInfo) -> EventData:
         model = READ.get(info.data.get("type", ""))
-        if model is InvoiceData and data.object.get("billing_reason") == RENEWAL:
-            model = RenewalData
+        if model is InvoiceData:
+            model = INVOICES.get(str(data.object.get("billing_reason")), model)
         if model:
             model.model_validate({"object": data.object})
         return data
@@ -370,16 +292,20 @@ class StripeEvent(Payload):
 
     @classmethod
     def parts(cls, objects: Objects) -> Iterator[Part]:
-        """The object, by the event's type; a renewal is an invoice as any other, and more."""
+        """The object, by the event's type; of an invoice by its billing reason too."""
         types, held = objects["type"], objects.at("data.object")
-        renews = pc.fill_null(pc.equal(held["billing_reason"], RENEWAL), False)
 
         def of(data: object) -> pa.Array:
             return pc.is_in(types, value_set=pa.array([name for name, each in READ.items() if each is data]))
 
+        def because(*data: object) -> pa.Array:
+            reasons = [reason for reason, each in INVOICES.items() if each in data]
+            return pc.fill_null(pc.is_in(held["billing_reason"], value_set=pa.array(reasons)), False)
+
         yield Subscription, held.where(of(SubscriptionData))
         yield Payment, held.where(of(PaymentData))
-        yield Invoice, held.where(pc.and_not(of(InvoiceData), renews))
-        yield RenewalInvoice, held.where(pc.and_(of(InvoiceData), renews))
+        yield Invoice, held.where(pc.and_not(of(InvoiceData), because(RenewalData, PeriodData)))
+        yield RenewalInvoice, held.where(pc.and_(of(InvoiceData), because(RenewalData)))
+        yield PeriodInvoice, held.where(pc.and_(of(InvoiceData), because(PeriodData)))
 
-    part_models = (Subscription, Payment, Invoice, RenewalInvoice)
+    part_models = (Subscription, Payment, Invoice, RenewalInvoice, PeriodInvoice)

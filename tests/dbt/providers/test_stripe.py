@@ -129,11 +129,13 @@ def test_a_subscription_tells_everything_a_charge_only_whose_it_is(staging: Stag
         for name, value in SAID.items()
         if name not in ("billing_interval", "billing_interval_count", "is_auto_renew")
     }
+    # What is paid is news of a beginning, of a change and of an invoice; otherwise it stays as it was.
+    unpriced = {name: value for name, value in SAID.items() if name != "price_amount"}
     assert said == {
         "customer.subscription.created": SAID | {"event_type": "started", "offer_id": "winback"},
-        "customer.subscription.updated": SAID | {"event_type": "auto_renew_off", "is_auto_renew": False},
-        "customer.subscription.deleted": SAID | {"event_type": "expired", "is_auto_renew": False},
-        "customer.subscription.paused": SAID | {"event_type": "paused"},
+        "customer.subscription.updated": unpriced | {"event_type": "auto_renew_off", "is_auto_renew": False},
+        "customer.subscription.deleted": unpriced | {"event_type": "expired", "is_auto_renew": False},
+        "customer.subscription.paused": unpriced | {"event_type": "paused"},
         "customer.subscription.resumed": SAID | {"event_type": "resumed"},
         "invoice.paid": no_rhythm | {"event_type": "renewed"},
         "charge.refunded": ids | {"event_type": "refunded", "reason": "refund"},
@@ -177,9 +179,15 @@ STATUSES = {
     ("past_due", "unpaid"): "billing_retry_started",
     ("past_due", "active"): "recovered",
     ("unpaid", "active"): "recovered",
-    # These two have an event of their own.
-    ("past_due", "canceled"): None,
-    ("trialing", "paused"): None,
+    ("unpaid", "past_due"): "grace_started",
+    ("past_due", "canceled"): "expired",
+    ("unpaid", "canceled"): "expired",
+    ("trialing", "paused"): "paused",
+    ("paused", "active"): "resumed",
+    # Free time in the middle of a life: nothing is paid, and nobody is in a trial.
+    ("active", "trialing"): "price_changed",
+    ("past_due", "trialing"): "recovered",
+    ("paused", "trialing"): "resumed",
 }
 
 
@@ -251,6 +259,8 @@ def test_an_update_says_what_changed_and_nothing_else(staging: Staging) -> None:
         ("cancellation_requested", ("expired", "voluntary")),
         ("payment_failed", ("expired", "payment_failure")),
         ("payment_disputed", ("revoked", "fraud")),
+        ("canceled_by_retention_policy", ("expired", "other")),
+        ("something_new", ("expired", "other")),
         (None, ("expired", None)),
     ],
 )
@@ -261,18 +271,270 @@ def test_an_end_has_a_reason(staging: Staging, reason: str | None, meaning: tupl
     assert (said["it"]["event_type"], said["it"].get("reason")) == meaning
 
 
-def test_only_an_invoice_of_a_new_period_renews(staging: Staging) -> None:
+def test_an_invoice_of_a_new_period_renews_the_first_one_says_what_is_paid(staging: Staging) -> None:
     reasons = ("subscription_cycle", "subscription_create", "subscription_update", "manual")
-    said = staging.events("stripe", {reason: event("invoice.paid", invoice(reason)) for reason in reasons})
+    half = [line(discount=500)]
+    said = staging.events(
+        "stripe", {reason: event("invoice.paid", invoice(reason, half)) for reason in reasons}
+    )
 
-    assert set(said) == {"subscription_cycle"}
+    told = {"subscription_id": "sub_1", "account_id": "a1", "plan_id": "solo", "price_amount": "4.99"}
+    told |= {"currency": "EUR"}
+    # It may be heard of before the subscription: it begins nothing.
+    first = told | {"event_type": "price_changed"}
+    assert said == {
+        "subscription_cycle": told
+        | {
+            "event_type": "renewed",
+            "period_start_at": "2026-03-10 11:00:00",
+            "period_end_at": "2026-04-10 11:00:00",
+        },
+        "subscription_create": first,
+        "subscription_update": first,
+    }
 
 
-def test_a_renewal_costs_what_its_period_costs_after_discounts(staging: Staging) -> None:
-    lines = [line(-500, "home", proration=True), line(1_799, discount=300)]
-    said = staging.events("stripe", {"it": event("invoice.paid", invoice(lines=lines))})
+def earlier_line(amount: int = 999, product: str = "solo", **fields: Any) -> Row:
+    """A line as it was before 2025-03-31."""
+    new = line(amount)
+    old = {name: value for name, value in new.items() if name not in ("parent", "pricing")}
+    return old | {"type": "subscription", "proration": False, "price": PRICE | {"product": product}} | fields
 
-    assert (said["it"]["plan_id"], said["it"]["price_amount"]) == ("solo", "14.99")
+
+def pending(amount: int, proration: bool = False) -> Row:
+    """An invoice item that had waited for this invoice: a fee, a credit or the settlement of a change."""
+    item = line(amount, "setup")
+    item["period"] = {"start": 1_773_000_000, "end": 1_773_000_000}
+    item["parent"] = {
+        "type": "invoice_item_details",
+        "subscription_item_details": None,
+        "invoice_item_details": {"invoice_item": "ii_1", "proration": proration, "subscription": "sub_1"},
+    }
+    return item
+
+
+def usage(amount: int) -> Row:
+    """What was used in the period before, which costs something else every time."""
+    return line(amount, "calls") | {"period": {"start": 1_770_721_200, "end": PERIOD["current_period_start"]}}
+
+
+def test_a_renewal_costs_what_the_subscriptions_items_cost_after_discounts(staging: Staging) -> None:
+    old = {"subscription": "sub_1", "subscription_details": {"metadata": {"account_id": "a1"}}}
+    cases = {
+        "after a discount": invoice(lines=[line(1_799, discount=300)]),
+        "after all of it": invoice(lines=[line(discount=999)]),
+        "beside a proration": invoice(lines=[line(-500, "home", proration=True), line()]),
+        "beside a pending fee": invoice(lines=[pending(2_500), line()]),
+        "beside a credit": invoice(lines=[pending(-300), line()]),
+        "beside usage": invoice(lines=[usage(12_345), line()]),
+        "in tiers": invoice(lines=[line(500), line(300)]),
+        "with an add-on": invoice(lines=[line(300, "extra"), line()]),
+        "in the earlier layout": invoice(
+            parent=None, **old,
+            lines=[
+                earlier_line(2_500, "setup", type="invoiceitem"),
+                earlier_line(-500, "home", proration=True),
+                earlier_line(999, discount_amounts=[{"amount": 99}]),
+            ],
+        ),
+        "of a plan": invoice(parent=None, **old, lines=[earlier_line(price=None, plan={"product": "solo"})]),
+        "with lines that are not here": invoice()
+        | {"lines": {"data": [pending(100)] * 10, "has_more": True}},
+    }  # fmt: skip
+    said = staging.events("stripe", {name: event("invoice.paid", each) for name, each in cases.items()})
+
+    assert {name: row["subscription_id"] for name, row in said.items()} == dict.fromkeys(cases, "sub_1")
+    assert {name: row["account_id"] for name, row in said.items()} == dict.fromkeys(cases, "a1")
+    assert {name: row.get("period_end_at") for name, row in said.items()} == dict.fromkeys(
+        cases, "2026-04-10 11:00:00"
+    ) | {"with lines that are not here": None}
+    assert {name: (row.get("plan_id"), row.get("price_amount")) for name, row in said.items()} == {
+        "after a discount": ("solo", "14.99"),
+        "after all of it": ("solo", "0.00"),
+        "beside a proration": ("solo", "9.99"),
+        "beside a pending fee": ("solo", "9.99"),
+        "beside a credit": ("solo", "9.99"),
+        "beside usage": ("solo", "9.99"),
+        "in tiers": ("solo", "8.00"),
+        # Which of them is the plan the subscription knows, not the invoice.
+        "with an add-on": (None, "12.99"),
+        "in the earlier layout": ("solo", "9.00"),
+        "of a plan": ("solo", "9.99"),
+        "with lines that are not here": (None, None),
+    }
+
+
+def test_an_invoice_that_only_settles_a_change_says_nothing_of_the_price(staging: Staging) -> None:
+    prorated = [line(-500, proration=True), line(900, "home", proration=True), pending(400, proration=True)]
+    reasons = ("subscription_create", "subscription_update")
+    said = staging.events(
+        "stripe", {reason: event("invoice.paid", invoice(reason, prorated)) for reason in reasons}
+    )
+
+    assert said == {}
+
+
+def item(price: Row | None = None, **fields: Any) -> Row:
+    """An item of the subscription."""
+    return {"id": "si_1", "quantity": 1, "price": PRICE | (price or {})} | PERIOD | fields
+
+
+METERED = {"unit_amount": 2, "recurring": PRICE["recurring"] | {"usage_type": "metered"}}
+EXTRA = {"id": "price_9", "product": "extra", "unit_amount": 300}
+
+
+def test_the_oldest_item_is_the_plan_and_prices_add_up(staging: Staging) -> None:
+    cases = {
+        "quantity": [item(quantity=3)],
+        "no seat": [item(quantity=0)],
+        "fractions of a cent": [item({"unit_amount": None, "unit_amount_decimal": "12.5"}, quantity=200)],
+        "fractions are rounded after the quantity": [
+            item({"unit_amount": None, "unit_amount_decimal": "0.05"}, quantity=30)
+        ],
+        "an add-on": [item(), item(EXTRA, quantity=2)],
+        "an add-on that stands first": [item(EXTRA, created=1_773_140_401), item(created=1_773_140_400)],
+        "usage": [item(METERED | {"product": "calls"}, quantity=None), item()],
+        "usage only": [item(METERED, quantity=None)],
+        "tiers": [item({"unit_amount": None})],
+        "packages": [item({"transform_quantity": {"divide_by": 10, "round": "up"}}, quantity=11)],
+    }
+    said = staging.events(
+        "stripe",
+        {
+            name: event("customer.subscription.created", subscription(items={"data": items}))
+            for name, items in cases.items()
+        },
+    )
+
+    assert {name: (row["plan_id"], row.get("price_amount")) for name, row in said.items()} == {
+        "quantity": ("solo", "29.97"),
+        "no seat": ("solo", "0.00"),
+        "fractions of a cent": ("solo", "25.00"),
+        "fractions are rounded after the quantity": ("solo", "0.02"),
+        "an add-on": ("solo", "15.99"),
+        "an add-on that stands first": ("solo", "12.99"),
+        "usage": ("solo", "9.99"),
+        # What nobody can tell in advance, the invoices tell.
+        "usage only": ("solo", None),
+        "tiers": ("solo", None),
+        "packages": ("solo", None),
+    }
+
+
+def test_an_item_more_or_less_changes_the_price_not_the_plan(staging: Staging) -> None:
+    two = {"items": {"data": [item(), item(EXTRA)]}}
+    one = {"items": {"data": [item()]}}
+    said = staging.events(
+        "stripe", {"more": updated(one, **two), "less": updated(two, **one), "another extra": updated(
+            {"items": {"data": [item(), item(EXTRA | {"unit_amount": 200})]}}, **two,
+        )}
+    )  # fmt: skip
+
+    assert {name: (row["event_type"], row["plan_id"], row["price_amount"]) for name, row in said.items()} == {
+        "more": ("price_changed", "solo", "12.99"),
+        "less": ("price_changed", "solo", "9.99"),
+        "another extra": ("price_changed", "solo", "12.99"),
+    }
+
+
+def off(amount: int, currency: str = "eur") -> Row:
+    """A coupon of an amount."""
+    return HALF | {"percent_off": None, "amount_off": amount, "currency": currency}
+
+
+HALF = {"id": "co_1", "percent_off": 50, "amount_off": None, "currency": None, "duration": "forever"}
+
+
+def test_a_discount_that_is_told_is_taken_off_one_that_is_only_named_is_left_to_the_invoice(
+    staging: Staging,
+) -> None:
+    cases: dict[str, Row] = {
+        "none": {"discounts": [], "discount": None},
+        "named": {"discounts": ["di_1"]},
+        "named on the item": {"items": {"data": [item(discounts=["di_1"])]}},
+        "told": {"discounts": [{"id": "di_1", "coupon": HALF}]},
+        "told since clover": {"discounts": [{"id": "di_1", "source": {"type": "coupon", "coupon": HALF}}]},
+        "named since clover": {"discounts": [{"id": "di_1", "source": {"type": "coupon", "coupon": "co_1"}}]},
+        "told before basil": {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": HALF}},
+        "a third": {"discount": {"coupon": HALF | {"percent_off": 33.33}}},
+        "all of it": {"discount": {"coupon": HALF | {"percent_off": 100}}},
+        "an amount": {"discount": {"coupon": off(300)}},
+        "more than it costs": {"discount": {"coupon": off(3_000)}},
+        "an amount of another currency": {"discount": {"coupon": off(300, "usd")}},
+        "two": {"discounts": [{"coupon": HALF}, {"coupon": HALF}]},
+        "for some products": {"discount": {"coupon": HALF | {"applies_to": {"products": ["home"]}}}},
+        "garbled": {"discount": {"coupon": HALF | {"percent_off": "half"}}},
+    }  # fmt: skip
+    said = staging.events(
+        "stripe",
+        {name: event("customer.subscription.created", subscription(**each)) for name, each in cases.items()},
+    )
+
+    assert {name: row.get("price_amount") for name, row in said.items()} == {
+        "none": "9.99",
+        "named": None,
+        "named on the item": None,
+        "told": "4.99",
+        "told since clover": "4.99",
+        "named since clover": None,
+        "told before basil": "4.99",
+        "a third": "6.66",
+        "all of it": "0.00",
+        "an amount": "6.99",
+        "more than it costs": "0.00",
+        "an amount of another currency": None,
+        "two": None,
+        "for some products": None,
+        "garbled": None,
+    }
+
+
+def test_free_time_lasts_until_the_trial_ends(staging: Staging) -> None:
+    free = {"status": "trialing", "trial_end": 1_776_423_600}
+    said = staging.events(
+        "stripe",
+        {
+            "given": updated({"status": "active", "trial_end": None}, **free),
+            "extended": updated({"trial_end": 1_775_818_800}, **free),
+            "paid again": updated({"status": "trialing"}, trial_end=1_773_140_400),
+        },
+    )
+
+    told = {"event_type": "price_changed", "price_amount": "0.00"}
+    told |= {"trial_ends_at": "2026-04-17 11:00:00", "period_end_at": "2026-04-17 11:00:00"}
+    assert said == {
+        "given": SAID | told,
+        "extended": SAID | told,
+        "paid again": SAID | {"event_type": "trial_converted"},
+    }
+
+
+def test_a_status_that_changes_says_no_price_unless_nothing_was_paid_before(staging: Staging) -> None:
+    trial = {"trial_end": 1_773_140_400}
+    said = staging.events(
+        "stripe",
+        {
+            "paid at last": updated({"status": "past_due"}),
+            "not paid": updated({"status": "active"}, status="past_due"),
+            "not paid after a trial": updated({"status": "trialing"}, status="past_due", **trial),
+            "no card after a trial": updated({"status": "trialing"}, status="paused", **trial),
+            "a card after all": updated({"status": "paused"}),
+            "the first invoice": updated({"status": "incomplete"}),
+            "with another plan": updated(
+                {"status": "past_due", "items": {"data": [item({"product": "home", "unit_amount": 1_499})]}}
+            ),
+        },
+    )
+
+    assert {name: row.get("price_amount") for name, row in said.items()} == {
+        "paid at last": None,
+        "not paid": None,
+        "not paid after a trial": "9.99",
+        "no card after a trial": "9.99",
+        "a card after all": "9.99",
+        "the first invoice": "9.99",
+        "with another plan": "9.99",
+    }
 
 
 @pytest.mark.parametrize(
@@ -331,7 +593,12 @@ def test_an_unknown_type_is_quarantined() -> None:
          "items.data.0.price.recurring.interval_count"),
         (subscription({"recurring": {"interval": "quarter", "interval_count": 1}}),
          "items.data.0.price.recurring.interval"),
-        (subscription({"unit_amount": None}), "items.data.0.price.unit_amount"),
+        (subscription({"unit_amount": -1}), "items.data.0.price.unit_amount"),
+        (subscription({"unit_amount": None, "unit_amount_decimal": "1e3"}),
+         "items.data.0.price.unit_amount_decimal"),
+        (subscription(items={"data": [
+            {"price": PRICE} | PERIOD, {"price": PRICE | {"recurring": {"interval": "year"}}} | PERIOD]}),
+         "items.data"),
         (subscription({"currency": "EUR"}), "items.data.0.price.currency"),
         (subscription(items={"data": []}), "items.data"),
         (subscription(items={"data": [{"price": PRICE}]}), "current_period_end"),
@@ -360,6 +627,12 @@ def test_a_renewal_without_a_paid_period_is_quarantined_another_invoice_is_not_r
     prorated = [line(proration=True)]
 
     assert [name for name, _ in refusals("stripe", event("invoice.paid", invoice(lines=prorated)))] == [
-        "payload.data.object.lines.data"
+        "payload.data.object.lines"
+    ]
+    unnamed = invoice(parent=None, lines=[line()])
+    assert [name for name, _ in refusals("stripe", event("invoice.paid", unnamed))] == ["payload.data.object"]
+    elsewhere = invoice("subscription_create", parent=None)
+    assert [name for name, _ in refusals("stripe", event("invoice.paid", elsewhere))] == [
+        "payload.data.object"
     ]
     assert refusals("stripe", event("invoice.paid", invoice("manual", lines=prorated, parent=None))) == []

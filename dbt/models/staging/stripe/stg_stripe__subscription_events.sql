@@ -1,6 +1,6 @@
 {#-
   Say nothing that another event does not say about the subscription: a failed payment is told by the
-  subscription's new status, a first invoice by its creation. Every other type is mapped below.
+  subscription's new status. Every other type is mapped below.
 -#}
 {%- set informational_types = [
     "customer.subscription.trial_will_end",
@@ -58,10 +58,17 @@ with
         select
             *,
             type like 'customer.subscription.%' as is_subscription,
+            type = 'customer.subscription.updated' as is_update,
+            type = 'invoice.paid' as is_invoice,
+            json_value(object, '$.billing_reason') as billing_reason,
             json_value(object, '$.status') as status,
             json_value(previous, '$.status') as status_before,
-            json_query(object, '$.items.data[0]') as item,
-            json_query(previous, '$.items.data[0]') as item_before,
+            {{ base_item("object") }} as item,
+            {{ base_item("previous") }} as item_before,
+            {{ items_amount("object") }} as list_amount,
+            {{ items_amount("previous") }} as list_amount_before,
+            {{ discount_count("object") }} as discounts,
+            {{ told_coupon("object") }} as coupon,
             {{ is_given("json_query(object, '$.pause_collection')") }} as is_paused,
             {{ is_given("json_query(previous, '$.pause_collection')") }} as has_been_paused,
             json_value(object, '$.cancel_at_period_end') = 'true'
@@ -77,18 +84,53 @@ with
                 json_value(previous, '$.cancel_at')
             )
             is not null as was_ending,
+            json_query_array(object, '$.lines.data') as lines,
             (
-                select line
+                select max(cast(json_value(line, '$.period.start') as int64))
                 from unnest(json_query_array(object, '$.lines.data')) as line
-                with
-                offset as place
-                where
-                    coalesce(json_value(line, '$.parent.subscription_item_details.proration') != 'true', true)
-                order by place
-                limit 1
-            ) as line
+                where {{ pays_a_period("line") }}
+            ) as paid_from
         from notifications
         where type not in ('{{ informational_types | join("', '") }}')
+    ),
+
+    changes as (
+        select
+            *,
+            coalesce(status_before != status, false) as is_new_status,
+            is_update
+            and coalesce(
+                json_value(item_before, '$.price.recurring.interval')
+                != json_value(item, '$.price.recurring.interval')
+                or coalesce(json_value(item_before, '$.price.recurring.interval_count'), '1')
+                != coalesce(json_value(item, '$.price.recurring.interval_count'), '1'),
+                false
+            )
+            and json_value(item_before, '$.price.recurring.interval') is not null as is_new_rhythm,
+            is_update
+            and coalesce(
+                json_value(item_before, '$.price.product') != json_value(item, '$.price.product')
+                or json_value(item_before, '$.price.currency') != json_value(item, '$.price.currency'),
+                false
+            ) as is_new_product,
+            is_update
+            and coalesce(
+                -- Tiers and packages tell no amount: another price may be another amount.
+                (
+                    list_amount is null
+                    and json_value(item_before, '$.price.id') != json_value(item, '$.price.id')
+                )
+                or json_value(item_before, '$.price.unit_amount') != json_value(item, '$.price.unit_amount')
+                or coalesce(json_value(item_before, '$.quantity'), json_value(previous, '$.quantity'))
+                != json_value(item, '$.quantity')
+                or list_amount_before != list_amount,
+                false
+            ) as is_new_amount,
+            -- Free time that was given, or taken away, in the middle of a trial.
+            is_update
+            and status = 'trialing'
+            and json_query(previous, '$.trial_end') is not null as is_new_trial_end
+        from objects
     ),
 
     mapped as (
@@ -101,14 +143,19 @@ with
                 then 'paused'
                 when type = 'customer.subscription.resumed'
                 then 'resumed'
-                when type = 'customer.subscription.deleted'
+                -- What was never paid for had not begun.
+                when type = 'customer.subscription.deleted' and status = 'incomplete_expired'
+                then null
+                when
+                    type = 'customer.subscription.deleted'
+                    or (is_update and is_new_status and status = 'canceled')
                 then
                     if(
                         json_value(object, '$.cancellation_details.reason') = 'payment_disputed',
                         'revoked',
                         'expired'
                     )
-                when type = 'customer.subscription.updated' and status_before != status
+                when is_update and is_new_status
                 then
                     case
                         when status = 'trialing' and status_before = 'incomplete'
@@ -117,40 +164,39 @@ with
                         then 'started'
                         when status = 'active' and status_before = 'trialing'
                         then 'trial_converted'
-                        when status = 'active' and status_before in ('past_due', 'unpaid')
+                        when status in ('active', 'trialing') and status_before in ('past_due', 'unpaid')
                         then 'recovered'
+                        when status in ('active', 'trialing') and status_before = 'paused'
+                        then 'resumed'
+                        -- Who has paid before and is given time is in no trial: nothing is paid until it
+                        -- ends.
+                        when status = 'trialing' and status_before = 'active'
+                        then 'price_changed'
                         when status = 'past_due'
                         then 'grace_started'
                         when status = 'unpaid'
                         then 'billing_retry_started'
+                        when status = 'paused'
+                        then 'paused'
                     end
-                when type = 'customer.subscription.updated' and is_paused
+                when is_update and is_paused
                 then if(json_query(previous, '$.pause_collection') is null or has_been_paused, null, 'paused')
-                when type = 'customer.subscription.updated' and has_been_paused
+                when is_update and has_been_paused
                 then 'resumed'
-                when
-                    type = 'customer.subscription.updated'
-                    and (
-                        json_value(item_before, '$.price.product') != json_value(item, '$.price.product')
-                        or json_value(item_before, '$.price.currency') != json_value(item, '$.price.currency')
-                        or json_value(item_before, '$.price.recurring.interval')
-                        != json_value(item, '$.price.recurring.interval')
-                        or json_value(item_before, '$.price.recurring.interval_count')
-                        != json_value(item, '$.price.recurring.interval_count')
-                    )
+                when is_new_product or is_new_rhythm
                 then 'plan_changed'
-                when
-                    type = 'customer.subscription.updated'
-                    and (
-                        json_value(item_before, '$.price.unit_amount')
-                        != json_value(item, '$.price.unit_amount')
-                        or json_value(item_before, '$.quantity') != json_value(item, '$.quantity')
-                    )
+                when is_new_amount or is_new_trial_end
                 then 'price_changed'
-                when type = 'customer.subscription.updated' and is_ending != was_ending
+                when is_update and is_ending != was_ending
                 then if(is_ending, 'auto_renew_off', 'auto_renew_on')
-                when type = 'invoice.paid' and json_value(object, '$.billing_reason') = 'subscription_cycle'
+                when is_invoice and billing_reason = 'subscription_cycle'
                 then 'renewed'
+                -- The first invoice, and one that a change begins a new period with, say what is really paid.
+                when
+                    is_invoice
+                    and billing_reason in ('subscription_create', 'subscription_update')
+                    and paid_from is not null
+                then 'price_changed'
                 when type in ('charge.refunded', 'charge.dispute.funds_withdrawn')
                 then 'refunded'
                 when type in ('charge.dispute.funds_reinstated', 'refund.failed')
@@ -159,28 +205,66 @@ with
             upper(
                 coalesce(
                     json_value(item, '$.price.currency'),
-                    if(type = 'invoice.paid', json_value(object, '$.currency'), null)
+                    if(is_invoice, json_value(object, '$.currency'), null)
                 )
-            ) as currency,
-            -- In the currency's smallest unit, after discounts where they are known.
+            ) as currency
+        from changes
+    ),
+
+    priced as (
+        select
+            *,
+            -- In the currency's smallest unit.
             case
-                when is_subscription and status = 'trialing'
-                then 0
-                when is_subscription
+                when is_invoice
                 then
-                    cast(json_value(item, '$.price.unit_amount') as int64)
-                    * cast(coalesce(json_value(item, '$.quantity'), '1') as int64)
-                when type = 'invoice.paid'
-                then
-                    cast(json_value(line, '$.amount') as int64) - coalesce(
-                        (
-                            select sum(cast(json_value(discount, '$.amount') as int64))
-                            from unnest(json_query_array(line, '$.discount_amounts')) as discount
+                    greatest(
+                        {{
+                            of_paying_lines(
+                                "cast(sum(cast(json_value(line, '$.amount') as int64)) as int64)",
+                                "lines",
+                                "paid_from",
+                            )
+                        }} - coalesce(
+                            {{
+                                of_paying_lines(
+                                    "cast(sum(cast(json_value(discount, '$.amount') as int64)) as int64)",
+                                    "lines",
+                                    "paid_from",
+                                    more="cross join unnest(json_query_array(line, '$.discount_amounts')) as discount",
+                                )
+                            }},
+                            0
                         ),
                         0
                     )
+                -- A subscription says what it costs from now on when that is what has changed; any other
+                -- event
+                -- of it knows the list price at best, which is not what is paid.
+                when
+                    is_subscription
+                    and (
+                        event_type in ('trial_started', 'started')
+                        or is_new_product
+                        or is_new_rhythm
+                        or is_new_amount
+                        or is_new_trial_end
+                        or (
+                            is_new_status
+                            and (status = 'trialing' or status_before in ('trialing', 'paused'))
+                            and event_type not in ('expired', 'revoked')
+                        )
+                        or type = 'customer.subscription.resumed'
+                    )
+                then
+                    if(
+                        status = 'trialing',
+                        0,
+                        {{ discounted_amount("list_amount", "discounts", "coupon", "currency") }}
+                    )
             end as amount
-        from objects
+        from mapped
+        where event_type is not null
     )
 
 select
@@ -189,18 +273,37 @@ select
     case
         when is_subscription
         then json_value(object, '$.id')
-        when type = 'invoice.paid'
-        then json_value(object, '$.parent.subscription_details.subscription')
+        when is_invoice
+        then
+            coalesce(
+                json_value(object, '$.parent.subscription_details.subscription'),
+                json_value(object, '$.subscription')
+            )
         else json_value(object, '$.metadata.subscription_id')
     end as subscription_id,
     if(
-        type = 'invoice.paid',
-        json_value(object, '$.parent.subscription_details.metadata.account_id'),
+        is_invoice,
+        coalesce(
+            json_value(object, '$.parent.subscription_details.metadata.account_id'),
+            json_value(object, '$.subscription_details.metadata.account_id')
+        ),
         json_value(object, '$.metadata.account_id')
     ) as account_id,
     event_type,
+    -- Of an invoice for several products nobody can tell the base item.
     coalesce(
-        json_value(item, '$.price.product'), json_value(line, '$.pricing.price_details.product')
+        json_value(item, '$.price.product'),
+        {{
+            of_paying_lines(
+                "if(count(distinct "
+                ~ line_product("line")
+                ~ ") = 1, max("
+                ~ line_product("line")
+                ~ "), null)",
+                "lines",
+                "paid_from",
+            )
+        }}
     ) as plan_id,
     {{ minor_unit_amount("amount", "currency") }} as price_amount,
     currency,
@@ -212,37 +315,54 @@ select
         )
     }} as billing_interval_count,
     if(
-        event_type = 'trial_started',
+        status = 'trialing' and (event_type = 'trial_started' or is_new_trial_end or is_new_status),
         timestamp_seconds(cast(json_value(object, '$.trial_end') as int64)),
         null
     ) as trial_ends_at,
+    -- The first invoice may be heard of before the subscription: it is no beginning.
     timestamp_seconds(
-        cast(
-            coalesce(
-                json_value(item, '$.current_period_start'),
-                json_value(object, '$.current_period_start'),
-                json_value(line, '$.period.start')
-            ) as int64
+        if(
+            is_invoice,
+            if(event_type = 'renewed', paid_from, null),
+            cast(
+                coalesce(
+                    json_value(item, '$.current_period_start'), json_value(object, '$.current_period_start')
+                ) as int64
+            )
         )
     ) as period_start_at,
     timestamp_seconds(
-        cast(
-            coalesce(
-                json_value(item, '$.current_period_end'),
-                json_value(object, '$.current_period_end'),
-                json_value(line, '$.period.end')
-            ) as int64
-        )
+        case
+            when is_invoice
+            then
+                if(
+                    event_type = 'renewed',
+                    {{
+                        of_paying_lines(
+                            "max(cast(json_value(line, '$.period.end') as int64))", "lines", "paid_from"
+                        )
+                    }},
+                    null
+                )
+            when status = 'trialing' and json_value(object, '$.trial_end') is not null
+            then cast(json_value(object, '$.trial_end') as int64)
+            else
+                cast(
+                    coalesce(
+                        json_value(item, '$.current_period_end'), json_value(object, '$.current_period_end')
+                    ) as int64
+                )
+        end
     ) as period_end_at,
     case
-        when type = 'customer.subscription.deleted' then false when is_subscription then not is_ending
+        when event_type in ('expired', 'revoked') then false when is_subscription then not is_ending
     end as is_auto_renew,
     case
         when type = 'charge.refunded'
         then 'refund'
         when type = 'charge.dispute.funds_withdrawn'
         then 'fraud'
-        when type = 'customer.subscription.deleted'
+        when event_type in ('expired', 'revoked')
         then
             case
                 json_value(object, '$.cancellation_details.reason')
@@ -252,6 +372,7 @@ select
                 then 'payment_failure'
                 when 'payment_disputed'
                 then 'fraud'
+                else if(json_value(object, '$.cancellation_details.reason') is null, null, 'other')
             end
     end as reason,
     if(
@@ -262,5 +383,4 @@ select
     arrival_date,
     landing_file,
     landing_row
-from mapped
-where event_type is not null
+from priced
