@@ -52,8 +52,8 @@ def event_rows(
 ) -> pa.Table:
     """Canonical events of all providers; ``offers`` stand on the opening events they led to (−1: none).
 
-    Beside the columns of ``subscription_events``: ``bought_at``, the latest opening, and the plan and the
-    currency before, for payloads that tell them.
+    Beside the columns of ``subscription_events``: ``bought_at``, the latest opening, ``list_price``, which a
+    payload has also where it is no news, and the plan and the currency before, for payloads that tell them.
     """
     sub, kind = events["sub"], events["kind"]
     of_trial = kind == CODE["trial_started"]
@@ -81,9 +81,13 @@ def event_rows(
             "auto_renew": pa.array(turned_on[latest_switch]),
             "reason": picked(REASONS[1:], events["reason"] - 1),
             "offer_id": picked(OFFERS, offers),
+            # Nobody's billing is exported again.
+            "export_name": pa.nulls(kind.size, pa.string()),
+            "export_covers": pa.nulls(kind.size, pa.string()),
             "occurred_at": instants(events["at"]),
             "ingested_at": instants(arrivals(spec, random, events["at"])),
             "bought_at": instants(events["at"][latest_opening]),
+            "list_price": amounts(events["price"]),
             "plan_before": picked(PLAN_IDS, events["plan"][before]),
             "currency_before": picked(CURRENCY_OF_MARKET, events["market"][before]),
         }

@@ -33,11 +33,12 @@ class Event(NamedTuple):
     occurred_at: int
     plan_before: str | None
     currency_before: str | None
+    list_price: int | None = None
 
 
 def smallest_unit(event: Event) -> int:
     """The price in the smallest unit of its currency: the yen has no hundredths."""
-    return (event.price_amount or 0) // (100 if event.currency == "JPY" else 1)
+    return (event.price_amount or event.list_price or 0) // (100 if event.currency == "JPY" else 1)
 
 
 def seconds(microseconds: int | None) -> int | None:

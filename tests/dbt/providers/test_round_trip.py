@@ -27,6 +27,8 @@ STAGED = {
     "auto_renew": "is_auto_renew",
 }
 """The columns that staging names otherwise than the landing contract."""
+COLUMNS = [column for column in SubscriptionEvent.model_fields if not column.startswith("export_")]
+"""What an event says; from which export it is, is no part of that."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -54,7 +56,7 @@ def happened(out: Path, provider: str) -> Rows:
     """The truth's events of a provider, without those that landing must refuse."""
     table = pq.read_table(out / "truth/subscription_events.parquet")
     return [
-        tuple(row[column] for column in SubscriptionEvent.model_fields)
+        tuple(row[column] for column in COLUMNS)
         for row in table.to_pylist()
         if row["provider"] == provider and not row["provider_event_id"].endswith(("-novel", "-backwards"))
     ]
@@ -66,7 +68,7 @@ def test_every_provider_tells_what_happened(landed: tuple[Warehouse, Path]) -> N
         str(SPEC.first_day), str(SPEC.end_date),
         select=["path:models/staging/*/stg_*__subscription_events.sql", "stg_billing__plan_versions"],
     )  # fmt: skip
-    columns = ", ".join(STAGED.get(column, column) for column in SubscriptionEvent.model_fields)
+    columns = ", ".join(STAGED.get(column, column) for column in COLUMNS)
 
     for provider in EVENT_TABLE:
         found = warehouse.query(f"select {columns} from {dataset}.stg_{provider}__subscription_events")
@@ -81,8 +83,7 @@ def test_an_erasure_knows_a_notification_by_the_ids_that_staging_reads(
 ) -> None:
     warehouse, out = landed
     provider = next(provider for provider, told_in in EVENT_TABLE.items() if told_in == table)
-    columns = list(SubscriptionEvent.model_fields)
-    places = [columns.index(each) for each in ("provider_event_id", "account_id", "subscription_id")]
+    places = [COLUMNS.index(each) for each in ("provider_event_id", "account_id", "subscription_id")]
     ids = {row[places[0]]: (row[places[1]], row[places[2]]) for row in happened(out, provider)}
     key, names = CONTRACTS[table].key[0], names_in(CONTRACTS[table])
     selected = ", ".join(f"to_json_string({column}) as {column}" for column in names)
