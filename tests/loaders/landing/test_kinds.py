@@ -255,9 +255,15 @@ def test_ignored_rows_do_not_water_down_the_refused_share() -> None:
 
 
 def test_an_invoice_that_renews_is_of_another_kind_than_one_that_opens(tmp_path: Path) -> None:
+    whole = {
+        "parent": {"subscription_details": {"subscription": "sub_1", "metadata": {"account_id": "a1"}}},
+        "lines": {"data": []},
+    }
+    contents = [{"billing_reason": "subscription_create"} | whole] * 30
+    contents += [{"billing_reason": "subscription_cycle"}] * 5
     invoices = [
-        row("stripe_events", stripe("invoice.paid", billing_reason=reason, currency="usd"), n)
-        for n, reason in enumerate(["subscription_create"] * 30 + ["subscription_cycle"] * 5)
+        row("stripe_events", stripe("invoice.paid", currency="usd", **content), n)
+        for n, content in enumerate(contents)
     ]
     read = read_lines(tmp_path, "stripe_events", invoices)
     assert read.landing.refused_kinds == {Kind("invoice.paid (subscription_cycle)"): 5}
