@@ -24,9 +24,29 @@
     cast(cast({{ cents }} as numeric(38, 9)) / 100 as numeric(38, 9))
 {%- endmacro %}
 
-{# Cents in US dollars of cents in another currency; a rate has at most six decimals by contract. #}
+{#
+  Cents in US dollars of cents in another currency, rounded half to even; a rate has at most twelve decimals by
+  contract. An INT64 does not hold cents times trillionths: what is left of millionths over two dollars' cents
+  is rounded with the millionths of millionths, and whole pairs of cents, which change no tie, are added.
+#}
 {% macro usd_cents(cents, usd_rate) -%}
-    {{ half_even_div("(" ~ cents ~ " * cast(round(" ~ usd_rate ~ " * 1000000) as int64))", 1000000) }}
+    {%- set trillionths = "cast(round(" ~ usd_rate ~ " * 1000000000000) as int64)" -%}
+    {%- set millionths = "(" ~ cents ~ " * (div(" ~ trillionths ~ ", 1000000)))" -%}
+    (
+        2 * (div({{ millionths }}, 2000000))
+        + {{
+            half_even_div(
+                "((mod("
+                ~ millionths
+                ~ ", 2000000)) * 1000000 + "
+                ~ cents
+                ~ " * (mod("
+                ~ trillionths
+                ~ ", 1000000)))",
+                "1000000000000",
+            )
+        }}
+    )
 {%- endmacro %}
 
 {#

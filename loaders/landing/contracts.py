@@ -89,6 +89,7 @@ class Account(LandingRow):
 class Plan(LandingRow):
     table = "plans"
     key = ("plan_id",)
+    is_reference = True
     may_be_absent = True
 
     plan_id: Identifier
@@ -102,6 +103,7 @@ class Plan(LandingRow):
 class PlanPrice(LandingRow):
     table = "plan_prices"
     key = ("plan_id", "market", "currency", "valid_from")
+    is_reference = True
     rules = (OfCurrency("price_amount"),)
     may_be_absent = True
 
@@ -116,11 +118,12 @@ class PlanPrice(LandingRow):
 class FxRate(LandingRow):
     table = "fx_rates"
     key = ("day", "currency")
+    is_reference = True
     event_time = "day"
 
     day: date
     currency: Currency
-    usd_rate: Annotated[Decimal, Field(gt=0, le=1_000, max_digits=15, decimal_places=6)]
+    usd_rate: Annotated[Decimal, Field(gt=0, le=1_000, max_digits=16, decimal_places=12)]
 
 
 class SubscriptionEvent(LandingRow):

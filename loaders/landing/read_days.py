@@ -10,6 +10,7 @@ from datetime import date
 
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.batch import Kind
+from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.listing import MANIFEST, TableDay, landing_store, table_days
 from loaders.landing.manifest import Manifest, read_manifest
@@ -186,7 +187,12 @@ def too_many_refusals(settings: Settings, landing: TableLanding) -> Iterator[str
     """
     rows = landing.rows_in - landing.rows_ignored
     where = f"see {settings.quarantine_dataset}.{landing.table}"
-    if landing.rows_quarantined > max(_FEW_REFUSALS, settings.max_quarantined_share * rows):
+    few = _FEW_REFUSALS
+    if CONTRACTS[landing.table].is_reference:
+        few = min(few, rows // 2)
+    if rows and landing.rows_quarantined == rows and few < rows:
+        yield f"{landing.table}/{landing.day}: not one of its {rows} rows keeps the contract; {where}"
+    elif landing.rows_quarantined > max(few, settings.max_quarantined_share * rows):
         yield (
             f"{landing.table}/{landing.day}: {landing.rows_quarantined} of {rows} rows break the "
             f"contract, more than {settings.max_quarantined_share:.0%}; {where}"

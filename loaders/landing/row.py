@@ -66,6 +66,8 @@ class LandingRow(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     message_kind: ClassVar[KindOf | None] = None
     """How a row says what kind of message it is; None: all rows of the table are of one."""
+    is_reference: ClassVar[bool] = False
+    """Whether a few rows decide on all others' worth: it is no small matter when half of them are refused."""
     may_be_absent: ClassVar[bool] = False
     """Whether a day without any file is an empty day, even when the table has delivered before."""
 

@@ -80,6 +80,8 @@ def _column(name: str, annotation: Any) -> Column:
         column = _refine(column, part)
     if column.kind not in _ARROW:
         raise TypeError(f"{name}: no column type for {column.kind}")
+    if column.kind is Decimal and (column.decimal_places or 0) > _ARROW[Decimal].scale:
+        return replace(column, arrow=pa.decimal128(38, column.decimal_places))
     return replace(column, arrow=_ARROW[column.kind])
 
 
@@ -125,15 +127,23 @@ def raw_arrow_schema(contract: type[LandingRow]) -> pa.Schema:
     return pa.schema([*arrow_schema(contract), *LINEAGE])
 
 
+def _bigquery_type(column: Column) -> str:
+    if column.json:
+        return "JSON"
+    # NUMERIC has nine decimal places.
+    is_fine = column.kind is Decimal and column.arrow.scale > _ARROW[Decimal].scale
+    return "BIGNUMERIC" if is_fine else _BIGQUERY[column.kind]
+
+
 @cache
 def bigquery_schema(contract: type[LandingRow]) -> tuple[bigquery.SchemaField, ...]:
     """The raw table's columns. Nullability is the contract's business, so that a contract may be relaxed."""
     fields = [
         bigquery.SchemaField(
             column.name,
-            "JSON" if column.json else _BIGQUERY[column.kind],
-            precision=38 if column.kind is Decimal else None,
-            scale=9 if column.kind is Decimal else None,
+            _bigquery_type(column),
+            precision=38 if _bigquery_type(column) == "NUMERIC" else None,
+            scale=9 if _bigquery_type(column) == "NUMERIC" else None,
         )
         for column in columns_of(contract)
     ]

@@ -22,7 +22,7 @@ from loaders.landing.schema import Column
 _USUAL: Final[dict[type, str]] = {
     int: r"^(?:0|-?[1-9][0-9]{0,17})$",
     # Every price, in any currency; what has more digits than a contract allows breaks its bounds anyway.
-    Decimal: r"^(?:0|-?[1-9][0-9]{0,9}|-?0)(?:\.[0-9]{1,9})?$",
+    Decimal: r"^(?:0|-?[1-9][0-9]{0,9}|-?0)(?:\.[0-9]{1,PLACES})?$",
     date: rf"^{CALENDAR_DAY}$",
     datetime: rf"^{CALENDAR_DAY}[T ]{TIME_OF_DAY}(?:\.[0-9]{{1,6}})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])$",
 }
@@ -78,7 +78,10 @@ def column_of_text(column: Column, texts: pa.Array) -> tuple[pa.Array, Mask]:
         is_true = pc.is_in(texts, value_set=pa.array(_TRUE))
         usual = pc.or_(is_true, pc.is_in(texts, value_set=pa.array(_FALSE)))
         return pc.if_else(usual, is_true, None), as_mask(pc.and_(pc.invert(usual), pc.is_valid(texts)))
-    usual = pc.match_substring_regex(texts, _USUAL[column.kind])
+    pattern = _USUAL[column.kind]
+    if column.kind is Decimal:
+        pattern = pattern.replace("PLACES", str(column.arrow.scale))
+    usual = pc.match_substring_regex(texts, pattern)
     doubtful = as_mask(pc.invert(usual))
     if doubtful.any():
         texts = pc.if_else(usual, texts, None)

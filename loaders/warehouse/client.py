@@ -190,6 +190,11 @@ class Warehouse:
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            # More than nine decimal places are an error otherwise.
+            decimal_target_types=[
+                bigquery.DecimalTargetType.NUMERIC,
+                bigquery.DecimalTargetType.BIGNUMERIC,
+            ],
         )
         try:
             self.client.create_table(table, exists_ok=True, **self._again)
@@ -310,7 +315,8 @@ class Warehouse:
         clustering: Sequence[str] | None = None,
         description: str | None = None,
     ) -> None:
-        """Create the table when it is missing; widen it by columns that are new and may be null.
+        """Create the table when it is missing; widen it by columns that are new and may be null, and columns
+        of NUMERIC to BIGNUMERIC.
 
         Raises:
             WarehouseError: an existing column has another type, or a new column is required.
@@ -328,14 +334,21 @@ class Warehouse:
                 # Another process was faster, with the same definition.
                 return
             return
-        added = _added_columns(table_id, existing.schema, schema)
+        added, finer = _changes(table_id, existing.schema, schema)
         if added:
             self._add_columns(table_id, added)
+        for field in finer:
+            self.run(f"alter table `{table_id}` alter column `{field.name}` set data type bignumeric")
+        if finer:
+            self._describe(table_id, finer)
 
     def _add_columns(self, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
         """Add by DDL, then describe in the metadata, which the embedded BigQuery keeps apart."""
         for field in fields:
             self.run(f"alter table `{table_id}` add column if not exists `{field.name}` {_sql_type(field)}")
+        self._describe(table_id, fields)
+
+    def _describe(self, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
         wanted = {field.name: field for field in fields}
 
         def describe(table: bigquery.Table) -> None:
@@ -352,14 +365,17 @@ def warehouse_of(settings: Settings) -> Warehouse:
     return Warehouse(settings)
 
 
-def _added_columns(
+def _changes(
     table_id: str, existing: Sequence[bigquery.SchemaField], wanted: Sequence[bigquery.SchemaField]
-) -> list[bigquery.SchemaField]:
+) -> tuple[list[bigquery.SchemaField], list[bigquery.SchemaField]]:
+    """Columns to add, and those that get more decimal places."""
     present = {field.name: field for field in existing}
-    added = []
+    added, finer = [], []
     for field in wanted:
         if field.name not in present:
             added.append(field)
+        elif (present[field.name].field_type, field.field_type) == ("NUMERIC", "BIGNUMERIC"):
+            finer.append(field)
         elif _sql_type(present[field.name]) != _sql_type(field):
             raise WarehouseError(
                 f"{table_id}: column {field.name} is {present[field.name].field_type}, "
@@ -368,7 +384,7 @@ def _added_columns(
     for field in added:
         if field.mode == "REQUIRED":
             raise WarehouseError(f"{table_id}: the new column {field.name} must be nullable")
-    return added
+    return added, finer
 
 
 _STANDARD_NAMES = {"INTEGER": "INT64", "BOOLEAN": "BOOL", "FLOAT": "FLOAT64"}

@@ -1,11 +1,19 @@
-"""NUMERIC has 38 digits, nine of them decimals; DuckDB's DECIMAL has 18 and three unless it is told."""
+"""NUMERIC has 38 digits, nine of them decimals; DuckDB's DECIMAL has 18 and three unless it is told.
+
+BIGNUMERIC has 76 digits, and DuckDB's DECIMAL never more than 38; here twelve of these are decimals.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from bqemulator.storage import type_map
 from sqlglot import exp
 from sqlglot.generators.duckdb import DuckDBGenerator
+
+BIGNUMERIC = "DECIMAL(38, 12)"
+# What tables are created with over REST; too many digits for DuckDB otherwise.
+type_map._BQ_TO_DUCKDB["BIGNUMERIC"] = BIGNUMERIC
 
 _datatype = DuckDBGenerator.TRANSFORMS[exp.DataType]
 
@@ -14,5 +22,7 @@ def datatype(generator: Any, node: exp.DataType) -> str:
     """The name of a type; a statement that is rewritten has lost the digits of its own casts too."""
     if node.this == exp.DType.DECIMAL and not node.expressions:
         return "DECIMAL(38, 9)"
+    if node.this == exp.DType.BIGDECIMAL and not node.expressions:
+        return BIGNUMERIC
     name: str = _datatype(generator, node)
     return name

@@ -99,7 +99,7 @@ def _literal(value: Any) -> str:
         case bool() | int():
             return str(value).lower()
         case Decimal():
-            return f"cast('{value}' as numeric(38, 9))"
+            return f"cast('{value:f}' as {'numeric(38, 9)' if round(value, 9) == value else 'bignumeric'})"
         case datetime():
             return f"timestamp '{value.isoformat()}'"
         case date():

@@ -31,7 +31,8 @@ Columns = list[tuple[str, Any]]
 
 _KINDS = {
     "STRING": TypeKind.TYPE_STRING, "BOOL": TypeKind.TYPE_BOOL, "INT64": TypeKind.TYPE_INT64,
-    "FLOAT64": TypeKind.TYPE_DOUBLE, "NUMERIC": TypeKind.TYPE_NUMERIC, "DATE": TypeKind.TYPE_DATE,
+    "FLOAT64": TypeKind.TYPE_DOUBLE, "NUMERIC": TypeKind.TYPE_NUMERIC,
+    "BIGNUMERIC": TypeKind.TYPE_BIGNUMERIC, "DATE": TypeKind.TYPE_DATE,
     "TIMESTAMP": TypeKind.TYPE_TIMESTAMP, "JSON": TypeKind.TYPE_JSON, "BYTES": TypeKind.TYPE_BYTES,
 }  # fmt: skip
 _NAMES = {int(kind): name for name, kind in _KINDS.items()}
@@ -59,7 +60,7 @@ def declared(data_type: str) -> str:
     text = re.sub(r"\s*([<>,])\s*", r"\1", text).replace(",", ", ")
     # Names of fields keep their case, words of types are capitals.
     return re.sub(
-        r"\b(array|struct|string|bool|int64|float64|numeric|date|timestamp|json|bytes)\b(?=[<>,]|$)",
+        r"\b(array|struct|string|bool|int64|float64|bignumeric|numeric|date|timestamp|json|bytes)\b(?=[<>,]|$)",
         lambda found: found.group(1).upper(),
         text,
     )
@@ -225,8 +226,8 @@ def literal(value: Any, kind: Any) -> str:
         fields = ", ".join(literal(value[field.field_name], field.field_type) for field in _fields(kind))
         return f"{written(kind)}({fields})"
     match _NAMES[int(kind.type_kind)]:
-        case "NUMERIC":
-            return f"numeric '{value}'"
+        case "NUMERIC" | "BIGNUMERIC" as name:
+            return f"{name.lower()} '{value}'"
         case "DATE":
             return f"date '{value}'"
         case "TIMESTAMP":

@@ -7,7 +7,7 @@ with
         from {{ ref("stg_billing__fx_rates") }}
         union all
         -- A dollar is a dollar, whether or not the feed says so; a rate of the feed comes later and wins.
-        select 'USD', date '0001-01-01', cast(1 as numeric(38, 9))
+        select 'USD', date '0001-01-01', cast(1 as bignumeric(38, 12))
     ),
 
     validity as (

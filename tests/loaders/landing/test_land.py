@@ -163,6 +163,40 @@ def test_nine_decimal_places_and_microseconds_survive(settings: Settings) -> Non
     ]
 
 
+def test_rates_keep_their_twelve_decimals_in_every_format(settings: Settings) -> None:
+    noon = "2026-03-29T12:00:00Z"
+    told = {"VND": "0.0000379507", "IDR": "0.00006124", "IRR": "0.000000769231", "SEK": "0.0954321"}
+    into = folder(settings, "fx_rates")
+    (into / "a.csv").write_text(
+        "ingested_at,day,currency,usd_rate\n"
+        + "".join(f"{noon},2026-03-29,{currency},{rate}\n" for currency, rate in told.items())
+        + f"{noon},2026-03-29,KHR,0.0002481389\n{noon},2026-03-29,LAK,0.0000000000001\n"
+    )
+    (into / "b.ndjson").write_text(
+        f'{{"ingested_at": "{noon}", "day": "2026-03-28", "currency": "VND", "usd_rate": 3.79507e-05}}\n'
+    )
+    finer = {"ingested_at": datetime(2026, 3, 29, 12, tzinfo=UTC), "day": date(2026, 3, 27)}
+    write(settings, "fx_rates", [finer | {"currency": "VND", "usd_rate": Decimal("0.000037950664")}])
+
+    land_days(settings, [DAY], ["fx_rates"])
+
+    found = rows(settings, f"select currency, day, usd_rate from `{settings.project_id}.raw.fx_rates`")
+    assert {(currency, rate) for currency, day, rate in found if day == DAY} == {
+        (currency, Decimal(rate)) for currency, rate in (told | {"KHR": "0.0002481389"}).items()
+    }
+    assert {(str(day), rate) for currency, day, rate in found if currency == "VND" and day != DAY} == {
+        ("2026-03-28", Decimal("0.0000379507")),
+        ("2026-03-27", Decimal("0.000037950664")),
+    }
+    assert [(row, column, reason) for *_, row, column, reason in quarantined(settings, "fx_rates")] == [
+        (
+            6,
+            "usd_rate",
+            "usd_rate '0.0000000000001': Decimal input should have no more than 12 decimal places",
+        )
+    ]
+
+
 def test_landing_again_replaces_the_day_and_no_other(settings: Settings) -> None:
     write_day(settings, DAY, [event(1)])
     write_day(settings, NEXT, [event(2, NEXT)])
@@ -218,11 +252,13 @@ def test_text_that_is_no_value_is_refused_with_its_row_and_column(settings: Sett
         "not json\n"
         '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "DKK"}\n'
         '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "PLN", "usd_rate": "0.2"}\n'
+        '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "CZK", "usd_rate": "2"}\n'
+        '{"ingested_at": "2026-03-29T01:00:00Z", "day": "2026-03-29", "currency": "HUF", "usd_rate": "3"}\n'
     )
     land_days(settings, [DAY], ["fx_rates"])
     assert rows(
         settings, f"select currency, landing_row from `{settings.project_id}.raw.fx_rates` order by currency"
-    ) == [("CHF", 6), ("EUR", 1), ("NOK", 1), ("PLN", 4)]
+    ) == [("CHF", 6), ("CZK", 5), ("EUR", 1), ("HUF", 6), ("NOK", 1), ("PLN", 4)]
     found = [(file[-5:], row, column) for _, file, row, column, _ in quarantined(settings, "fx_rates")]
     assert found == [
         ("a.csv", 2, "day"),

@@ -105,6 +105,22 @@ def test_a_table_is_widened_and_never_bent(warehouse: Warehouse) -> None:
         warehouse.ensure_table(table, [a, b, bigquery.SchemaField("c", "STRING", mode="REQUIRED")])
 
 
+def test_a_number_may_get_more_decimal_places_and_keeps_what_it_was(warehouse: Warehouse) -> None:
+    table = f"{warehouse.settings.project_id}.d.finer"
+    warehouse.ensure_table(table, [bigquery.SchemaField("rate", "NUMERIC", precision=38, scale=9)])
+    warehouse.run(f"insert into `{table}` values (cast('0.123456789' as numeric(38, 9)))")
+
+    warehouse.ensure_table(table, [bigquery.SchemaField("rate", "BIGNUMERIC")])
+    warehouse.ensure_table(table, [bigquery.SchemaField("rate", "BIGNUMERIC")])
+
+    warehouse.run(f"insert into `{table}` values (cast('0.000037950664' as bignumeric))")
+    assert [row.rate for row in warehouse.run(f"select rate from `{table}` order by 1")] == [
+        Decimal("0.000037950664"),
+        Decimal("0.123456789"),
+    ]
+    assert [field.field_type for field in warehouse.columns(table)] == ["BIGNUMERIC"]
+
+
 def test_a_table_that_bigquery_describes_in_its_legacy_names_is_the_same(warehouse: Warehouse) -> None:
     """tables.get says INTEGER, BOOLEAN, FLOAT whatever the table was created with."""
     table = f"{warehouse.settings.project_id}.d.legacy"

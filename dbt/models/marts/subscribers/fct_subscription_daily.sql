@@ -71,7 +71,7 @@ select
     {{ from_cents("day.mrr_usd_cents") }} as mrr_usd_amount,
     {{ from_cents("day.net_mrr_cents") }} as net_mrr_amount,
     {{ from_cents("day.net_mrr_usd_cents") }} as net_mrr_usd_amount,
-    day.usd_rate,
+    cast(day.usd_rate as numeric(38, 9)) as usd_rate,
     cast(number.subscription_number as int64) as subscription_number,
     date(day.subscription_started_at) as subscription_start_date,
     day.tenure_days
