@@ -23,13 +23,20 @@ RUN_LEDGER = (
     _field("table_name", "STRING", "Raw table or mart that rows were handed over from."),
     _field("rows_in", "INT64", "Rows found at the source."),
     _field("rows_out", "INT64", "Rows handed over."),
-    _field("rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased."),
+    _field(
+        "rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased + ignored."
+    ),
     _field("files", "INT64", "Files read; null for steps without files."),
     _field("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
     _field("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
-    _field("detail", "STRING", "JSON with what else the step noted, e.g. absent nullable columns."),
+    _field(
+        "detail",
+        "STRING",
+        "JSON with what else the step noted: absent nullable columns; ignored rows by kind and reason.",
+    ),
     _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
     _field("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
+    _field("rows_ignored", "INT64", "Rows left out because they say nothing of subscriptions; null: 0."),
     _field("first_event_date", "DATE", "Earliest day that the rows of a landing belong to; null: its own."),
     _field(
         "file_generations",
@@ -126,7 +133,7 @@ ERASURES = (
     _field("recorded_at", "TIMESTAMP", "When this row was written."),
 )
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
-    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased."),
+    "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased + ignored."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
     "validation_results": (VALIDATION_RESULTS, "Every expectation of every run of the gate."),
     "verdicts": (VERDICTS, "What the gate judged, and how; publication takes nothing else."),
