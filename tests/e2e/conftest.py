@@ -1,13 +1,14 @@
 """One embedded platform for all end-to-end tests; three days of its small company are left to Airflow.
 
-Its tasks run on two Celery workers that share no disk. Runs cost more than all that is asked of them, so they
-form one story, told by the fixtures in their order:
+Its tasks run on two Celery workers that share no disk, and at last by the local executor. Runs cost more than
+all that is asked of them, so they form one story, told by the fixtures in their order:
 
 two days are backfilled backwards while the third, on schedule, arrives broken. Its tasks are marked
 successful by hand, one after the other, while a run of it by hand meets another broken delivery. Whole files
 have the scheduled run judged, and not yet published, when the other run is cleared over files that the gate
-refuses. Then the first is published, killed with the scheduler as it does so, while the second is mended and
-one of the first two days backfilled again; and what had succeeded is cleared once more.
+refuses. Then the first is published, and killed with the scheduler as it does so. The scheduler that takes
+over has tasks run by the local executor: the second run is mended, one of the first two days backfilled
+again, and what had succeeded is cleared once more.
 
 Tests look at what was recorded on the way and at what is there in the end.
 """
@@ -52,6 +53,7 @@ from tests.e2e.orders import (
     backfilled,
     ended,
     is_published,
+    load_again,
     log_of,
     mark_each,
     run_by_hand,
@@ -245,7 +247,9 @@ def interrupted(
     os.kill(scheduler.pid, signal.SIGKILL)
     [state] = [task.state for task in airflow.tasks(MARTS_DAG, run_id) if task.task_id == "publish"]
     visible = fingerprints(platform.settings)
-    local_platform.up(platform.state_dir, local_platform.AIRFLOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+        local_platform.up(platform.state_dir, {airflow_services.SCHEDULER})
     return Interrupted(run_id, state, visible)
 
 
@@ -265,10 +269,13 @@ def story(
     mended = airflow.run(MARTS_DAG, third_day.by_hand, 1200)
     second_backfill = backfilled(airflow, SECOND_DAY)
     loads = len(airflow.runs(LOAD_DAG))
-    # Twice: what it was built in is gone, and is dropped again.
+    # What it was built in is gone, and is dropped again.
     repeated = again(airflow, interrupted.run_id, "publish", "drop_audit")
-    airflow.wait_for_runs(LOAD_DAG, lambda _: True, loads + 1, 300)
+    loaded = airflow.wait_for_runs(LOAD_DAG, lambda _: True, loads + 1, 300)
     again(airflow, interrupted.run_id, "validate")
+    # What is built anew, and judged by nobody, does not come between a run and its publication.
+    again(airflow, third_day.by_hand, "land", "build")
+    rebuilt = again(airflow, third_day.by_hand, "publish")
     return Story(
         first_backfill=beginning.backfill,
         broken=third_day.broken,
@@ -279,4 +286,7 @@ def story(
         repeated=repeated,
         loads=(loads, len(airflow.runs(LOAD_DAG))),
         unbuilt=log_of(airflow, interrupted.run_id, "validate"),
+        rebuilt=rebuilt,
+        rebuilt_log=log_of(airflow, third_day.by_hand, "publish"),
+        reloaded=load_again(platform.settings, airflow, loaded[-1].run_id),
     )

@@ -14,7 +14,7 @@ from local.demo import airflow_backfill
 from local.platform import Platform
 from runs.steps import STEPS
 from segue.settings import Settings
-from tests.company_in_order import DAY, HISTORY_END
+from tests.company_in_order import DAY, HISTORY_END, LAST_DAY
 from tests.marts import Fingerprints, fingerprints
 
 FIRST_DAY, SECOND_DAY = HISTORY_END + DAY, HISTORY_END + 2 * DAY
@@ -57,7 +57,8 @@ class Story:
 
     ``recovered`` is the run whose publication was killed, ``repeated`` the same after its publication was
     cleared alone, ``loads`` the loads before and after; ``unbuilt`` what its gate said, cleared once the
-    audit dataset was dropped.
+    audit dataset was dropped; ``rebuilt`` the mended run, landed and built once more and its publication
+    cleared; ``reloaded`` a finished load's tasks, cleared one by one: their states, the generation then.
     """
 
     first_backfill: list[DagRun]
@@ -69,6 +70,9 @@ class Story:
     repeated: DagRun
     loads: tuple[int, int]
     unbuilt: str
+    rebuilt: DagRun
+    rebuilt_log: str
+    reloaded: dict[str, tuple[str | None, int]]
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,17 @@ def again(airflow: AirflowClient, run_id: str, *task_ids: str) -> DagRun:
 def whole_again(airflow: AirflowClient, run_id: str) -> None:
     """Clear all tasks of a run."""
     airflow.clear(MARTS_DAG, run_id, *(step.name for step in STEPS))
+
+
+def load_again(settings: Settings, airflow: AirflowClient, run_id: str) -> dict[str, tuple[str | None, int]]:
+    """Clear each task of a load that has ended, one after the other, the last ones first."""
+    cleared = {}
+    for name in ("publish", "load_shard", "begin", "choose_day"):
+        airflow.clear(LOAD_DAG, run_id, name)
+        airflow.run(LOAD_DAG, run_id, 600)
+        [state] = {task.state for task in airflow.tasks(LOAD_DAG, run_id) if task.task_id == name}
+        cleared[name] = state, online_generation(settings, LAST_DAY)
+    return cleared
 
 
 def mark_each(platform: Platform, airflow: AirflowClient, run_id: str) -> MarkedRun:

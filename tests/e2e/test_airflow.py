@@ -109,6 +109,18 @@ def test_a_gate_that_is_cleared_when_its_dataset_is_gone_says_what_to_clear(stor
     assert "clear `build`" in story.unbuilt
 
 
+def test_what_is_built_anew_and_not_judged_does_not_come_between_a_run_and_its_publication(
+    airflow: AirflowClient, story: Story
+) -> None:
+    assert story.rebuilt.state == "success", all_failures(airflow, [story.rebuilt])
+    assert ", published before" in story.rebuilt_log
+
+
+def test_a_finished_load_whose_tasks_are_cleared_one_by_one_stays_as_it_is(story: Story) -> None:
+    assert {state for state, _ in story.reloaded.values()} <= {"success", "skipped"}
+    assert len({generation for _, generation in story.reloaded.values()}) == 1
+
+
 def test_a_broken_day_that_is_fixed_publishes(
     platform: Platform, airflow: AirflowClient, story: Story
 ) -> None:
