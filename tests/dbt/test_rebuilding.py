@@ -9,50 +9,52 @@ from tests.dbt.conftest import Warehouse
 from tests.dbt.march import AS_OF, subscription_days
 from tests.marts import MARTS
 
+KNOWN_THEN = {
+    "fct_account_features": "feature_date",
+    "offer_contents": "feature_date",
+    "offer_decisions": "decision_date",
+    "offer_segments": "segment_date",
+}
+RANGE = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05")
 
-def test_days_built_alone_backwards_or_twice_are_the_days_of_the_range(march: Warehouse) -> None:
-    def partitions(dataset: str, on: str) -> dict[str, str]:
-        return {
-            mart: march.fingerprint(f"{dataset}.{mart}", f"{column} = '{on}'" if column else "true")
-            for mart, column in MARTS.items()
-            if mart != "agg_retention_cohorts"
-        } | {"agg_retention_cohorts": march.fingerprint(f"{dataset}.agg_retention_cohorts", "true")}
 
-    ranged = {on: partitions("audit_20260305", on) for on in ("2026-03-01", "2026-03-02", "2026-03-03")}
+def partitions(
+    march: Warehouse, dataset: str, on: str, marts: dict[str, str | None] = MARTS
+) -> dict[str, str]:
+    """The day's rows of each mart; all of those that are not of days, or of months."""
+    return {
+        mart: march.fingerprint(
+            f"{dataset}.{mart}",
+            f"{column} = '{on}'" if column and mart != "agg_retention_cohorts" else "true",
+        )
+        for mart, column in marts.items()
+    }
+
+
+def test_days_built_alone_and_backwards_are_the_days_of_the_range(march: Warehouse) -> None:
+    ranged = {on: partitions(march, "audit_20260305", on) for on in RANGE[:3]}
     # No trial started on the second; everything else has rows.
     assert [mart for mart, rows in ranged["2026-03-02"].items() if not rows] == ["agg_trial_outcomes"]
     for on in ("2026-03-03", "2026-03-02"):
-        assert partitions(march.build(on, on, AS_OF), on) == ranged[on]
-    # Again, over what is there: a build replaces what its dataset held.
-    march.build("2026-03-01", "2026-03-05", AS_OF)
-    assert {on: partitions("audit_20260305", on) for on in ranged} == ranged
+        assert partitions(march, march.build(on, on, AS_OF), on) == ranged[on]
 
 
 def test_marts_as_known_then_begin_with_the_day_that_they_are_asked_for(march: Warehouse) -> None:
     """The others begin where late events do; what both say of a day does not depend on it."""
-    known_then = {
-        "fct_account_features": "feature_date",
-        "offer_contents": "feature_date",
-        "offer_decisions": "decision_date",
-        "offer_segments": "segment_date",
-    }
-
-    def partitions(marts: dict[str, str], on: str) -> dict[str, str]:
-        return {
-            mart: march.fingerprint(f"audit_20260305.{mart}", f"{day} = '{on}'")
-            for mart, day in marts.items()
-        }
-
-    others = {mart: day for mart, day in MARTS.items() if day and mart not in known_then}
-    before = {on: partitions(known_then, on) for on in ("2026-03-04", "2026-03-05")}
-    others_before = partitions(others, "2026-03-02")
+    others = {mart: day for mart, day in MARTS.items() if mart not in KNOWN_THEN}
+    before = {on: partitions(march, "audit_20260305", on) for on in RANGE}
 
     march.build("2026-03-01", "2026-03-05", AS_OF, known_start="2026-03-04")
-    assert {on: partitions(known_then, on) for on in before} == before
-    assert set(partitions(known_then, "2026-03-03").values()) == {""}
-    assert partitions(others, "2026-03-02") == others_before
 
+    for on in RANGE:
+        now = partitions(march, "audit_20260305", on)
+        assert {mart: now[mart] for mart in others} == {mart: before[on][mart] for mart in others}
+        was = before[on] if on >= "2026-03-04" else dict.fromkeys(KNOWN_THEN, "")
+        assert {mart: now[mart] for mart in KNOWN_THEN} == {mart: was[mart] for mart in KNOWN_THEN}
+
+    # Again, and over what is there: a build replaces what its dataset held.
     march.build("2026-03-01", "2026-03-05", AS_OF)
+    assert {on: partitions(march, "audit_20260305", on) for on in RANGE} == before
 
 
 def test_a_day_that_lost_its_rows_becomes_empty(march: Warehouse) -> None:
