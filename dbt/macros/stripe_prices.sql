@@ -40,17 +40,34 @@
     end
 {%- endmacro %}
 
-{# What all items cost together, before discounts; null where one of them does not say. #}
+{#
+  What all items cost together, before discounts; null where one of them does not say it, is not here, or says it in
+  another currency than is paid (a price may have several, and tells its own).
+#}
 {% macro items_amount(object) -%}
-    (
-        select
-            if(
-                count(*) = count({{ item_amount("item") }}),
-                cast(sum({{ item_amount("item") }}) as int64),
-                null
-            )
-        from unnest(json_query_array({{ object }}, '$.items.data')) as item
-        where not {{ is_metered("item") }}
+    if(
+        json_value({{ object }}, '$.items.has_more') = 'true',
+        null,
+        (
+            select
+                if(
+                    count(*) = count(
+                        if(
+                            coalesce(
+                                json_value(item, '$.price.currency')
+                                != json_value({{ object }}, '$.currency'),
+                                false
+                            ),
+                            null,
+                            {{ item_amount("item") }}
+                        )
+                    ),
+                    cast(sum({{ item_amount("item") }}) as int64),
+                    null
+                )
+            from unnest(json_query_array({{ object }}, '$.items.data')) as item
+            where not {{ is_metered("item") }}
+        )
     )
 {%- endmacro %}
 

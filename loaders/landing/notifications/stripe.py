@@ -132,6 +132,7 @@ class Items(Payload):
     """What is subscribed to, paid in one rhythm: prices of several cannot be added up."""
 
     data: Annotated[list[Item], Field(min_length=1)]
+    has_more: Flag = False
 
     @field_validator("data")
     @classmethod
@@ -158,6 +159,7 @@ class Subscription(Payload):
     id: Identifier
     metadata: Metadata
     status: Status
+    currency: Currency | None = None
     items: Items
     cancel_at_period_end: Flag
     cancel_at: Seconds | None = None

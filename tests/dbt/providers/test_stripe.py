@@ -338,6 +338,8 @@ def test_a_renewal_costs_what_the_subscriptions_items_cost_after_discounts(stagi
             ],
         ),
         "of a plan": invoice(parent=None, **old, lines=[earlier_line(price=None, plan={"product": "solo"})]),
+        "with more lines than are here": invoice()
+        | {"lines": {"data": [pending(100), line()], "has_more": True}},
         "with lines that are not here": invoice()
         | {"lines": {"data": [pending(100)] * 10, "has_more": True}},
     }  # fmt: skip
@@ -360,6 +362,7 @@ def test_a_renewal_costs_what_the_subscriptions_items_cost_after_discounts(stagi
         "with an add-on": (None, "12.99"),
         "in the earlier layout": ("solo", "9.00"),
         "of a plan": ("solo", "9.99"),
+        "with more lines than are here": ("solo", None),
         "with lines that are not here": (None, None),
     }
 
@@ -396,15 +399,22 @@ def test_the_oldest_item_is_the_plan_and_prices_add_up(staging: Staging) -> None
         "usage": [item(METERED | {"product": "calls"}, quantity=None), item()],
         "usage only": [item(METERED, quantity=None)],
         "tiers": [item({"unit_amount": None})],
+        "a price in several currencies": [item({"currency": "usd"})],
         "packages": [item({"transform_quantity": {"divide_by": 10, "round": "up"}}, quantity=11)],
     }
     said = staging.events(
         "stripe",
         {
-            name: event("customer.subscription.created", subscription(items={"data": items}))
+            name: event("customer.subscription.created", subscription(items={"data": items}, currency="eur"))
             for name, items in cases.items()
+        }
+        | {
+            "more than are here": event(
+                "customer.subscription.created", subscription(items={"data": [item()], "has_more": True})
+            )
         },
     )
+    assert {row["currency"] for row in said.values()} == {"EUR"}
 
     assert {name: (row["plan_id"], row.get("price_amount")) for name, row in said.items()} == {
         "quantity": ("solo", "29.97"),
@@ -418,6 +428,8 @@ def test_the_oldest_item_is_the_plan_and_prices_add_up(staging: Staging) -> None
         "usage only": ("solo", None),
         "tiers": ("solo", None),
         "packages": ("solo", None),
+        "a price in several currencies": ("solo", None),
+        "more than are here": ("solo", None),
     }
 
 

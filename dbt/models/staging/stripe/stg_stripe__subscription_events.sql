@@ -203,9 +203,10 @@ with
                 then 'refund_reversed'
             end as event_type,
             upper(
-                coalesce(
-                    json_value(item, '$.price.currency'),
-                    if(is_invoice, json_value(object, '$.currency'), null)
+                if(
+                    is_subscription or is_invoice,
+                    coalesce(json_value(object, '$.currency'), json_value(item, '$.price.currency')),
+                    null
                 )
             ) as currency
         from changes
@@ -216,6 +217,8 @@ with
             *,
             -- In the currency's smallest unit.
             case
+                when is_invoice and json_value(object, '$.lines.has_more') = 'true'
+                then null
                 when is_invoice
                 then
                     greatest(
