@@ -56,8 +56,8 @@
     {{ history_rows("int_subscription_events", "arrival_date", first, columns=columns or event_columns()) }}
 {%- endmacro %}
 
-{# Names of the columns that a canonical event has, without its lineage. #}
-{% macro event_columns() -%}
+{# Names of the columns that a canonical event has; of a provider that makes no exports, those have nothing. #}
+{% macro event_columns(has_exports=true) -%}
     provider,
     provider_event_id,
     subscription_id,
@@ -78,7 +78,9 @@
     ingested_at,
     arrival_date,
     landing_file,
-    landing_row
+    landing_row,
+    {{ "export_name" if has_exports else "cast(null as string) as export_name" }},
+    {{ "export_covers" if has_exports else "cast(null as string) as export_covers" }}
 {%- endmacro %}
 
 {# Names of the columns of a version of a life: by name, since a published table has new ones last. #}

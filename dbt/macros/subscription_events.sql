@@ -96,6 +96,21 @@
     end
 {%- endmacro %}
 
+{# The end of what is paid until somebody says otherwise. #}
+{% macro until_further_notice() -%} timestamp '9999-12-31' {%- endmacro %}
+
+{#
+  Until when an event says that it is paid for, null where it does not say: an export leaves the end empty while
+  a period is open.
+#}
+{% macro paid_until() -%}
+    coalesce(
+        period_end_at,
+        trial_ends_at,
+        if(provider = 'periods' and period_start_at is not null, {{ until_further_notice() }}, null)
+    )
+{%- endmacro %}
+
 {# Whether a state entitles. #}
 {% macro is_entitled(state) -%} {{ state }} in ('trial', 'active', 'grace') {%- endmacro %}
 

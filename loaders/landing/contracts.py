@@ -142,6 +142,7 @@ class SubscriptionEvent(LandingRow):
         OfCurrency("price_amount"),
     )
     message_kind = KindOf.of_column("event_type", get_args(EventType))
+    replaces_by = "export_covers"
 
     provider: Provider
     provider_event_id: Identifier

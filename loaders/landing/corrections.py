@@ -74,7 +74,11 @@ def _event_day(contract: type[LandingRow], days: Mapping[date, date]) -> str:
         cases = " ".join(f"when {literal(day)} then {literal(first)}" for day, first in days.items())
         return f"case arrival_date {cases} end"
     is_date = contract.model_fields[contract.event_time].annotation is date
-    return f"least(arrival_date, {contract.event_time if is_date else f'date({contract.event_time})'})"
+    own = f"least(arrival_date, {contract.event_time if is_date else f'date({contract.event_time})'})"
+    if contract.replaces_by:
+        cases = " ".join(f"when {literal(day)} then {literal(first)}" for day, first in days.items())
+        return f"if({contract.replaces_by} is not null, case arrival_date {cases} end, {own})"
+    return own
 
 
 def days_to_compare(days: Collection[date], landed: Collection[date]) -> list[date]:

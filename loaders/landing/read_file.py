@@ -105,6 +105,11 @@ def _note_event_days(
     if contract.event_time is None:
         return
     days = pc.cast(accepted[contract.event_time], pa.date32())
+    if contract.replaces_by:
+        # As far back as days are restated at all.
+        reaches_back = pa.scalar(day - DAY * settings.restatement_days, pa.date32())
+        replaces = accepted[contract.replaces_by].is_valid()
+        days = pc.if_else(replaces, reaches_back, days)
     first = pc.min(days).as_py()
     landing.first_event_date = min(first, landing.first_event_date or first)
     if not contract.tells_again:

@@ -63,6 +63,9 @@ class LandingRow(BaseModel):
     """Column with the event's own time (TIMESTAMP or DATE); late rows restate its day."""
     tells_again: ClassVar[bool] = False
     """Whether a row may have an old event time and be news: a member who leaves, under the day of joining."""
+    replaces_by: ClassVar[str | None] = None
+    """Column that is not null in rows which replace what earlier ones said: also what they no longer say
+    changes, however long ago it was, and an old row of theirs is not late."""
     rules: ClassVar[tuple[Rule, ...]] = ()
     message_kind: ClassVar[KindOf | None] = None
     """How a row says what kind of message it is; None: all rows of the table are of one."""

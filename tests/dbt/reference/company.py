@@ -30,6 +30,8 @@ class Event:
     auto_renew: bool | None = None
     reason: str | None = None
     offer_id: str | None = None
+    export_name: str | None = None
+    export_covers: str | None = None
     landing_row: int = 0
 
     @property
@@ -99,7 +101,7 @@ class Company:
             return tuple(replace(row, **{f: own(getattr(row, f)) for f in fields}) for row in rows)
 
         return Company(
-            renamed(self.events, "provider_event_id", "subscription_id", "account_id"),
+            renamed(self.events, "provider_event_id", "subscription_id", "account_id", "export_name"),
             renamed(self.accounts, "account_id", "merged_into"),
             renamed(self.members, "subscription_id", "account_id"),
             renamed(self.payments, "payment_id", "subscription_id", "refunded_payment_id"),

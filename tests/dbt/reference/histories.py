@@ -29,6 +29,7 @@ from tests.dbt.reference.company import (
     VatRate,
     Window,
 )
+from tests.dbt.reference.exported import exported
 from tests.dbt.reference.instants import RANK
 
 PROVIDERS: tuple[str, ...] = get_args(Provider)
@@ -232,6 +233,9 @@ class _Chooser:
     def chance(self, one_in: int) -> bool:
         return self._random.randrange(one_in) == 0
 
+    def exported(self, subscription_ids: tuple[str, ...], account_ids: tuple[str, ...]) -> list[Event]:
+        return exported(self._random, subscription_ids, account_ids, BEGINS, LAST_DAY)
+
 
 def _events(
     choose: _Chooser, subscription_id: str, account_ids: tuple[str, ...], providers: tuple[str, ...]
@@ -380,6 +384,8 @@ def companies(draw: st.DrawFn, providers: tuple[str, ...] = PROVIDERS) -> Compan
         members += _members(choose, subscription_id, account_ids)
         if any(event.event_type == "trial_started" for event in theirs):
             payments += _payments(choose, subscription_id)
+    if "periods" in providers and choose.chance(5):
+        events += choose.exported(("x1", "x2", "x3")[: choose.of((1, 1, 2, 3))], account_ids)
     numbered = tuple(replace(event, landing_row=row) for row, event in enumerate(events, start=1))
     return Company(numbered, tuple(_accounts(choose, account_ids)), tuple(members), tuple(payments))
 

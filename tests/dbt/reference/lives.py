@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby, pairwise, zip_longest
 
 from tests.dbt.reference.company import Event, Window
+from tests.dbt.reference.exports import UNTOLD_END, held
 from tests.dbt.reference.instants import (
     ENDS,
     OPENINGS,
@@ -19,6 +20,8 @@ from tests.dbt.reference.instants import (
     told_in_order,
 )
 from tests.dbt.reference.money import Rhythm
+
+UNTIL_FURTHER_NOTICE = datetime.max.replace(tzinfo=UTC)
 
 ENTITLED = {"trial", "active", "grace"}
 
@@ -48,7 +51,7 @@ class Standing:
             "currency": event.currency,
             "rhythm": (event.interval, event.interval_count or 1) if event.interval else None,
             "auto_renew": event.auto_renew,
-            "paid_until": event.period_end_at or event.trial_ends_at,
+            "paid_until": event.period_end_at or event.trial_ends_at or _open_end(event),
             "was_last": entered if entered in ("trial", "active") else None,
         }
         return replace(self, **{name: value for name, value in said.items() if value is not None})
@@ -126,9 +129,11 @@ class Life:
 def lives(deliveries: Iterable[Event], window: Window) -> list[Life]:
     """The lives of all subscriptions as the window's run knows them."""
     first: dict[tuple[str, str], Event] = {}
-    for event in sorted(deliveries, key=lambda e: (e.ingested_at, e.landing_row)):
-        if window.knows(event.arrival_date):
-            first.setdefault((event.provider, event.provider_event_id), event)
+    heard = held(event for event in deliveries if window.knows(event.arrival_date))
+    for event in sorted(heard, key=lambda e: (e.ingested_at, e.landing_row)):
+        is_told = event.provider_event_id != UNTOLD_END
+        own = "" if is_told else f"{event.subscription_id}:{event.occurred_at}"
+        first.setdefault((event.provider, event.provider_event_id + own), event)
     known: dict[str, list[Event]] = {}
     for event in first.values():
         known.setdefault(event.subscription_id, []).append(event)
@@ -163,11 +168,20 @@ def live(subscription_id: str, events: Iterable[Event], tolerance: timedelta) ->
         standing = replace(standing, state=state)
         deciding = ordered[-1]
         origin = "synthetic_start" if deciding is start else "original"
+        if deciding.provider_event_id == UNTOLD_END:
+            origin = "synthetic_expiry"
         instants.append(Instant(at, deciding, origin, standing, is_conflict))
         due = _end_of_entitlement(standing, at, tolerance)
     if due is not None:
         _expire(instants, due)
-    return Life(subscription_id, tuple(notified), tuple(_periods(instants)))
+    told = tuple(event for event in notified if event.provider_event_id != UNTOLD_END)
+    return Life(subscription_id, told, tuple(_periods(instants)))
+
+
+def _open_end(event: Event) -> datetime | None:
+    """An export leaves the end of a period empty while it is open."""
+    is_open = event.provider == "periods" and event.period_start_at is not None
+    return UNTIL_FURTHER_NOTICE if is_open else None
 
 
 def _missing_start(first: Event) -> Event | None:
@@ -188,8 +202,9 @@ def _missing_start(first: Event) -> Event | None:
 
 def _end_of_entitlement(standing: Standing, at: datetime, tolerance: timedelta) -> datetime | None:
     """When the entitlement ends unless something is heard before."""
-    if not standing.is_entitled or standing.paid_until is None:
+    if not standing.is_entitled or standing.paid_until in (None, UNTIL_FURTHER_NOTICE):
         return None
+    assert standing.paid_until is not None
     base = max(standing.paid_until, at)
     if standing.auto_renew is False and standing.state in ("trial", "active"):
         return base

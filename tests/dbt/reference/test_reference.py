@@ -117,7 +117,8 @@ def _in_time(company: Company) -> Company:
     last = midnight(WINDOW.as_of + DAY)
     first: dict[tuple[str, str], Event] = {}
     for event in company.events:
-        if event.occurred_at >= last:
+        # When an export arrives decides what it replaces.
+        if event.occurred_at >= last or event.export_covers:
             continue
         arrived = min(max(event.ingested_at, midnight(WINDOW.history_start)), last - timedelta(minutes=1))
         first.setdefault((event.provider, event.provider_event_id), replace(event, ingested_at=arrived))

@@ -9,7 +9,6 @@ with
         where
             known_date between {{ known_start_day() }} and {{ as_of_day() }}
             and if(known_date = {{ known_start_day() }}, is_run_start, is_touched_by_arrival)
-            and state is not null
     ),
 
     known_days as (
@@ -28,6 +27,8 @@ with
             on life.subscription_id = day.subscription_id
             and life.known_date = day.known_date
         cross join {{ ref("int_first_arrival") }} as first_arrival
+        -- Of a life that a day gives no state any more there is nothing to tell from that day on.
+        where life.state is not null
     ),
 
     -- The others did not change since the run's first day.

@@ -22,7 +22,8 @@
 with
     {%- for provider in providers %}
         {{ provider }} as (
-            select {{ event_columns() }} from {{ ref("stg_" ~ provider ~ "__subscription_events") }}
+            select {{ event_columns(has_exports=provider == "periods") }}
+            from {{ ref("stg_" ~ provider ~ "__subscription_events") }}
         ),
     {%- endfor %}
 

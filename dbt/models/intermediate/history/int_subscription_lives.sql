@@ -9,8 +9,28 @@
 {%- set life = "partition by subscription_id, known_date order by occurred_at" %}
 {%- set told = life ~ ", " ~ order_in_instant("true") %}
 
+{%- set gap = {
+    "provider": "'periods'",
+    "provider_event_id": "'synthetic_expiry'",
+    "subscription_id": "subscription_id",
+    "account_id": "account_before",
+    "event_type": "'expired'",
+    "reason": "'missing_at_source'",
+    "occurred_at": "ended_before_at",
+} %}
+
 with
-    known_events as ({{ canonical_events() }}),
+    reported as ({{ canonical_events() }}),
+
+    withdrawn as ({{ withdrawals("reported") }}),
+
+    known_events as (
+        select {{ event_columns() }}
+        from reported
+        union all
+        select {{ event_columns() }}
+        from withdrawn
+    ),
 
     -- The days on which a life is written down: those on which its events arrived, …
     arrivals as (
@@ -57,21 +77,89 @@ with
         group by subscription_id, known_date
     ),
 
-    -- A notification belongs to one subscription; of its deliveries the first counts.
-    delivered as (
+    heard as (
         select touched.known_date, event.*
         from touched
         inner join
             known_events as event
             on touched.subscription_id = event.subscription_id
             and event.arrival_date <= touched.known_date
+    ),
+
+    held as ({{ held_events("heard", "known_date, subscription_id", "known_date, ") }}),
+
+    -- A notification belongs to one subscription; of its deliveries the first counts.
+    told_once as (
+        select *
+        from held
         where true
         qualify
             row_number() over (
-                partition by touched.known_date, event.provider, event.provider_event_id
-                order by event.ingested_at, event.landing_file, event.landing_row
+                partition by known_date, provider, provider_event_id
+                order by ingested_at, landing_file, landing_row
             )
             = 1
+    ),
+
+    -- Where a rolling export begins behind what earlier ones told, its first period goes on from there.
+    seams as (
+        select
+            *,
+            case
+                when ended_before_at < occurred_at
+                then if(event_type = 'trial_started', 'trial_started', 'reactivated')
+                when event_type = 'trial_started'
+                then 'plan_changed'
+                when was_trial
+                then 'trial_converted'
+                when has_other_terms
+                then 'plan_changed'
+                else 'renewed'
+            end as linked_event_type
+        from
+            (
+                select
+                    *,
+                    lag(arrival_date) over life as arrived_before_date,
+                    lag(event_type) over life as event_type_before,
+                    lag({{ period_ends_at() }}) over life as ended_before_at,
+                    lag(account_id) over life as account_before,
+                    lag(trial_ends_at is not null) over life as was_trial,
+                    lag(plan_id) over life is distinct from plan_id
+                    or lag(price_amount) over life is distinct from price_amount
+                    or lag(currency) over life is distinct from currency as has_other_terms
+                from
+                    (
+                        select *, {{ event_rank("event_type") }} as event_rank
+                        from told_once
+                        where provider = 'periods'
+                    )
+                window life as (partition by known_date, subscription_id order by occurred_at, event_rank)
+            )
+        where
+            export_covers = 'rolling'
+            and event_type in ('trial_started', 'started')
+            and arrived_before_date < arrival_date
+            and ended_before_at <= occurred_at
+    ),
+
+    delivered as (
+        select event.* except (event_type), coalesce(seam.linked_event_type, event.event_type) as event_type
+        from told_once as event
+        left join
+            seams as seam
+            on event.known_date = seam.known_date
+            and event.subscription_id = seam.subscription_id
+            and event.provider = seam.provider
+            and event.provider_event_id = seam.provider_event_id
+        union all
+        select known_date, * except (known_date, event_type), event_type
+        from
+            (
+                select known_date, {{ event_row(gap) }}
+                from seams
+                where ended_before_at < occurred_at and event_type_before != 'expired'
+            )
     ),
 
     typed as (
@@ -91,14 +179,14 @@ with
             }} as event_rank,
             {{ entered_state("event_type") }} as entered_state,
             {{ turn_kind("event_type", entered_state("event_type")) }} as turn_kind,
-            'original' as origin,
+            if(provider_event_id = 'synthetic_expiry', 'synthetic_expiry', 'original') as origin,
             plan_id,
             price_amount,
             currency,
             billing_interval,
             billing_interval_count,
             is_auto_renew,
-            coalesce(period_end_at, trial_ends_at) as paid_until_at,
+            {{ paid_until() }} as paid_until_at,
             reason,
             offer_id,
             period_start_at,
@@ -231,7 +319,7 @@ with
         select
             *,
             timestamp_add(
-                greatest(paid_until_at, occurred_at),
+                greatest(nullif(paid_until_at, {{ until_further_notice() }}), occurred_at),
                 interval if(
                     not is_auto_renew and heard_state in ('trial', 'active'),
                     0,

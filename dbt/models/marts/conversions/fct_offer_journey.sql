@@ -96,14 +96,41 @@ with
         group by account_id, offer_id
     ),
 
+    reported as ({{ canonical_events(within_days=journey_reach_days()) }}),
+
+    withdrawn as ({{ withdrawals("reported") }}),
+
+    heard as (
+        select {{ event_columns() }}
+        from reported
+        union all
+        select {{ event_columns() }}
+        from withdrawn
+    ),
+
+    held as ({{ held_events("heard", "subscription_id") }}),
+
+    -- What an export calls a start may go on from what an earlier one told: there the life knows.
     openings_heard as (
-        select *
-        from ({{ canonical_events(within_days=journey_reach_days()) }})
+        select event.*
+        from held as event
+        left join
+            {{ ref("int_subscription_periods") }} as life
+            on event.export_covers is not null
+            and event.subscription_id = life.subscription_id
+            and event.occurred_at = life.valid_from_at
+            and event.provider_event_id = life.provider_event_id
         where
-            event_type in ('trial_started', 'started', 'reactivated')
-            and occurred_at >= timestamp({{ start_day(-journey_reach_days()) }})
-            and occurred_at < timestamp({{ as_of_day(1) }})
-        qualify {{ first_arrival("provider, provider_event_id") }}
+            if(event.export_covers is null, event.event_type, life.event_type)
+            in ('trial_started', 'started', 'reactivated')
+            and event.occurred_at >= timestamp({{ start_day(-journey_reach_days()) }})
+            and event.occurred_at < timestamp({{ as_of_day(1) }})
+        qualify
+            row_number() over (
+                partition by event.provider, event.provider_event_id
+                order by event.ingested_at, event.landing_file, event.landing_row
+            )
+            = 1
     ),
 
     -- What converts a journey: a trial, a start, or a return.

@@ -13,6 +13,20 @@ with
         where valid_from_at < timestamp({{ end_day(1) }})
     ),
 
+    reported as ({{ canonical_events(within_days=var("redelivery_days")) }}),
+
+    withdrawn as ({{ withdrawals("reported") }}),
+
+    heard as (
+        select {{ event_columns() }}
+        from reported
+        union all
+        select {{ event_columns() }}
+        from withdrawn
+    ),
+
+    held as ({{ held_events("heard", "subscription_id") }}),
+
     -- Of the deliveries of a notification the first counts, also where a later one tells another time.
     notified as (
         select
@@ -26,12 +40,13 @@ with
             reason,
             offer_id,
             occurred_at,
-            ingested_at
+            ingested_at,
+            export_covers
         from
             (
                 select *
-                from ({{ canonical_events(within_days=var("redelivery_days")) }})
-                where true
+                from held
+                where event_type != 'withdrawn'
                 qualify {{ first_arrival("provider, provider_event_id") }}
             )
         where occurred_at >= timestamp({{ start_day() }}) and occurred_at < timestamp({{ end_day(1) }})
@@ -49,7 +64,8 @@ with
             reason,
             offer_id,
             valid_from_at,
-            cast(null as timestamp)
+            cast(null as timestamp),
+            cast(null as string)
         from periods
         where origin != 'original' and valid_from_at >= timestamp({{ start_day() }})
     ),
@@ -91,7 +107,23 @@ with
     -- The life just before the event, and from it on.
     transitions as (
         select
-            event.* except (account_id),
+            -- An export that names the latest periods alone does not know what it goes on from; the life
+            -- does.
+            event.* except (account_id, export_covers) replace (
+                case
+                    when event.export_covers is null
+                    then event.event_type
+                    when
+                        after.valid_from_at = event.occurred_at
+                        and after.provider_event_id = event.provider_event_id
+                    then after.event_type
+                    when
+                        event.event_type in ('trial_started', 'started')
+                        and coalesce(before.is_entitled, false)
+                    then 'renewed'
+                    else event.event_type
+                end as event_type
+            ),
             if(
                 event.is_deciding or before.account_id is null,
                 coalesce(after.account_id, event.account_id),

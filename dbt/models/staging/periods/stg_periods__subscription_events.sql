@@ -19,6 +19,8 @@ select
     ingested_at,
     arrival_date,
     landing_file,
-    landing_row
+    landing_row,
+    export_name,
+    export_covers
 from {{ source("periods", "subscription_events") }}
 where {{ arrived_from(history_from("int_subscription_events")) }}
