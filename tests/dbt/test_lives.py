@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.dbt import stripe_lives
 from tests.dbt.conftest import Row, Warehouse, WarehouseFactory, account, at, event, plan
 
 START, END = "2026-03-01", "2026-03-25"
@@ -157,8 +158,10 @@ def built(new_warehouse: WarehouseFactory) -> Warehouse:
             ("grace_started", "2026-03-05 10:00", usd()),
         ),
     ]  # fmt: skip
-    warehouse.land("accounts", [account(a, market="US") for a in sorted({e["account_id"] for e in events})])
+    account_ids = {e["account_id"] for e in events} | {f"a-{name}" for name in stripe_lives.ACCOUNTS}
+    warehouse.land("accounts", [account(a, market="US") for a in sorted(account_ids)])
     warehouse.land("subscription_events", events)
+    warehouse.land("stripe_events", stripe_lives.events())
     warehouse.build(START, END)
     return warehouse
 
@@ -300,3 +303,44 @@ def test_who_never_paid_is_counted_apart_and_in_no_cohort(built: Warehouse) -> N
         "1",
         "cohort_month = '2026-03-01' and activity_month = '2026-03-01'",
     ) == [(paid_in_march[0][0],)]
+
+
+@pytest.mark.parametrize(
+    "subscription_id", ["half_for_ever", "half_for_the_customer", "the_invoice_is_heard_of_first"]
+)
+def test_a_discounted_subscription_pays_what_its_invoices_say(built: Warehouse, subscription_id: str) -> None:
+    """Before and after a renewal, and after a cancellation that knows the list price only."""
+    days = ("2026-03-02", "2026-03-06", "2026-03-09")
+    assert [close(built, subscription_id, on) for on in days] == [("active", True, "10.00")] * 3
+    assert movements(built, subscription_id) == []
+
+
+def test_free_time_in_the_middle_of_a_life_is_no_trial_and_no_churn(built: Warehouse) -> None:
+    assert close(built, "free_time", "2026-03-18") == ("active", True, "0.00")
+    assert close(built, "free_time", "2026-03-19") == ("active", True, "20.00")
+    assert movements(built, "free_time") == [
+        ("2026-03-03", "contraction", "-20.00", None),
+        ("2026-03-19", "expansion", "20.00", None),
+    ]
+
+
+def test_a_trial_that_is_extended_ends_later(built: Warehouse) -> None:
+    assert close(built, "longer_trial", "2026-03-22") == ("trial", False, "0.00")
+    assert close(built, "longer_trial", "2026-03-23") is None
+
+
+def test_a_first_payment_that_never_came_began_nothing(built: Warehouse) -> None:
+    assert (
+        built.rows(f"{DATASET}.int_subscription_periods", "state", "1", "subscription_id = 'never_begun'")
+        == []
+    )
+
+
+def test_a_quarter_is_three_months(built: Warehouse) -> None:
+    assert close(built, "quarterly", DAY) == ("active", True, "13.97")
+    assert built.rows(
+        f"{DATASET}.fct_subscription_daily",
+        "billing_interval, billing_interval_count, price_amount",
+        "1",
+        f"subscription_id = 'quarterly' and snapshot_date = '{DAY}'",
+    ) == [("month", 3, "41.91")]
