@@ -17,6 +17,7 @@ from loaders.landing.column_rules import Violation, violations
 from loaders.landing.currencies import above_ceiling, beyond_places
 from loaders.landing.errors import Refusal
 from loaders.landing.notifications.model_columns import judge
+from loaders.landing.reasons import of_column, said
 from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore, OfCurrency, RequiredWhen
 from loaders.landing.schema import columns_of
 
@@ -47,7 +48,7 @@ def split(
         broken = pc.or_(broken, pa.array(wrong))
     if not found and not problems:
         return rows, [*batch.unreadable]
-    refused = [*batch.unreadable, *refusals_of(rows, broken, found, problems, file)]
+    refused = [*batch.unreadable, *refusals_of(contract, rows, broken, found, problems, file)]
     return rows.filter(pc.invert(broken)), sorted(refused, key=lambda refusal: refusal.row)
 
 
@@ -62,14 +63,20 @@ def with_lineage(batch: Batch, arrival_date: date, file: str) -> pa.Table:
 
 
 def refusals_of(
-    rows: pa.Table, broken: pa.Array, found: list[Violation], problems: Problems, file: str
+    contract: type[LandingRow],
+    rows: pa.Table,
+    broken: pa.Array,
+    found: list[Violation],
+    problems: Problems,
+    file: str,
 ) -> Iterator[Refusal]:
     """What is wrong with each broken row, in order."""
+    columns = {column.name: column for column in columns_of(contract)}
     masks = [(column, mask.filter(broken).to_pylist(), reason) for column, mask, reason in found]
     places = pc.indices_nonzero(broken).to_pylist()
     for index, row in enumerate(_cells(rows.filter(broken))):
         hits = [
-            (column, f"{column} {reason.format(value=row[column], row=row)}")
+            (column, said(column, of_column(columns[column], row[column]), reason.format(row=row)))
             for column, mask, reason in masks
             if mask[index]
         ]
@@ -106,24 +113,24 @@ def violations_of(contract: type[LandingRow], rows: pa.Table, arrival_date: date
         yield from violations(column, rows.column(column.name))
     arrived_on = pc.cast(rows.column("ingested_at"), pa.date32())
     other_day = pc.not_equal(arrived_on, pa.scalar(arrival_date))
-    yield "ingested_at", other_day, "{value} is not on the arrival day " + str(arrival_date)
+    yield "ingested_at", other_day, "is not on the arrival day " + str(arrival_date)
     for rule in contract.rules:
         if isinstance(rule, NotBefore):
             mask = pc.less(rows.column(rule.column), rows.column(rule.other))
-            yield rule.column, mask, f"{{value}} is before {rule.other}"
+            yield rule.column, mask, f"is before {rule.other}"
         elif isinstance(rule, NotAfterArrival):
             latest = pc.add(
                 rows.column("ingested_at"),
                 pa.scalar(timedelta(hours=rule.tolerance_hours), pa.duration("us")),
             )
             mask = pc.greater(rows.column(rule.column), latest)
-            reason = f"{{value}} is more than {rule.tolerance_hours} h after its arrival"
+            reason = f"is more than {rule.tolerance_hours} h after its arrival"
             yield rule.column, mask, reason
         elif isinstance(rule, OfCurrency):
             amounts, told = rows.column(rule.column), rows.column(rule.currency)
-            reason = "{value} is above what an amount of {row[" + rule.currency + "]} may be"
+            reason = "is above what an amount of {row[" + rule.currency + "]} may be"
             yield rule.column, above_ceiling(amounts, told), reason
-            reason = "{value} has more decimal places than {row[" + rule.currency + "]}"
+            reason = "has more decimal places than {row[" + rule.currency + "]}"
             yield rule.column, beyond_places(amounts, told), reason
 
 

@@ -71,7 +71,7 @@ def table_days(store: ObjectStore, table: str, days: Collection[date]) -> dict[d
                 continue
             if name == MANIFEST:
                 manifests[day] = stored
-            elif not name.startswith(_HIDDEN):
+            elif not any(part.startswith(_HIDDEN) for part in name.split("/")):
                 if "/" in name:
                     raise LandingError(
                         f"{table}/{day}/{name.split('/')[0]}: a folder; files lie in the day's folder itself"

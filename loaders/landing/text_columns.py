@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.errors import is_utf8
 from loaders.landing.instants import CALENDAR_DAY, TIME_OF_DAY
 from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.schema import Column
@@ -66,8 +67,19 @@ def column_of_json(column: Column, values: Sequence[Any]) -> tuple[pa.Array, Mas
 def _fits(value: str | int | None) -> bool:
     """Whether Arrow can hold it: not a number beyond 64 bits, nor half a surrogate pair."""
     if isinstance(value, str):
-        return value.encode(errors="replace").decode() == value
+        return is_utf8(value)
     return value is None or -(2**63) <= value < 2**63
+
+
+def texts_of(cells: Sequence[str]) -> tuple[pa.Array, Mask]:
+    """Cells of CSV, an empty one as null, and a mask of those that are no UTF-8, which are null too."""
+    unfit = np.zeros(len(cells), bool)
+    try:
+        texts = pa.array(cells, pa.string())
+    except UnicodeEncodeError:
+        unfit = np.array([not is_utf8(cell) for cell in cells])
+        texts = pa.array(["" if bad else cell for cell, bad in zip(cells, unfit, strict=True)], pa.string())
+    return pc.if_else(pc.equal(texts, ""), None, texts), unfit
 
 
 def column_of_text(column: Column, texts: pa.Array) -> tuple[pa.Array, Mask]:

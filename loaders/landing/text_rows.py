@@ -20,13 +20,14 @@ from pydantic import ValidationError
 
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import violations
-from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.errors import LandingError, Refusal, is_utf8
 from loaders.landing.kinds import ignored_rows
 from loaders.landing.notifications.model_columns import judge as judge_texts
 from loaders.landing.notifications.objects import Mask, as_mask
+from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema, columns_of
-from loaders.landing.text_columns import column_of_json, column_of_text
+from loaders.landing.text_columns import column_of_json, column_of_text, texts_of
 
 _BATCH_CHARACTERS = 8 << 20
 _BATCH_CELLS = 200_000
@@ -85,6 +86,8 @@ def _judged_line(
 ) -> dict[str, Any] | Refusal:
     line = lines[number - first]
     payload = line.rstrip("\n")
+    if not is_utf8(line):
+        return Refusal(name, number, "", "is not UTF-8", payload)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -113,8 +116,9 @@ def read_csv(
         columns = {}
         for column in columns_of(contract):
             if column.name in places:
-                texts = pa.array(cells[places[column.name]], pa.string())
-                columns[column.name] = column_of_text(column, pc.if_else(pc.equal(texts, ""), None, texts))
+                texts, unfit = texts_of(cells[places[column.name]])
+                typed, unusual = column_of_text(column, texts)
+                columns[column.name] = typed, unusual | unfit
             else:
                 columns[column.name] = pa.nulls(len(rows), column.arrow), np.zeros(len(rows), bool)
         numbers = list(range(before + 1, before + 1 + len(rows)))
@@ -153,6 +157,8 @@ def _judged_csv_row(
         row |= {None: cells[len(header) :]} if len(cells) > len(header) else {}
         row |= dict.fromkeys(header[len(cells) :])
         return Refusal(name, number, "", "does not have the header's columns", json.dumps(row))
+    if bad := [column for column, cell in row.items() if not is_utf8(cell)]:
+        return Refusal(name, number, bad[0], f"{bad[0]} is not UTF-8", json.dumps(row))
     typed = {column: value if value != "" else None for column, value in row.items()}
     return _validated(contract, name, number, typed, json.dumps(row))
 
@@ -161,19 +167,15 @@ def _validated(
     contract: type[LandingRow], name: str, number: int, row: dict[str, Any], payload: str
 ) -> dict[str, Any] | Refusal:
     """The row in Python types, or the first column that pydantic, or the warehouse, refuses."""
+    columns = {column.name: column for column in columns_of(contract)}
     try:
         typed = contract.model_validate(row).model_dump()
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        paths = [".".join(str(part) for part in problem["loc"]) for problem in problems]
-        reason = "; ".join(
-            f"{path} {problem['input']!r}: {problem['msg']}"
-            for path, problem in zip(paths, problems, strict=True)
-        )
-        return Refusal(name, number, paths[0], reason, payload)
+        problems = list(of_problems(columns, error))
+        return Refusal(name, number, problems[0][0], "; ".join(reason for _, reason in problems), payload)
     for column, value in typed.items():
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            return Refusal(name, number, column, f"{column} {value}: does not fit into 64 bits", payload)
+            return Refusal(name, number, column, f"{column} does not fit into 64 bits", payload)
     return typed
 
 

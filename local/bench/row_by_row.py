@@ -7,7 +7,6 @@ the tests compare every accepted and every refused row with it.
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 from datetime import date
@@ -19,8 +18,11 @@ from pydantic import ValidationError
 
 from loaders.landing.batch import Batch
 from loaders.landing.check import Problems, refusals_of, violations_of, with_lineage
-from loaders.landing.errors import LandingError, Refusal
-from loaders.landing.files import LandingFile, read_batches
+from loaders.landing.errors import LandingError, Refusal, is_utf8
+from loaders.landing.files import LandingFile, read_batches, text_of
+from loaders.landing.formats import format_of
+from loaders.landing.header import csv_header
+from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow, RequiredWhen
 from loaders.landing.schema import arrow_schema, columns_of
 
@@ -29,7 +31,7 @@ def read_and_split(
     contract: type[LandingRow], file: LandingFile, arrival_date: date
 ) -> Iterator[tuple[pa.Table, list[Refusal]]]:
     """Accepted and refused rows of a file, batch by batch."""
-    if file.name.endswith(".parquet"):
+    if format_of(file.name).kind == "parquet":
         batches = read_batches(contract, file)
     else:
         batches = _text_batches(contract, file)
@@ -48,7 +50,7 @@ def _split(
         mask = pc.fill_null(mask, False)
         found.append((column, mask, reason))
         broken = pc.or_(broken, mask)
-    refused = [*batch.unreadable, *refusals_of(rows, broken, found, problems, file)]
+    refused = [*batch.unreadable, *refusals_of(contract, rows, broken, found, problems, file)]
     return rows.filter(pc.invert(broken)), refused
 
 
@@ -74,9 +76,7 @@ def _problems(contract: type[LandingRow], rows: pa.Table) -> Problems:
 def _text_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
     """Rows that pydantic can read, in one batch, and the others."""
     read, refused = [], []
-    file.source.seek(0)
-    text = io.TextIOWrapper(file.source, encoding="utf-8", newline="")
-    for number, row, payload in _numbered(file.name, text):
+    for number, row, payload in _numbered(contract, file):
         said = contract.message_kind and contract.message_kind.of_row(_cells(file.name, row))
         if said and said.ignored:
             continue
@@ -99,50 +99,62 @@ def _batch(
     return Batch(rows, pa.array([number for number, _ in read], pa.int64()), tuple(refused))
 
 
-def _numbered(name: str, text: io.TextIOWrapper) -> Iterator[tuple[int, Any, str]]:
-    if name.endswith(".csv"):
-        reader = csv.DictReader(text, strict=True)
+def _numbered(contract: type[LandingRow], file: LandingFile) -> Iterator[tuple[int, Any, str]]:
+    """Number, what was read (an error or a sentence where nothing was), and the row as it was."""
+    text = text_of(file)
+    if format_of(file.name).kind == "csv":
+        reader, header, _ = csv_header(contract, file.name, text)
         number = 0
         try:
-            for number, row in enumerate(reader, 1):
-                yield number, dict(row), json.dumps(row)
+            for number, cells in enumerate(filter(None, reader), 1):
+                row: dict[Any, Any] = dict(zip(header, cells, strict=False))
+                if len(cells) > len(header):
+                    row[None] = cells[len(header) :]
+                row |= dict.fromkeys(header[len(cells) :])
+                yield number, row, json.dumps(row)
         except csv.Error as error:
-            raise LandingError(f"{name}: row {number + 1}: {error}") from error
+            raise LandingError(f"{file.name}: row {number + 1}: {error}") from error
         return
     for number, line in enumerate(text, 1):
         if not line.strip():
             continue
+        payload = line.rstrip("\n")
+        if not is_utf8(line):
+            yield number, "is not UTF-8", payload
+            continue
         try:
-            yield number, json.loads(line), line.rstrip("\n")
-        except json.JSONDecodeError as error:
-            yield number, error, line.rstrip("\n")
+            row = json.loads(line)
+            yield number, row if isinstance(row, dict) else "is not a JSON object", payload
+        except (ValueError, RecursionError) as error:
+            yield number, f"is not JSON: {error}", payload
 
 
 def _cells(name: str, row: Any) -> dict[str, Any]:
     """What can be read of a row; of a CSV row that has not the header's columns nothing."""
-    is_short = name.endswith(".csv") and isinstance(row, dict) and (None in row or None in row.values())
+    is_csv = format_of(name).kind == "csv"
+    is_short = is_csv and isinstance(row, dict) and (None in row or None in row.values())
     return row if isinstance(row, dict) and not is_short else {}
 
 
 def _validated(
     contract: type[LandingRow], name: str, number: int, row: Any, payload: str
 ) -> dict[str, Any] | Refusal:
-    if isinstance(row, json.JSONDecodeError):
-        return Refusal(name, number, "", f"is not JSON: {row}", payload)
-    if not isinstance(row, dict):
-        return Refusal(name, number, "", "is not a JSON object", payload)
-    if name.endswith(".csv"):
-        # csv.DictReader puts surplus values under the key None and fills up a short row with None.
+    if isinstance(row, str):
+        return Refusal(name, number, "", row, payload)
+    if format_of(name).kind == "csv":
+        # Surplus values are under the key None, and a short row is filled up with None.
         if None in row or None in row.values():
             return Refusal(name, number, "", "does not have the header's columns", payload)
+        for column, cell in row.items():
+            if not is_utf8(cell):
+                return Refusal(name, number, column, f"{column} is not UTF-8", payload)
         row = {column: value if value != "" else None for column, value in row.items()}
     try:
-        return contract.model_validate(row).model_dump()
+        typed = contract.model_validate(row).model_dump()
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        paths = [".".join(str(part) for part in problem["loc"]) for problem in problems]
-        reason = "; ".join(
-            f"{path} {problem['input']!r}: {problem['msg']}"
-            for path, problem in zip(paths, problems, strict=True)
-        )
-        return Refusal(name, number, paths[0], reason, payload)
+        problems = list(of_problems({each.name: each for each in columns_of(contract)}, error))
+        return Refusal(name, number, problems[0][0], "; ".join(reason for _, reason in problems), payload)
+    for column, value in typed.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return Refusal(name, number, column, f"{column} does not fit into 64 bits", payload)
+    return typed

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Validat
 from pydantic_core import PydanticCustomError, core_schema, from_json
 
 from loaders.landing.notifications.objects import Objects
+from loaders.landing.reasons import of_problem, path_of, said
 from loaders.warehouse.erasures import SubjectKind
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
@@ -22,8 +23,6 @@ Milliseconds = Annotated[int, Field(strict=True, ge=1_104_537_600_000, le=253_40
 Seconds = Annotated[int, Field(strict=True, ge=1_104_537_600, le=253_402_300_799)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=10**15)]
-
-_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -141,15 +140,13 @@ class JsonOf:
         return self.model.model_validate(value)
 
     def problems(self, column: str, text: str) -> Iterator[tuple[str, str]]:
-        """Path below ``column`` and reason of everything that is wrong; the value is shown shortened."""
+        """Path below ``column`` and reason of everything that is wrong."""
         try:
             self.parse(text)
         except ValidationError as error:
             for problem in error.errors(include_url=False):
-                path = ".".join(str(part) for part in (column, *problem["loc"]))
-                shown = repr(problem["input"])
-                shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-                yield path, f"{path} {shown}: {problem['msg']}"
+                path = path_of((column, *problem["loc"]))
+                yield path, f"{said(path, of_problem(problem), '').rstrip()}: {problem['msg']}"
         except ValueError as error:
             yield column, f"{column} is not JSON: {error}"
 

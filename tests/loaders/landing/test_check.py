@@ -59,12 +59,14 @@ def refusals_of(*rows: dict[str, Any]) -> list[tuple[int, str, str]]:
 
 def test_a_refusal_names_row_column_value_and_rule() -> None:
     allowed = ", ".join(get_args(EventType))
-    assert refusals_of(event(), event(event_type="boosted", price_amount=Decimal("1.005"))) == [
+    assert refusals_of(event(), event(event_type="boosted")) == [
+        (12, "event_type", f"event_type 'boosted' is not one of {allowed}")
+    ]
+    assert refusals_of(event(currency="eur", price_amount=Decimal("1.005"))) == [
         (
-            12,
-            "event_type",
-            f"event_type 'boosted' is not one of {allowed}; "
-            "price_amount 1.005 has more decimal places than None",
+            11,
+            "currency",
+            "currency 'eur' does not match ^[A-Z]{3}$; price_amount 1.005 has more decimal places than eur",
         )
     ]
 
@@ -166,7 +168,7 @@ def values_of(column: Column) -> st.SearchStrategy[Any]:
             st.decimals(-2, 1_000_002, places=9),
             st.decimals(0, 1_000_002, places=2),
             st.decimals(0, 20_000_000_000, places=4),
-            st.sampled_from([Decimal("0"), Decimal("0.000001"), Decimal("1000.0000001"), Decimal(10) ** 28]),
+            st.sampled_from([Decimal("0"), Decimal("0.000001"), Decimal("1000.0000001"), Decimal(10) ** 25]),
         )
     else:
         values = {

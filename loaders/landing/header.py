@@ -1,0 +1,104 @@
+"""The columns of a landing file: names as people write them, the separator, and what the contract says."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final, TextIO
+
+from loaders.landing.errors import LandingError
+from loaders.landing.row import LandingRow
+from loaders.landing.schema import columns_of
+
+SEPARATORS: Final = (",", ";", "\t", "|")
+_LONGEST_HEADER: Final = 1 << 20
+_LONGEST_CELL: Final = 64 << 20
+"""A payload may be long; Python's own limit is 128 KB."""
+_DECLARED: Final = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
+"""A first line by which a spreadsheet program tells another of the separator."""
+
+csv.field_size_limit(_LONGEST_CELL)
+
+
+def csv_header(contract: type[LandingRow], name: str, text: TextIO) -> tuple[Any, list[str], tuple[str, ...]]:
+    """A reader of the rows, the names of the columns, and the nullable columns that are absent.
+
+    Lines without anything before the header are passed over. The separator is the one by which the header
+    holds most of the contract's columns.
+
+    Raises:
+        LandingError: there is no header, or its columns are not the contract's.
+    """
+    line, declared = _first_line(name, text), ""
+    if found := _DECLARED.fullmatch(line.strip("\r\n")):
+        line, declared = _first_line(name, text), found[1]
+    known = {column.name for column in columns_of(contract)}
+
+    def columns_by(separator: str) -> int:
+        return len(known & {_normal(each) for each in _cells(line, separator)})
+
+    separator = declared or max(SEPARATORS, key=columns_by)
+    header = normal_names(name, _cells(line, separator))
+    absent = check_columns(contract, name, header)
+    return csv.reader(text, strict=True, delimiter=separator), header, absent
+
+
+def _first_line(name: str, text: TextIO) -> str:
+    while line := text.readline(_LONGEST_HEADER):
+        if len(line) == _LONGEST_HEADER:
+            raise LandingError(f"{name}: its first line is longer than {_LONGEST_HEADER} characters")
+        if line.strip():
+            return line
+    raise LandingError(f"{name}: is empty; a day without rows is a header without rows")
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True, delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"\s+", "_", name.strip("\ufeff \t\r\n\xa0")).casefold()
+
+
+def normal_names(file: str, names: Sequence[str]) -> list[str]:
+    """Names of columns in small letters and without blanks, as the contracts have them.
+
+    Raises:
+        LandingError: two are the same then.
+    """
+    normal = [_normal(each) for each in names]
+    for each, times in Counter(normal).items():
+        if times > 1:
+            raise LandingError(f"{file}: column {_printable(each)} is there {times} times")
+    return normal
+
+
+def check_columns(contract: type[LandingRow], name: str, present: Sequence[str]) -> tuple[str, ...]:
+    """Absent nullable columns; an unknown or an absent required column is the file's end.
+
+    Raises:
+        LandingError: names the column.
+    """
+    columns = {column.name: column for column in columns_of(contract)}
+    unknown = sorted(set(present) - set(columns))
+    if unknown:
+        raise LandingError(
+            f"{name}: column {_printable(unknown[0])} is not in the contract of {contract.table} "
+            f"(it has {', '.join(columns)})"
+        )
+    absent = tuple(column for column in columns if column not in present)
+    required = [column for column in absent if not columns[column].nullable]
+    if required:
+        raise LandingError(f"{name}: required column {required[0]} is missing")
+    return absent
+
+
+def _printable(name: str) -> str:
+    """A name of whatever bytes, so that it can be told."""
+    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
+    return text[:64] or "without a name"
