@@ -122,8 +122,15 @@ def asked_by_trigger(
     """
     if start_date and end_date:
         first, last = date.fromisoformat(start_date), date.fromisoformat(end_date)
-    elif start_date or end_date or interval_start is None:
-        raise ImpossibleDaysError("start_date and end_date name a range together: give both")
+    elif start_date or end_date:
+        given = "start_date" if start_date else "end_date"
+        raise ImpossibleDaysError(
+            f"{given} alone names no days, and no other day is built: give start_date and end_date, both"
+        )
+    elif interval_start is None:
+        raise ImpossibleDaysError(
+            "a run by hand without a logical date has no day: give start_date and end_date, or a logical date"
+        )
     else:
         first = last = interval_start.date()
     return asked(settings, first, last, data_tests=data_tests, override_reason=override_reason)

@@ -302,6 +302,11 @@ class Settings(BaseSettings):
         le=1,
         description="Days on which nobody tells the price of a larger share of the subscriptions stop a run.",
     )
+    max_rate_age_days: int = Field(
+        default=35,
+        ge=0,
+        description="Revenue at an exchange rate that is older stops a run; 35: a rate a month.",
+    )
     results_uri: str | None = Field(
         default=None,
         description="Where validation results and data docs are kept, gs://… or file:///…, by attempt; None: "

@@ -94,21 +94,36 @@ def _subscription_daily() -> MartSuite:
                 severity=WARNING,
             ),
         ),
-        measured=_unpriced_share,
+        measured=_as_configured,
     )  # fmt: skip
 
 
-def _unpriced_share(warehouse: Warehouse, _: RunWindow) -> list[gxe.Expectation]:
-    """One subscription whose price nobody tells stops nobody; many are a feed that is broken."""
-    share = warehouse.settings.max_unpriced_share
+def _as_configured(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:
+    """One subscription whose price nobody tells stops nobody; many are a feed that is broken, as is a rate
+    that nobody tells any more."""
+    share, age = warehouse.settings.max_unpriced_share, warehouse.settings.max_rate_age_days
     return [
+        no_rows(
+            f"""with day as (
+                select snapshot_date, currency, count(*) as subscriptions
+                from {{batch}}
+                where mrr_amount <> 0 and currency <> 'USD'
+                group by snapshot_date, currency
+            )
+            select day.snapshot_date, day.currency, rate.told_date, day.subscriptions
+            from day
+            inner join {window.table("int_usd_rates_daily")} as rate
+                on day.currency = rate.currency and day.snapshot_date = rate.rate_date
+            where date_diff(day.snapshot_date, rate.told_date, day) > {age}""",
+            f"no exchange rate is more than {age} days old (SEGUE_MAX_RATE_AGE_DAYS; fx_rates)",
+        ),
         no_rows(
             f"""select snapshot_date, countif({UNPRICED}) as unpriced, count(*) as subscriptions
             from {{batch}}
             group by snapshot_date
             having countif({UNPRICED}) > greatest(1, {share} * count(*))""",
             f"the price of all but {share:.0%} of a day's subscriptions is known (SEGUE_MAX_UNPRICED_SHARE)",
-        )
+        ),
     ]
 
 

@@ -20,6 +20,7 @@ import requests
 from contentful.errors import RateLimitExceededError  # type: ignore[import-untyped]
 from contentful.sync_page import SyncPage  # type: ignore[import-untyped]
 
+from loaders.cms.answers import read_json, understood
 from loaders.cms.attempts import Patience, TransientError, asked_wait
 from loaders.cms.contract import Changes, ContentError, CursorExpiredError, Entry
 
@@ -98,6 +99,10 @@ class ContentfulSource:
             CursorExpiredError: Contentful does not accept the sync token.
             ContentError: a page cannot be read, after all attempts, or it shows drafts.
         """
+        with understood("contentful: the space"):
+            return self._changes(cursor)
+
+    def _changes(self, cursor: str | None) -> Changes:
         model = self._model()
         entries: dict[str, list[Entry] | None] = {}
         token = cursor
@@ -136,7 +141,7 @@ class ContentfulSource:
             body = self._answer(lambda: self._client.sync(dict(query)), what, has_token=bool(token))
             try:
                 return SyncPage(body)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise TransientError(f"contentful: {what} is not a page of a sync: {error!r}") from error
 
         return self._patience.ask(request)
@@ -154,7 +159,9 @@ class ContentfulSource:
             for content_type in page["items"]:
                 for field in content_type["fields"]:
                     localized[content_type["sys"]["id"], field["id"]] = bool(field.get("localized"))
-            total, skip = page.get("total", 0), skip + _TYPES_PER_PAGE
+            total, skip = int(page.get("total", 0)), skip + _TYPES_PER_PAGE
+            if not page["items"]:
+                break
         return _Model(default[0], localized)
 
     def _read(self, what: str, call: Callable[[], Any]) -> Any:
@@ -175,11 +182,8 @@ class ContentfulSource:
             raise TransientError(f"contentful: {what}: {error}") from error
         status = response.status_code
         if status == requests.codes.ok:
-            try:
-                body = response.json()
-            except requests.RequestException as error:
-                raise TransientError(f"contentful: {what}: the JSON is cut off: {error}") from error
-            if not isinstance(body, dict) or "items" not in body:
+            body = read_json(f"contentful: {what}", response.content)
+            if not isinstance(body, dict) or not isinstance(body.get("items"), list):
                 raise TransientError(f"contentful: {what}: the answer has no items")
             return body
         reason = f"contentful: {what}: HTTP {status}: {_message(response)}"
@@ -195,7 +199,7 @@ class ContentfulSource:
 def _message(response: Any) -> str:
     try:
         return str(response.json()["message"])
-    except (requests.RequestException, KeyError, TypeError):
+    except (requests.RequestException, LookupError, TypeError, RecursionError):
         return " ".join(response.text.split())[:200]
 
 

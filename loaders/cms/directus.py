@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
+from loaders.cms.answers import read_json, understood
 from loaders.cms.attempts import Patience, TransientError, asked_wait
 from loaders.cms.contract import Changes, ContentError, CursorExpiredError, Entry
 
@@ -29,7 +31,11 @@ _SYSTEM_FIELDS = frozenset(
         *("user_created", "user_updated", "date_created", "date_updated"),
     }
 )
+_LISTED_FIELDS = ("translations",)
+_ITEM_FIELDS = ("status", "translations")
 _TIMEOUT_SECONDS = 30
+_REQUEST_BYTES = 4_096
+"""Of the keys in one request: Node takes 16 KiB for all of a request's head, many proxies 8."""
 
 Item = Mapping[str, Any]
 
@@ -76,11 +82,15 @@ class DirectusSource:
             ContentError: the collection cannot be read, or lacks the fields of docs/content.md.
         """
         since = self._since(cursor)
+        with understood("directus: the collection"):
+            return self._changes(cursor, since)
+
+    def _changes(self, cursor: str | None, since: datetime | None) -> Changes:
         listed = {str(item["id"]): item for item in self._listing()}
         changed = [
             entry_id for entry_id, item in listed.items() if since is None or _changed_at(item) >= since
         ]
-        chunks = (changed[n : n + self._page_size] for n in range(0, len(changed), self._page_size))
+        chunks = _bounded(changed, self._page_size)
         found = {str(item["id"]): item for ids in chunks for item in self._items(ids)}
         # Deleted between the two requests.
         for entry_id in set(changed) - set(found):
@@ -107,7 +117,7 @@ class DirectusSource:
 
     def _listing(self) -> list[Item]:
         body = self._get({"fields": _LISTED, "limit": "-1", "meta": "filter_count"}, "the listing")
-        items: list[Item] = body["data"]
+        items = [_checked(item, _LISTED_FIELDS) for item in body["data"]]
         count = body.get("meta", {}).get("filter_count")
         if count != len(items):
             raise ContentError(
@@ -117,8 +127,7 @@ class DirectusSource:
 
     def _items(self, ids: Sequence[str]) -> list[Item]:
         query = {"fields": "*,translations.*", "limit": "-1", "filter[id][_in]": ",".join(ids)}
-        items: list[Item] = self._get(query, f"{len(ids)} items")["data"]
-        return items
+        return [_checked(item, _ITEM_FIELDS) for item in self._get(query, f"{len(ids)} items")["data"]]
 
     def _get(self, query: Mapping[str, str], what: str) -> Any:
         return self._patience.ask(
@@ -129,13 +138,12 @@ class DirectusSource:
         """The answer's JSON object; any other answer is an error that tells whether asking again can help."""
         try:
             response = self._client.get(self.origin, params=dict(query))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise TransientError(f"directus: {what}: {error or type(error).__name__}") from error
+        except httpx.InvalidURL as error:
+            raise ContentError(f"directus: {self.origin} is no address: {error}") from error
         if response.is_success:
-            try:
-                body = response.json()
-            except ValueError as error:
-                raise TransientError(f"directus: {what}: the JSON is cut off: {error}") from error
+            body = read_json(f"directus: {what}", response.content)
             if not isinstance(body, dict) or not isinstance(body.get("data"), list):
                 raise ContentError(f"directus: {what}: {self.origin} does not answer like a collection")
             return body
@@ -175,6 +183,54 @@ class DirectusSource:
             )
 
 
+def _bounded(ids: Sequence[str], most: int) -> Iterator[list[str]]:
+    """The ids in requests of at most ``most``, and of bounded bytes: servers and proxies refuse longer ones.
+
+    Raises:
+        ContentError: an id cannot travel in a list.
+    """
+    chunk: list[str] = []
+    size = 0
+    for each in ids:
+        if "," in each:
+            raise ContentError(f"directus: item {each!r}: a key with a comma cannot be asked for")
+        # With the comma as it is escaped.
+        needed = len(quote(each, safe="")) + 3
+        if chunk and (len(chunk) == most or size + needed > _REQUEST_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(each)
+        size += needed
+    if chunk:
+        yield chunk
+
+
+def _checked(item: Any, fields: Sequence[str]) -> Item:
+    """The item, when it has the fields; a role that may not read one leaves it out of every item.
+
+    Raises:
+        ContentError: names the item and the field.
+    """
+    if not isinstance(item, dict) or not isinstance(item.get("id"), str | int):
+        raise ContentError("directus: an item has no id: may the token's role read it?")
+    for field in fields:
+        if field not in item:
+            raise ContentError(
+                f"directus: item {item['id']} has no {field}: the collection lacks it, or the token's role "
+                "may not read it"
+            )
+    translations = item["translations"]
+    if not isinstance(translations, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("languages_code"), str) and each["languages_code"]
+        for each in translations
+    ):
+        raise ContentError(
+            f"directus: item {item['id']}: translations is no list of objects with a languages_code: may the "
+            "token's role read them?"
+        )
+    return item
+
+
 def _changed_at(item: Item) -> datetime:
     """When the item or a translation of it last changed, by Directus' clock."""
     times = [item.get("date_created"), item.get("date_updated")]
@@ -192,5 +248,5 @@ def _changed_at(item: Item) -> datetime:
 def _message(response: httpx.Response) -> str:
     try:
         return str(response.json()["errors"][0]["message"])
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return " ".join(response.text.split())[:200]

@@ -123,7 +123,7 @@ class FxRate(LandingRow):
 
     day: date
     currency: Currency
-    usd_rate: Annotated[Decimal, Field(gt=0, le=1_000, max_digits=16, decimal_places=12)]
+    usd_rate: Annotated[Decimal, Field(gt=0, le=1_000, decimal_places=12)]
 
 
 class SubscriptionEvent(LandingRow):

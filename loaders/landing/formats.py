@@ -46,11 +46,9 @@ def format_of(name: str) -> Format:
     Raises:
         LandingError: the name says nothing that is known.
     """
-    stem = lower = name.lower()
-    compression = None
-    for ending, each in _COMPRESSIONS.items():
-        if lower.endswith(ending):
-            stem, compression = lower.removesuffix(ending), each
+    stem, compression = name.lower(), compression_of(name)
+    for ending in _COMPRESSIONS:
+        stem = stem.removesuffix(ending)
     kind = next((kind for ending, kind in _KINDS.items() if stem.endswith(ending)), None)
     if kind is None or (kind == "parquet" and compression):
         raise LandingError(
@@ -58,6 +56,18 @@ def format_of(name: str) -> Format:
             f"{' or '.join(_COMPRESSIONS)}; a file that is not whole yet has a name that begins with _ or ."
         )
     return Format(kind, compression)
+
+
+def compression_of(name: str) -> str | None:
+    """How a file of that name is compressed, in Arrow's words; None: not at all."""
+    return next((each for ending, each in _COMPRESSIONS.items() if name.lower().endswith(ending)), None)
+
+
+def decompressed(source: Any, compression: str | None) -> Any:
+    """The bytes of a file from where it is, decompressed."""
+    return (
+        io.BufferedReader(pa.CompressedInputStream(source, compression), _PEEKED) if compression else source
+    )
 
 
 def text_bytes(name: str, source: Any, compression: str | None) -> Any:
@@ -68,12 +78,12 @@ def text_bytes(name: str, source: Any, compression: str | None) -> Any:
         OSError: they cannot be read or decompressed.
     """
     source.seek(0)
+    text = decompressed(source, compression)
     if compression:
         # Not opened twice: whoever closes a decompressing stream closes what it reads.
-        text = io.BufferedReader(pa.CompressedInputStream(source, compression), _PEEKED)
         head = text.peek(4)[:4]
     else:
-        text, head = source, source.read(4)
+        head = source.read(4)
         source.seek(0)
     for beginning, what in _OTHERS.items():
         if head.startswith(beginning):

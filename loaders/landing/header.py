@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, TextIO
 
 from loaders.landing.errors import LandingError
@@ -31,30 +32,34 @@ def csv_header(contract: type[LandingRow], name: str, text: TextIO) -> tuple[Any
     Raises:
         LandingError: there is no header, or its columns are not the contract's.
     """
-    line, declared = _first_line(name, text), ""
-    if found := _DECLARED.fullmatch(line.strip("\r\n")):
-        line, declared = _first_line(name, text), found[1]
-    known = {column.name for column in columns_of(contract)}
-
-    def columns_by(separator: str) -> int:
-        return len(known & {_normal(each) for each in _cells(line, separator)})
-
-    separator = declared or max(SEPARATORS, key=columns_by)
-    header = normal_names(name, _cells(line, separator))
+    line = first_line(name, text)
+    separator = separator_of(line, {column.name for column in columns_of(contract)}, _normal)
+    header = normal_names(name, cells_of(line, separator))
     absent = check_columns(contract, name, header)
     return csv.reader(text, strict=True, delimiter=separator), header, absent
 
 
-def _first_line(name: str, text: TextIO) -> str:
+def first_line(name: str, text: TextIO) -> str:
+    """The first line that holds something, but for one by which a spreadsheet declares the separator.
+
+    Raises:
+        LandingError: there is none.
+    """
     while line := text.readline(_LONGEST_HEADER):
         if len(line) == _LONGEST_HEADER:
             raise LandingError(f"{name}: its first line is longer than {_LONGEST_HEADER} characters")
-        if line.strip():
+        if line.strip() and not _DECLARED.fullmatch(line.strip()):
             return line
     raise LandingError(f"{name}: is empty; a day without rows is a header without rows")
 
 
-def _cells(line: str, separator: str) -> list[str]:
+def separator_of(line: str, known: AbstractSet[str], normal: Callable[[str], str]) -> str:
+    """The separator by which the header names most of the columns that are known."""
+    return max(SEPARATORS, key=lambda each: len(known & {normal(name) for name in cells_of(line, each)}))
+
+
+def cells_of(line: str, separator: str) -> list[str]:
+    """The cells of one line; none when it cannot be read so."""
     try:
         return next(csv.reader([line], strict=True, delimiter=separator), [])
     except csv.Error:

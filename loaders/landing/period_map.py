@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from loaders.landing.contracts import ExportCovers, Identifier
+from loaders.landing.contracts import Currency, ExportCovers, Identifier
 from loaders.landing.errors import LandingError
 from loaders.landing.rhythm import Rhythm, read_rhythm
 
@@ -132,6 +132,22 @@ class ExportTerms(_Strict):
     )
 
 
+class UnitsPerDollar(_Strict):
+    """An exchange rate the other way round, as many feeds tell it."""
+
+    per_usd: Decimal = Field(gt=0, allow_inf_nan=False)
+
+
+def _in_dollars(value: Any) -> Any:
+    if isinstance(value, dict):
+        return (1 / UnitsPerDollar.model_validate(value).per_usd).quantize(Decimal("1e-12"))
+    return value
+
+
+Rate = Annotated[Decimal, BeforeValidator(_in_dollars), Field(gt=0, le=1_000, decimal_places=12)]
+"""US dollars for one unit of a currency, as ``fx_rates`` takes it."""
+
+
 class PeriodMap(_Strict):
     """The whole map."""
 
@@ -145,10 +161,19 @@ class PeriodMap(_Strict):
         description="first_day_without: service ended before that day, or at that time. last_day: it ended "
         "with that day. The last second of a day is the end of that day in either.",
     )
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
+    delimiter: Literal[",", ";", "\t", "|"] | None = Field(
+        default=None, description="Between the columns; None: the one by which the header has the map's."
+    )
+    decimal_comma: bool = Field(
+        default=False, description="1.234,56 is a thousand and more; so are 1 234,56 and 1234,56."
+    )
     true_values: tuple[str, ...] = ("true", "True", "TRUE", "1", "yes")
     false_values: tuple[str, ...] = ("false", "False", "FALSE", "0", "no")
-    usd_rates: dict[str, Decimal] = Field(
-        default={"USD": Decimal(1)}, description="One rate per currency, valid from the first period on."
+    usd_rates: dict[Currency, Rate] = Field(
+        default={"USD": Decimal(1)},
+        description="One rate per currency, valid from the first period on: dollars for one unit of it, or "
+        "{per_usd: units for one dollar}.",
     )
     periods: PeriodColumns
     accounts: AccountColumns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +15,8 @@ from pydantic import ValidationError
 
 from loaders.landing.contracts import Account, Plan, SubscriptionEvent
 from loaders.landing.currencies import problem_of
-from loaders.landing.errors import LandingError, Refusal
+from loaders.landing.errors import Refusal
+from loaders.landing.export_text import read_rows, with_decimal_point
 from loaders.landing.period_events import Period, Row, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import AccountColumns, PeriodColumns, PeriodMap, Source
 from loaders.landing.period_times import Moment, end_of_service, moment_of
@@ -68,23 +68,6 @@ class _RowRefusedError(Exception):
         self.reason = reason
 
 
-def _rows(path: Path, sources: Iterable[Source]) -> Iterator[tuple[int, Row]]:
-    """Data rows, numbered from 1; a row with too few or too many values has a None in it."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = list(reader.fieldnames or [])
-            for source in sources:
-                if source.column is not None and source.column not in header:
-                    raise LandingError(
-                        f"{path.name}: column {source.column} is in the map but not in the file "
-                        f"(it has {', '.join(header) or 'no header'})"
-                    )
-            yield from enumerate(reader, 1)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LandingError(f"{path.name}: cannot be read: {error}") from error
-
-
 def _sources(columns: Any) -> Iterator[Source]:
     """Every source that a part of the map names."""
     for value in dict(columns).values():
@@ -95,11 +78,15 @@ def _sources(columns: Any) -> Iterator[Source]:
 
 
 def _each(
-    path: Path, sources: Iterable[Source], result: PeriodsLanding, read: Callable[[int, Row], Any]
+    path: Path,
+    period_map: PeriodMap,
+    sources: Iterable[Source],
+    result: PeriodsLanding,
+    read: Callable[[int, Row], Any],
 ) -> tuple[int, list[Any]]:
     """The number of rows, and what ``read`` makes of each; a row it cannot read is refused and kept."""
     number, found = 0, []
-    for number, row in _rows(path, sources):
+    for number, row in read_rows(path, period_map, sources):
         try:
             if None in row or None in row.values():
                 raise _RowRefusedError("", "does not have the header's columns")
@@ -153,7 +140,7 @@ def read_reasons(export: Path, period_map: PeriodMap, result: PeriodsLanding) ->
         ended = _moment(period_map, columns.ended, _required("ended", columns.ended, row))
         return (account, ended.written_day), _required("reason", columns.reason, row)
 
-    _, found = _each(export.with_name(columns.file), _sources(columns), result, read)
+    _, found = _each(export.with_name(columns.file), period_map, _sources(columns), result, read)
     return dict(found)
 
 
@@ -177,7 +164,7 @@ def read_accounts(
         return _account(columns, account_id, created, arrival_of(created, arrival_date), row)
 
     path = export.with_name(columns.file)
-    result.accounts_in, accounts = _each(path, _sources(columns), result, read)
+    result.accounts_in, accounts = _each(path, period_map, _sources(columns), result, read)
     result.accounts_out = len(accounts)
     return accounts
 
@@ -303,7 +290,7 @@ def read_periods(
     sources = [*_sources(columns)]
     if period_map.accounts.are_in(export.name):
         sources += _sources(period_map.accounts)
-    result.periods_in, periods = _each(export, sources, result, read)
+    result.periods_in, periods = _each(export, period_map, sources, result, read)
     result.reasons_unmatched = len(reasons) - len(used)
     return periods
 
@@ -332,8 +319,9 @@ def _price(period_map: PeriodMap, rhythm: Rhythm, row: Row) -> Decimal:
             raise _RowRefusedError("price", f"the map has no price for every {every}")
         source = source[rhythm]
     text = _required("price", source, row)
+    point = with_decimal_point(text) if period_map.decimal_comma else text
     try:
-        price = Decimal(text)
+        price = Decimal(point or "nan")
     except InvalidOperation:
         price = Decimal("nan")
     if not price.is_finite():

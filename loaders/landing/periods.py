@@ -62,7 +62,8 @@ def land_periods(
     rows: list[LandingRow] = [row for life in lives for row in _events_of(life, arrival_date, terms)]
     rows += accounts
     rows += _plans(periods, arrival_of(first, arrival_date))
-    rows += _rates(period_map, first, arrival_of(first, arrival_date))
+    last = arrival_date or max(row.ingested_at for row in rows).date()
+    rows += _rates(period_map, first, last, arrival_date)
     conversion = Conversion(export.stem, arrival_date, period_map.export)
     write_conversion(out, conversion, rows, result, landed, feeds)
     return result
@@ -157,8 +158,19 @@ def _plans(periods: list[Period], arrival: datetime) -> list[LandingRow]:
     return [Plan.model_validate(plan_values(firsts[plan_id], arrival)) for plan_id in sorted(firsts)]
 
 
-def _rates(period_map: PeriodMap, first: datetime, arrival: datetime) -> list[LandingRow]:
-    return [
-        FxRate(ingested_at=arrival, day=first.date(), currency=currency, usd_rate=rate)
-        for currency, rate in sorted(period_map.usd_rates.items())
-    ]
+def _rates(
+    period_map: PeriodMap, first: datetime, last: date, arrival_date: date | None
+) -> Iterator[LandingRow]:
+    """The map's rates on the day of the first period, and told again on the first of each month up to
+    ``last``: of a rate that nobody tells any more nobody knows whether it still holds."""
+    months = [first]
+    while (following := _next_month(months[-1])).date() <= last:
+        months.append(following)
+    for currency, rate in sorted(period_map.usd_rates.items()):
+        for moment in months[:1] if currency == "USD" else months:
+            arrival = arrival_of(moment, arrival_date)
+            yield FxRate(ingested_at=arrival, day=moment.date(), currency=currency, usd_rate=rate)
+
+
+def _next_month(moment: datetime) -> datetime:
+    return datetime(moment.year + moment.month // 12, moment.month % 12 + 1, 1, tzinfo=UTC)

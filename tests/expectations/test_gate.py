@@ -45,6 +45,9 @@ select snapshot_date, subscription_id, provider, market, plan_kind, currency, wa
     false as is_excluded, 999 as mrr_cents, 1089 as mrr_usd_cents
 from `{audit}.fct_subscription_daily`;
 
+create or replace table `{audit}.int_usd_rates_daily` as
+select date '2026-03-31' as rate_date, 'EUR' as currency, date '2026-02-24' as told_date;
+
 create or replace table `{audit}.fct_subscriber_daily` as
 select date '2026-03-31' as snapshot_date, 'a1' as account_id, 'DE' as market, true as is_subscriber,
     true as is_payer, false as is_member, true as is_paid, false as is_in_trial,
@@ -238,6 +241,23 @@ update `{audit}.fct_subscriber_daily` set mrr_usd_amount = 0 where true;
 update `{audit}.agg_subscribers_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
 update `{audit}.agg_mrr_movements_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
 """
+
+
+def test_revenue_at_a_rate_that_nobody_tells_any_more_stops_the_run(settings: Settings, audit: str) -> None:
+    from expectations.gate import ValidationFailedError, validate
+
+    change(
+        settings, audit, "update `{audit}.int_usd_rates_daily` set told_date = date '2026-02-23' where true"
+    )
+
+    with pytest.raises(ValidationFailedError) as failed:
+        validate(settings, RunWindow.whole(settings, DAY, DAY))
+    assert "no exchange rate is more than 35 days old (SEGUE_MAX_RATE_AGE_DAYS; fx_rates)" in str(
+        failed.value
+    )
+    assert "EUR" in str(failed.value)
+    lenient = settings.model_copy(update={"max_rate_age_days": 36})
+    assert validate(lenient, RunWindow.whole(lenient, DAY, DAY)).failures == []
 
 
 def test_warnings_are_recorded_and_do_not_stop_the_run(settings: Settings, audit: str) -> None:

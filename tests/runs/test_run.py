@@ -170,11 +170,20 @@ def test_a_triggered_run_is_of_its_interval_or_of_both_parameters(settings: Sett
 
     assert days(None, None, MIDNIGHT) == [SECOND]
     assert days("2026-03-02", "2026-03-03", MIDNIGHT) == [SECOND, THIRD]
-    for one_end in (("2026-03-01", None), (None, "2026-03-03")):
-        with pytest.raises(ImpossibleDaysError, match="give both"):
-            days(*one_end, MIDNIGHT)
-    with pytest.raises(ImpossibleDaysError, match="give both"):
-        days(None, None, None)
+    for one_end, name in ((("2026-03-01", None), "start_date"), ((None, "2026-03-03"), "end_date")):
+        for interval in (MIDNIGHT, None):
+            with pytest.raises(ImpossibleDaysError, match=f"{name} alone names no days, and no other day is"):
+                days(*one_end, interval)
+
+
+def test_a_run_by_hand_without_a_logical_date_is_told_what_to_give(settings: Settings) -> None:
+    with pytest.raises(ImpossibleDaysError) as refused:
+        asked_by_trigger(settings, None, None, None)
+    assert str(refused.value) == (
+        "a run by hand without a logical date has no day: give start_date and end_date, or a logical date"
+    )
+    whole = asked_by_trigger(settings, "2026-03-01", "2026-03-02", None)
+    assert whole.days == [FIRST, SECOND]
 
 
 def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:

@@ -25,7 +25,7 @@ with
         where valid_from_date <= {{ as_of_day() }} and valid_to_date > {{ start_day(-journey_reach_days()) }}
     )
 
-select rate_date, needed.currency, needed.usd_rate
+select rate_date, needed.currency, needed.usd_rate, needed.valid_from_date as told_date
 from needed
 cross join
     unnest(

@@ -51,7 +51,7 @@ def test_content_is_landed_with_its_day_and_staged_as_it_is_now(dbt_world: Calla
     warehouse = warehouse_of(settings)
     [refused] = warehouse.run("select column_name, reason from quarantine.content_entries")
     assert refused.column_name == "valid_until_at"
-    assert "'next spring'" in refused.reason
+    assert refused.reason.startswith("valid_until_at: Input should be a valid datetime")
     columns = "entry_id, locale, content_version, is_published, is_deleted, content_fields, valid_until_at"
     dataset = settings.audit_dataset(NOON.date())
     rows = warehouse.run(f"select {columns} from {dataset}.{MODEL} order by 1, 2")

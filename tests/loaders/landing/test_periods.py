@@ -122,7 +122,9 @@ def test_one_arrival_day_has_a_file_of_what_the_export_tells_and_no_other(
         ("a2", "2025-02-02", "DE"),
     ]
     assert landed(tmp_path, "plans", "plan_id", "kind", "interval") == [("solo-year", "individual", "year")]
-    assert landed(tmp_path, "fx_rates", "day", "currency", "usd_rate") == [(date(2025, 3, 1), "EUR", "1.08")]
+    assert landed(tmp_path, "fx_rates", "day", "currency", "usd_rate") == [
+        (date(2025 + month // 13, (month - 1) % 12 + 1, 1), "EUR", "1.08") for month in range(3, 14)
+    ]
 
 
 def test_without_an_arrival_day_rows_arrive_when_they_happen(tmp_path: Path, period_map: PeriodMap) -> None:
