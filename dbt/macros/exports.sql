@@ -62,6 +62,7 @@
 {% macro event_row(said) -%}
     {%- set types = {
         "price_amount": "numeric(38, 9)",
+        "is_price_unknown": "bool",
         "billing_interval_count": "int64",
         "trial_ends_at": "timestamp",
         "period_start_at": "timestamp",

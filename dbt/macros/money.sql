@@ -82,12 +82,22 @@
 
 {#
   Join condition: the row of int_list_prices_daily that says what a subscription pays whose events tell no
-  price. A list price is for the plan's own rhythm and for no other.
+  price. A list price is for the plan's own rhythm and for no other, and for nobody of whom it is known that
+  another price is paid.
 #}
 {% macro is_list_price_of(
-    price, day, plan_id, market, told_price, told_currency, interval, interval_count
+    price,
+    day,
+    plan_id,
+    market,
+    told_price,
+    is_price_unknown,
+    told_currency,
+    interval,
+    interval_count
 ) -%}
     {{ told_price }} is null
+    and not coalesce({{ is_price_unknown }}, false)
     and {{ day }} = {{ price }}.price_date
     and {{ plan_id }} = {{ price }}.plan_id
     and {{ market }} = {{ price }}.market

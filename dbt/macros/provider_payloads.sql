@@ -54,8 +54,8 @@
 {%- endmacro %}
 
 {#
-  The stores do not say how often a plan is paid: the catalogue does, as it was known when the event arrived.
-  `events` is a CTE with all columns of a canonical event but the rhythm.
+  The store seldom says how often a plan is paid: the catalogue does, as it was known when the event arrived.
+  `events` is a CTE with all columns of a canonical event, its rhythm null where the store does not tell it.
 #}
 {% macro with_billing_interval(events) -%}
     select
@@ -66,9 +66,12 @@
         event.event_type,
         event.plan_id,
         event.price_amount,
+        event.is_price_unknown,
         event.currency,
-        plan.billing_interval,
-        plan.billing_interval_count,
+        coalesce(event.billing_interval, plan.billing_interval) as billing_interval,
+        if(
+            event.billing_interval is null, plan.billing_interval_count, event.billing_interval_count
+        ) as billing_interval_count,
         event.trial_ends_at,
         event.period_start_at,
         event.period_end_at,

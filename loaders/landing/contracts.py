@@ -151,6 +151,12 @@ class SubscriptionEvent(LandingRow):
     event_type: EventType
     plan_id: Identifier | None = None
     price_amount: Amount | None = None
+    is_price_unknown: (
+        Annotated[
+            bool, Field(description="True: another price than the list price is paid, and nobody tells which")
+        ]
+        | None
+    ) = None
     currency: Currency | None = None
     interval: Interval | None = None
     interval_count: IntervalCount | None = None

@@ -72,6 +72,7 @@ def event_rows(
             "event_type": picked(EVENT_TYPES, kind),
             "plan_id": picked(PLAN_IDS, events["plan"]),
             "price_amount": amounts(events["price"]),
+            "is_price_unknown": pa.nulls(sub.size, pa.bool_()),
             "currency": picked(CURRENCY_OF_MARKET, events["market"]),
             "interval": picked(INTERVALS, PLAN_RHYTHM[events["plan"]]),
             "interval_count": pa.array(INTERVAL_COUNTS[PLAN_RHYTHM[events["plan"]]]),

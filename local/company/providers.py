@@ -15,10 +15,11 @@ CANNOT_PAUSE = ("app_store",)
 CANNOT_RETURN = ("stripe",)
 """A subscription of theirs that has ended stays so."""
 _STRIPE_TELLS_THE_PRICE = ("trial_started", "started", "trial_converted", "plan_changed", "renewed")
-_NOT_ON_A_CHARGE = (
-    "plan_id", "price_amount", "currency", "interval", "interval_count",
-    "period_start_at", "period_end_at", "auto_renew",
+_NOT_ON_A_REFUND = (
+    "plan_id", "price_amount", "currency", "interval", "interval_count", "period_start_at", "period_end_at",
 )  # fmt: skip
+_NOT_ON_A_CHARGE = (*_NOT_ON_A_REFUND, "auto_renew")
+_BEGINS_A_TERM = ("trial_started", "started", "reactivated", "renewed", "plan_changed")
 
 
 def by_landing_table(events: pa.Table) -> dict[str, pa.Table]:
@@ -36,9 +37,16 @@ def _as_told(provider: str, events: pa.Table) -> pa.Table:
         events = _set(events, "period_start_at", events["bought_at"])
         events = _with_reason(events, {"auto_renew_off": "voluntary", "refunded": "refund"})
         events = _without(events, "reason", pc.equal(events["reason"], "other"))
+        # How often a product is paid whose base plans are not listed shows where a period begins.
+        is_term = pc.is_in(events["event_type"], pa.array(_BEGINS_A_TERM))
+        for column in ("interval", "interval_count"):
+            events = _without(events, column, pc.invert(is_term))
     elif provider == "app_store":
         events = _renamed(events, {"trial_converted": "renewed"})
         events = _with_reason(events, {"refunded": "refund", "revoked": "refund"})
+        # The transaction that is refunded need not be the one that the subscription stands at.
+        for column in _NOT_ON_A_REFUND:
+            events = _without(events, column, pc.equal(events["event_type"], "refunded"))
     elif provider == "stripe":
         events = _with_reason(events, {"refunded": "refund", "revoked": "fraud"})
         events = _without(events, "reason", pc.equal(events["reason"], "other"))

@@ -80,6 +80,7 @@ with
                     "days.plan_id",
                     "days.market",
                     "days.price_amount",
+                    "days.is_price_unknown",
                     "days.currency",
                     "days.billing_interval",
                     "days.billing_interval_count",
@@ -174,6 +175,7 @@ select
     cast(price_amount as numeric(38, 9)) as price_amount,
     currency,
     told_price_amount,
+    is_price_unknown,
     told_currency,
     cast(mrr_cents as int64) as mrr_cents,
     -- Nothing is nothing in every currency, also in one without a rate.

@@ -22,6 +22,7 @@ from loaders.landing.notifications.payload import (
     Milliseconds,
     NamedAt,
     Payload,
+    Whole,
     broken,
 )
 
@@ -54,8 +55,24 @@ WITHOUT_TRANSACTION = ("EXTERNAL_PURCHASE_TOKEN", "RENEWAL_EXTENSION", "RESCIND_
 SUBSCRIPTION = "Auto-Renewable Subscription"
 
 
+class CommitmentInfo(Payload):
+    """Which of the payments of a commitment a transaction is.
+
+    https://developer.apple.com/documentation/appstoreserverapi/transactioncommitmentinfo.
+    """
+
+    billingPeriodNumber: Whole | None = None
+    totalBillingPeriods: Whole | None = None
+
+
 class TransactionInfo(Payload):
-    """The latest transaction; ``price`` in thousandths of ``currency``, for the period that it pays."""
+    """The latest transaction; ``price`` in thousandths of ``currency``, for the period that it pays.
+
+    ``offerDiscountType``, ``price`` and ``currency`` are told since App Store Server API 1.10 (October 2023),
+    ``offerPeriod`` (an ISO 8601 duration: all of the offer) since 1.15 (February 2025), the billing plan and
+    the commitment of what is billed monthly since 1.21 (April 2026):
+    https://developer.apple.com/documentation/appstoreserverapi/app-store-server-api-changelog.
+    """
 
     type: Literal["Auto-Renewable Subscription", "Non-Consumable", "Consumable", "Non-Renewing Subscription"]
     inAppOwnershipType: Literal["PURCHASED", "FAMILY_SHARED"]
@@ -66,7 +83,12 @@ class TransactionInfo(Payload):
     appAccountToken: Identifier | None = Field(None, validate_default=True)
     currency: CurrencyCode | None = None
     price: Annotated[int, Field(strict=True, ge=0, le=HIGHEST_CEILING * 1000)] | None = None
+    offerType: Whole | None = None
     offerIdentifier: Identifier | None = None
+    offerPeriod: Identifier | None = None
+    billingPlanType: Literal["MONTHLY", "BILLED_UPFRONT"] | None = None
+    commitmentInfo: CommitmentInfo | None = None
+    previousOriginalTransactionId: Identifier | None = None
     offerDiscountType: Literal["FREE_TRIAL", "PAY_AS_YOU_GO", "PAY_UP_FRONT", "ONE_TIME"] | None = None
 
     @field_validator("expiresDate")
@@ -129,6 +151,7 @@ class AppStorePayload(Payload):
         NamedAt("account", "data.transactionInfo.appAccountToken"),
         NamedAt("account", "data.renewalInfo.appAccountToken"),
         NamedAt("subscription", "data.transactionInfo.originalTransactionId"),
+        NamedAt("subscription", "data.transactionInfo.previousOriginalTransactionId"),
         NamedAt("subscription", "data.renewalInfo.originalTransactionId"),
     )
 

@@ -27,6 +27,7 @@ from loaders.landing.notifications.payload import (
     Payload,
     Saying,
     SureWhen,
+    Whole,
     broken,
 )
 from loaders.warehouse.erasures import SubjectKind
@@ -180,34 +181,67 @@ class PriceChangeDetails(Payload):
     ]
 
 
+class InstallmentDetails(Payload):
+    """Monthly payments that the buyer is committed to."""
+
+    remainingCommittedPaymentsCount: Whole = 0
+
+
 class AutoRenewingPlan(Payload):
-    """What is paid at each renewal, and whether there will be one."""
+    """Whether it renews, and what a renewal costs by itself: before offers, without taxes that are added."""
 
     autoRenewEnabled: Flag = False
     recurringPrice: Money | None = None
     priceChangeDetails: PriceChangeDetails | None = None
+    installmentDetails: InstallmentDetails | None = None
 
 
 class OfferDetails(Payload):
-    """The offer that the item was bought by."""
+    """What the item was bought as: a base plan of the product, and the offer."""
 
+    basePlanId: Identifier | None = None
     offerId: Identifier | None = None
 
 
-class OfferPhase(Payload):
-    """The phase that the item is in now."""
+class ProrationPeriod(Payload):
+    """A period that a change of plan cut or stretched; what was interrupted by it goes on in it."""
 
+    originalOfferPhaseType: (
+        Literal["ORIGINAL_OFFER_PHASE_TYPE_UNSPECIFIED", "BASE", "INTRODUCTORY", "FREE_TRIAL"] | None
+    ) = None
+
+
+class OfferPhase(Payload):
+    """The phase that the item is in now; purchases of before 2025 do not tell it."""
+
+    basePrice: dict[str, Any] | None = None
     freeTrial: dict[str, Any] | None = None
+    introductoryPrice: dict[str, Any] | None = None
+    prorationPeriod: ProrationPeriod | None = None
+
+
+class ItemReplacement(Payload):
+    """What the item took the place of."""
+
+    productId: Identifier
+    basePlanId: Identifier | None = None
 
 
 class LineItem(Payload):
-    """The product; a purchase with add-ons has more than one, and the first is the subscription itself."""
+    """A product: the subscription itself, then its add-ons, or what will replace it, which has no end yet.
+
+    Add-ons have the subscription's rhythm:
+    https://developer.android.com/google/play/billing/subscription-with-addons.
+    """
 
     productId: Identifier
     expiryTime: Timestamp | None = None
     autoRenewingPlan: AutoRenewingPlan | None = None
+    prepaidPlan: dict[str, Any] | None = None
     offerDetails: OfferDetails | None = None
     offerPhase: OfferPhase | None = None
+    itemReplacement: ItemReplacement | None = None
+    deferredItemReplacement: dict[str, Any] | None = None
 
 
 class ExternalAccountIdentifiers(Payload):
@@ -258,10 +292,14 @@ class SubscriptionPurchase(Payload):
 
     @field_validator("lineItems")
     @classmethod
-    def _ends_after_its_start(cls, items: list[LineItem], info: ValidationInfo) -> list[LineItem]:
+    def _ends_after_its_start_and_adds_up(cls, items: list[LineItem], info: ValidationInfo) -> list[LineItem]:
         start, end = info.data.get("startTime"), items[0].expiryTime
         if start and end and _instant(end) < _instant(start):
             raise broken(f"expiryTime {end} is before startTime {start}")
+        plans = (item.autoRenewingPlan for item in items)
+        prices = (plan.recurringPrice for plan in plans if plan)
+        if len(currencies := {price.currencyCode for price in prices if price}) > 1:
+            raise broken(f"has prices in {' and '.join(sorted(currencies))}, which do not add up")
         return items
 
     @field_validator("externalAccountIdentifiers")
@@ -275,11 +313,12 @@ class SubscriptionPurchase(Payload):
 
     @classmethod
     def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """Both validators; times are compared as texts up to the second, so equal ones are a doubt."""
+        """The validators; times are compared as texts up to the second, so equal ones are a doubt."""
         start, end = (
             pc.utf8_slice_codeunits(text, 0, 19)
             for text in (objects["startTime"], objects.first("lineItems")["expiryTime"])
         )
         yield pc.less_equal(end, start)
+        yield pc.greater(pc.list_value_length(objects["lineItems"]), 1)
         outside = pc.is_null(objects["outOfAppPurchaseContext"])
         yield pc.and_(pc.is_null(objects["externalAccountIdentifiers"]), outside)

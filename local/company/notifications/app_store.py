@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from local.company.notifications.event import Event, Json, milliseconds
+from local.company.spec import DAY_US
 
 
 def app_store(event: Event) -> Json:
@@ -24,6 +25,8 @@ def app_store(event: Event) -> Json:
         "price": (event.price_amount or 0) * 10,
         "currency": event.currency,
     }
+    if event.plan_id is None:
+        transaction |= _earlier_period(event)
     if event.offer_id:
         transaction |= {"offerType": 2, "offerIdentifier": event.offer_id}
     if event.event_type == "trial_started":
@@ -50,6 +53,18 @@ def app_store(event: Event) -> Json:
     if subtype:
         payload["subtype"] = subtype
     return payload
+
+
+def _earlier_period(event: Event) -> Json:
+    """What a refund that ends nothing is of: a month that is over, of whatever plan."""
+    end = event.occurred_at - 30 * DAY_US
+    return {
+        "productId": "student-month",
+        "purchaseDate": milliseconds(end - 30 * DAY_US),
+        "expiresDate": milliseconds(end),
+        "price": 5_990,
+        "currency": "USD",
+    }
 
 
 _APPLE_TYPES: dict[str, tuple[str, str | None]] = {

@@ -36,7 +36,7 @@ def google_play(event: Event) -> tuple[Json, Json]:
     renewing: Json = {"recurringPrice": price}
     if event.auto_renew:
         renewing["autoRenewEnabled"] = True
-    offer: Json = {"basePlanId": event.interval}
+    offer: Json = {"basePlanId": (event.plan_id or "").rpartition("-")[2]}
     if event.offer_id:
         offer["offerId"] = event.offer_id
     item: Json = {
@@ -61,6 +61,7 @@ def google_play(event: Event) -> tuple[Json, Json]:
     else:
         purchase["externalAccountIdentifiers"] = ids
     if event.event_type == "plan_changed":
+        item["itemReplacement"] = {"productId": event.plan_before}
         purchase["linkedPurchaseToken"] = f"{token}-before"
     if event.reason in _GOOGLE_ENDS and event.event_type in ("auto_renew_off", "expired"):
         purchase["canceledStateContext"] = {_GOOGLE_ENDS[event.reason]: {}}

@@ -27,7 +27,17 @@ class Staging:
 
     def __init__(self, settings: Settings) -> None:
         self.warehouse = Warehouse(settings)
-        self.warehouse.land("plans", [plan("solo", "individual", "month"), plan("home", "family", "year")])
+        self.warehouse.land(
+            "plans",
+            [
+                plan("solo", "individual", "month"),
+                plan("home", "family", "year"),
+                # Of Google Play's products each base plan is one.
+                plan("duo:monthly", "duo", "month"),
+                plan("duo:yearly", "duo", "year"),
+                plan("duo:prepaid-90", "duo", "month", count=3),
+            ],
+        )
         self.dataset = self.warehouse.build(
             "2026-03-01", "2026-03-31", select=["path:models/staging/*/stg_*__subscription_events.sql",
                                                 "stg_billing__plan_versions"],
@@ -99,5 +109,5 @@ def refusals(provider: str, content: Row) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def staging(dbt_world: Callable[..., Settings]) -> Staging:
-    """The staging views over empty raw tables and a catalogue of two plans."""
+    """The staging views over empty raw tables and a small catalogue."""
     return Staging(dbt_world("providers", dbt_threads=2))

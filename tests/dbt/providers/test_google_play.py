@@ -15,11 +15,13 @@ from tests.dbt.providers.conftest import Staging, refusals
 
 MODEL = PROJECT_ROOT / "dbt/models/staging/google_play/stg_google_play__subscription_events.sql"
 IDS = {"obfuscatedExternalAccountId": "a1", "obfuscatedExternalProfileId": "s1"}
+MONTHLY = {"productId": "duo", "basePlanId": "monthly"}
+YEARLY = {"basePlanId": "yearly", "offerId": "trial-30-days"}
 PRICE = {"currencyCode": "EUR", "units": "9", "nanos": 990_000_000}
 SAID = {
     "subscription_id": "s1",
     "account_id": "a1",
-    "plan_id": "solo",
+    "plan_id": "duo:monthly",
     "price_amount": "9.99",
     "currency": "EUR",
     "billing_interval": "month",
@@ -33,7 +35,7 @@ SAID = {
 def purchase(item: Row | None = None, **fields: Any) -> Row:
     """A monthly subscription at 9.99 €, renewing, with the service's ids."""
     line = {
-        "productId": "solo",
+        "productId": "duo",
         "expiryTime": "2026-04-10T11:00:00Z",
         "autoRenewingPlan": {"autoRenewEnabled": True, "recurringPrice": PRICE},
         "offerDetails": {"basePlanId": "monthly", "offerId": "trial-30-days"},
@@ -112,7 +114,7 @@ def test_the_model_lists_what_is_informational() -> None:
 
 
 def test_a_purchase_is_a_start_a_trial_a_return_or_a_change_of_plan(staging: Staging) -> None:
-    trial = {"offerPhase": {"freeTrial": {}}, "productId": "home"}
+    trial = {"offerPhase": {"freeTrial": {}}, "offerDetails": YEARLY}
     said = staging.events(
         "google_play",
         {
@@ -126,18 +128,24 @@ def test_a_purchase_is_a_start_a_trial_a_return_or_a_change_of_plan(staging: Sta
                     },
                 ),
             ),
-            "change": notice(4, purchase({"productId": "home"}, linkedPurchaseToken="token-0")),
+            "change": notice(
+                4,
+                purchase(
+                    {"offerDetails": YEARLY, "itemReplacement": MONTHLY},
+                    linkedPurchaseToken="token-0",
+                ),
+            ),
         },
     )  # fmt: skip
 
     opening = SAID | {"offer_id": "trial-30-days"}
     assert said == {
         "trial": opening | {
-            "event_type": "trial_started", "plan_id": "home", "price_amount": "0.00",
+            "event_type": "trial_started", "plan_id": "duo:yearly", "price_amount": "0.00",
             "billing_interval": "year", "trial_ends_at": "2026-04-10 11:00:00",
         },
         "return": opening | {"event_type": "reactivated"},
-        "change": SAID | {"event_type": "plan_changed", "plan_id": "home", "billing_interval": "year"},
+        "change": SAID | {"event_type": "plan_changed", "plan_id": "duo:yearly", "billing_interval": "year"},
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ class Event:
     account_id: str | None = None
     plan_id: str | None = None
     price_amount: Decimal | None = None
+    is_price_unknown: bool | None = None
     currency: str | None = None
     interval: str | None = None
     interval_count: int | None = None

@@ -190,8 +190,9 @@ def size(company: Company) -> int:
 
 
 OPTIONAL = (
-    "account_id", "plan_id", "price_amount", "currency", "interval", "interval_count", "trial_ends_at",
-    "period_start_at", "period_end_at", "auto_renew", "reason", "offer_id", "merged_into", "left_at",
+    "account_id", "plan_id", "price_amount", "is_price_unknown", "currency", "interval", "interval_count",
+    "trial_ends_at", "period_start_at", "period_end_at", "auto_renew", "reason", "offer_id",
+    "merged_into", "left_at",
 )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class Prices:
     def quoted(self, standing: Standing, market: str, day: date) -> Standing:
         """The standing with a price: of the events, else the catalogue's of the day, as the day knew it."""
         plan = self.plan(standing.plan_id)
-        if standing.price_amount is not None or plan is None:
+        if standing.price_amount is not None or standing.is_price_unknown or plan is None:
             return standing
         # A list price is for the plan's own rhythm.
         if standing.rhythm is not None and not is_same_rhythm(standing.rhythm, plan.rhythm):

@@ -138,6 +138,10 @@ TERMS = (
     _terms("week", None, "USD", "week"),
     _terms("solo", "9.99", None, "month"),
     _terms("ghost", None, None, None),
+    _terms("solo", None, "EUR", None) | {"is_price_unknown": True},
+    _terms("home", None, None, "month") | {"is_price_unknown": True},
+    # A price that is told is known.
+    _terms("solo", "4.99", "EUR", None) | {"is_price_unknown": True},
 )
 """What an opening says; ``ghost`` is in no catalogue, CHF has no rate; the catalogue may know a price."""
 
@@ -145,6 +149,7 @@ CHANGED_TERMS = (
     *({},) * 8,
     *TERMS,
     {"price_amount": Decimal("8.49")},
+    {"is_price_unknown": True},
     {"currency": "JPY", "price_amount": Decimal(980)},
     {"plan_id": "home"},
     {"interval": "year"},

@@ -34,6 +34,7 @@ class Standing:
     account_id: str | None = None
     plan_id: str | None = None
     price_amount: Decimal | None = None
+    is_price_unknown: bool = False
     currency: str | None = None
     rhythm: Rhythm | None = None
     auto_renew: bool | None = None
@@ -47,14 +48,19 @@ class Standing:
         said = {
             "account_id": event.account_id,
             "plan_id": event.plan_id,
-            "price_amount": event.price_amount,
             "currency": event.currency,
             "rhythm": (event.interval, event.interval_count or 1) if event.interval else None,
             "auto_renew": event.auto_renew,
             "paid_until": event.period_end_at or event.trial_ends_at or _open_end(event),
             "was_last": entered if entered in ("trial", "active") else None,
         }
-        return replace(self, **{name: value for name, value in said.items() if value is not None})
+        # A price that nobody tells takes the place of the one before, and a told one its.
+        price = self
+        if event.price_amount is not None or event.is_price_unknown:
+            price = replace(
+                self, price_amount=event.price_amount, is_price_unknown=event.price_amount is None
+            )
+        return replace(price, **{name: value for name, value in said.items() if value is not None})
 
     @property
     def is_entitled(self) -> bool:

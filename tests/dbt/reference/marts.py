@@ -100,6 +100,7 @@ def _periods(life: Life) -> Iterable[Row]:
             "is_entitled": standing.is_entitled,
             "plan_id": standing.plan_id,
             "price_amount": standing.price_amount,
+            "is_price_unknown": standing.is_price_unknown,
             "currency": standing.currency,
             "billing_interval": standing.rhythm[0] if standing.rhythm else None,
             "billing_interval_count": standing.rhythm[1] if standing.rhythm else None,

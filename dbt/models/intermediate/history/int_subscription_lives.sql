@@ -8,6 +8,15 @@
 {%- set instant = "partition by subscription_id, known_date, occurred_at" %}
 {%- set life = "partition by subscription_id, known_date order by occurred_at" %}
 {%- set told = life ~ ", " ~ order_in_instant("true") %}
+{#- A price that is paid and told by nobody takes the place of the one before, until another is told. -#}
+{%- set price_unknown_so_far -%}
+    coalesce(
+        last_value(
+            case when price_amount is not null then false when is_price_unknown then true end ignore nulls
+        ) over so_far,
+        false
+    )
+{%- endset %}
 
 {%- set gap = {
     "provider": "'periods'",
@@ -127,6 +136,7 @@ with
                     lag(trial_ends_at is not null) over life as was_trial,
                     lag(plan_id) over life is distinct from plan_id
                     or lag(price_amount) over life is distinct from price_amount
+                    or lag(is_price_unknown) over life is distinct from is_price_unknown
                     or lag(currency) over life is distinct from currency as has_other_terms
                 from
                     (
@@ -182,6 +192,7 @@ with
             if(provider_event_id = 'synthetic_expiry', 'synthetic_expiry', 'original') as origin,
             plan_id,
             price_amount,
+            is_price_unknown,
             currency,
             billing_interval,
             billing_interval_count,
@@ -288,7 +299,10 @@ with
             ) as starts_too_many,
             last_value(account_id ignore nulls) over so_far as account_id,
             last_value(plan_id ignore nulls) over so_far as plan_id,
-            last_value(price_amount ignore nulls) over so_far as price_amount,
+            if(
+                {{ price_unknown_so_far }}, null, last_value(price_amount ignore nulls) over so_far
+            ) as price_amount,
+            {{ price_unknown_so_far }} as is_price_unknown,
             last_value(currency ignore nulls) over so_far as currency,
             last_value(billing_interval ignore nulls) over so_far as billing_interval,
             -- Told with every interval, so that the two always belong together.
@@ -425,6 +439,7 @@ with
             or lag(account_id) over life is distinct from account_id
             or lag(plan_id) over life is distinct from plan_id
             or lag(price_amount) over life is distinct from price_amount
+            or lag(is_price_unknown) over life is distinct from is_price_unknown
             or lag(currency) over life is distinct from currency
             or lag(billing_interval) over life is distinct from billing_interval
             or lag(billing_interval_count) over life is distinct from billing_interval_count
@@ -454,6 +469,7 @@ select
     coalesce({{ is_entitled("state") }}, false) as is_entitled,
     plan_id,
     price_amount,
+    is_price_unknown,
     currency,
     billing_interval,
     billing_interval_count,

@@ -41,12 +41,34 @@ with
 
     -- Who shares a family's subscription does not pay it: seats come with plan_members.
     paid as (
-        select *, json_value(transaction_info, '$.offerDiscountType') = 'FREE_TRIAL' as is_free_trial
+        select
+            *,
+            json_value(transaction_info, '$.offerType') as offer_type,
+            json_value(transaction_info, '$.offerDiscountType') as discount_type,
+            cast(json_value(transaction_info, '$.price') as int64) as price,
+            timestamp_millis(
+                cast(json_value(transaction_info, '$.purchaseDate') as int64)
+            ) as period_start_at,
+            timestamp_millis(cast(json_value(transaction_info, '$.expiresDate') as int64)) as period_end_at
         from notifications
         where
             type not in ('{{ informational_types | join("', '") }}')
             and json_value(transaction_info, '$.type') = 'Auto-Renewable Subscription'
             and json_value(transaction_info, '$.inAppOwnershipType') = 'PURCHASED'
+    ),
+
+    offered as (
+        select
+            *,
+            case
+                when discount_type is not null
+                then discount_type = 'FREE_TRIAL'
+                when price is not null
+                then price = 0 and offer_type is not null
+                -- Before October 2023 neither is told: introductory offers are free, for all that is known.
+                else coalesce(offer_type = '1', false)
+            end as is_free_trial
+        from paid
     ),
 
     mapped as (
@@ -93,28 +115,78 @@ with
                 when type = 'REVOKE'
                 then 'revoked'
             end as event_type
-        from paid
+        from offered
+    ),
+
+    -- A refund that ends nothing (status 5 does), or is taken back when its period is over, is of an earlier
+    -- transaction: its plan, price and end are no longer those of the subscription.
+    timed as (
+        select
+            *,
+            event_type = 'refunded'
+            or (event_type = 'refund_reversed' and period_end_at <= occurred_at) as is_of_the_past,
+            case
+                when discount_type = 'PAY_UP_FRONT'
+                then
+                    coalesce(
+                        {{ duration_interval("json_value(transaction_info, '$.offerPeriod')") }},
+                        {{ period_interval("period_start_at", "period_end_at") }}
+                    )
+                when json_value(transaction_info, '$.billingPlanType') = 'MONTHLY'
+                then 'month'
+            end as told_interval,
+            case
+                when discount_type = 'PAY_UP_FRONT'
+                then
+                    coalesce(
+                        {{ duration_count("json_value(transaction_info, '$.offerPeriod')") }},
+                        {{ period_interval_count("period_start_at", "period_end_at") }}
+                    )
+                when json_value(transaction_info, '$.billingPlanType') = 'MONTHLY'
+                then 1
+            end as told_interval_count
+        from mapped
     ),
 
     events as (
         select
             'app_store' as provider,
             notification_uuid as provider_event_id,
-            json_value(transaction_info, '$.originalTransactionId') as subscription_id,
+            coalesce(
+                json_value(transaction_info, '$.previousOriginalTransactionId'),
+                json_value(transaction_info, '$.originalTransactionId')
+            ) as subscription_id,
             json_value(transaction_info, '$.appAccountToken') as account_id,
             event_type,
-            json_value(transaction_info, '$.productId') as plan_id,
-            {{ of_units("json_value(transaction_info, '$.price')", "0.001") }} as price_amount,
-            json_value(transaction_info, '$.currency') as currency,
+            if(is_of_the_past, null, json_value(transaction_info, '$.productId')) as plan_id,
             case
-                when event_type = 'trial_started'
-                then timestamp_millis(cast(json_value(transaction_info, '$.expiresDate') as int64))
-            end as trial_ends_at,
-            timestamp_millis(
-                cast(json_value(transaction_info, '$.purchaseDate') as int64)
-            ) as period_start_at,
-            timestamp_millis(cast(json_value(transaction_info, '$.expiresDate') as int64)) as period_end_at,
-            json_value(renewal_info, '$.autoRenewStatus') = '1' as is_auto_renew,
+                when is_of_the_past
+                then null
+                when is_free_trial
+                then {{ from_cents("0") }}
+                else {{ of_units("price", "0.001") }}
+            end as price_amount,
+            if(
+                price is null and offer_type is not null and not is_free_trial and not is_of_the_past,
+                true,
+                null
+            ) as is_price_unknown,
+            if(is_of_the_past, null, json_value(transaction_info, '$.currency')) as currency,
+            if(is_of_the_past, null, told_interval) as billing_interval,
+            if(is_of_the_past, null, told_interval_count) as billing_interval_count,
+            if(event_type = 'trial_started', period_end_at, null) as trial_ends_at,
+            if(is_of_the_past, null, period_start_at) as period_start_at,
+            if(is_of_the_past, null, period_end_at) as period_end_at,
+            -- What is left of a commitment will be paid, whether another follows it or not.
+            if(
+                coalesce(
+                    cast(json_value(transaction_info, '$.commitmentInfo.billingPeriodNumber') as int64)
+                    < cast(json_value(transaction_info, '$.commitmentInfo.totalBillingPeriods') as int64),
+                    false
+                ),
+                true,
+                json_value(renewal_info, '$.autoRenewStatus') = '1'
+            ) as is_auto_renew,
             case
                 when event_type in ('refunded', 'revoked')
                 then if(type = 'REVOKE', 'admin', 'refund')
@@ -134,7 +206,7 @@ with
             arrival_date,
             landing_file,
             landing_row
-        from mapped
+        from timed
     )
 
     {{ with_billing_interval("events") }}

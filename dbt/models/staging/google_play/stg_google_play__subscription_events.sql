@@ -20,7 +20,7 @@ with
                 json_value(payload, '$.voidedPurchaseNotification.purchaseToken')
             ) as purchase_token,
             purchase,
-            json_query(purchase, '$.lineItems[0]') as item,
+            json_query_array(purchase, '$.lineItems') as items,
             json_query(purchase, '$.canceledStateContext') as ended_by,
             occurred_at,
             ingested_at,
@@ -32,6 +32,26 @@ with
         where
             {{ arrived_from(history_from("int_subscription_events")) }}
             and not {{ is_given("json_query(purchase, '$.testPurchase')") }}
+    ),
+
+    -- The subscription itself is the first item that has begun; add-ons, and what will replace it, follow.
+    based as (
+        select
+            *,
+            coalesce(
+                (
+                    select item
+                    from unnest(items) as item
+                    with
+                    offset as position
+                    where json_value(item, '$.expiryTime') is not null
+                    order by position
+                    limit 1
+                ),
+                items[safe_offset(0)]
+            ) as base
+        from notifications
+        where is_voided or type not in ({{ informational_types | join(", ") }})
     ),
 
     purchases as (
@@ -51,14 +71,78 @@ with
                     '$.outOfAppPurchaseContext.expiredExternalAccountIdentifiers.obfuscatedExternalProfileId'
                 )
             ) as profile_id,
+            json_value(base, '$.productId') as product_id,
+            json_value(base, '$.offerDetails.basePlanId') as base_plan_id,
+            {{ item_phase("base") }} as phase,
+            {{ protobuf_timestamp("json_value(purchase, '$.startTime')") }} as started_at,
+            {{ protobuf_timestamp("json_value(base, '$.expiryTime')") }} as expires_at,
             {{ is_given("json_query(purchase, '$.outOfAppPurchaseContext')") }} as is_return,
             json_value(purchase, '$.linkedPurchaseToken') is not null as is_linked,
-            {{ is_given("json_query(item, '$.offerPhase.freeTrial')") }} as is_free_trial,
             {{ is_given("json_query(ended_by, '$.replacementCancellation')") }} as is_replaced,
-            json_query(item, '$.autoRenewingPlan.priceChangeDetails') as price_change,
-            json_query(item, '$.autoRenewingPlan.recurringPrice') as recurring_price
-        from notifications
-        where is_voided or type not in ({{ informational_types | join(", ") }})
+            {{ is_given("json_query(base, '$.offerPhase.prorationPeriod')") }} as is_prorated,
+            {{ is_given("json_query(base, '$.prepaidPlan')") }} as is_prepaid,
+            {{ is_given("json_query(base, '$.autoRenewingPlan.installmentDetails')") }} as is_installment,
+            array(
+                select item
+                from unnest(items) as item
+                where {{ is_current_item("item", "json_value(base, '$.expiryTime')", "occurred_at") }}
+            ) as current_items
+        from based
+    ),
+
+    priced as (
+        select
+            *,
+            (
+                select if(countif(amount is null) > 0, null, sum(amount))
+                from
+                    (
+                        select {{ item_price("item", "type = 19") }} as amount
+                        from unnest(current_items) as item
+                    )
+            ) as price,
+            (
+                select logical_or(coalesce({{ item_phase("item") }} = 'INTRODUCTORY', false))
+                from unnest(current_items) as item
+            )
+            -- Purchases of before the phases were told: an offer, and nobody knows which.
+            or coalesce(
+                type = 4 and phase is null and json_value(base, '$.offerDetails.offerId') is not null, false
+            ) as is_price_unknown,
+            (
+                select logical_and(coalesce({{ item_phase("item") }} = 'FREE_TRIAL', false))
+                from unnest(current_items) as item
+            ) as is_free_trial,
+            (
+                select
+                    logical_or(
+                        coalesce(
+                            json_value(item, '$.autoRenewingPlan.priceChangeDetails.priceChangeState')
+                            = 'APPLIED',
+                            false
+                        )
+                    )
+                from unnest(current_items) as item
+            ) as is_price_applied,
+            -- False is left out by protobuf's JSON; a prepaid plan has no such object at all. What is
+            -- committed to will be paid; what replaces the subscription at its end renews it.
+            (
+                select
+                    logical_or(
+                        coalesce(json_value(item, '$.autoRenewingPlan.autoRenewEnabled') = 'true', false)
+                    )
+                from unnest(items) as item
+            )
+            or coalesce(
+                cast(
+                    json_value(
+                        base, '$.autoRenewingPlan.installmentDetails.remainingCommittedPaymentsCount'
+                    ) as int64
+                )
+                > 0,
+                false
+            ) as is_auto_renew
+        from purchases
     ),
 
     mapped as (
@@ -67,13 +151,29 @@ with
             case
                 when is_voided
                 then 'refunded'
-                -- A new token goes on with the subscription, whose profile says which it is; what becomes
-                -- of the
-                -- old token is no news of it.
+                -- A new token goes on with the subscription, whose profile says which it is; what
+                -- becomes of the old token is no news of it.
                 when profile_id is not null and is_replaced and type in (3, 12, 13)
                 then null
                 when profile_id is not null and is_linked and type = 4
-                then 'plan_changed'
+                then
+                    case
+                        -- A top-up, which is paid for.
+                        when is_prepaid
+                        then 'renewed'
+                        -- Signed up again before the end; a replacement says what it replaces, and one that
+                        -- waits for the end of the period replaces nothing yet.
+                        when
+                            json_value(base, '$.itemReplacement.productId') is null
+                            or {{ is_given("json_query(base, '$.deferredItemReplacement')") }}
+                            or (
+                                json_value(base, '$.itemReplacement.productId') = product_id
+                                and json_value(base, '$.itemReplacement.basePlanId')
+                                is not distinct from base_plan_id
+                            )
+                        then 'auto_renew_on'
+                        else 'plan_changed'
+                    end
                 when is_free_trial and type = 4
                 then 'trial_started'
                 when is_return and type = 4
@@ -102,67 +202,152 @@ with
                 when type = 17
                 then 'plan_changed'
                 -- An announced price is not yet paid.
-                when type = 19 and json_value(price_change, '$.priceChangeState') = 'APPLIED'
+                when type = 19 and is_price_applied
                 then 'price_changed'
             end as event_type
-        from purchases
+        from priced
     ),
 
-    events as (
+    -- The catalogue as it was known on the arrival day. It lists a plan as `product:base plan`; a product
+    -- that is listed alone has one base plan, or had when the list was made.
+    plans as (select * from {{ ref("stg_billing__plan_versions") }}),
+
+    products_by_base_plan as (
+        select split(plan_id, ':')[offset(0)] as product_id, min(known_from_date) as known_from_date
+        from plans
+        where strpos(plan_id, ':') > 0
+        group by 1
+    ),
+
+    catalogued as (
         select
-            'google_play' as provider,
-            message_id as provider_event_id,
-            coalesce(profile_id, purchase_token) as subscription_id,
-            account_id,
-            event_type,
-            json_value(item, '$.productId') as plan_id,
-            case
-                when is_free_trial
-                then {{ from_cents("0") }}
-                when event_type = 'price_changed'
-                then {{ money_amount("json_query(price_change, '$.newPrice')") }}
-                when {{ is_given("recurring_price") }}
-                then {{ money_amount("recurring_price") }}
-            end as price_amount,
-            json_value(recurring_price, '$.currencyCode') as currency,
-            case
-                when event_type = 'trial_started'
-                then {{ protobuf_timestamp("json_value(item, '$.expiryTime')") }}
-            end as trial_ends_at,
-            {{ protobuf_timestamp("json_value(purchase, '$.startTime')") }} as period_start_at,
-            {{ protobuf_timestamp("json_value(item, '$.expiryTime')") }} as period_end_at,
-            -- False is left out by protobuf's JSON; a prepaid plan has no such object at all.
+            event.*,
             coalesce(
-                json_value(item, '$.autoRenewingPlan.autoRenewEnabled') = 'true', false
-            ) as is_auto_renew,
+                if(
+                    listed.plan_id is not null
+                    or (product.plan_id is null and by_base_plan.product_id is not null),
+                    concat(event.product_id, ':', event.base_plan_id),
+                    null
+                ),
+                event.product_id
+            ) as plan_id,
+            listed.plan_id is null and event.base_plan_id is not null as is_listed_alone,
+            coalesce(listed.billing_interval, product.billing_interval) as listed_interval,
+            coalesce(listed.billing_interval_count, product.billing_interval_count) as listed_interval_count,
+            -- Where the period began that the purchase ends with; of some it is known that it has begun.
             case
-                when event_type = 'refunded'
-                then 'refund'
-                when event_type = 'revoked'
-                then 'admin'
-                when event_type in ('auto_renew_off', 'expired')
-                then
-                    case
-                        when {{ is_given("json_query(ended_by, '$.userInitiatedCancellation')") }}
-                        then 'voluntary'
-                        when {{ is_given("json_query(ended_by, '$.systemInitiatedCancellation')") }}
-                        then 'payment_failure'
-                        when {{ is_given("json_query(ended_by, '$.developerInitiatedCancellation')") }}
-                        then 'admin'
-                        when is_replaced
-                        then 'other'
-                    end
-            end as reason,
+                when event.type = 2 or (event.type in (4, 17) and event.is_linked)
+                then event.occurred_at
+                when event.type = 4
+                then event.started_at
+            end as term_starts_at
+        from mapped as event
+        left join
+            plans as listed
+            on concat(event.product_id, ':', event.base_plan_id) = listed.plan_id
+            and event.arrival_date >= listed.known_from_date
+            and event.arrival_date < listed.known_until_date
+        left join
+            plans as product
+            on event.product_id = product.plan_id
+            and event.arrival_date >= product.known_from_date
+            and event.arrival_date < product.known_until_date
+        left join
+            products_by_base_plan as by_base_plan
+            on event.product_id = by_base_plan.product_id
+            and event.arrival_date >= by_base_plan.known_from_date
+        where event.event_type is not null
+    ),
+
+    compared as (
+        select
+            *,
+            timestamp_diff(expires_at, term_starts_at, hour) as term_hours,
+            {{ rhythm_hours("listed_interval", "listed_interval_count") }} as listed_hours
+        from catalogued
+    ),
+
+    -- Of a product that is listed alone, the rhythm is the list's unless the paid period shows another: a
+    -- base plan that nobody listed. What pays nothing leaves the rhythm as it was.
+    paced as (
+        select
+            *,
             case
-                when event_type in ('trial_started', 'started', 'reactivated')
-                then json_value(item, '$.offerDetails.offerId')
-            end as offer_id,
-            occurred_at,
-            ingested_at,
-            arrival_date,
-            landing_file,
-            landing_row
-        from mapped
+                when is_installment
+                then 'installments'
+                when not is_listed_alone or listed_interval is null
+                then 'listed'
+                when not coalesce(type in (2, 4, 17), false)
+                then 'unsaid'
+                when is_prorated or coalesce(phase, 'BASE') != 'BASE' or term_hours is null
+                then 'listed'
+                when
+                    term_hours * 10 > listed_hours * 11 + 240
+                    or (not (type in (4, 17) and is_linked) and term_hours * 10 < listed_hours * 9 - 240)
+                then 'shown'
+                else 'listed'
+            end as rhythm_source
+        from compared
     )
 
-    {{ with_billing_interval("events") }}
+select
+    'google_play' as provider,
+    message_id as provider_event_id,
+    coalesce(profile_id, purchase_token) as subscription_id,
+    account_id,
+    event_type,
+    plan_id,
+    if(is_price_unknown, null, cast(price as numeric(38, 9))) as price_amount,
+    if(is_price_unknown, true, null) as is_price_unknown,
+    json_value(base, '$.autoRenewingPlan.recurringPrice.currencyCode') as currency,
+    case
+        rhythm_source
+        when 'installments'
+        then 'month'
+        when 'shown'
+        then {{ period_interval("term_starts_at", "expires_at") }}
+        when 'listed'
+        then listed_interval
+    end as billing_interval,
+    case
+        rhythm_source
+        when 'installments'
+        then 1
+        when 'shown'
+        then {{ period_interval_count("term_starts_at", "expires_at") }}
+        when 'listed'
+        then listed_interval_count
+    end as billing_interval_count,
+    if(event_type = 'trial_started', expires_at, null) as trial_ends_at,
+    started_at as period_start_at,
+    expires_at as period_end_at,
+    is_auto_renew,
+    case
+        when event_type = 'refunded'
+        then 'refund'
+        when event_type = 'revoked'
+        then 'admin'
+        when event_type in ('auto_renew_off', 'expired')
+        then
+            case
+                when {{ is_given("json_query(ended_by, '$.userInitiatedCancellation')") }}
+                then 'voluntary'
+                when {{ is_given("json_query(ended_by, '$.systemInitiatedCancellation')") }}
+                then 'payment_failure'
+                when {{ is_given("json_query(ended_by, '$.developerInitiatedCancellation')") }}
+                then 'admin'
+                when is_replaced
+                then 'other'
+            end
+    end as reason,
+    if(
+        event_type in ('trial_started', 'started', 'reactivated'),
+        json_value(base, '$.offerDetails.offerId'),
+        null
+    ) as offer_id,
+    occurred_at,
+    ingested_at,
+    arrival_date,
+    landing_file,
+    landing_row
+from paced

@@ -6,6 +6,7 @@ select
     event_type,
     plan_id,
     price_amount,
+    is_price_unknown,
     currency,
     `interval` as billing_interval,
     {{ told_interval_count("`interval`", "interval_count") }} as billing_interval_count,

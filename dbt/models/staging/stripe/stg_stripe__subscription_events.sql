@@ -309,6 +309,7 @@ select
         }}
     ) as plan_id,
     {{ minor_unit_amount("amount", "currency") }} as price_amount,
+    cast(null as bool) as is_price_unknown,
     currency,
     json_value(item, '$.price.recurring.interval') as billing_interval,
     {{
