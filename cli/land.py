@@ -125,6 +125,8 @@ def periods(
         typer.echo(f"refused: {refusal.file} row {refusal.row}: {refusal.reason}", err=True)
     if len(result.refused) > 10:
         typer.echo(f"refused: {len(result.refused):,} in all, kept in {root}/_refused", err=True)
+    if result.files_removed:
+        typer.echo(f"{result.files_removed:,} files of an earlier conversion are gone", err=True)
     if result.withdrawn:
         typer.echo(f"{result.withdrawn:,} subscriptions that the export before named are withdrawn", err=True)
     if result.withdraws_nothing:

@@ -135,3 +135,76 @@
         and next_complete.complete_date = still_named.arrival_date
     where next_complete.complete_date is not null and still_named.subscription_id is null
 {%- endmacro %}
+
+{#
+  Of `events`, each told once and known on its known_date, the same with those of rolling exports linked to what
+  earlier ones told: behind that the first period of an export goes on, changes, converts or comes back, and has
+  an end before it where there is a gap that none of them told of; a query with known_date and the canonical
+  columns.
+#}
+{% macro linked_exports(events) -%}
+    {%- set gap = {
+        "provider": "'periods'",
+        "provider_event_id": "'synthetic_expiry'",
+        "subscription_id": "subscription_id",
+        "account_id": "account_before",
+        "event_type": "'expired'",
+        "reason": "'missing_at_source'",
+        "occurred_at": "ended_before_at",
+    } -%}
+    with
+        seams as (
+            select
+                *,
+                case
+                    when ended_before_at < occurred_at
+                    then if(event_type = 'trial_started', 'trial_started', 'reactivated')
+                    when event_type = 'trial_started'
+                    then 'plan_changed'
+                    when was_trial
+                    then 'trial_converted'
+                    when has_other_terms
+                    then 'plan_changed'
+                    else 'renewed'
+                end as linked_event_type
+            from
+                (
+                    select
+                        *,
+                        lag(arrival_date) over life as arrived_before_date,
+                        lag(event_type) over life as event_type_before,
+                        lag({{ period_ends_at() }}) over life as ended_before_at,
+                        lag(account_id) over life as account_before,
+                        lag(trial_ends_at is not null) over life as was_trial,
+                        lag(plan_id) over life is distinct from plan_id
+                        or lag(price_amount) over life is distinct from price_amount
+                        or lag(is_price_unknown) over life is distinct from is_price_unknown
+                        or lag(currency) over life is distinct from currency as has_other_terms
+                    from
+                        (
+                            select *, {{ event_rank("event_type") }} as event_rank
+                            from {{ events }}
+                            where provider = 'periods'
+                        )
+                    window life as (partition by known_date, subscription_id order by occurred_at, event_rank)
+                )
+            where
+                export_covers = 'rolling'
+                and event_type in ('trial_started', 'started')
+                and arrived_before_date < arrival_date
+                and ended_before_at <= occurred_at
+        )
+
+    select event.* replace (coalesce(seam.linked_event_type, event.event_type) as event_type)
+    from {{ events }} as event
+    left join
+        seams as seam
+        on event.known_date = seam.known_date
+        and event.subscription_id = seam.subscription_id
+        and event.provider = seam.provider
+        and event.provider_event_id = seam.provider_event_id
+    union all
+    select known_date, {{ event_row(gap) }}
+    from seams
+    where ended_before_at < occurred_at and event_type_before != 'expired'
+{%- endmacro %}

@@ -18,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loaders.landing.contracts import CONTRACTS
+from loaders.landing.contracts import CONTRACTS, SubscriptionEvent
 from loaders.landing.errors import LandingError
 from loaders.landing.listing import day_of
 from loaders.landing.period_map import ExportTerms
@@ -73,6 +73,9 @@ def write_conversion(
     """
     if conversion.arrival_date is None:
         _refuse_snapshots_before(store, conversion)
+        beside: set[str] = set()
+    else:
+        beside = _named_beside(store, conversion, rows)
     files = _files(conversion, rows, feeds)
     earlier = _recorded(store, conversion.record)
     if conversion.arrival_date:
@@ -82,7 +85,7 @@ def write_conversion(
     stale = sorted(set(earlier) - set(files))
     unwritten = _to_write(store, files, stale, landed)
     if conversion.terms.covers == "complete" and not result.withdraws_nothing:
-        result.withdrawn = _withdrawn(store, conversion, rows)
+        result.withdrawn = len(_named_before(store, conversion) - beside - _subscriptions_of(rows))
     _write_record(store, conversion, sorted({*files, *stale}))
     for name in unwritten:
         content = BytesIO()
@@ -147,13 +150,16 @@ def _is_there(store: ObjectStore, name: str, table: pa.Table) -> bool:
     return bool(content) and bool(pq.read_table(BytesIO(content)).cast(table.schema).equals(table))
 
 
-def _withdrawn(store: ObjectStore, conversion: Conversion, rows: Sequence[LandingRow]) -> int:
-    """How many subscriptions the export of this name before this one named that this one does not.
+def _subscriptions_of(rows: Sequence[LandingRow]) -> set[str]:
+    return {row.subscription_id for row in rows if isinstance(row, SubscriptionEvent)}
+
+
+def _named_before(store: ObjectStore, conversion: Conversion) -> set[str]:
+    """The subscriptions that the export of this name before this one named.
 
     Told by the files that are still in the landing; the marts go by what has landed.
     """
-    named = {row.subscription_id for row in rows if row.table == _EVENTS}  # type: ignore[attr-defined]
-    before: set[str] = set()
+    named: set[str] = set()
     latest: date | None = None
     for day, record in _records_before(store, conversion):
         if latest and day < latest:
@@ -161,8 +167,33 @@ def _withdrawn(store: ObjectStore, conversion: Conversion, rows: Sequence[Landin
         content = json.loads(store.read(record)[0] or b"{}")
         if content.get("export") == conversion.terms.name:
             latest = day
-            before |= _subscriptions(store, content["files"])
-    return len(before - named)
+            named |= _subscriptions(store, content["files"])
+    return named
+
+
+def _named_beside(store: ObjectStore, conversion: Conversion, rows: Sequence[LandingRow]) -> set[str]:
+    """The subscriptions that other files of the same export and day name: it may come in parts.
+
+    Raises:
+        LandingError: one of them is named here too; which of the two counts nobody could say.
+    """
+    beside: set[str] = set()
+    mine = _subscriptions_of(rows)
+    for stored in store.objects(f"{_RECORDS}/"):
+        if stored.base_name != f"{conversion.arrival_date}.json" or stored.name == conversion.record:
+            continue
+        content = json.loads(store.read(stored.name)[0])
+        if content["export"] == conversion.terms.name:
+            theirs = _subscriptions(store, content["files"])
+            twice = sorted(theirs & mine)
+            if twice:
+                other = stored.name.split("/")[1]
+                raise LandingError(
+                    f"{conversion.stem}: {twice[0]} is named by {other} as well, for the same export and "
+                    f"arrival day; convert the corrected file under the name {other}, or for another day"
+                )
+            beside |= theirs
+    return beside
 
 
 def _records_before(store: ObjectStore, conversion: Conversion) -> Iterator[tuple[date, str]]:

@@ -41,10 +41,11 @@ class Company:
         arrived = {"ingested_at": f"{day}T13:00:00Z"}
         (folder / "rows.ndjson").write_text("".join(json.dumps(arrived | row) + "\n" for row in rows))
 
-    def run_again(self, day: date) -> RunWindow:
-        """A run of a day, of which only subscriptions and what they are made from are built."""
-        window = land(self.settings, asked(self.settings, day, day)).window.new_attempt(self.settings, "")
-        build(self.settings, window, ["+fct_subscription_daily"])
+    def run_again(self, first: date, last: date | None = None) -> RunWindow:
+        """A run of a day or more, of which only subscriptions and what they are made from are built."""
+        wanted_days = asked(self.settings, first, last or first)
+        window = land(self.settings, wanted_days).window.new_attempt(self.settings, "")
+        build(self.settings, window, ["+fct_subscription_daily", "+int_offer_first_impressions"])
         marts = published_marts(self.settings.dbt_manifest)
         wanted = [each for each in marts if each.kind == "arrivals" or each.name == "fct_subscription_daily"]
         let_through(self.settings, window, wanted)

@@ -239,6 +239,20 @@ def test_a_complete_export_counts_the_subscriptions_that_it_no_longer_names(
     assert convert(tmp_path, out, "s9 a9 2026-01-01 - 10", MARCH, name="partial.csv").withdrawn == 0
 
 
+def test_an_export_may_come_in_parts_that_name_different_subscriptions(
+    tmp_path: Path, out: FolderStore
+) -> None:
+    convert(tmp_path, out, "s1 a1 2026-01-01 - 10|s2 a2 2026-01-01 - 10", FEBRUARY, COMPLETE)
+    convert(tmp_path, out, "s1 a1 2026-01-01 - 10", MARCH, COMPLETE, name="part-1.csv")
+    second = convert(tmp_path, out, "s2 a2 2026-01-01 - 10", MARCH, COMPLETE, name="part-2.csv")
+    assert second.withdrawn == 0
+    with pytest.raises(
+        LandingError, match="s2 is named by part-2 as well, for the same export and arrival day"
+    ):
+        convert(tmp_path, out, "s2 a2 2026-01-01 - 11", MARCH, COMPLETE, name="corrected.csv")
+    assert [row[3] for row in events(out, MARCH)] == ["10", "10"]
+
+
 def test_a_complete_export_with_refused_rows_withdraws_nothing(tmp_path: Path, out: FolderStore) -> None:
     convert(tmp_path, out, "s1 a1 2026-01-01 - 10|s2 a2 2026-01-01 - 10", FEBRUARY, COMPLETE)
     result = convert(tmp_path, out, "s1 a1 2026-01-01 - ten|s2 a2 2026-01-01 - 10", MARCH, COMPLETE)

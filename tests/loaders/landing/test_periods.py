@@ -284,6 +284,8 @@ def test_the_example_maps_are_valid() -> None:
     assert {name: found.accounts.file for name, found in maps.items()} == {
         "ravenstack.map.yml": "accounts.csv",
         "one-file.map.yml": None,
+        "daily.map.yml": None,
+        "weekly.map.yml": None,
     }
 
 

@@ -18,16 +18,6 @@
     )
 {%- endset %}
 
-{%- set gap = {
-    "provider": "'periods'",
-    "provider_event_id": "'synthetic_expiry'",
-    "subscription_id": "subscription_id",
-    "account_id": "account_before",
-    "event_type": "'expired'",
-    "reason": "'missing_at_source'",
-    "occurred_at": "ended_before_at",
-} %}
-
 with
     reported as ({{ canonical_events() }}),
 
@@ -110,67 +100,7 @@ with
             = 1
     ),
 
-    -- Where a rolling export begins behind what earlier ones told, its first period goes on from there.
-    seams as (
-        select
-            *,
-            case
-                when ended_before_at < occurred_at
-                then if(event_type = 'trial_started', 'trial_started', 'reactivated')
-                when event_type = 'trial_started'
-                then 'plan_changed'
-                when was_trial
-                then 'trial_converted'
-                when has_other_terms
-                then 'plan_changed'
-                else 'renewed'
-            end as linked_event_type
-        from
-            (
-                select
-                    *,
-                    lag(arrival_date) over life as arrived_before_date,
-                    lag(event_type) over life as event_type_before,
-                    lag({{ period_ends_at() }}) over life as ended_before_at,
-                    lag(account_id) over life as account_before,
-                    lag(trial_ends_at is not null) over life as was_trial,
-                    lag(plan_id) over life is distinct from plan_id
-                    or lag(price_amount) over life is distinct from price_amount
-                    or lag(is_price_unknown) over life is distinct from is_price_unknown
-                    or lag(currency) over life is distinct from currency as has_other_terms
-                from
-                    (
-                        select *, {{ event_rank("event_type") }} as event_rank
-                        from told_once
-                        where provider = 'periods'
-                    )
-                window life as (partition by known_date, subscription_id order by occurred_at, event_rank)
-            )
-        where
-            export_covers = 'rolling'
-            and event_type in ('trial_started', 'started')
-            and arrived_before_date < arrival_date
-            and ended_before_at <= occurred_at
-    ),
-
-    delivered as (
-        select event.* except (event_type), coalesce(seam.linked_event_type, event.event_type) as event_type
-        from told_once as event
-        left join
-            seams as seam
-            on event.known_date = seam.known_date
-            and event.subscription_id = seam.subscription_id
-            and event.provider = seam.provider
-            and event.provider_event_id = seam.provider_event_id
-        union all
-        select known_date, * except (known_date, event_type), event_type
-        from
-            (
-                select known_date, {{ event_row(gap) }}
-                from seams
-                where ended_before_at < occurred_at and event_type_before != 'expired'
-            )
-    ),
+    delivered as ({{ linked_exports("told_once") }}),
 
     typed as (
         select
