@@ -8,9 +8,9 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final
 
-from loaders.landing.contracts import ExportCovers
 from loaders.landing.period_times import midnight
 from loaders.landing.rhythm import Rhythm
+from loaders.landing.values import ExportCovers
 
 Row = dict[str, str]
 

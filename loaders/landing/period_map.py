@@ -23,9 +23,9 @@ from pydantic import (
     model_validator,
 )
 
-from loaders.landing.contracts import Currency, ExportCovers, Identifier
 from loaders.landing.errors import LandingError
 from loaders.landing.rhythm import Rhythm, read_rhythm
+from loaders.landing.values import Currency, ExportCovers, Identifier
 
 
 class _Strict(BaseModel):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from loaders.landing.contracts import ExportCovers, FxRate, Plan, SubscriptionEvent
+from loaders.landing.contracts import FxRate, Plan, SubscriptionEvent
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.export_files import Conversion, write_conversion
 from loaders.landing.period_events import Period, arrival_of, event_values, plan_values, spelled
@@ -22,6 +22,7 @@ from loaders.landing.period_map import PeriodMap
 from loaders.landing.period_rows import PeriodsLanding, read_accounts, read_periods, read_reasons
 from loaders.landing.period_times import TOLERATED_GAP
 from loaders.landing.row import LandingRow
+from loaders.landing.values import ExportCovers
 from loaders.objects.store import ObjectStore
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from loaders.landing.contracts import Provider
+from loaders.landing.values import Provider
 from tests.dbt.reference.company import (
     AccountVersion,
     Catalogue,

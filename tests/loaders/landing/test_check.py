@@ -16,7 +16,6 @@ from loaders.landing.batch import Batch
 from loaders.landing.check import split
 from loaders.landing.contracts import (
     CONTRACTS,
-    EventType,
     LandingRow,
     NotBefore,
     OfCurrency,
@@ -25,6 +24,7 @@ from loaders.landing.contracts import (
 )
 from loaders.landing.currencies import problem_of
 from loaders.landing.schema import Column, arrow_schema, columns_of
+from loaders.landing.values import EventType
 
 DAY = date(2026, 3, 29)
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)

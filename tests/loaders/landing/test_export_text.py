@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from loaders.landing.errors import LandingError
 from loaders.landing.period_map import read_period_map
@@ -151,3 +155,25 @@ def test_a_wrong_rate_is_one_line_that_names_it(tmp_path: Path, rates: str, says
     said = refused(tmp_path, HEADER + ROW, rates=rates)
     assert said.startswith(says)
     assert "\n" not in said
+
+
+CELLS = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["s1", "2026-01-20", "2026-02-01", "", "59000", "1e999", "NaN", "-1", "9" * 40, "\x00", "Solo"]
+    ),
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rows=st.lists(st.lists(CELLS, min_size=5, max_size=7), max_size=5), noise=st.binary(max_size=8))
+def test_any_export_is_counted_whole_or_refused(tmp_path: Path, rows: list[list[str]], noise: bytes) -> None:
+    sink = io.StringIO()
+    csv.writer(sink, quoting=csv.QUOTE_ALL).writerows(rows)
+    content = (HEADER + ROW + sink.getvalue()).encode(errors="replace") + noise
+    try:
+        result = convert(tmp_path, content)
+    except LandingError:
+        return
+    assert result.periods_in == result.periods_out + len(result.refused)
+    assert all(0 < len(each.reason) < 300 for each in result.refused)
