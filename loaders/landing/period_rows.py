@@ -20,8 +20,10 @@ from loaders.landing.export_text import read_rows, with_decimal_point
 from loaders.landing.period_events import Period, Row, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import AccountColumns, PeriodColumns, PeriodMap, Source
 from loaders.landing.period_times import Moment, end_of_service, moment_of
+from loaders.landing.reasons import of_problems, said, shown
 from loaders.landing.rhythm import Rhythm, read_rhythm
 from loaders.landing.row import LandingRow, OfCurrency
+from loaders.landing.schema import columns_of
 
 Contract = TypeVar("Contract", bound=LandingRow)
 
@@ -102,6 +104,12 @@ def _refuse(file: str, number: int, row: Row, refused: _RowRefusedError, result:
     result.refused.append(Refusal(file, number, refused.column, refused.reason, payload))
 
 
+def _refused(source: Source, text: str, reason: str) -> _RowRefusedError:
+    """Words as the map has them are shown, other texts may be somebody's."""
+    name = source.column or str(source.constant)
+    return _RowRefusedError(name, said(name, shown(text, is_code=True), reason))
+
+
 def _required(name: str, source: Source, row: Row) -> str:
     text = source.read(row)
     if text is None:
@@ -118,7 +126,7 @@ def _moment(
     try:
         return read(period_map, text)
     except ValueError as error:
-        raise _RowRefusedError(source.column or "", f"{source.column} {text!r} {error}") from None
+        raise _refused(source, text, str(error)) from None
 
 
 def _flag(period_map: PeriodMap, source: Source, text: str) -> bool:
@@ -126,7 +134,7 @@ def _flag(period_map: PeriodMap, source: Source, text: str) -> bool:
         return True
     if text in period_map.false_values:
         return False
-    raise _RowRefusedError(source.column or "", f"{source.column} {text!r} is neither true nor false")
+    raise _refused(source, text, "is neither true nor false")
 
 
 def read_reasons(export: Path, period_map: PeriodMap, result: PeriodsLanding) -> dict[tuple[str, date], str]:
@@ -221,15 +229,15 @@ def _contract_row(contract: type[Contract], values: Mapping[str, Any]) -> Contra
     try:
         found = contract.model_validate(values)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        column = str(problem["loc"][0])
-        raise _RowRefusedError(column, f"{column} {problem['input']!r}: {problem['msg']}") from None
+        columns = {each.name: each for each in columns_of(contract)}
+        column, reason = next(of_problems(columns, error))
+        raise _RowRefusedError(column, reason) from None
     for rule in contract.rules:
         if isinstance(rule, OfCurrency):
             amount = values[rule.column]
-            reason = problem_of(amount, values[rule.currency])
-            if reason:
-                raise _RowRefusedError(rule.column, f"{rule.column} {amount} {reason}")
+            problem = problem_of(amount, values[rule.currency])
+            if problem:
+                raise _RowRefusedError(rule.column, f"{rule.column} {amount} {problem}")
     return found
 
 
@@ -281,7 +289,8 @@ def read_periods(
             reason=reason,
         )
         if period.currency not in period_map.usd_rates:
-            raise _RowRefusedError("currency", f"currency {period.currency!r} has no rate in usd_rates")
+            shown_currency = shown(period.currency, is_code=True)
+            raise _RowRefusedError("currency", said("currency", shown_currency, "has no rate in usd_rates"))
         # Judged here, on the row it came from; the canonical rows are made once the whole life is known.
         _contract_row(Plan, plan_values(period, start))
         _contract_row(SubscriptionEvent, event_values(period, "started", start, None))
@@ -307,7 +316,7 @@ def _rhythm(columns: PeriodColumns, row: Row) -> Rhythm:
         return rhythm
     if not (times.isdecimal() and int(times)):
         column = (columns.interval_count and columns.interval_count.column) or "interval_count"
-        raise _RowRefusedError(column, f"{column} {times!r} is no count")
+        raise _RowRefusedError(column, said(column, shown(times, is_code=True), "is no count"))
     return replace(rhythm, count=rhythm.count * int(times))
 
 
@@ -325,7 +334,7 @@ def _price(period_map: PeriodMap, rhythm: Rhythm, row: Row) -> Decimal:
     except InvalidOperation:
         price = Decimal("nan")
     if not price.is_finite():
-        raise _RowRefusedError(source.column or "price", f"{source.column} {text!r} is no amount")
+        raise _refused(source, text, "is no amount")
     return price
 
 

@@ -95,9 +95,7 @@ def _chains(file: str, periods: list[Period], result: PeriodsLanding) -> Iterato
         if reason:
             column, why = reason
             payload = json.dumps(period.payload, ensure_ascii=False)
-            result.refused.append(
-                Refusal(file, period.row, column, f"{period.subscription_id} {why}", payload)
-            )
+            result.refused.append(Refusal(file, period.row, column, f"the period {why}", payload))
         else:
             life.append(period)
     return (life for life in lives.values() if life)
@@ -108,7 +106,7 @@ def _why_not_after(before: Period, period: Period) -> tuple[str, str] | None:
     if before.end is None or before.end > period.start:
         return "start", f"starts on {spelled(period.start)}, inside the period of row {before.row}"
     if before.account_id != period.account_id:
-        return "account_id", f"belongs to {before.account_id} in row {before.row}"
+        return "account_id", f"has another account_id than row {before.row}"
     if before.end == period.start and period.is_trial and not before.is_trial:
         return "is_trial", f"is a trial right after the paid period of row {before.row}"
     return None

@@ -38,7 +38,8 @@ def shown(value: Any, *, is_code: bool = False, is_free_text: bool = False) -> s
         return ""
     text = ""
     if isinstance(value, str):
-        text = repr(value) if (_CODE if is_code else _FIGURES).fullmatch(value) else ""
+        is_harmless = _FIGURES.fullmatch(value) or (is_code and _CODE.fullmatch(value))
+        text = repr(value) if is_harmless else ""
     elif not isinstance(value, int) or abs(value) < 10**_LONGEST_VALUE:
         is_one = isinstance(value, int | float | date | datetime | Decimal)
         text = str(value) if is_one else ""

@@ -157,6 +157,22 @@ def test_a_wrong_rate_is_one_line_that_names_it(tmp_path: Path, rates: str, says
     assert "\n" not in said
 
 
+def test_a_reason_shows_words_and_figures_and_names_nobody(tmp_path: Path) -> None:
+    rows = [
+        "s2,a2,Anna Berg,,Solo,59000",
+        "s3,a3,31-01-2026,,Solo,anna@example.com",
+        "s4,a4,2026-01-20,,Solo,lots",
+        "s1,anna@example.com,2026-03-01,,Solo,59000",
+    ]
+    result = convert(tmp_path, HEADER + ROW.replace(",,", ",2026-02-01,") + "\n".join(rows) + "\n")
+    assert [each.reason for each in result.refused] == [
+        "begins is no date like %Y-%m-%d",
+        "begins '31-01-2026' is no date like %Y-%m-%d",
+        "price 'lots' is no amount",
+        "the period has another account_id than row 1",
+    ]
+
+
 CELLS = st.one_of(
     st.text(max_size=6),
     st.sampled_from(

@@ -178,7 +178,11 @@ def test_a_subscription_may_end_on_the_day_it_starts(tmp_path: Path, period_map:
         ("s1,a1,01/03/2025,,Solo,monthly,10,120,maybe,True", "trial", "neither true nor false"),
         ("s1,a1,01/03/2025,,Solo,monthly,10,120,False", "", "header's columns"),
         ("s0,a1,15/03/2025,,Solo,monthly,10,120,False,True", "start", "inside the period of row 1"),
-        ("s0,a2,01/04/2025,,Solo,monthly,10,120,False,True", "account_id", "belongs to a1"),
+        (
+            "s0,a2,01/04/2025,,Solo,monthly,10,120,False,True",
+            "account_id",
+            "the period has another account_id than row 1",
+        ),
         ("s0,a1,01/04/2025,,Solo,monthly,10,120,True,True", "is_trial", "right after the paid period"),
     ],
 )
