@@ -52,6 +52,12 @@ def landing_summary(landed: Landed, asked: RunWindow, widening: Widening) -> str
 def landing_warnings(settings: Settings, landed: Landed, widening: Widening) -> Iterator[str]:
     """A sentence for everything that has arrived and does not change what is published."""
     yield from _late(settings, landed, widening)
+    unverified = sum(each.rows_not_verified for each in (*landed.landings, *landed.late))
+    if unverified:
+        yield (
+            f"signatures of {unverified:,} rows of app_store_notifications were not verified: set "
+            "SEGUE_APP_STORE_ROOTS_FILE"
+        )
     for reason in landed.waiting:
         yield f"{reason}: the day stays as it had landed until a later run finds it complete"
     if widening.left:

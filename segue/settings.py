@@ -143,6 +143,12 @@ class Settings(BaseSettings):
         default=0.05, ge=0, le=1, description="A table's day with a larger refused share fails to land."
     )
 
+    app_store_roots_file: Path | None = Field(
+        default=None,
+        description="Root certificates (PEM, or one in DER) that the App Store's signed notifications must "
+        "lead to; None: their signatures are not verified.",
+    )
+
     # Content
     contentful_space_id: str | None = Field(default=None, description="None: Contentful is not pulled.")
     contentful_environment: str = "master"

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from loaders.landing.kinds import KindOf
-from loaders.landing.notifications import relevance
+from loaders.landing.notifications import envelopes, relevance
 from loaders.landing.notifications.app_store import AppStorePayload
 from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
 from loaders.landing.notifications.payload import JsonOf
@@ -157,6 +157,7 @@ class GooglePlayNotification(LandingRow):
         RequiredWhen("purchase", payload="payload", says="is_about_a_subscription"),
     )
     message_kind = relevance.GOOGLE_PLAY
+    delivered = envelopes.GOOGLE_PLAY
 
     message_id: Identifier
     occurred_at: EventTime
@@ -172,10 +173,12 @@ class AppStoreNotification(LandingRow):
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
     message_kind = relevance.APP_STORE
+    delivered = envelopes.APP_STORE
 
     notification_uuid: Identifier
     occurred_at: EventTime
     payload: Annotated[str, JsonOf(AppStorePayload)]
+    signature: Literal["verified", "not_verified"] | None = None
 
 
 class StripeEventRow(LandingRow):
@@ -186,6 +189,7 @@ class StripeEventRow(LandingRow):
     event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"),)
     message_kind = relevance.STRIPE
+    delivered = envelopes.STRIPE
 
     event_id: Identifier
     occurred_at: EventTime

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from loaders.landing.batch import Batch
+from loaders.landing.delivery import Receipt, open_columns, opener
 from loaders.landing.errors import LandingError
 from loaders.landing.formats import format_of, text_bytes
 from loaders.landing.header import csv_header
@@ -23,10 +24,14 @@ from loaders.objects.store import ObjectStore, ObjectStoreError, StoredObject
 
 @dataclass(frozen=True)
 class LandingFile:
-    """One file of a table's arrival day, open for reading; ``name`` is its path below the landing root."""
+    """One file of a table's arrival day, open for reading; ``name`` is its path below the landing root.
+
+    Without a ``receipt`` messages of providers are not opened.
+    """
 
     name: str
     source: pa.NativeFile
+    receipt: Receipt | None = None
 
 
 @contextmanager
@@ -68,7 +73,7 @@ def read_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batc
     """
     try:
         for batch in _read(contract, file):
-            yield sort_out(contract.message_kind, batch)
+            yield sort_out(contract.message_kind, batch, opener(contract.delivered, file.receipt))
     except (OSError, pa.ArrowException, UnicodeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LandingError(f"{file.name}: cannot be read: {reason}") from error
@@ -78,12 +83,16 @@ def _read(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
     kind = format_of(file.name).kind
     if kind == "parquet":
         file.source.seek(0)
-        yield from read_parquet(contract, file.name, file.source)
+        for batch in read_parquet(contract, file.name, file.source):
+            if contract.delivered and file.receipt:
+                yield open_columns(contract.delivered, file.receipt, batch, file.name)
+            else:
+                yield batch
     elif kind == "ndjson":
-        yield from read_json_lines(contract, file.name, text_of(file))
+        yield from read_json_lines(contract, file.name, text_of(file), file.receipt)
     else:
         reader, header, absent = csv_header(contract, file.name, text_of(file))
-        yield from read_csv(contract, file.name, reader, header, absent)
+        yield from read_csv(contract, file.name, reader, header, absent, file.receipt)
 
 
 def text_of(file: LandingFile) -> io.TextIOWrapper:

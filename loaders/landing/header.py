@@ -84,7 +84,9 @@ def normal_names(file: str, names: Sequence[str]) -> list[str]:
 
 
 def check_columns(contract: type[LandingRow], name: str, present: Sequence[str]) -> tuple[str, ...]:
-    """Absent nullable columns; an unknown or an absent required column is the file's end.
+    """Absent columns that may be null, or that messages tell.
+
+    An unknown column, and an absent one that is required, are the file's end.
 
     Raises:
         LandingError: names the column.
@@ -97,7 +99,8 @@ def check_columns(contract: type[LandingRow], name: str, present: Sequence[str])
             f"(it has {', '.join(columns)})"
         )
     absent = tuple(column for column in columns if column not in present)
-    required = [column for column in absent if not columns[column].nullable]
+    told = contract.delivered.told if contract.delivered else ()
+    required = [column for column in absent if not columns[column].nullable and column not in told]
     if required:
         raise LandingError(f"{name}: required column {required[0]} is missing")
     return absent

@@ -13,6 +13,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.landing.batch import Batch, Kind
+from loaders.landing.delivery import DeliveryError, OpenRow
 from loaders.landing.errors import Refusal
 from loaders.landing.notifications.json_columns import read_in_pieces
 from loaders.landing.notifications.objects import as_mask
@@ -167,7 +169,7 @@ def _type_of(paths: Mapping[str, type]) -> pa.StructType:
     )
 
 
-def sort_out(kind_of: KindOf | None, batch: Batch) -> Batch:
+def sort_out(kind_of: KindOf | None, batch: Batch, open_row: OpenRow | None) -> Batch:
     """The batch without what is ignored, which it counts, and with the kinds of what is left.
 
     ``kind_of`` None: the table's rows are all of one kind, and none is ignored.
@@ -180,7 +182,7 @@ def sort_out(kind_of: KindOf | None, batch: Batch) -> Batch:
     found: Counter[Kind] = Counter()
     for kind, count in zip(kinds, counts, strict=True):
         found[kind] += count
-    unreadable = [(refusal, kind_of_refusal(kind_of, refusal)) for refusal in batch.unreadable]
+    unreadable = [(refusal, kind_of_refusal(kind_of, refusal, open_row)) for refusal in batch.unreadable]
     found.update(kind for _, kind in unreadable)
     batch = replace(batch, kinds=Counter({kind: n for kind, n in found.items() if kind.ignored is None}))
     if len(batch.kinds) == len(found):
@@ -201,10 +203,15 @@ def ignored_rows(kind_of: KindOf, columns: Mapping[str, pa.Array]) -> npt.NDArra
     return np.array([kind.ignored is not None for kind in kinds], bool)[codes]
 
 
-def kind_of_refusal(kind_of: KindOf, refusal: Refusal) -> Kind:
+def kind_of_refusal(kind_of: KindOf, refusal: Refusal, open_row: OpenRow | None) -> Kind:
     """The kind of a refused row, or of a line that is no row at all."""
     row = _object_in(refusal.payload)
-    return kind_of.of_row(row if isinstance(row, dict) else {})
+    if not isinstance(row, dict):
+        return kind_of.of_row({})
+    if open_row:
+        with suppress(DeliveryError):
+            row = open_row(row)
+    return kind_of.of_row(row)
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:

@@ -284,6 +284,8 @@ def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: da
         detail["absent_columns"] = landing.absent_columns
     if landing.rows_late:
         detail["rows_late"] = landing.rows_late
+    if landing.rows_not_verified:
+        detail["rows_not_verified"] = landing.rows_not_verified
     if landing.ignored:
         detail["ignored"] = [
             {"kind": kind.name, "reason": kind.ignored, "rows": rows}

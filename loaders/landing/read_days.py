@@ -58,6 +58,8 @@ class TableLanding:
     """The earliest day that an accepted row belongs to; None without rows or event times."""
     rows_late: int = 0
     """Accepted rows of days that are no longer restated when they arrive."""
+    rows_not_verified: int = 0
+    """Accepted rows that were signed, with signatures that nobody has verified."""
 
     @property
     def rows_ignored(self) -> int:
@@ -76,6 +78,7 @@ class TableLanding:
         self.refused_kinds += file.refused_kinds
         self.also_erased |= file.also_erased
         self.rows_late += file.rows_late
+        self.rows_not_verified += file.rows_not_verified
         if file.absent_columns:
             self.absent_columns[name] = list(file.absent_columns)
         days = [day for day in (self.first_event_date, file.first_event_date) if day]

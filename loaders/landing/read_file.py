@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pyarrow as pa
@@ -14,10 +14,12 @@ from loaders.landing import subjects
 from loaders.landing.batch import Kind
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.delivery import Receipt, opener
 from loaders.landing.errors import Refusal
 from loaders.landing.files import file_digest, opened, read_batches
 from loaders.landing.kinds import kind_of_refusal
 from loaders.landing.listing import landing_store
+from loaders.landing.notifications.signatures import app_store_signatures
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import raw_arrow_schema
 from loaders.landing.scratch import ScratchRows
@@ -67,6 +69,8 @@ class FileLanding:
     absent_columns: tuple[str, ...] = ()
     first_event_date: date | None = None
     rows_late: int = 0
+    rows_not_verified: int = 0
+    """Accepted rows that were signed, with signatures that nobody has verified."""
 
 
 def read_file(settings: Settings, file: FileOfDay, erased: ErasedSubjects, rows: ScratchRows) -> FileLanding:
@@ -76,7 +80,10 @@ def read_file(settings: Settings, file: FileOfDay, erased: ErasedSubjects, rows:
         LandingError: it cannot be read, has changed since it was listed, or breaks its contract as a whole.
     """
     contract = CONTRACTS[file.table]
-    with opened(landing_store(settings), file.stored) as source:
+    receipt = Receipt(file.day, app_store_signatures(settings).open)
+    open_row = opener(contract.delivered, receipt)
+    with opened(landing_store(settings), file.stored) as listed:
+        source = replace(listed, receipt=receipt)
         landing = FileLanding(file_digest(source))
         for batch in read_batches(contract, source):
             accepted, refused = split(contract, batch, file.day, source.name)
@@ -84,10 +91,15 @@ def read_file(settings: Settings, file: FileOfDay, erased: ErasedSubjects, rows:
             landing.ignored += batch.ignored
             landing.kinds += batch.kinds
             if contract.message_kind:
-                landing.refused_kinds.update(kind_of_refusal(contract.message_kind, each) for each in refused)
+                landing.refused_kinds.update(
+                    kind_of_refusal(contract.message_kind, each, open_row) for each in refused
+                )
             if erased:
                 accepted, refused = _without(erased, contract, accepted, refused, landing)
             landing.rows_out += accepted.num_rows
+            if "signature" in accepted.column_names:
+                unverified = pc.equal(accepted["signature"], "not_verified")
+                landing.rows_not_verified += pc.sum(unverified).as_py() or 0
             landing.rows_quarantined += len(refused)
             landing.absent_columns = batch.absent_columns
             if accepted.num_rows:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from loaders.landing.delivery import Delivered
 from loaders.landing.kinds import KindOf
 
 EARLIEST_EVENT = datetime(2005, 1, 1, tzinfo=UTC)
@@ -71,6 +72,8 @@ class LandingRow(BaseModel):
     """How a row says what kind of message it is; None: all rows of the table are of one."""
     is_reference: ClassVar[bool] = False
     """Whether a few rows decide on all others' worth: it is no small matter when half of them are refused."""
+    delivered: ClassVar[Delivered | None] = None
+    """How the provider sends the payload; None: rows come as the contract has them."""
     may_be_absent: ClassVar[bool] = False
     """Whether a day without any file is an empty day, even when the table has delivered before."""
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.delivery import hidden_in
 from loaders.landing.errors import Refusal
 from loaders.landing.notifications.json_columns import read_in_pieces
 from loaders.landing.notifications.objects import Mask, as_mask
@@ -181,6 +182,7 @@ def _in_value(key: str, value: Any) -> Iterator[_Named]:
     elif isinstance(value, str | int) and not isinstance(value, bool):
         text = str(value)
         yield from _under(key, text)
+        yield from _in_value(key, hidden_in(text))
         if text[:1] in ("{", "["):
             try:
                 yield from _in_value(key, json.loads(text))

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import violations
+from loaders.landing.delivery import DeliveryError, Receipt
 from loaders.landing.errors import LandingError, Refusal, is_utf8
 from loaders.landing.kinds import ignored_rows
 from loaders.landing.notifications.model_columns import judge as judge_texts
@@ -40,7 +41,9 @@ _Judge = Callable[[int], dict[str, Any] | Refusal]
 """What pydantic says of the row with a number."""
 
 
-def read_json_lines(contract: type[LandingRow], name: str, text: io.TextIOWrapper) -> Iterator[Batch]:
+def read_json_lines(
+    contract: type[LandingRow], name: str, text: io.TextIOWrapper, receipt: Receipt | None = None
+) -> Iterator[Batch]:
     """Batches of the objects, one a line; lines of white space are no rows, but count."""
     names = {column.name for column in columns_of(contract)}
     payloads = [column.name for column in columns_of(contract) if column.json]
@@ -52,7 +55,7 @@ def read_json_lines(contract: type[LandingRow], name: str, text: io.TextIOWrappe
         for number, line in enumerate(lines, before + 1):
             if not line.strip():
                 continue
-            row = _usual_object(line, names)
+            row = _usual_object(contract, line, names, receipt)
             if row is None:
                 odd.append(len(rows))
                 row = {}
@@ -68,21 +71,30 @@ def read_json_lines(contract: type[LandingRow], name: str, text: io.TextIOWrappe
         }
         doubtful = np.zeros(len(rows), bool)
         doubtful[odd] = True
-        judge = partial(_judged_line, contract, name, lines, before + 1)
+        judge = partial(_judged_line, contract, name, lines, before + 1, receipt)
         yield _batch(contract, columns, numbers, doubtful, judge)
         before += len(lines)
 
 
-def _usual_object(line: str, names: set[str]) -> dict[str, Any] | None:
+def _usual_object(
+    contract: type[LandingRow], line: str, names: set[str], receipt: Receipt | None
+) -> dict[str, Any] | None:
     try:
         row = _object_of(line)
-    except (ValueError, RecursionError):
+        if contract.delivered and receipt and type(row) is dict:
+            row = contract.delivered.open(row, receipt)
+    except (ValueError, RecursionError, DeliveryError):
         return None
     return row if type(row) is dict and row.keys() <= names else None
 
 
 def _judged_line(
-    contract: type[LandingRow], name: str, lines: Sequence[str], first: int, number: int
+    contract: type[LandingRow],
+    name: str,
+    lines: Sequence[str],
+    first: int,
+    receipt: Receipt | None,
+    number: int,
 ) -> dict[str, Any] | Refusal:
     line = lines[number - first]
     payload = line.rstrip("\n")
@@ -94,11 +106,16 @@ def _judged_line(
         return Refusal(name, number, "", f"is not JSON: {error}", payload)
     if not isinstance(row, dict):
         return Refusal(name, number, "", "is not a JSON object", payload)
-    return _validated(contract, name, number, row, payload)
+    return _validated(contract, name, number, row, payload, receipt)
 
 
 def read_csv(
-    contract: type[LandingRow], name: str, reader: Any, header: Sequence[str], absent: tuple[str, ...]
+    contract: type[LandingRow],
+    name: str,
+    reader: Any,
+    header: Sequence[str],
+    absent: tuple[str, ...],
+    receipt: Receipt | None = None,
 ) -> Iterator[Batch]:
     """Batches of the rows after the header; lines without anything are no rows and do not count.
 
@@ -122,7 +139,10 @@ def read_csv(
             else:
                 columns[column.name] = pa.nulls(len(rows), column.arrow), np.zeros(len(rows), bool)
         numbers = list(range(before + 1, before + 1 + len(rows)))
-        judge = partial(_judged_csv_row, contract, name, header, rows, before + 1)
+        if contract.delivered and receipt:
+            # What has to be opened first is pydantic's.
+            doubtful |= contract.delivered.rows_to_open({name: each for name, (each, _) in columns.items()})
+        judge = partial(_judged_csv_row, contract, name, header, rows, before + 1, receipt)
         yield _batch(contract, columns, numbers, doubtful, judge, absent)
         before += len(rows)
         if len(rows) < size:
@@ -148,6 +168,7 @@ def _judged_csv_row(
     header: Sequence[str],
     rows: Sequence[list[str]],
     first: int,
+    receipt: Receipt | None,
     number: int,
 ) -> dict[str, Any] | Refusal:
     cells = rows[number - first]
@@ -160,19 +181,28 @@ def _judged_csv_row(
     if bad := [column for column, cell in row.items() if not is_utf8(cell)]:
         return Refusal(name, number, bad[0], f"{bad[0]} is not UTF-8", json.dumps(row))
     typed = {column: value if value != "" else None for column, value in row.items()}
-    return _validated(contract, name, number, typed, json.dumps(row))
+    return _validated(contract, name, number, typed, json.dumps(row), receipt)
 
 
 def _validated(
-    contract: type[LandingRow], name: str, number: int, row: dict[str, Any], payload: str
+    contract: type[LandingRow],
+    name: str,
+    number: int,
+    row: dict[str, Any],
+    payload: str,
+    receipt: Receipt | None,
 ) -> dict[str, Any] | Refusal:
     """The row in Python types, or the first column that pydantic, or the warehouse, refuses."""
     columns = {column.name: column for column in columns_of(contract)}
     try:
+        if contract.delivered and receipt:
+            row = contract.delivered.open(row, receipt)
         typed = contract.model_validate(row).model_dump()
     except ValidationError as error:
         problems = list(of_problems(columns, error))
         return Refusal(name, number, problems[0][0], "; ".join(reason for _, reason in problems), payload)
+    except DeliveryError as error:
+        return Refusal(name, number, error.path, str(error), payload)
     for column, value in typed.items():
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return Refusal(name, number, column, f"{column} does not fit into 64 bits", payload)

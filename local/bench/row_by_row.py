@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from loaders.landing.batch import Batch
 from loaders.landing.check import Problems, refusals_of, violations_of, with_lineage
+from loaders.landing.delivery import DeliveryError
 from loaders.landing.errors import LandingError, Refusal, is_utf8
 from loaders.landing.files import LandingFile, read_batches, text_of
 from loaders.landing.formats import format_of
@@ -74,16 +75,13 @@ def _problems(contract: type[LandingRow], rows: pa.Table) -> Problems:
 
 
 def _text_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
-    """Rows that pydantic can read, in one batch, and the others."""
+    """Rows that pydantic can read, in one batch, and the others; without those whose kind is ignored."""
     read, refused = [], []
     for number, row, payload in _numbered(contract, file):
-        said = contract.message_kind and contract.message_kind.of_row(_cells(file.name, row))
-        if said and said.ignored:
-            continue
-        typed = _validated(contract, file.name, number, row, payload)
+        typed = _validated(contract, file, number, row, payload)
         if isinstance(typed, Refusal):
             refused.append(typed)
-        else:
+        elif typed is not None:
             read.append((number, typed))
         if len(read) >= 100_000:
             yield _batch(contract, read, refused)
@@ -129,16 +127,11 @@ def _numbered(contract: type[LandingRow], file: LandingFile) -> Iterator[tuple[i
             yield number, f"is not JSON: {error}", payload
 
 
-def _cells(name: str, row: Any) -> dict[str, Any]:
-    """What can be read of a row; of a CSV row that has not the header's columns nothing."""
-    is_csv = format_of(name).kind == "csv"
-    is_short = is_csv and isinstance(row, dict) and (None in row or None in row.values())
-    return row if isinstance(row, dict) and not is_short else {}
-
-
 def _validated(
-    contract: type[LandingRow], name: str, number: int, row: Any, payload: str
-) -> dict[str, Any] | Refusal:
+    contract: type[LandingRow], file: LandingFile, number: int, row: Any, payload: str
+) -> dict[str, Any] | Refusal | None:
+    """The row in Python types, or why it is refused; None when its kind is ignored."""
+    name = file.name
     if isinstance(row, str):
         return Refusal(name, number, "", row, payload)
     if format_of(name).kind == "csv":
@@ -150,7 +143,13 @@ def _validated(
                 return Refusal(name, number, column, f"{column} is not UTF-8", payload)
         row = {column: value if value != "" else None for column, value in row.items()}
     try:
+        if contract.delivered and file.receipt:
+            row = contract.delivered.open(row, file.receipt)
+        if contract.message_kind and contract.message_kind.of_row(row).ignored:
+            return None
         typed = contract.model_validate(row).model_dump()
+    except DeliveryError as error:
+        return Refusal(name, number, error.path, str(error), payload)
     except ValidationError as error:
         problems = list(of_problems({each.name: each for each in columns_of(contract)}, error))
         return Refusal(name, number, problems[0][0], "; ".join(reason for _, reason in problems), payload)

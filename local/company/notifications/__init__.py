@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.contracts import CONTRACTS
 from local.company.columns import Ints
 from local.company.notifications.app_store import app_store
 from local.company.notifications.event import Event, Json
@@ -30,6 +31,9 @@ def landing_rows(table: str, events: pa.Table) -> pa.Table:
     }
     if table == "google_play_notifications":
         columns["purchase"] = pa.array([_text(purchase) for _, purchase in payloads], pa.string())
+    for name in CONTRACTS[table].model_fields:
+        # The company's receiver decodes what it is sent, and its purchases carry its own ids.
+        columns.setdefault(name, pa.nulls(len(payloads), pa.string()))
     return pa.table(columns)
 
 

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+from base64 import b64encode
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from hypothesis import strategies as st
 from loaders.landing import text_rows
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.delivery import Receipt
 from loaders.landing.errors import LandingError
 from loaders.landing.files import LandingFile, read_batches
 from loaders.landing.notifications import json_columns
 from loaders.landing.notifications.model_columns import judge
+from loaders.landing.notifications.signatures import AppStoreSignatures
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
 from loaders.landing.subjects import names_in, rows_of
@@ -36,6 +39,7 @@ from tests.loaders.landing.test_check import batch, values_of
 
 DAY = date(2026, 3, 29)
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
+RECEIPT = Receipt(DAY, AppStoreSignatures().open)
 NOTIFICATIONS = ("google_play_notifications", "app_store_notifications", "stripe_events")
 Row = dict[str, Any]
 
@@ -104,7 +108,7 @@ def agree(contract: type[LandingRow], name: str, content: bytes, folder: Path) -
 
     def told_by(land: Any) -> Any:
         try:
-            return land(contract, LandingFile(name, pa.OSFile(str(path))))
+            return land(contract, LandingFile(name, pa.OSFile(str(path)), RECEIPT))
         except LandingError as error:
             return str(error)
 
@@ -231,8 +235,31 @@ def test_notifications_in_json_lines(table: str, told: Told, tmp_path: Path, dat
                     row[column.name] = json.loads(row[column.name])
                 except ValueError:
                     break
-        lines.append(json.dumps(row, default=str))
+        lines.append(json.dumps(data.draw(as_sent(table, row)), default=str))
     agree(contract, "n.ndjson", "\n".join(lines).encode(), tmp_path)
+
+
+@st.composite
+def as_sent(draw: st.DrawFn, table: str, row: Row) -> Row:
+    """The row, or what the provider sent: the message without our columns, in its envelope, or nothing else."""
+    manner = draw(st.integers(0, 5))
+    contract = CONTRACTS[table]
+    if manner > 3 or contract.delivered is None:
+        return row
+    told = draw(st.sampled_from([contract.delivered.told, {"ingested_at"}, set[str]()]))
+    row = {name: value for name, value in row.items() if name not in told}
+    payload = row["payload"]
+    if manner < 3 and table == "google_play_notifications":
+        data = b64encode((json.dumps(payload) if isinstance(payload, dict) else payload).encode()).decode()
+        sent = draw(
+            st.sampled_from(
+                [{}, {"messageId": "m1"}, {"messageId": 7, "publishTime": "2026-03-29T11:00:00Z"}]
+            )
+        )
+        payload = {"message": {"data": data} | sent}
+    if manner < 2 and isinstance(payload, dict):
+        return {name: value for name, value in row.items() if name != "payload"} | payload
+    return row | {"payload": payload}
 
 
 @FEW
