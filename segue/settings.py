@@ -143,6 +143,11 @@ class Settings(BaseSettings):
         default=0.05, ge=0, le=1, description="A table's day with a larger refused share fails to land."
     )
 
+    mapped_providers: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Providers (google_play, app_store, stripe) whose purchases do not carry the account: "
+        "the feed provider_accounts says whose their customers are; comma-separated.",
+    )
     app_store_roots_file: Path | None = Field(
         default=None,
         description="Root certificates (PEM, or one in DER) that the App Store's signed notifications must "
@@ -322,7 +327,7 @@ class Settings(BaseSettings):
         default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."
     )
 
-    @field_validator("feeds", "manifest_feeds", mode="before")
+    @field_validator("feeds", "manifest_feeds", "mapped_providers", mode="before")
     @classmethod
     def _split(cls, value: object, info: ValidationInfo) -> object:
         """An environment variable is one text, names between commas; an empty one says nothing."""

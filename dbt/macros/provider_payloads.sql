@@ -54,6 +54,14 @@
 {%- endmacro %}
 
 {#
+  Who pays, of a notification with the column `given_account_id`: whom the receiver names, else whom the payload
+  does, else the provider's own id of the payer, which stg_identity__provider_accounts leads to an account.
+#}
+{% macro paying_account(provider, told, provider_id) -%}
+    coalesce(given_account_id, {{ told }}, '{{ provider }}:' || {{ provider_id }})
+{%- endmacro %}
+
+{#
   The store seldom says how often a plan is paid: the catalogue does, as it was known when the event arrived.
   `events` is a CTE with all columns of a canonical event, its rhythm null where the store does not tell it.
 #}

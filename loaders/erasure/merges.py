@@ -43,6 +43,23 @@ def survivors_of(warehouse: Warehouse, account_ids: Collection[str]) -> dict[str
     return survivors
 
 
+def provider_names(warehouse: Warehouse, account_ids: Collection[str]) -> set[str]:
+    """What billing providers call these accounts, as the marts write it: provider, a colon, and an id.
+
+    Raises:
+        WarehouseError: the map of customers could not be read.
+    """
+    table = warehouse.table(warehouse.settings.raw_dataset, "provider_accounts")
+    if warehouse.find_table(table) is None:
+        return set()
+    found = warehouse.run(
+        f"select distinct provider || ':' || coalesce(customer_id, subscription_id) as name from `{table}` "
+        "where account_id in unnest(@accounts)",
+        parameters=[bigquery.ArrayQueryParameter("accounts", "STRING", sorted(account_ids))],
+    )
+    return {str(row.name) for row in found}
+
+
 def merged_accounts(warehouse: Warehouse, account_ids: Collection[str]) -> set[str]:
     """Accounts whose merges lead to one of these, over however many others.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from google.cloud import bigquery
 
-from loaders.erasure.merges import merged_accounts
+from loaders.erasure.merges import merged_accounts, provider_names
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.subjects import names_in
 from loaders.warehouse.client import QueryParameter, Warehouse
@@ -85,7 +85,8 @@ def find_subjects(warehouse: Warehouse, account_ids: Collection[str], earlier: E
         WarehouseError: BigQuery did not answer, or no salt is configured.
     """
     settings = warehouse.settings
-    accounts = frozenset({*account_ids, *merged_accounts(warehouse, account_ids)})
+    persons = {*account_ids, *merged_accounts(warehouse, account_ids)}
+    accounts = frozenset({*persons, *provider_names(warehouse, persons)})
     ids: dict[SubjectKind, frozenset[str]] = {kind: frozenset() for kind in KINDS} | {"account": accounts}
     parts = []
     for dataset in (settings.raw_dataset, settings.history_dataset):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,8 +17,9 @@ from loaders.landing.column_rules import Violation, violations
 from loaders.landing.currencies import above_ceiling, beyond_places
 from loaders.landing.errors import Refusal
 from loaders.landing.notifications.model_columns import judge
+from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_column, said
-from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore, OfCurrency, RequiredWhen
+from loaders.landing.row import GivenWhen, LandingRow, NotAfterArrival, NotBefore, OfCurrency, RequiredWhen
 from loaders.landing.schema import columns_of
 
 Problems = dict[int, list[tuple[str, str]]]
@@ -26,9 +27,15 @@ Problems = dict[int, list[tuple[str, str]]]
 
 
 def split(
-    contract: type[LandingRow], batch: Batch, arrival_date: date, file: str
+    contract: type[LandingRow],
+    batch: Batch,
+    arrival_date: date,
+    file: str,
+    mapped_providers: Collection[str] = (),
 ) -> tuple[pa.Table, list[Refusal]]:
     """Separate the rows that keep the contract from those that break it.
+
+    ``mapped_providers``: those whose messages need not name an account.
 
     Accepted rows come back with the lineage columns; every other row is one refusal that names its first
     broken column and all reasons.
@@ -41,7 +48,7 @@ def split(
         if pc.any(mask).as_py():
             found.append((column, mask, reason))
             broken = pc.or_(broken, mask)
-    problems = _problems(contract, rows, batch.has_judged_payloads)
+    problems = _problems(contract, rows, batch.has_judged_payloads, mapped_providers)
     if problems:
         wrong = np.zeros(rows.num_rows, bool)
         wrong[list(problems)] = True
@@ -118,6 +125,14 @@ def violations_of(contract: type[LandingRow], rows: pa.Table, arrival_date: date
         if isinstance(rule, NotBefore):
             mask = pc.less(rows.column(rule.column), rows.column(rule.other))
             yield rule.column, mask, f"is before {rule.other}"
+        elif isinstance(rule, GivenWhen):
+            wanted = pc.is_in(rows.column(rule.other), value_set=pa.array(rule.values))
+            mask = pc.not_equal(pc.is_valid(rows.column(rule.column)), wanted)
+            yield (
+                rule.column,
+                mask,
+                f"is given when {rule.other} is {' or '.join(rule.values)}, and only then",
+            )
         elif isinstance(rule, NotAfterArrival):
             latest = pc.add(
                 rows.column("ingested_at"),
@@ -134,23 +149,31 @@ def violations_of(contract: type[LandingRow], rows: pa.Table, arrival_date: date
             yield rule.column, beyond_places(amounts, told), reason
 
 
-def _problems(contract: type[LandingRow], rows: pa.Table, are_judged: bool) -> Problems:
+def _problems(
+    contract: type[LandingRow], rows: pa.Table, are_judged: bool, mapped_providers: Collection[str]
+) -> Problems:
     """What the JSON columns say wrong: the texts that are not surely right are asked one by one.
 
     ``are_judged``: whether all texts are known to be right, so that only the rules beyond them are left.
     """
     found: Problems = {}
+    unsure: set[int] = set()
     for column in columns_of(contract):
         if column.json is None or are_judged:
             continue
         texts = _array(rows, column.name)
         doubtful = judge(column.json.model, texts).doubtful & texts.is_valid().to_numpy(zero_copy_only=False)
+        unsure.update(np.nonzero(doubtful)[0].tolist())
         for place in np.nonzero(doubtful)[0].tolist():
             if wrong := list(column.json.problems(column.name, texts[place].as_py())):
                 found.setdefault(place, []).extend(wrong)
     for rule in contract.rules:
         if isinstance(rule, RequiredWhen):
             _add_required(contract, rule, rows, found)
+    for place in sorted(unsure - found.keys()):
+        # Whoever names no account is a doubt.
+        if problem := payer_problem(contract, rows.slice(place, 1).to_pylist()[0], mapped_providers):
+            found[place] = [problem]
     return found
 
 

@@ -13,12 +13,13 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from loaders.landing.billing_contracts import (
+    AppStoreNotification,
+    GooglePlayNotification,
+    ProviderAccount,
+    StripeEventRow,
+)
 from loaders.landing.kinds import KindOf
-from loaders.landing.notifications import envelopes, relevance
-from loaders.landing.notifications.app_store import AppStorePayload
-from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
-from loaders.landing.notifications.payload import JsonOf
-from loaders.landing.notifications.stripe import StripeEvent
 from loaders.landing.row import (
     EARLIEST_EVENT,
     EventTime,
@@ -26,7 +27,6 @@ from loaders.landing.row import (
     NotAfterArrival,
     NotBefore,
     OfCurrency,
-    RequiredWhen,
 )
 from loaders.landing.values import (
     Amount,
@@ -144,56 +144,6 @@ class SubscriptionEvent(LandingRow):
     export_name: Identifier | None = None
     export_covers: ExportCovers | None = None
     occurred_at: EventTime
-
-
-class GooglePlayNotification(LandingRow):
-    """A real-time developer notification and the purchase that the receiver fetched when it came."""
-
-    table = "google_play_notifications"
-    key = ("message_id",)
-    event_time = "occurred_at"
-    rules = (
-        NotAfterArrival("occurred_at"),
-        RequiredWhen("purchase", payload="payload", says="is_about_a_subscription"),
-    )
-    message_kind = relevance.GOOGLE_PLAY
-    delivered = envelopes.GOOGLE_PLAY
-
-    message_id: Identifier
-    occurred_at: EventTime
-    payload: Annotated[str, JsonOf(DeveloperNotification)]
-    purchase: Annotated[str, JsonOf(SubscriptionPurchase)] | None = None
-
-
-class AppStoreNotification(LandingRow):
-    """An App Store Server Notification V2 whose payload, transaction and renewal info are decoded."""
-
-    table = "app_store_notifications"
-    key = ("notification_uuid",)
-    event_time = "occurred_at"
-    rules = (NotAfterArrival("occurred_at"),)
-    message_kind = relevance.APP_STORE
-    delivered = envelopes.APP_STORE
-
-    notification_uuid: Identifier
-    occurred_at: EventTime
-    payload: Annotated[str, JsonOf(AppStorePayload)]
-    signature: Literal["verified", "not_verified"] | None = None
-
-
-class StripeEventRow(LandingRow):
-    """A Stripe event object."""
-
-    table = "stripe_events"
-    key = ("event_id",)
-    event_time = "occurred_at"
-    rules = (NotAfterArrival("occurred_at"),)
-    message_kind = relevance.STRIPE
-    delivered = envelopes.STRIPE
-
-    event_id: Identifier
-    occurred_at: EventTime
-    payload: Annotated[str, JsonOf(StripeEvent)]
 
 
 class PlanMember(LandingRow):
@@ -378,6 +328,7 @@ CONTRACTS: dict[str, type[LandingRow]] = {
         GooglePlayNotification,
         AppStoreNotification,
         StripeEventRow,
+        ProviderAccount,
         PlanMember,
         Payment,
         OfferImpression,

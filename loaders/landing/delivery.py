@@ -59,6 +59,8 @@ class Receipt:
     Raises:
         DeliveryError: it is none, or its signature is not the provider's.
     """
+    mapped_providers: frozenset[str] = frozenset()
+    """Providers whose customers are mapped to accounts: their messages need not name one."""
 
 
 @dataclass(frozen=True)

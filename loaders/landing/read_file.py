@@ -80,13 +80,13 @@ def read_file(settings: Settings, file: FileOfDay, erased: ErasedSubjects, rows:
         LandingError: it cannot be read, has changed since it was listed, or breaks its contract as a whole.
     """
     contract = CONTRACTS[file.table]
-    receipt = Receipt(file.day, app_store_signatures(settings).open)
+    receipt = Receipt(file.day, app_store_signatures(settings).open, settings.mapped_providers)
     open_row = opener(contract.delivered, receipt)
     with opened(landing_store(settings), file.stored) as listed:
         source = replace(listed, receipt=receipt)
         landing = FileLanding(file_digest(source))
         for batch in read_batches(contract, source):
-            accepted, refused = split(contract, batch, file.day, source.name)
+            accepted, refused = split(contract, batch, file.day, source.name, settings.mapped_providers)
             landing.rows_in += accepted.num_rows + len(refused) + batch.ignored.total()
             landing.ignored += batch.ignored
             landing.kinds += batch.kinds

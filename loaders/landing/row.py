@@ -50,7 +50,28 @@ class OfCurrency:
     currency: str = "currency"
 
 
-Rule = NotBefore | NotAfterArrival | RequiredWhen | OfCurrency
+@dataclass(frozen=True)
+class GivenWhen:
+    """``column`` must be given when ``other`` is one of ``values``, and must not be given otherwise."""
+
+    column: str
+    other: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PayerNamed:
+    """Somebody must be known to pay what ``payload`` (JSON) is about, when its ``needs_account`` says so.
+
+    The column ``account_id`` names them, or a payload does, or the provider's customers are mapped.
+    """
+
+    provider: str
+    payload: str
+    column: str = "account_id"
+
+
+Rule = NotBefore | NotAfterArrival | RequiredWhen | OfCurrency | GivenWhen | PayerNamed
 
 
 class LandingRow(BaseModel):

@@ -25,6 +25,7 @@ from loaders.landing.errors import LandingError, Refusal, is_utf8
 from loaders.landing.kinds import ignored_rows
 from loaders.landing.notifications.model_columns import judge as judge_texts
 from loaders.landing.notifications.objects import Mask, as_mask
+from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema, columns_of
@@ -203,6 +204,8 @@ def _validated(
         return Refusal(name, number, problems[0][0], "; ".join(reason for _, reason in problems), payload)
     except DeliveryError as error:
         return Refusal(name, number, error.path, str(error), payload)
+    if problem := payer_problem(contract, typed, receipt.mapped_providers if receipt else ()):
+        return Refusal(name, number, *problem, payload)
     for column, value in typed.items():
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return Refusal(name, number, column, f"{column} does not fit into 64 bits", payload)

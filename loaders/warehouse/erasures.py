@@ -39,7 +39,7 @@ def subject_kind(column: str) -> SubjectKind | None:
         return "subscription"
     if "account_id" in column or column == "merged_into":
         return "account"
-    return None
+    return "customer" if column == "customer_id" else None
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ class ErasedSubjects:
         erased = pa.repeat(pa.scalar(False), rows.num_rows)
         for name in rows.column_names:
             kind = subject_kind(name)
-            if kind is None or not self.hashes[kind]:
+            # A customer's column stands beside the account's, which counts.
+            if kind in (None, "customer") or not self.hashes[kind]:
                 continue
             values = rows.column(name)
             named = [value for value in pc.unique(values).to_pylist() if self.names(kind, value)]

@@ -23,6 +23,7 @@ from loaders.landing.errors import LandingError, Refusal, is_utf8
 from loaders.landing.files import LandingFile, read_batches, text_of
 from loaders.landing.formats import format_of
 from loaders.landing.header import csv_header
+from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow, RequiredWhen
 from loaders.landing.schema import arrow_schema, columns_of
@@ -71,7 +72,19 @@ def _problems(contract: type[LandingRow], rows: pa.Table) -> Problems:
                 text = rows.column(rule.payload)[place].as_py()
                 if json_of and text and place not in found and getattr(json_of.parse(text), rule.says):
                     found[place] = [(rule.column, reason)]
+    for place, row in enumerate(rows.to_pylist()):
+        if place not in found and (problem := _payer_problem(contract, row)):
+            found[place] = [problem]
     return found
+
+
+def _payer_problem(contract: type[LandingRow], row: dict[str, Any]) -> tuple[str, str] | None:
+    """Of a row with the payloads that its contract wants."""
+    if any(
+        column.json and not column.nullable and row[column.name] is None for column in columns_of(contract)
+    ):
+        return None
+    return payer_problem(contract, row, ())
 
 
 def _text_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
@@ -153,6 +166,8 @@ def _validated(
     except ValidationError as error:
         problems = list(of_problems({each.name: each for each in columns_of(contract)}, error))
         return Refusal(name, number, problems[0][0], "; ".join(reason for _, reason in problems), payload)
+    if problem := payer_problem(contract, typed, file.receipt.mapped_providers if file.receipt else ()):
+        return Refusal(name, number, *problem, payload)
     for column, value in typed.items():
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return Refusal(name, number, column, f"{column} does not fit into 64 bits", payload)

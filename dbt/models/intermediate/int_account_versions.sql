@@ -1,7 +1,7 @@
 {{ config(cluster_by=["account_id"]) }}
 
 with recursive
-    versions as (
+    known as (
         select
             account_id,
             created_at,
@@ -11,10 +11,29 @@ with recursive
             is_test or is_employee as is_test_account,
             merged_into_account_id,
             deleted_at,
-            arrival_date,
+            arrival_date
+        from {{ ref("stg_identity__accounts") }}
+        union all
+        -- What a billing provider calls a payer is an account that was merged into the one that it is.
+        select
+            provider_account_id,
+            cast(null as timestamp),
+            cast(null as string),
+            cast(null as string),
+            cast(null as string),
+            false,
+            account_id,
+            cast(null as timestamp),
+            arrival_date
+        from {{ ref("stg_identity__provider_accounts") }}
+    ),
+
+    versions as (
+        select
+            *,
             row_number() over (partition by account_id order by arrival_date) as version_number,
             lead(arrival_date) over (partition by account_id order by arrival_date) as next_arrival_date
-        from {{ ref("stg_identity__accounts") }}
+        from known
     ),
 
     -- The first version speaks for the days before it arrived: an event may be faster than its account.

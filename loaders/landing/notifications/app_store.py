@@ -80,7 +80,7 @@ class TransactionInfo(Payload):
     productId: Identifier
     purchaseDate: Milliseconds
     expiresDate: Milliseconds | None = Field(None, validate_default=True)
-    appAccountToken: Identifier | None = Field(None, validate_default=True)
+    appAccountToken: Identifier | None = None
     currency: CurrencyCode | None = None
     price: Annotated[int, Field(strict=True, ge=0, le=HIGHEST_CEILING * 1000)] | None = None
     offerType: Whole | None = None
@@ -106,15 +106,6 @@ class TransactionInfo(Payload):
         if price is not None and (problem := problem_of(Decimal(price) / 1000, info.data.get("currency"))):
             raise broken(problem)
         return price
-
-    @field_validator("appAccountToken")
-    @classmethod
-    def _a_payer_is_known(cls, token: str | None, info: ValidationInfo) -> str | None:
-        # Who shares a family's subscription is no payer; seats come with plan_members.
-        paid = info.data.get("inAppOwnershipType") == "PURCHASED"
-        if info.data.get("type") == SUBSCRIPTION and paid and token is None:
-            raise broken("is required for a subscription that is not shared")
-        return token
 
     @classmethod
     def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
@@ -179,6 +170,12 @@ class AppStorePayload(Payload):
     ]
     subtype: str | None = Field(None, validate_default=True)
     data: Data | None = Field(None, validate_default=True)
+
+    @property
+    def needs_account(self) -> bool:
+        """See ``Payload``: who shares a family's subscription is no payer; seats come with plan_members."""
+        info = self.data.transactionInfo if self.data else None
+        return info is not None and info.type == SUBSCRIPTION and info.inAppOwnershipType == "PURCHASED"
 
     @field_validator("subtype")
     @classmethod

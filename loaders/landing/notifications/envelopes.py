@@ -105,7 +105,7 @@ def _published(value: Any) -> datetime | None:
     return published.astimezone(UTC) if published.tzinfo else None
 
 
-_ALWAYS: Final = {"occurred_at", PAYLOAD, "ingested_at"}
+_ALWAYS: Final = {"occurred_at", PAYLOAD, "account_id", "ingested_at"}
 STRIPE: Final = Delivered(
     id_column="event_id",
     columns=frozenset({"event_id", *_ALWAYS}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,6 +50,7 @@ _EXTERNAL_IDS: tuple[tuple[SubjectKind, str], ...] = (
     ("account", "obfuscatedExternalAccountId"),
     ("subscription", "obfuscatedExternalProfileId"),
 )
+_IDS: Final = ("externalAccountIdentifiers", "outOfAppPurchaseContext.expiredExternalAccountIdentifiers")
 
 
 def _of_the_calendar(text: str) -> str:
@@ -138,6 +139,11 @@ class DeveloperNotification(Payload):
         """Whether the purchase must be known to say what it means."""
         voided = self.voidedPurchaseNotification
         return self.subscriptionNotification is not None or (voided is not None and voided.productType == 1)
+
+    @property
+    def needs_account(self) -> bool:
+        """See ``Payload``; the account is in the purchase."""
+        return self.is_about_a_subscription
 
     @classmethod
     def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
@@ -247,14 +253,18 @@ class LineItem(Payload):
 class ExternalAccountIdentifiers(Payload):
     """The service's own ids, given at the purchase: the account, and the subscription as its profile."""
 
-    obfuscatedExternalAccountId: Identifier
+    obfuscatedExternalAccountId: Identifier | None = None
     obfuscatedExternalProfileId: Identifier | None = None
 
 
 class OutOfAppPurchaseContext(Payload):
-    """A subscription taken up again in the Play Store: the ids are those of the expired one."""
+    """A subscription taken up again in the Play Store: the ids are those of the expired one.
 
-    expiredExternalAccountIdentifiers: ExternalAccountIdentifiers
+    It is there until the purchase is acknowledged:
+    https://developers.google.com/android-publisher/api-ref/rest/v3/purchases.subscriptionsv2.
+    """
+
+    expiredExternalAccountIdentifiers: ExternalAccountIdentifiers | None = None
 
 
 class CanceledStateContext(Payload):
@@ -270,14 +280,7 @@ class SubscriptionPurchase(Payload):
     """SubscriptionPurchaseV2 as it was right after the notification."""
 
     names = (
-        *(
-            NamedAt(kind, f"{ids}.{key}")
-            for ids in (
-                "externalAccountIdentifiers",
-                "outOfAppPurchaseContext.expiredExternalAccountIdentifiers",
-            )
-            for kind, key in _EXTERNAL_IDS
-        ),
+        *(NamedAt(kind, f"{ids}.{key}") for ids in _IDS for kind, key in _EXTERNAL_IDS),
         NamedAt("subscription", "linkedPurchaseToken"),
         NamedAt("subscription", "outOfAppPurchaseContext.expiredPurchaseToken"),
     )
@@ -287,7 +290,7 @@ class SubscriptionPurchase(Payload):
     lineItems: Annotated[list[LineItem], Field(min_length=1)]
     linkedPurchaseToken: PurchaseToken | None = None
     outOfAppPurchaseContext: OutOfAppPurchaseContext | None = None
-    externalAccountIdentifiers: ExternalAccountIdentifiers | None = Field(None, validate_default=True)
+    externalAccountIdentifiers: ExternalAccountIdentifiers | None = None
     canceledStateContext: CanceledStateContext | None = None
 
     @field_validator("lineItems")
@@ -302,23 +305,16 @@ class SubscriptionPurchase(Payload):
             raise broken(f"has prices in {' and '.join(sorted(currencies))}, which do not add up")
         return items
 
-    @field_validator("externalAccountIdentifiers")
-    @classmethod
-    def _has_an_account(
-        cls, ids: ExternalAccountIdentifiers | None, info: ValidationInfo
-    ) -> ExternalAccountIdentifiers | None:
-        if ids is None and info.data.get("outOfAppPurchaseContext") is None:
-            raise broken("names no account, and outOfAppPurchaseContext names none either")
-        return ids
-
     @classmethod
     def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validators; times are compared as texts up to the second, so equal ones are a doubt."""
+        """The validators, and who names no account.
+
+        Times are compared as texts up to the second, so equal ones are a doubt.
+        """
         start, end = (
             pc.utf8_slice_codeunits(text, 0, 19)
             for text in (objects["startTime"], objects.first("lineItems")["expiryTime"])
         )
         yield pc.less_equal(end, start)
         yield pc.greater(pc.list_value_length(objects["lineItems"]), 1)
-        outside = pc.is_null(objects["outOfAppPurchaseContext"])
-        yield pc.and_(pc.is_null(objects["externalAccountIdentifiers"]), outside)
+        yield pc.is_null(pc.coalesce(*(objects[f"{ids}.{_EXTERNAL_IDS[0][1]}"] for ids in _IDS)))

@@ -41,6 +41,11 @@ class NamedAt:
         """The innermost key."""
         return self.path.rpartition(".")[2]
 
+    @property
+    def is_former(self) -> bool:
+        """Whether it is what the event changed, and no more."""
+        return ".previous_attributes." in self.path
+
     def read(self, payload: Any) -> str | None:
         """The id, None where the payload has none."""
         if self.of_types and not str(_at(payload, "type")).startswith(self.of_types):
@@ -71,6 +76,14 @@ class Payload(BaseModel):
     """Properties of the model, by name, of many objects at once."""
     part_models: ClassVar[tuple[type[Payload], ...]] = ()
     """The models that ``parts`` may name."""
+
+    @property
+    def needs_account(self) -> bool:
+        """Whether somebody must be known to pay what this is about.
+
+        Of objects that need one and name none the ``doubts`` are true: the rule of the row looks at those.
+        """
+        return False
 
     @classmethod
     def doubts(cls, _objects: Objects) -> Iterator[pa.Array]:
@@ -125,7 +138,7 @@ class JsonOf:
         checked = core_schema.no_info_after_validator_function(self._checked, handler(source))
         return core_schema.no_info_before_validator_function(_as_text, checked)
 
-    def parse(self, text: str) -> BaseModel:
+    def parse(self, text: str) -> Payload:
         """The model's fields.
 
         Raises:

@@ -87,8 +87,13 @@ UnitAmount = Annotated[int, Field(strict=True, ge=0, le=10**11)]
 class PaymentMetadata(Payload):
     """Of a charge, refund or dispute: which subscription it paid for, copied there by the receiver."""
 
-    account_id: Identifier
+    account_id: Identifier | None = None
     subscription_id: Identifier
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """Without an account."""
+        yield pc.and_(objects.present, pc.is_null(objects["account_id"]))
 
 
 class Recurring(Payload):
@@ -257,6 +262,13 @@ INVOICES: dict[str, type[Payload]] = {
 """What ``data`` of a paid invoice holds, by its billing reason; of others nothing is read."""
 
 
+def _read_as(kind: str, data: EventData) -> type[Payload] | None:
+    model = READ.get(kind)
+    if model is InvoiceData:
+        return INVOICES.get(str(data.object.get("billing_reason")), model)
+    return model
+
+
 class StripeEvent(Payload):
     """The event object."""
 
@@ -277,12 +289,15 @@ class StripeEvent(Payload):
     livemode: Flag
     data: EventData
 
+    @property
+    def needs_account(self) -> bool:
+        """See ``Payload``: everything that is read but invoices that pay no period."""
+        return _read_as(self.type, self.data) not in (None, InvoiceData)
+
     @field_validator("data")
     @classmethod
     def _holds_its_object(cls, data: EventData, info: ValidationInfo) -> EventData:
-        model = READ.get(info.data.get("type", ""))
-        if model is InvoiceData:
-            model = INVOICES.get(str(data.object.get("billing_reason")), model)
+        model = _read_as(info.data.get("type", ""), data)
         if model:
             model.model_validate({"object": data.object})
         return data

@@ -24,8 +24,13 @@ Currency = Annotated[str, Field(pattern=r"^[a-z]{3}$", description="ISO 4217 in 
 class Metadata(Payload):
     """Of a subscription: whose it is, and by which offer it came."""
 
-    account_id: Identifier
+    account_id: Identifier | None = None
     offer_id: Identifier | None = None
+
+    @classmethod
+    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
+        """Without an account."""
+        yield pc.and_(objects.present, pc.is_null(objects["account_id"]))
 
 
 class SubscriptionDetails(Payload):

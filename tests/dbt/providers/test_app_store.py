@@ -264,7 +264,6 @@ def test_an_unknown_type_or_subtype_is_quarantined(kind: str, column: str) -> No
 @pytest.mark.parametrize(
     ("fields", "column"),
     [
-        ({"appAccountToken": None}, "appAccountToken"),
         ({"expiresDate": None}, "expiresDate"),
         ({"expiresDate": 1_773_140_399_999}, "expiresDate"),
         ({"purchaseDate": "2026-03-10"}, "purchaseDate"),

@@ -146,6 +146,11 @@ def rows_of(person: Person, guest: str = "") -> dict[str, list[Row]]:
         "google_play_notifications": _google(person),
         "app_store_notifications": _apple(person),
         "stripe_events": _stripe(person),
+        "provider_accounts": [
+            at | {"provider": "stripe", "customer_id": f"cus.{person.name}", "account_id": person.account},
+            at | {"provider": "app_store", "subscription_id": person.subscription("apple"),
+                  "account_id": person.account},
+        ],
         "plan_members": [
             at | {"subscription_id": periods, "account_id": account, "role": role, "joined_at": NOON}
             for account, role in seats

@@ -19,10 +19,10 @@ from loaders.landing.contracts import (
     LandingRow,
     NotBefore,
     OfCurrency,
-    RequiredWhen,
     SubscriptionEvent,
 )
 from loaders.landing.currencies import problem_of
+from loaders.landing.row import GivenWhen, PayerNamed, RequiredWhen
 from loaders.landing.schema import Column, arrow_schema, columns_of
 from loaders.landing.values import EventType
 
@@ -192,7 +192,14 @@ def broken_columns(contract: type[LandingRow], row: dict[str, Any]) -> set[str]:
     if ingested is None or ingested.date() != DAY:
         broken.add("ingested_at")
     for rule in contract.rules:
+        if isinstance(rule, PayerNamed):
+            # None of the texts above needs an account and names none.
+            continue
         value = row[rule.column]
+        if isinstance(rule, GivenWhen):
+            if (value is not None) != (row[rule.other] in rule.values):
+                broken.add(rule.column)
+            continue
         if isinstance(rule, RequiredWhen):
             # One of the texts above is about a subscription.
             if value is None and rule.payload not in broken and "subscription" in row[rule.payload]:

@@ -250,7 +250,7 @@ def as_sent(draw: st.DrawFn, table: str, row: Row) -> Row:
     row = {name: value for name, value in row.items() if name not in told}
     payload = row["payload"]
     if manner < 3 and table == "google_play_notifications":
-        data = b64encode((json.dumps(payload) if isinstance(payload, dict) else payload).encode()).decode()
+        data = b64encode((payload if isinstance(payload, str) else json.dumps(payload)).encode()).decode()
         sent = draw(
             st.sampled_from(
                 [{}, {"messageId": "m1"}, {"messageId": 7, "publishTime": "2026-03-29T11:00:00Z"}]

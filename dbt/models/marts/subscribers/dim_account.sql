@@ -15,4 +15,5 @@ select
     merge_refused_reason,
     deleted_at
 from {{ ref("int_account_versions") }}
-where not is_resolved_test_account
+-- What a billing provider calls a payer was never created.
+where not is_resolved_test_account and created_at is not null

@@ -22,6 +22,7 @@ with
     notifications as (
         select
             notification_uuid,
+            account_id as given_account_id,
             json_value(payload, '$.notificationType') as notification_type,
             json_value(payload, '$.notificationType')
             || coalesce('/' || json_value(payload, '$.subtype'), '') as type,
@@ -152,11 +153,15 @@ with
         select
             'app_store' as provider,
             notification_uuid as provider_event_id,
+            {%- set own_id %}
             coalesce(
                 json_value(transaction_info, '$.previousOriginalTransactionId'),
                 json_value(transaction_info, '$.originalTransactionId')
-            ) as subscription_id,
-            json_value(transaction_info, '$.appAccountToken') as account_id,
+            )
+            {%- endset %}
+            {{ own_id }} as subscription_id,
+            {{ paying_account("app_store", "json_value(transaction_info, '$.appAccountToken')", own_id) }}
+            as account_id,
             event_type,
             if(is_of_the_past, null, json_value(transaction_info, '$.productId')) as plan_id,
             case

@@ -11,6 +11,7 @@ with
     notifications as (
         select
             message_id,
+            account_id as given_account_id,
             cast(json_value(payload, '$.subscriptionNotification.notificationType') as int64) as type,
             coalesce(
                 json_value(payload, '$.voidedPurchaseNotification.productType') = '1', false
@@ -63,7 +64,7 @@ with
                     purchase,
                     '$.outOfAppPurchaseContext.expiredExternalAccountIdentifiers.obfuscatedExternalAccountId'
                 )
-            ) as account_id,
+            ) as told_account_id,
             coalesce(
                 json_value(purchase, '$.externalAccountIdentifiers.obfuscatedExternalProfileId'),
                 json_value(
@@ -294,7 +295,8 @@ select
     'google_play' as provider,
     message_id as provider_event_id,
     coalesce(profile_id, purchase_token) as subscription_id,
-    account_id,
+    {{ paying_account("google_play", "told_account_id", "coalesce(profile_id, purchase_token)") }}
+    as account_id,
     event_type,
     plan_id,
     if(is_price_unknown, null, cast(price as numeric(38, 9))) as price_amount,

@@ -40,6 +40,7 @@ with
     notifications as (
         select
             event_id,
+            account_id as given_account_id,
             json_value(payload, '$.type') as type,
             json_query(payload, '$.data.object') as object,
             json_query(payload, '$.data.previous_attributes') as previous,
@@ -284,6 +285,7 @@ select
             )
         else json_value(object, '$.metadata.subscription_id')
     end as subscription_id,
+    {%- set told_account %}
     if(
         is_invoice,
         coalesce(
@@ -291,7 +293,9 @@ select
             json_value(object, '$.subscription_details.metadata.account_id')
         ),
         json_value(object, '$.metadata.account_id')
-    ) as account_id,
+    )
+    {%- endset %}
+    {{ paying_account("stripe", told_account, "json_value(object, '$.customer')") }} as account_id,
     event_type,
     -- Of an invoice for several products nobody can tell the base item.
     coalesce(
