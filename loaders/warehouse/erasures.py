@@ -159,7 +159,7 @@ class ErasedSubjects:
         for name in rows.column_names:
             kind = subject_kind(name)
             # A customer's column stands beside the account's, which counts.
-            if kind in (None, "customer") or not self.hashes[kind]:
+            if kind is None or kind == "customer" or not self.hashes[kind]:
                 continue
             values = rows.column(name)
             named = [value for value in pc.unique(values).to_pylist() if self.names(kind, value)]
