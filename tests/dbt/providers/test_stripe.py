@@ -501,6 +501,35 @@ def test_a_discount_that_is_told_is_taken_off_one_that_is_only_named_is_left_to_
     }
 
 
+def test_a_change_under_a_discount_that_is_only_named_leaves_the_price_unknown(staging: Staging) -> None:
+    named = {"discounts": ["di_1"]}
+    yearly = {"interval": "year", "interval_count": 1}
+    before = {"items": {"data": [item({"product": "home", "unit_amount": 1_499})]}}
+    said = staging.events(
+        "stripe",
+        {
+            "another plan": updated(before, **named),
+            "another price": updated({"items": {"data": [item({"unit_amount": 899})]}}, **named),
+            "another plan with its payment": updated(before | {"status": "past_due"}, **named),
+            # What is not told stays as it was, or as the invoice has told it.
+            "another rhythm": updated({"items": {"data": [item({"recurring": yearly})]}}, **named),
+            "a beginning": event("customer.subscription.created", subscription(**named)),
+            "a cancellation": updated({"cancel_at_period_end": False}, cancel_at_period_end=True, **named),
+            "free time": updated({"status": "active"}, status="trialing", trial_end=1_776_423_600, **named),
+        },
+    )
+
+    assert {name: row.get("is_price_unknown") for name, row in said.items()} == {
+        "another plan": True,
+        "another price": True,
+        "another plan with its payment": True,
+        "another rhythm": None,
+        "a beginning": None,
+        "a cancellation": None,
+        "free time": None,
+    }
+
+
 def test_free_time_lasts_until_the_trial_ends(staging: Staging) -> None:
     free = {"status": "trialing", "trial_end": 1_776_423_600}
     said = staging.events(

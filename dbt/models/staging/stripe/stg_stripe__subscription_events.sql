@@ -242,9 +242,10 @@ with
                         ),
                         0
                     )
-                -- A subscription says what it costs from now on when that is what has changed; any other
+                -- A subscription says what it costs from now on when that is what has changed. Any other
                 -- event
-                -- of it knows the list price at best, which is not what is paid.
+                -- of
+                -- it knows the list price at best.
                 when
                     is_subscription
                     and (
@@ -313,7 +314,18 @@ select
         }}
     ) as plan_id,
     {{ minor_unit_amount("amount", "currency") }} as price_amount,
-    cast(null as bool) as is_price_unknown,
+    -- After a change within a rhythm the old price no longer holds, and the new one comes with the renewal.
+    -- A new
+    -- rhythm is paid for at once, and a beginning too: their invoices may have been heard of before.
+    if(
+        is_subscription
+        and (is_new_product or is_new_amount)
+        and not is_new_rhythm
+        and event_type not in ('expired', 'revoked')
+        and amount is null,
+        true,
+        null
+    ) as is_price_unknown,
     currency,
     json_value(item, '$.price.recurring.interval') as billing_interval,
     {{
