@@ -513,6 +513,9 @@ def test_a_change_under_a_discount_that_is_only_named_leaves_the_price_unknown(s
             "another plan with its payment": updated(before | {"status": "past_due"}, **named),
             # What is not told stays as it was, or as the invoice has told it.
             "another rhythm": updated({"items": {"data": [item({"recurring": yearly})]}}, **named),
+            "a beginning on account": event(
+                "customer.subscription.created", subscription(collection_method="send_invoice", **named)
+            ),
             "a beginning": event("customer.subscription.created", subscription(**named)),
             "a cancellation": updated({"cancel_at_period_end": False}, cancel_at_period_end=True, **named),
             "free time": updated({"status": "active"}, status="trialing", trial_end=1_776_423_600, **named),
@@ -523,6 +526,7 @@ def test_a_change_under_a_discount_that_is_only_named_leaves_the_price_unknown(s
         "another plan": True,
         "another price": True,
         "another plan with its payment": True,
+        "a beginning on account": True,
         "another rhythm": None,
         "a beginning": None,
         "a cancellation": None,

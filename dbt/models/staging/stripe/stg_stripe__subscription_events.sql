@@ -242,10 +242,8 @@ with
                         ),
                         0
                     )
-                -- A subscription says what it costs from now on when that is what has changed. Any other
-                -- event
-                -- of
-                -- it knows the list price at best.
+                -- A subscription says what it costs when that is what has changed. Any other event of it
+                -- knows the list price at best.
                 when
                     is_subscription
                     and (
@@ -314,15 +312,20 @@ select
         }}
     ) as plan_id,
     {{ minor_unit_amount("amount", "currency") }} as price_amount,
-    -- After a change within a rhythm the old price no longer holds, and the new one comes with the renewal.
-    -- A new
-    -- rhythm is paid for at once, and a beginning too: their invoices may have been heard of before.
+    -- After a change within a rhythm the old price no longer holds; the renewal brings the new one. A new
+    -- rhythm and a beginning are paid for at once, and their invoice may have been heard of before, unless it
+    -- is sent by mail.
     if(
         is_subscription
-        and (is_new_product or is_new_amount)
-        and not is_new_rhythm
-        and event_type not in ('expired', 'revoked')
-        and amount is null,
+        and amount is null
+        and (
+            (
+                (is_new_product or is_new_amount)
+                and not is_new_rhythm
+                and event_type not in ('expired', 'revoked')
+            )
+            or (event_type = 'started' and json_value(object, '$.collection_method') = 'send_invoice')
+        ),
         true,
         null
     ) as is_price_unknown,
