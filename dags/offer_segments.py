@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
+from runs.handover import left_by
 from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 
@@ -35,6 +37,7 @@ if every account is to become unknown.
   deadline has passed, clear `begin`.
 - **`publish`**: a shard is missing or the counts do not add up: clear `begin`. `not_replicated`: a cluster of
   the Bigtable instance lags behind; clear `begin` when it has caught up.
+- **`nothing_left`**: the task before was marked successful without having run. Clear it.
 
 Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.
@@ -81,7 +84,7 @@ with DAG(
         return max(days)
 
     @task(doc_md="Takes or resumes a generation, gives up what dead loads left, stages the rows.")
-    def begin(segment_date: str) -> list[dict[str, int]]:
+    def begin(segment_date: str | None) -> list[dict[str, int]]:
         from datetime import date
 
         from airflow.sdk.exceptions import AirflowSkipException
@@ -91,9 +94,10 @@ with DAG(
         params = get_current_context()["params"]
         mode = LoadMode(params["mode"]) if params["mode"] else None
         with without_useless_retries():
+            [day] = left_by("choose_day", "begin", [segment_date])
             begun = begin_segments(
                 get_settings(),
-                date.fromisoformat(segment_date),
+                date.fromisoformat(day),
                 mode,
                 allow_empty=params["allow_empty"],
             )
@@ -113,13 +117,15 @@ with DAG(
         return {"generation": generation, "rows": done.rows_in}
 
     @task(doc_md="Adds the shards up and moves the pointer.")
-    def publish(shards: list[dict[str, int]]) -> str:
+    def publish(shards: Iterable[dict[str, int] | None] | None) -> str:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from loaders.bigtable import LoadCode, LoadError, publish_segments
 
+        with without_useless_retries():
+            loaded = left_by("load_shard", "publish", shards)
         try:
-            return publish_segments(get_settings(), next(iter(shards))["generation"]).summary()
+            return publish_segments(get_settings(), loaded[0]["generation"]).summary()
         except LoadError as error:
             # The publication that came in between has queued the run that loads it.
             if error.code is LoadCode.CHANGED:

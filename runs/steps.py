@@ -15,9 +15,9 @@ from itertools import zip_longest
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from runs.handover import left_by
 from runs.step_jobs import jobs_of
 from runs.waiting import Awaited, arrivals_awaited
-from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
 
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 
 StepReport = Callable[[str, str], None]
 """Called with a step's name and one line of what it did."""
-
-
-class NothingLeftError(SegueError):
-    """A step has nothing to work on, because the one before it did not run."""
-
-    code = "nothing_left"
-    hint = "clear the task before it with all that follow: one that is marked successful has not run"
-    is_final = True
 
 
 @dataclass(frozen=True)
@@ -351,9 +343,10 @@ def given(name: str, left: Mapping[str, Any] | None, days: Callable[[], RunWindo
     """
     names = [step.name for step in STEPS]
     position = names.index(name)
-    if position and left is None:
-        raise NothingLeftError(f"`{names[position - 1]}` has left nothing for `{name}` to work on")
-    return STEPS[position], days() if left is None else RunWindow.model_validate(left)
+    if not position:
+        return STEPS[position], days()
+    [window] = left_by(names[position - 1], name, [left])
+    return STEPS[position], RunWindow.model_validate(window)
 
 
 def run(

@@ -56,6 +56,7 @@ from tests.e2e.orders import (
     load_again,
     log_of,
     mark_each,
+    mark_load,
     run_by_hand,
     wait_until,
     whole_again,
@@ -289,4 +290,5 @@ def story(
         rebuilt=rebuilt,
         rebuilt_log=log_of(airflow, third_day.by_hand, "publish"),
         reloaded=load_again(platform.settings, airflow, loaded[-1].run_id),
+        marked_load=mark_load(platform.settings, airflow),
     )

@@ -121,6 +121,19 @@ def test_a_finished_load_whose_tasks_are_cleared_one_by_one_stays_as_it_is(story
     assert len({generation for _, generation in story.reloaded.values()}) == 1
 
 
+def test_a_task_of_a_load_that_is_marked_successful_loads_nothing_and_the_next_one_says_so(
+    story: Story,
+) -> None:
+    ends = story.marked_load.ends
+
+    for (name, later), (state, log) in ends.items():
+        if state == "failed":
+            assert f"`{name}` has left nothing for `{later}` to work on" in log
+    # There are as many shards as `begin` has named: none, and Airflow says so itself.
+    assert [state for state, _ in ends.values()] == ["failed", "upstream_failed", "failed"]
+    assert {story.marked_load.generation_ms} == {generation for _, generation in story.reloaded.values()}
+
+
 def test_a_broken_day_that_is_fixed_publishes(
     platform: Platform, airflow: AirflowClient, story: Story
 ) -> None:

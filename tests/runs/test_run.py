@@ -17,7 +17,8 @@ import pytest
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.schema import arrow_schema
-from runs.steps import NothingLeftError, asked, asked_by_trigger, given
+from runs.handover import NothingLeftError
+from runs.steps import asked, asked_by_trigger, given
 from runs.steps import land as land_step
 from runs.waiting import arrivals_awaited
 from segue.settings import Settings
