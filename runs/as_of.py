@@ -6,11 +6,13 @@ from datetime import date
 
 from loaders.landing.arrivals import Arrivals
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from runs.dbt import build, ensure_parsed
 from runs.erased import keeping_nobody_erased, take_out_of_dataset
 from runs.history import history_window
+from runs.restated_movements import CLOSES, MOVEMENTS, Version, make_follow, restated_rows
 from segue.settings import Settings
-from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
+from segue.window import DAY, ImpossibleDaysError, RunWindow, refuse_impossible_days
 
 
 def as_of_dataset(settings: Settings, as_of_date: date) -> str:
@@ -52,5 +54,45 @@ def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date
     )
     with keeping_nobody_erased(settings, window):
         build(settings, window)
+        _follow_the_day_before(settings, window)
     take_out_of_dataset(settings, window)
     return dataset
+
+
+def _follow_the_day_before(settings: Settings, window: RunWindow) -> None:
+    """Add what the first day's movements held of the day before that was known too late to restate it.
+
+    The published close of that day is built once more, from what its last publication knew by then.
+    """
+    warehouse, day_before = warehouse_of(settings), window.start_date - DAY
+    known = _known_when_published(settings, day_before, window.as_of_date)
+    if known is None or known == window.as_of_date:
+        return
+    opening = RunWindow(
+        start_date=day_before,
+        end_date=day_before,
+        as_of_date=known,
+        audit_dataset=f"{window.audit_dataset}_opening",
+        history=history_window(settings, known),
+    )
+    warehouse.ensure_dataset(opening.audit_dataset)
+    build(settings, opening, [f"+{CLOSES}"])
+    versions = [Version(each.table(CLOSES), each.table(MOVEMENTS), each.days) for each in (opening, window)]
+    for statement in make_follow(
+        restated_rows([window.start_date], versions), window.table(MOVEMENTS), kept_days=[]
+    ):
+        warehouse.run(statement)
+    warehouse.drop_dataset(opening.audit_dataset)
+
+
+def _known_when_published(settings: Settings, day: date, as_of_date: date) -> date | None:
+    """The newest as-of day, up to ``as_of_date``, under which a day's closes were published; None: none."""
+    warehouse = warehouse_of(settings)
+    ensure_ops_tables(warehouse)
+    found = warehouse.run(
+        f"select max(as_of_date) as known from `{ops_table(settings, 'publications')}` "
+        f"where run_date >= {literal(settings.history_start_date)} and mart = {literal(CLOSES)} "
+        f"and partition_date = {literal(day)} and as_of_date <= {literal(as_of_date)}"
+    )
+    known: date | None = next(iter(found)).known
+    return known

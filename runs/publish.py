@@ -21,6 +21,17 @@ from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
+from runs.restated_movements import (
+    CLOSES,
+    MOVEMENTS,
+    NOT_RESTATED,
+    Version,
+    following_days,
+    make_follow,
+    published_version,
+    restated_rows,
+    told,
+)
 from runs.restatements import record_restatements, restated
 from runs.verdict import NotBuiltError, difference, refuse_unjudged, unjudged_count
 from segue.settings import Settings
@@ -173,6 +184,7 @@ def _publish_once(
     publication_id = str(uuid.uuid4())
     now = datetime.now(UTC)
     restatements, moves, records = [], [], []
+    published_now: dict[str, list[date]] = {}
     skipped = 0
     for mart in marts:
         every = mart.days(settings, window)
@@ -193,6 +205,7 @@ def _publish_once(
                     window=window,
                     publication_id=publication_id,
                     now=now,
+                    where=NOT_RESTATED if mart.name == MOVEMENTS else "true",
                 )
             )
         names = ", ".join(f"`{column.name}`" for column in columns[mart.name])
@@ -201,15 +214,28 @@ def _publish_once(
             f"insert into {published} ({names}) select {names} from {audited} where {mart.filter(days)}",
         ]
         records.append(_published_days(settings, window, mart, days, publication_id, now, taken_out))
+        published_now[mart.name] = days
     if not moves:
         nothing = Publication(
             publication_id, window.start_date, window.end_date, window.as_of_date, {}, skipped
         )
         return nothing, taken_out.subjects
+    days = published_now.get(MOVEMENTS, [])
+    before = {day for name, day in earlier if name == CLOSES}
+    following = following_days(days, before) if CLOSES in published_now else []
+    if following:
+        stays = published_version(settings, before - {*days})
+        built = Version(window.table(CLOSES), window.table(MOVEMENTS), {*days})
+        missing = restated_rows(following, [built, stays])
+        restatements.append(told(following, missing, stays.movements, window, publication_id, now))
+        moves += make_follow(missing, stays.movements, [day for day in following if day not in days])
     erased = erased_count(warehouse, window)
+    # Another run may have published the day before, or after, meanwhile: also a day that nobody had before.
+    seen_days = newer | {(CLOSES, day) for day in before}
     guard = (
-        f"select if((select count(*) from ({_earlier_query(settings, window)}) where is_newer) "
-        f"<> {len(newer)}, error('{_NEWER}'), if({erased} <> {taken_out.subjects}, error('{_ERASED}'), "
+        f"select if((select count(*) from ({_earlier_query(settings, window)}) "
+        f"where is_newer or mart = {literal(CLOSES)}) <> {len(seen_days)}, error('{_NEWER}'), "
+        f"if({erased} <> {taken_out.subjects}, error('{_ERASED}'), "
         f"if({unjudged_count(settings, window, marts)} > 0, error('{_UNJUDGED}'), 1)))"
     )
     # Few statements: BigQuery takes a second for each of a transaction's.

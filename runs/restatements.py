@@ -29,13 +29,14 @@ def restated(
     window: RunWindow,
     publication_id: str,
     now: datetime,
+    where: str = "true",
 ) -> str:
     """The query that compares ``days``, published before, with their new rows.
 
     One row for ``ops.restatements`` for each day and measure whose sum changes, and for the number of rows.
-    ``audited`` and ``published`` are quoted table names.
+    ``audited`` and ``published`` are quoted table names; only rows ``where`` a condition holds are compared.
     """
-    where, day = mart.filter(days), mart.day_expression
+    where, day = f"{mart.filter(days)} and {where}", mart.day_expression
     sums = "".join(f", cast(sum({name}) as numeric(38, 9)) as {name}" for name in mart.measures)
 
     def totals(table: str) -> str:

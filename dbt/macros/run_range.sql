@@ -95,8 +95,8 @@
 {%- endmacro %}
 
 {#
-  First day on which a row is known, beside `int_first_arrival as first_arrival`: what arrived first of all
-  speaks for the days before it.
+  First day on which a row is known, beside `first_arrival`, the day on which its feed began (of what happens to
+  accounts, int_first_arrival): what arrived first of all speaks for the days before it.
 #}
 {% macro known_from(row, arrival="arrival_date") -%}
     if(

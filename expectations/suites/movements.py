@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from expectations.suites.suite import MartSuite, at_least, no_rows, not_null, one_of, unique_key
-from segue.window import RunWindow
+import great_expectations.expectations as gxe
+
+from expectations.suites.suite import WARNING, MartSuite, at_least, no_rows, not_null, one_of, unique_key
+from loaders.warehouse.client import Warehouse
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from segue.window import DAY, RunWindow
 
 CELL = ("market", "plan_kind", "provider", "currency")
 """The dimensions within which everything reconciles."""
 MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn", "none", "fx")
+"""Those that a run builds; its publication adds ``restated``."""
 END_REASONS = ("voluntary", "involuntary", "admin", "other")
 TRANSITIONS = (
     "started", "returned", "ended", "converted", "upgraded", "downgraded", "switched", "currency_changed",
@@ -98,4 +103,39 @@ def _mrr_movements(window: RunWindow) -> MartSuite:
                 "MRR identity: the day before plus the movements is the day, to the cent, in every cell",
             ),
         ),
+        measured=_published_day_before,
     )
+
+
+def _published_day_before(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:
+    """Whether the day before the run is published as the run knows it; what differs becomes ``restated``."""
+    settings, day = warehouse.settings, literal(window.start_date - DAY)
+    ensure_ops_tables(warehouse)
+    published = warehouse.run(
+        f"select 1 from `{ops_table(settings, 'publications')}` "
+        f"where run_date >= {literal(settings.history_start_date)} "
+        f"and mart = 'agg_subscribers_daily' and partition_date = {day} limit 1"
+    )
+    if not list(published):
+        return []
+    cell = ", ".join(CELL)
+    marts = warehouse.table(settings.marts_dataset, "agg_subscribers_daily")
+    return [
+        no_rows(
+            f"""with differences as (
+                select {cell}, cast(mrr_cents as numeric) / 100 as difference,
+                    cast(mrr_usd_cents as numeric) / 100 as difference_usd
+                from {window.table("int_subscription_days")}
+                where snapshot_date = {day} and was_active_at_day_end and not is_excluded
+                union all
+                select {cell}, -mrr_amount, -mrr_usd_amount
+                from `{marts}` where snapshot_date = {day}
+            )
+            select {literal(window.start_date)} as snapshot_date, 'restated' as movement, {cell},
+                sum(difference) as mrr_amount, sum(difference_usd) as mrr_usd_amount
+            from differences group by {cell}
+            having sum(difference) <> 0 or sum(difference_usd) <> 0""",
+            "the day before is published as this run knows it (else the difference is `restated`)",
+            severity=WARNING,
+        )
+    ]

@@ -100,8 +100,10 @@ def _subscription_daily() -> MartSuite:
 
 def _as_configured(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectation]:
     """One subscription whose price nobody tells stops nobody; many are a feed that is broken, as is a rate
-    that nobody tells any more."""
+    that nobody tells any more. Before the feed of rates begins no currency has one: that breaks nothing."""
     share, age = warehouse.settings.max_unpriced_share, warehouse.settings.max_rate_age_days
+    rates = window.table("int_usd_rates_daily")
+    unpriced = f"{UNPRICED} and (mrr_amount is null or rate_date is not null)"
     return [
         no_rows(
             f"""with day as (
@@ -112,16 +114,18 @@ def _as_configured(warehouse: Warehouse, window: RunWindow) -> list[gxe.Expectat
             )
             select day.snapshot_date, day.currency, rate.told_date, day.subscriptions
             from day
-            inner join {window.table("int_usd_rates_daily")} as rate
+            inner join {rates} as rate
                 on day.currency = rate.currency and day.snapshot_date = rate.rate_date
             where date_diff(day.snapshot_date, rate.told_date, day) > {age}""",
             f"no exchange rate is more than {age} days old (SEGUE_MAX_RATE_AGE_DAYS; fx_rates)",
         ),
         no_rows(
-            f"""select snapshot_date, countif({UNPRICED}) as unpriced, count(*) as subscriptions
-            from {{batch}}
+            f"""select snapshot_date, countif({unpriced}) as unpriced, count(*) as subscriptions
+            from {{batch}} as day
+            left join (select distinct rate_date from {rates} where currency <> 'USD') as rated
+                on day.snapshot_date = rated.rate_date
             group by snapshot_date
-            having countif({UNPRICED}) > greatest(1, {share} * count(*))""",
+            having countif({unpriced}) > greatest(1, {share} * count(*))""",
             f"the price of all but {share:.0%} of a day's subscriptions is known (SEGUE_MAX_UNPRICED_SHARE)",
         ),
     ]

@@ -82,7 +82,7 @@ PUBLICATIONS = (
     _field("publication_id", "STRING", "One per publication; all its marts became visible together."),
     _field("mart", "STRING", "Published mart."),
     _field("partition_date", "DATE", "Published day of the mart."),
-    _field("row_count", "INT64", "Rows of the partition."),
+    _field("row_count", "INT64", "Rows of the partition; without those of the movement `restated`."),
     _field("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
     _field("is_final", "BOOL", "No later event restates this day, and no correction is waiting."),
     _field("published_at", "TIMESTAMP", "When the publication became visible."),
@@ -101,7 +101,12 @@ RESTATEMENTS = (
     _field("publication_id", "STRING", "The publication that replaced the partition."),
     _field("mart", "STRING", "Restated mart."),
     _field("partition_date", "DATE", "Restated day of the mart."),
-    _field("measure", "STRING", "rows, or a measure that the mart declares."),
+    _field(
+        "measure",
+        "STRING",
+        "rows, a measure that the mart declares, or restated_mrr_usd_amount: what the day's movements hold "
+        "of the day before that was known too late to restate it.",
+    ),
     _field("value_before", "NUMERIC", "The partition's sum of the measure before; USD for amounts."),
     _field("value_after", "NUMERIC", "The same after."),
     _field("change", "NUMERIC", "value_after minus value_before."),

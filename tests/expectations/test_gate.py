@@ -215,6 +215,50 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
     assert mentions(settings, "s1") == []
 
 
+def test_a_day_before_that_is_published_otherwise_than_it_is_known_is_a_warning_with_its_amounts(
+    settings: Settings, audit: str
+) -> None:
+    from expectations.gate import validate
+
+    change(
+        settings,
+        audit,
+        "create or replace table marts.agg_subscribers_daily as select * replace "
+        "(date '2026-03-30' as snapshot_date) from `{audit}.agg_subscribers_daily`; "
+        "insert into ops.publications (run_date, mart, partition_date) "
+        "values (date '2026-03-30', 'agg_subscribers_daily', date '2026-03-30')",
+    )
+
+    [warning] = validate(settings, RunWindow.whole(settings, DAY, DAY)).warnings
+
+    assert "(else the difference is `restated`)" in warning.describe()
+    assert "-9.99" in warning.sample
+    change(settings, audit, "drop table marts.agg_subscribers_daily; delete from ops.publications where true")
+
+
+def test_before_the_feed_of_rates_begins_what_has_a_price_stops_nobody(
+    settings: Settings, audit: str
+) -> None:
+    from expectations.gate import run_suites
+
+    def unpriced() -> bool:
+        failures = run_suites(settings, RunWindow.whole(settings, DAY, DAY)).failures
+        return any("SEGUE_MAX_UNPRICED_SHARE" in each.describe() for each in failures)
+
+    # Two subscriptions in a currency without a rate.
+    change(
+        settings,
+        audit,
+        "insert into `{audit}.fct_subscription_daily` select * replace ('s2' as subscription_id) "
+        "from `{audit}.fct_subscription_daily`; "
+        "update `{audit}.fct_subscription_daily` set mrr_usd_amount = null where true",
+    )
+    assert unpriced()
+
+    change(settings, audit, "delete from `{audit}.int_usd_rates_daily` where true")
+    assert not unpriced()
+
+
 def test_a_run_with_a_reason_goes_on_against_the_gate_and_says_what_failed(
     settings: Settings, audit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ with
             score.model_name,
             date(score.scored_at) as scored_date,
             score.scored_at,
+            score.arrival_date,
             -- Whole ten-thousandths: a score decides an order, which must not depend on how an engine rounds.
             cast(round(score.score * 10000) as int64) as score_points,
             {{ counts_from("date(score.scored_at)", "score") }} as known_from_date
@@ -44,7 +45,9 @@ with
         where true
         qualify
             row_number() over (
-                partition by feature_date, account_id, model_name order by scored_at desc, score_points desc
+                partition by feature_date, account_id, model_name
+                -- A score that is delivered again is corrected from then on.
+                order by scored_at desc, arrival_date desc, score_points desc
             )
             = 1
     )

@@ -41,7 +41,11 @@ with
                 )
             }} as known_to_date
         from {{ ref("stg_billing__plan_member_versions") }} as member
-        cross join {{ ref("int_first_arrival") }} as first_arrival
+        cross join
+            (
+                select min(arrival_date) as first_arrival_date
+                from {{ ref("stg_billing__plan_member_versions") }}
+            ) as first_arrival
         where member.role = 'member'
     ),
 
@@ -60,6 +64,15 @@ with
         select feature_date, subscription_id, count(distinct account_id) as members
         from member_days
         group by feature_date, subscription_id
+    ),
+
+    plans as (
+        select plan.* replace ({{ known_from("plan", "known_from_date") }} as known_from_date)
+        from {{ ref("stg_billing__plan_versions") }} as plan
+        cross join
+            (
+                select min(known_from_date) as first_arrival_date from {{ ref("stg_billing__plan_versions") }}
+            ) as first_arrival
     ),
 
     subscribers as (
@@ -91,7 +104,11 @@ inner join
     subscription_days as day
     on subscriber.feature_date = day.feature_date
     and subscriber.subscription_id = day.subscription_id
-left join {{ ref("stg_billing__plans") }} as plan on day.plan_id = plan.plan_id
+left join
+    plans as plan
+    on day.plan_id = plan.plan_id
+    and day.feature_date >= plan.known_from_date
+    and day.feature_date < plan.known_until_date
 left join
     member_counts as member
     on day.feature_date = member.feature_date

@@ -1,6 +1,11 @@
 {{ config(materialized="view") }}
 
 with
+    first_arrival as (
+        select min(arrival_date) as first_arrival_date
+        from ({{ canonical_events(columns="min(arrival_date) as arrival_date") }})
+    ),
+
     -- The lives of which events arrived after the run's first day, as known on that day and on each of those
     -- arrival days. There are none when a run builds only the day that it knows.
     restated_lives as (
@@ -26,7 +31,7 @@ with
             known_days as day
             on life.subscription_id = day.subscription_id
             and life.known_date = day.known_date
-        cross join {{ ref("int_first_arrival") }} as first_arrival
+        cross join first_arrival
         -- Of a life that a day gives no state any more there is nothing to tell from that day on.
         where life.state is not null
     ),

@@ -174,37 +174,51 @@ with
         group by day.feature_date, day.account_id
     ),
 
+    -- The list prices of a day as it knew them, the first catalogue from the beginning.
+    price_versions as (
+        select
+            *,
+            if(arrival_date = min(arrival_date) over (), date '0001-01-01', arrival_date) as known_from_date
+        from {{ ref("stg_billing__plan_price_versions") }}
+    ),
+
     list_prices as (
         select
+            day.feature_date,
             price.plan_id,
             price.market,
             price.currency,
             price.valid_from_date,
-            price.price_amount > lag(price.price_amount) over (
-                partition by price.plan_id, price.market, price.currency order by price.valid_from_date
-            ) as is_raise,
-            {{ known_from("price") }} as known_from_date
-        from {{ ref("stg_billing__plan_prices") }} as price
-        cross join {{ ref("int_first_arrival") }} as first_arrival
+            price.price_amount
+        from (select distinct feature_date from account_days) as day
+        inner join price_versions as price on price.known_from_date <= day.feature_date
+        where true
+        qualify
+            row_number() over (
+                partition by
+                    day.feature_date, price.plan_id, price.market, price.currency, price.valid_from_date
+                order by price.arrival_date desc
+            )
+            = 1
+    ),
+
+    price_changes as (
+        select
+            *,
+            price_amount > lag(price_amount) over (
+                partition by feature_date, plan_id, market, currency order by valid_from_date
+            ) as is_raise
+        from list_prices
     ),
 
     price_raises as (
-        select
-            day.feature_date,
-            raised.plan_id,
-            raised.market,
-            raised.currency,
-            max(raised.valid_from_date) as price_raise_date
-        from (select distinct feature_date from account_days) as day
-        inner join
-            list_prices as raised
-            on raised.known_from_date <= day.feature_date
-            and raised.valid_from_date
-            >= date_sub(day.feature_date, interval {{ var("price_raise_days") }} day)
-            and raised.valid_from_date
-            <= date_add(day.feature_date, interval {{ var("price_raise_days") }} day)
-        where raised.is_raise
-        group by 1, 2, 3, 4
+        select feature_date, plan_id, market, currency, max(valid_from_date) as price_raise_date
+        from price_changes
+        where
+            is_raise
+            and valid_from_date >= date_sub(feature_date, interval {{ var("price_raise_days") }} day)
+            and valid_from_date <= date_add(feature_date, interval {{ var("price_raise_days") }} day)
+        group by feature_date, plan_id, market, currency
     ),
 
     -- What was said last by the end of a day, and had arrived by then.

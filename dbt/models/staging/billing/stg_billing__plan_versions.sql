@@ -2,6 +2,8 @@ with
     of_the_day as (
         select
             plan_id,
+            kind as plan_kind,
+            seats,
             `interval` as billing_interval,
             {{ told_interval_count("`interval`", "interval_count") }} as billing_interval_count,
             arrival_date
@@ -12,6 +14,8 @@ with
 
 select
     plan_id,
+    plan_kind,
+    seats,
     billing_interval,
     billing_interval_count,
     arrival_date as known_from_date,
