@@ -131,5 +131,9 @@ def periods(
         typer.echo(f"{result.withdrawn:,} subscriptions that the export before named are withdrawn", err=True)
     if result.withdraws_nothing:
         typer.echo("rows were refused: subscriptions that are not named stay as they are", err=True)
+    if result.accounts_begin_anew:
+        typer.echo(
+            "accounts are said to begin with the first period named here: give accounts.created", err=True
+        )
     if result.reasons_unmatched:
         typer.echo(f"{result.reasons_unmatched:,} reasons belong to no period's end", err=True)

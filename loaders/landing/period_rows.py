@@ -45,6 +45,8 @@ class PeriodsLanding:
     """Subscriptions that the complete export before this one named and this one does not."""
     withdraws_nothing: bool = False
     """Whether a complete export is taken for a partial one, because rows of it were refused."""
+    accounts_begin_anew: bool = False
+    """Whether the latest periods alone tell when accounts began, which each export then tells anew."""
     files_removed: int = 0
     """Files of an earlier conversion that no longer come out."""
     rows_in: dict[str, int] = field(default_factory=dict)

@@ -62,6 +62,8 @@ def land_periods(
     terms = (period_map.export.name, _covers(period_map, result)) if arrival_date else None
     rows: list[LandingRow] = [row for life in lives for row in _events_of(life, arrival_date, terms)]
     rows += accounts
+    is_rolling = bool(arrival_date) and period_map.export.covers == "rolling"
+    result.accounts_begin_anew = is_rolling and period_map.accounts.created is None
     rows += _plans(periods, arrival_of(first, arrival_date))
     last = arrival_date or max(row.ingested_at for row in rows).date()
     rows += _rates(period_map, first, last, arrival_date)

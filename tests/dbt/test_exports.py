@@ -108,7 +108,12 @@ def exports(new_warehouse: Callable[[str], Warehouse], tmp_path_factory: pytest.
     ):
         deliver(warehouse, folder, name, covers, first, FEBRUARY)
         deliver(warehouse, folder, name, covers, again, MARCH)
-    select = ["+fct_subscription_event", "+fct_subscription_daily", "+agg_mrr_movements_daily"]
+    select = [
+        "+int_subscription_known_lives",
+        "+fct_subscription_event",
+        "+fct_subscription_daily",
+        "+agg_mrr_movements_daily",
+    ]
     warehouse.build("2026-01-01", "2026-02-15", select=select)
     warehouse.build("2026-01-01", "2026-03-20", select=select)
     return warehouse
@@ -260,6 +265,19 @@ def test_what_an_export_withdraws_is_counted_by_the_day_on_which_it_arrived(expo
         "event_type = 'withdrawn'",
     )
     assert withdrawn == [("2026-03-10", "gone")]
+
+
+def test_what_an_export_withdraws_is_unknown_from_its_day_on_and_was_known_before(exports: Warehouse) -> None:
+    def known_on(day: str) -> list[tuple[Any, ...]]:
+        return exports.rows(
+            f"{AFTER}.int_subscription_known_lives",
+            "event_type, cast(date(valid_from_at) as string)",
+            "valid_from_at",
+            f"subscription_id = 'gone' and known_from_date <= '{day}' and known_to_date > '{day}'",
+        )
+
+    assert known_on("2026-03-09") == [("started", "2026-01-01")]
+    assert known_on("2026-03-10") == []
 
 
 def test_revenue_is_the_day_before_and_its_movements(exports: Warehouse) -> None:

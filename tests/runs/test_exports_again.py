@@ -23,7 +23,7 @@ FIRST, SEVENTH, EIGHTH = (date(2026, 3, day) for day in (1, 7, 8))
 
 ONCE = "subscription,customer,paid_from,paid_until,product,amount\n"
 NIGHTLY = "subscription,customer,paid_from,paid_until,product,amount,why\n"
-WEEKLY = "sub,acct,begins,ends,price,trial\n"
+WEEKLY = "sub,acct,since,begins,ends,price,trial\n"
 
 
 class Exports:
@@ -80,7 +80,7 @@ def exports(
             ),
             exports.convert(
                 "store",
-                f"{WEEKLY}w1,c1,2026-01-31T23:30:00-0800,2026-03-02T23:59:59-0800,10,false\n",
+                f"{WEEKLY}w1,c1,2025-06-01T00:00:00+0000,2026-01-31T23:30:00-0800,2026-03-02T23:59:59-0800,10,false\n",
                 "weekly",
                 FIRST,
             ),
@@ -119,7 +119,7 @@ def test_what_is_learned_later_restates_the_week(exports: Exports) -> None:
     weekly = exports.convert(
         "store",
         # The next period alone.
-        f"{WEEKLY}w1,c1,2026-03-03T00:00:00-0800,2026-04-02T23:59:59-0800,12,false\n",
+        f"{WEEKLY}w1,c1,2025-06-01T00:00:00+0000,2026-03-03T00:00:00-0800,2026-04-02T23:59:59-0800,12,false\n",
         "weekly",
         EIGHTH,
     )

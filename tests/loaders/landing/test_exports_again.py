@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loaders.landing.errors import LandingError
 from loaders.landing.period_map import PeriodMap, read_period_map
@@ -70,6 +74,43 @@ def events(out: FolderStore, day: date | str = "*") -> list[tuple[str, ...]]:
 
 def files(out: FolderStore) -> set[str]:
     return {str(path.relative_to(out.root)) for path in out.root.glob("*/*-*-*/*.parquet")}
+
+
+Drawn = tuple[str, int, int | None, int]
+_DAYS = st.integers(0, 40)
+_ROWS = st.lists(
+    st.tuples(st.sampled_from(["s1", "s2"]), _DAYS, st.one_of(st.none(), _DAYS), st.integers(0, 3)),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda drawn: drawn[:2],
+)
+
+
+@given(_ROWS, st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_rows_none_is_lost_and_their_order_and_doing_it_twice_change_nothing(
+    drawn: list[Drawn], random: Random
+) -> None:
+    def day(number: int) -> date:
+        return date(2026, 1, 1) + timedelta(days=number)
+
+    rows = [
+        f"{sub} a_{sub} {day(start)} {'-' if end is None else day(end)} {price}"
+        for sub, start, end, price in drawn
+    ]
+    with TemporaryDirectory() as folder:
+        tmp_path, store = Path(folder), FolderStore(Path(folder) / "out")
+        try:
+            result = convert(tmp_path, store, "|".join(rows), MARCH)
+        except LandingError:
+            assert all(end is not None and end < start for _, start, end, _ in drawn)
+            return
+        told = events(store)
+        assert result.periods_in == result.periods_out + len(result.refused) == len(rows)
+        assert len({event_id for _, event_id, _, _ in told}) == len(told)
+        random.shuffle(rows)
+        assert convert(tmp_path, store, "|".join(rows), MARCH).periods_out == result.periods_out
+        assert events(store) == told
 
 
 def test_a_period_has_the_same_id_in_every_export_that_names_it(tmp_path: Path, out: FolderStore) -> None:
