@@ -15,22 +15,18 @@
 #}
 {% macro held_events(events, keys, more_columns="") -%}
     select {{ more_columns }}{{ event_columns() }}
-    from {{ events }}
-    where provider != 'periods'
-    union all
-    select {{ more_columns }}{{ event_columns() }}
     from
         (
             select
                 *,
                 -- Exports that arrived later speak of the subscription from here on.
                 min(speaks_from_at) over (
-                    partition by {{ keys }}
+                    partition by {{ keys }}, provider
                     order by unix_date(arrival_date) desc
                     range between unbounded preceding and 1 preceding
                 ) as replaced_from_at,
                 max(if(export_covers is not null and event_type != 'expired', arrival_date, null)) over (
-                    partition by {{ keys }}, occurred_at
+                    partition by {{ keys }}, provider, occurred_at
                 ) as taken_up_date
             from
                 (
@@ -40,13 +36,12 @@
                             when export_covers = 'rolling'
                             then
                                 min(if(export_covers is null, null, occurred_at)) over (
-                                    partition by {{ keys }}, arrival_date
+                                    partition by {{ keys }}, provider, arrival_date
                                 )
                             when export_covers is not null
                             then timestamp '0001-01-01'
                         end as speaks_from_at
                     from {{ events }}
-                    where provider = 'periods'
                 )
         )
     where
@@ -58,8 +53,8 @@
         )
 {%- endmacro %}
 
-{# The canonical columns of an event of which only some say anything: expressions by name. #}
-{% macro event_row(said) -%}
+{# What an event says in a column, of which only some say anything: expressions by name. #}
+{% macro event_value(said, name) -%}
     {%- set types = {
         "price_amount": "numeric(38, 9)",
         "is_price_unknown": "bool",
@@ -72,10 +67,13 @@
         "arrival_date": "date",
         "landing_row": "int64",
     } -%}
+    {{- said[name] if name in said else "cast(null as " ~ types.get(name, "string") ~ ")" -}}
+{%- endmacro %}
+
+{# All of its canonical columns. #}
+{% macro event_row(said) -%}
     {%- for column in event_columns().split(",") %}
-        {%- set name = column | trim %}
-        {{ said[name] if name in said else "cast(null as " ~ types.get(name, "string") ~ ")" }} as {{ name }}
-        {{- "," if not loop.last }}
+        {{ event_value(said, column | trim) }} as {{ column | trim }}{{ "," if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
 
@@ -86,54 +84,48 @@
 {% macro withdrawals(events) -%}
     {%- set withdrawal = {
         "provider": "'periods'",
-        "provider_event_id": "concat('withdrawn:', named.subscription_id, ':', cast(complete_date as string))",
-        "subscription_id": "named.subscription_id",
-        "account_id": "named.account_id",
+        "provider_event_id": "concat('withdrawn:', subscription_id, ':', cast(complete_date as string))",
+        "subscription_id": "subscription_id",
+        "account_id": "account_id",
         "event_type": "'withdrawn'",
         "occurred_at": "timestamp(complete_date)",
         "ingested_at": "timestamp(complete_date)",
         "arrival_date": "complete_date",
         "landing_file": "'withdrawn'",
         "landing_row": "0",
-        "export_name": "named.export_name",
+        "export_name": "export_name",
         "export_covers": "'complete'",
     } -%}
-    with
-        named as (
-            select subscription_id, export_name, arrival_date, max(account_id) as account_id
-            from {{ events }}
-            where export_covers is not null
-            group by subscription_id, export_name, arrival_date
-        ),
-
-        export_days as (
-            select export_name, arrival_date, logical_or(export_covers = 'complete') as is_complete
-            from {{ events }}
-            where export_covers is not null
-            group by export_name, arrival_date
-        ),
-
-        next_complete as (
-            select
-                export_name,
-                arrival_date,
-                min(if(is_complete, arrival_date, null)) over (
-                    partition by export_name
-                    order by arrival_date
-                    rows between 1 following and unbounded following
-                ) as complete_date
-            from export_days
-        )
-
     select {{ event_row(withdrawal) }}
-    from named
-    inner join next_complete using (export_name, arrival_date)
-    left join
-        named as still_named
-        on named.subscription_id = still_named.subscription_id
-        and named.export_name = still_named.export_name
-        and next_complete.complete_date = still_named.arrival_date
-    where next_complete.complete_date is not null and still_named.subscription_id is null
+    from
+        (
+            select
+                subscription_id,
+                account_id,
+                export_name,
+                -- The next complete export, and the next one that names the subscription.
+                min(if(export_covers = 'complete', arrival_date, null)) over (
+                    partition by export_name
+                    order by unix_date(arrival_date)
+                    range between 1 following and unbounded following
+                ) as complete_date,
+                lead(arrival_date) over (
+                    partition by export_name, subscription_id order by arrival_date
+                ) as next_named_date
+            from
+                (
+                    select
+                        subscription_id,
+                        export_name,
+                        arrival_date,
+                        export_covers,
+                        max(account_id) as account_id
+                    from {{ events }}
+                    where export_covers is not null
+                    group by subscription_id, export_name, arrival_date, export_covers
+                )
+        )
+    where complete_date is not null and (next_named_date is null or next_named_date > complete_date)
 {%- endmacro %}
 
 {#
@@ -152,11 +144,20 @@
         "reason": "'missing_at_source'",
         "occurred_at": "ended_before_at",
     } -%}
-    with
-        seams as (
+    select
+        known_date,
+        {%- for column in event_columns().split(",") %}
+            {%- set name = column | trim %}
+            {%- set told = "coalesce(linked_event_type, event_type)" if name == "event_type" else name %}
+            if(is_gap, {{ event_value(gap, name) }}, {{ told }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from
+        (
             select
                 *,
                 case
+                    when not is_seam
+                    then null
                     when ended_before_at < occurred_at
                     then if(event_type = 'trial_started', 'trial_started', 'reactivated')
                     when event_type = 'trial_started'
@@ -171,7 +172,13 @@
                 (
                     select
                         *,
-                        lag(arrival_date) over life as arrived_before_date,
+                        coalesce(
+                            export_covers = 'rolling'
+                            and event_type in ('trial_started', 'started')
+                            and lag(arrival_date) over life < arrival_date
+                            and lag({{ period_ends_at() }}) over life <= occurred_at,
+                            false
+                        ) as is_seam,
                         lag(event_type) over life as event_type_before,
                         lag({{ period_ends_at() }}) over life as ended_before_at,
                         lag(account_id) over life as account_before,
@@ -180,31 +187,20 @@
                         or lag(price_amount) over life is distinct from price_amount
                         or lag(is_price_unknown) over life is distinct from is_price_unknown
                         or lag(currency) over life is distinct from currency as has_other_terms
-                    from
-                        (
-                            select *, {{ event_rank("event_type") }} as event_rank
-                            from {{ events }}
-                            where provider = 'periods'
+                    from (select *, {{ event_rank("event_type") }} as event_rank from {{ events }})
+                    window
+                        life as (
+                            partition by known_date, subscription_id, provider
+                            order by occurred_at, event_rank
                         )
-                    window life as (partition by known_date, subscription_id order by occurred_at, event_rank)
                 )
-            where
-                export_covers = 'rolling'
-                and event_type in ('trial_started', 'started')
-                and arrived_before_date < arrival_date
-                and ended_before_at <= occurred_at
         )
-
-    select event.* replace (coalesce(seam.linked_event_type, event.event_type) as event_type)
-    from {{ events }} as event
-    left join
-        seams as seam
-        on event.known_date = seam.known_date
-        and event.subscription_id = seam.subscription_id
-        and event.provider = seam.provider
-        and event.provider_event_id = seam.provider_event_id
-    union all
-    select known_date, {{ event_row(gap) }}
-    from seams
-    where ended_before_at < occurred_at and event_type_before != 'expired'
+    cross join
+        unnest(
+            if(
+                is_seam and ended_before_at < occurred_at and event_type_before != 'expired',
+                [false, true],
+                [false]
+            )
+        ) as is_gap
 {%- endmacro %}
