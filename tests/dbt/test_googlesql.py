@@ -35,6 +35,7 @@ from tests.dbt.googlesql import (
 HOLDS = "a row says what holds until another one says otherwise"
 READS_EVERYTHING: dict[str, str] = {
     "stg_identity__accounts": HOLDS,
+    "stg_identity__provider_accounts": HOLDS,
     "stg_identity__consents": HOLDS,
     "stg_identity__deletion_requests": "a wish to be forgotten holds for good",
     "stg_billing__plans": HOLDS,

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from base64 import b64decode
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ def _open_google_play(came: Mapping[str, Any], _receipt: Receipt) -> Message:
     envelope = came.get("message")
     if not isinstance(envelope, dict):
         happened = _instant(came.get("eventTimeMillis"), per_second=1_000)
-        return Message(came, occurred_at=happened, sent_at=happened)
+        return Message(came, _digest(came) if happened else None, occurred_at=happened, sent_at=happened)
     notification = _decoded(envelope.get("data"))
     published = _published(envelope.get("publishTime") or envelope.get("publish_time"))
     happened = _instant(notification.get("eventTimeMillis"), per_second=1_000) or published
@@ -80,6 +81,11 @@ def _decoded(data: Any) -> dict[str, Any]:
     return notification
 
 
+def _digest(notification: Mapping[str, Any]) -> str:
+    """An id of a notification that came without its envelope: the same whenever it is delivered again."""
+    return hashlib.sha256(json.dumps(notification, sort_keys=True).encode()).hexdigest()
+
+
 def _id(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -116,7 +122,16 @@ STRIPE: Final = Delivered(
 GOOGLE_PLAY: Final = Delivered(
     id_column="message_id",
     columns=frozenset({"message_id", "purchase", *_ALWAYS}),
-    keys=frozenset({"message"}),
+    keys=frozenset(
+        {
+            "message",
+            "subscriptionNotification",
+            "voidedPurchaseNotification",
+            "oneTimeProductNotification",
+            "pendingRefundReviewNotification",
+            "testNotification",
+        }
+    ),
     wrapping=("message",),
     open_message=_open_google_play,
 )

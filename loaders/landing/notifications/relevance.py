@@ -24,6 +24,7 @@ NOT_A_SUBSCRIPTION: Final = "not about a subscription"
 NOTHING_PAID: Final = "nothing paid or used"
 """About a subscription, but not about what is paid for it or until when it can be used."""
 
+_LONGEST_NAME: Final = 100
 _UNNAMED: Final = Kind("unknown", is_known=False)
 
 _STRIPE_SUBSCRIPTION_PLANS: Final = ("subscription_schedule.",)
@@ -91,6 +92,7 @@ _RENEWAL_REASONS: Final = ("subscription_cycle", "subscription_create", "subscri
 def _stripe(kind: str | None, livemode: bool | None, billing_reason: str | None) -> Kind:
     if kind is None:
         return _UNNAMED
+    kind = kind[:_LONGEST_NAME]
     if livemode is False:
         return Kind(kind, ignored=TEST)
     if kind in get_args(EventKind):
@@ -182,7 +184,7 @@ def _app_store(
 ) -> Kind:
     if kind is None:
         return _UNNAMED
-    name = f"{kind}/{subtype}" if subtype else kind
+    name = (f"{kind}/{subtype}" if subtype else kind)[:_LONGEST_NAME]
     if any(each in _ENVIRONMENTS for each in (environment, app_environment, summary_environment)):
         return Kind(name, ignored=TEST)
     if kind in _APP_STORE_IGNORED:

@@ -98,6 +98,18 @@ def test_a_pub_sub_push_lands_beside_the_purchase(tmp_path: Path, came: Row) -> 
     assert told(row) == GOOGLE_ROW
 
 
+@pytest.mark.parametrize("came", [DEVELOPER_NOTIFICATION, {"payload": DEVELOPER_NOTIFICATION}])
+def test_a_notification_without_its_envelope_is_known_again_by_its_content(tmp_path: Path, came: Row) -> None:
+    """As a Pub/Sub subscription that writes to Cloud Storage delivers it."""
+    other = {"eventTimeMillis": "1773140400251"}
+    changed = came | other if "payload" not in came else {"payload": DEVELOPER_NOTIFICATION | other}
+    rows = [each | {"purchase": PURCHASE} for each in (came, came, changed)]
+    first, again, another = read_lines(tmp_path, GOOGLE, rows).accepted
+    assert told(first) == told(again)
+    assert first["message_id"] != another["message_id"]
+    assert (len(first["message_id"]), first["occurred_at"]) == (64, AT_11.replace(microsecond=250_000))
+
+
 def test_signed_payloads_are_opened_and_verified(tmp_path: Path) -> None:
     came = APP_STORE.post(NOTIFICATION)
     [row] = read_lines(tmp_path, APPLE, [came], trusting(tmp_path)).accepted
