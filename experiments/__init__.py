@@ -1,0 +1,1 @@
+"""What an experiment is: declarations, metrics, and the statistics of a readout. Pure."""

@@ -1,0 +1,170 @@
+"""How often a readout is wrong, over thousands of seeded experiments: as often as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import stats
+
+from experiments.statistics.estimate import Estimate, compare
+from experiments.statistics.moments import Moments
+from experiments.statistics.power import inflation_of_looks, required_units
+from experiments.statistics.sequential import always_valid_half_width, critical_values
+
+REPETITIONS = 4_000
+UNITS = 600
+Array = npt.NDArray[np.float64]
+
+
+def shop(seed: int, effect: float = 0.0) -> tuple[Array, Array, Array]:
+    """Repetitions × units: pages, visits, visits before.
+
+    A few visit a lot: visits are log-normal, and pages follow visits. ``effect`` is a share of pages.
+    """
+    draw = np.random.default_rng(seed)
+    habit = draw.lognormal(0.0, 0.8, (REPETITIONS, UNITS))
+    before = draw.poisson(4 * habit).astype(float)
+    visits = 1.0 + draw.poisson(3 * habit)
+    pages = draw.poisson(2.5 * (1 + effect) * visits).astype(float)
+    return pages, visits, before
+
+
+CONTROL = shop(1)
+SAME = shop(2)
+LIFT = 0.04
+BETTER = shop(3, LIFT)
+
+
+def of(kind: str, units: tuple[Array, Array, Array]) -> Moments:
+    pages, visits, before = units
+    return {
+        "mean": lambda: Moments.of_units(pages),
+        "cuped mean": lambda: Moments.of_units(pages, before),
+        "ratio": lambda: Moments.of_units(pages, d=visits),
+        "cuped ratio": lambda: Moments.of_units(pages, before, visits),
+    }[kind]()
+
+
+def judged(kind: str, treatment: tuple[Array, Array, Array]) -> Estimate:
+    return compare(of(kind, CONTROL), of(kind, treatment))
+
+
+KINDS = ["mean", "cuped mean", "ratio", "cuped ratio"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_nothing_differs_one_in_twenty_is_taken_for_a_difference(kind: str) -> None:
+    wrong = (judged(kind, SAME).p_value < 0.05).mean()
+
+    assert 0.03 < wrong < 0.07
+
+
+def test_visits_taken_for_units_are_wrong_far_more_often() -> None:
+    """The trap that the delta method is for: pages per visit, as if every visit were drawn by itself."""
+    visits = CONTROL[1]
+    draw = np.random.default_rng(5)
+    taste = draw.lognormal(0.0, 0.5, (2, REPETITIONS, UNITS))
+    read = draw.poisson(2.5 * taste * np.stack([visits, SAME[1]])).astype(float)
+    denominators = np.stack([visits, SAME[1]])
+    ratio = read.sum(-1) / denominators.sum(-1)
+    # Poisson: what the variance of a visit's pages would be at best.
+    naive = (ratio / denominators.sum(-1)).sum(0)
+    wrong = (np.abs(ratio[1] - ratio[0]) / np.sqrt(naive) > 1.96).mean()
+    by_delta = compare(
+        Moments.of_units(read[0], d=denominators[0]), Moments.of_units(read[1], d=denominators[1])
+    )
+
+    assert wrong > 0.15
+    assert 0.03 < (by_delta.p_value < 0.05).mean() < 0.07
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_interval_holds_the_planted_effect_in_nineteen_of_twenty(kind: str) -> None:
+    # Pages per unit 2.5 × visits, per visit 2.5.
+    mean_visits = 1 + 3 * np.exp(0.8**2 / 2)
+    planted = 2.5 * LIFT * (mean_visits if "mean" in kind else 1)
+    found = judged(kind, BETTER)
+
+    covered = np.abs(found.difference - planted) < found.half_width(0.05)
+    relative = np.abs(found.relative - LIFT) < stats.norm.isf(0.025) * np.sqrt(found.relative_variance)
+
+    assert 0.94 < covered.mean() < 0.96
+    assert 0.94 < relative.mean() < 0.96
+
+
+def test_power_is_what_was_planned() -> None:
+    for before, variance in ((None, 1.0), (0.8, 1 - 0.8**2)):
+        units = required_units(variance, 0.2, (1, 1), 0.05, 0.8)
+        draw = np.random.default_rng(7)
+        x = draw.normal(size=(2, REPETITIONS, (units + 1) // 2))
+        y = draw.normal(size=x.shape)
+        if before is not None:
+            y = before * x + np.sqrt(1 - before**2) * y
+        y[1] += 0.2
+        arms = [Moments.of_units(y[arm], None if before is None else x[arm]) for arm in (0, 1)]
+
+        assert abs((compare(*arms).p_value < 0.05).mean() - 0.8) < 0.03
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+def test_cuped_takes_the_square_of_the_correlation_away(correlation: float) -> None:
+    draw = np.random.default_rng(11)
+    x = draw.normal(50, 10, (2, 200_000))
+    y = correlation * (x - 50) / 10 + np.sqrt(1 - correlation**2) * draw.normal(size=x.shape)
+
+    found = compare(Moments.of_units(y[0], x[0]), Moments.of_units(y[1], x[1]))
+
+    assert found.variance_reduction == pytest.approx(correlation**2, abs=0.005)
+
+
+LOOKS = np.arange(1, 8) / 7
+
+
+def looked_at(effect: float = 0.0) -> tuple[Array, Array]:
+    """Looks × repetitions: z and the variance of the difference, at seven looks at skewed means."""
+    draw = np.random.default_rng(13)
+    each = 80
+    y = draw.exponential(1.0, (2, 20_000, 7, each))
+    y[1] += effect
+    found = []
+    sums, squares = y.sum(-1).cumsum(-1), (y * y).sum(-1).cumsum(-1)
+    for look in range(7):
+        n = float(each * (look + 1))
+        arms = [
+            Moments(
+                n, sums[arm, :, look] / n, (squares[arm, :, look] - sums[arm, :, look] ** 2 / n) / (n - 1)
+            )
+            for arm in (0, 1)
+        ]
+        estimate = compare(*arms)
+        found.append((estimate.z, estimate.variance))
+    z, variance = (np.array(each) for each in zip(*found, strict=True))
+    return z, variance
+
+
+def test_seven_looks_together_are_wrong_once_in_twenty() -> None:
+    z, variance = looked_at()
+    bounds = np.array(critical_values(tuple(LOOKS), 0.05))[:, None]
+
+    wrong = (np.abs(z) > bounds).any(0).mean()
+    peeked = (np.abs(z) > 1.96).any(0).mean()
+    half = always_valid_half_width(variance, variance * LOOKS[:, None], 0.05)
+    always = (np.abs(z) * np.sqrt(variance) > half).any(0).mean()
+
+    assert 0.045 < wrong < 0.055
+    assert peeked > 0.14
+    assert always < 0.05
+
+
+def test_looks_keep_the_planned_power_at_a_few_units_more() -> None:
+    looks = tuple(LOOKS)
+    inflation = inflation_of_looks(looks, 0.05, 0.8)
+    drift = (stats.norm.isf(0.025) + stats.norm.ppf(0.8)) * np.sqrt(inflation)
+    # 80 units a look in either arm, each with variance 1.
+    z, _ = looked_at(effect=drift * np.sqrt(2 / (7 * 80)))
+
+    found = (z > np.array(critical_values(looks, 0.05))[:, None]).any(0).mean()
+
+    assert 1.02 < inflation < 1.04
+    assert abs(found - 0.8) < 0.03

@@ -1,0 +1,291 @@
+"""Each statistic against what is published, or what others who define the same quantity compute."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.statistics.estimate import Estimate, compare
+from experiments.statistics.exact import ExactSum
+from experiments.statistics.multiplicity import holm, holm_adjusted
+from experiments.statistics.power import (
+    corrected_power,
+    days_left,
+    inflation_of_looks,
+    required_units,
+)
+from experiments.statistics.sample_ratio import sample_ratio
+from experiments.statistics.sequential import (
+    always_valid_half_width,
+    critical_values,
+    crossing_probability,
+    spent,
+)
+from experiments.statistics.sums import Sums
+
+# spend, history before it, pages, visits
+CONTROL = np.array([
+    [12.5, 40.0, 9, 3], [0.0, 12.0, 2, 1], [7.25, 31.0, 14, 4], [30.0, 66.5, 5, 1], [3.0, 8.0, 4, 2],
+    [18.0, 35.0, 21, 6], [9.75, 28.0, 3, 1], [22.0, 71.0, 12, 3],
+]).T  # fmt: skip
+OFFER = np.array([
+    [15.0, 37.0, 11, 2], [2.5, 9.5, 6, 2], [41.0, 80.0, 25, 5], [11.0, 22.0, 8, 1], [19.5, 44.0, 3, 1],
+    [27.25, 51.0, 17, 4], [8.0, 14.0, 7, 3], [35.0, 58.0, 13, 2], [6.5, 30.0, 9, 2],
+]).T  # fmt: skip
+
+
+def sums_of(units: np.ndarray, y: int, x: int | None = None, d: int | None = None) -> Sums:
+    """The sufficient statistics of units whose columns are values."""
+
+    def total(*columns: int) -> Fraction:
+        return Fraction(math.fsum(np.prod(units[list(columns)], axis=0)))
+
+    found = {"sum_y": total(y), "sum_y2": total(y, y)}
+    if x is not None:
+        found |= {"sum_x": total(x), "sum_x2": total(x, x), "sum_xy": total(x, y)}
+    if d is not None:
+        found |= {"sum_d": total(d), "sum_d2": total(d, d), "sum_yd": total(y, d)}
+    if x is not None and d is not None:
+        found["sum_xd"] = total(x, d)
+    return Sums.of(units.shape[1], **found)
+
+
+def compared(y: int, x: int | None = None, d: int | None = None) -> Estimate:
+    return compare(sums_of(CONTROL, y, x, d).moments(), sums_of(OFFER, y, x, d).moments())
+
+
+def exactly(*values: float) -> object:
+    return pytest.approx(values, rel=1e-9, abs=1e-12)
+
+
+def test_a_mean_is_compared_as_by_scipys_welch_test() -> None:
+    welch = stats.ttest_ind(OFFER[0], CONTROL[0], equal_var=False)
+    interval = welch.confidence_interval(0.95)
+
+    found = compared(0)
+
+    half = found.half_width(0.05)
+    assert (found.p_value, found.degrees) == exactly(welch.pvalue, welch.df)
+    assert (found.difference - half, found.difference + half) == exactly(interval.low, interval.high)
+    assert (found.control, found.treatment) == exactly(CONTROL[0].mean(), OFFER[0].mean())
+    assert found.z == pytest.approx(stats.norm.isf(welch.pvalue / 2))
+
+
+GBSTATS = {
+    "mean": (5.604166666666668, 5.706372403892403, 0.3420121320169258, 14.636439145646724),
+    "cuped": (4.631913884259845, 2.0721644375235333, 0.041757557847683424, 14.36457784009708),
+    "ratio": (1.1666666666666665, 0.5132158195388709, 0.04353161217344215, 11.262804350631141),
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "columns"), [("mean", (0, None, None)), ("cuped", (0, 1, None)), ("ratio", (2, None, 3))]
+)
+def test_gbstats_finds_the_same(metric: str, columns: tuple[int, int | None, int | None]) -> None:
+    """Values of gbstats 0.8.0's TwoSidedTTest on the same units."""
+    found = compared(*columns)
+
+    assert (found.difference, math.sqrt(found.variance), found.p_value, found.degrees) == exactly(
+        *GBSTATS[metric]
+    )
+
+
+def test_gbstats_finds_the_same_relative_lift() -> None:
+    for columns, lift, error in (
+        ((0,), 0.43739837398373993, 0.529546337704937),
+        ((2, None, 3), 0.3499999999999999, 0.16492675519218603),
+    ):
+        found = compared(*columns)
+        assert (found.relative, math.sqrt(found.relative_variance)) == exactly(lift, error)
+
+
+def test_spotify_confidence_finds_the_same() -> None:
+    """Values of spotify-confidence 4.1.0: StudentsTTest, and the slope and difference of ZTestLinreg."""
+    plain, adjusted = compared(0), compared(0, 1)
+
+    half = plain.half_width(0.05)
+    assert (plain.difference, plain.p_value, plain.difference - half, plain.difference + half) == exactly(
+        5.60416666666667, 0.34201213201693, -6.58504473756688, 17.79337807090022
+    )
+    assert adjusted.difference == pytest.approx(4.63191388425984, rel=1e-9)
+
+
+def test_the_covariate_of_a_mean_is_the_covariate_of_a_ratio_over_ones() -> None:
+    ones = {
+        arm: np.vstack([units[:2], np.ones(units.shape[1])]) for arm, units in (("c", CONTROL), ("t", OFFER))
+    }
+
+    as_ratio = compare(sums_of(ones["c"], 0, 1, 2).moments(), sums_of(ones["t"], 0, 1, 2).moments())
+
+    assert (as_ratio.difference, as_ratio.variance) == exactly(
+        compared(0, 1).difference, compared(0, 1).variance
+    )
+
+
+def test_a_ratio_is_of_the_sums_and_not_of_the_units() -> None:
+    found = compared(2, d=3)
+
+    assert (found.control, found.treatment) == exactly(70 / 21, 99 / 22)
+
+
+def test_non_inferiority_counts_controls_own_uncertainty() -> None:
+    """Without a covariate it is Welch's test of the offer against control × (1 − margin)."""
+    margin = 0.1
+    variance = OFFER[0].var(ddof=1) / 9 + (1 - margin) ** 2 * CONTROL[0].var(ddof=1) / 8
+    tested = OFFER[0].mean() - (1 - margin) * CONTROL[0].mean()
+    found = compared(0)
+
+    assert found.p_value_not_worse(margin, 1) == pytest.approx(
+        stats.t.sf(tested / math.sqrt(variance), found.degrees), rel=1e-12
+    )
+    # Where less is better, the offer must stay below control × (1 + margin).
+    variance = OFFER[0].var(ddof=1) / 9 + (1 + margin) ** 2 * CONTROL[0].var(ddof=1) / 8
+    tested = (1 + margin) * CONTROL[0].mean() - OFFER[0].mean()
+    assert found.p_value_not_worse(margin, -1) == pytest.approx(
+        stats.t.sf(tested / math.sqrt(variance), found.degrees), rel=1e-12
+    )
+
+
+def test_what_does_not_vary_has_no_p_value() -> None:
+    same = Sums.of(3, sum_y=3, sum_y2=3).moments()
+
+    assert math.isnan(compare(same, same).p_value)
+
+
+@pytest.mark.parametrize(
+    ("units", "allocation", "p_value", "verdict"),
+    [
+        ({"a": 5000, "b": 5000}, {"a": 1, "b": 1}, 1.0, "ok"),
+        ({"a": 5000, "b": 5250}, {"a": 50, "b": 50}, 0.013537, "ok"),
+        ({"a": 5000, "b": 5300}, {"a": 1, "b": 1}, 0.003117, "warn"),
+        ({"a": 5000, "b": 5400}, {"a": 1, "b": 1}, 0.000088, "block"),
+        ({"a": 1000, "b": 9000}, {"a": 10, "b": 90}, 1.0, "ok"),
+        ({"a": 10}, {"a": 1, "b": 1}, 0.001565, "warn"),
+    ],
+)
+def test_the_sample_ratio_is_tested_by_chi_square(
+    units: dict[str, int], allocation: dict[str, float], p_value: float, verdict: str
+) -> None:
+    assert sample_ratio(units, allocation) == (pytest.approx(p_value, abs=1e-6), verdict)
+
+
+def test_bounds_are_those_of_the_published_tables() -> None:
+    """Lan-DeMets bounds of O'Brien and Fleming's type: R's ldbounds and gsDesign, two-sided 5% and 10%."""
+    fifths = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+    assert critical_values(fifths, 0.05) == pytest.approx((4.8769, 3.3569, 2.6803, 2.2898, 2.0310), abs=2e-4)
+    assert critical_values((0.5, 1.0), 0.05) == pytest.approx((2.9626, 1.9686), abs=1e-4)
+    assert critical_values((0.25, 0.5, 0.75, 1.0), 0.1) == pytest.approx(
+        (3.7496, 2.5399, 2.0160, 1.7201), abs=1e-4
+    )
+    assert critical_values((1.0,), 0.05) == pytest.approx((1.959964,), abs=1e-6)
+    assert spent(0.05, fifths)[-1] == pytest.approx(0.05)
+
+
+def test_looks_at_other_times_spend_what_was_planned_by_then() -> None:
+    late = critical_values((0.3, 0.9), 0.05)
+
+    assert stats.norm.sf(late[0]) * 2 == pytest.approx(spent(0.05, [0.3])[0])
+    assert 2 * crossing_probability(late, (0.3, 0.9), 0.0) == pytest.approx(spent(0.05, [0.9])[0], rel=1e-6)
+    assert critical_values((0.001, 1.0), 0.05) == (math.inf, pytest.approx(1.959964, abs=1e-4))
+    with pytest.raises(ValueError, match="looks have to rise"):
+        critical_values((0.5, 0.5), 0.05)
+
+
+def test_alpha_may_be_spent_by_days_while_units_come_as_they_will() -> None:
+    by_days = critical_values((0.6, 1.0), 0.05, spending=(0.5, 1.0))
+
+    assert by_days[0] == pytest.approx(2.9626, abs=1e-4)
+    # The looks have more in common than days say, so less is wasted.
+    assert by_days[1] < 1.9686
+
+
+def test_the_always_valid_interval_is_gbstats_sequential_one() -> None:
+    """gbstats 0.8.0's SequentialTwoSidedTTest with a tuning parameter of twice the units."""
+    found = compared(0)
+
+    half = always_valid_half_width(found.variance, found.variance / 2, 0.05)
+
+    assert (found.difference - half, found.difference + half) == exactly(
+        -11.991824750510862, 23.200158083844197
+    )
+
+
+def test_holm_steps_down_until_something_is_kept() -> None:
+    p_values = {"a": 0.011, "b": 0.02, "c": 0.04, "d": 0.3}
+
+    def level(alpha: float) -> float:
+        return alpha
+
+    assert holm(p_values, 0.05, level) == {"a": True, "b": False, "c": False, "d": False}
+    assert holm(p_values, 0.06, level) == {"a": True, "b": True, "c": False, "d": False}
+    assert holm_adjusted(p_values) == {"a": 0.044, "b": 0.06, "c": 0.08, "d": 0.3}
+
+
+def test_units_are_the_textbooks() -> None:
+    """0.10 to 0.12 at 80% power: 3,841 an arm (Fleiss, without continuity correction, unpooled: 3,839)."""
+    variance = (0.1 * 0.9 + 0.12 * 0.88) / 2
+
+    assert required_units(variance, 0.02, (1, 1), 0.05, 0.8) / 2 == pytest.approx(3839, abs=2)
+    # One in ten in control: 25 / 9 of the units of two halves.
+    assert required_units(variance, 0.02, (10, 90), 0.05, 0.8) == pytest.approx(2 * 3839 * 25 / 9, rel=1e-3)
+    assert corrected_power(0.8, 1) == pytest.approx(0.9)
+    assert days_left(1_000, 4_000, 7) == 21
+    assert (days_left(5, 4, 1), days_left(0, 4, 1)) == (0, None)
+    # gsDesign's inflation factor of sfLDOF at five looks and 80% is between 1.02 and 1.03.
+    assert inflation_of_looks((0.2, 0.4, 0.6, 0.8, 1.0), 0.05, 0.8) == pytest.approx(1.0247, abs=1e-3)
+
+
+finite = st.floats(min_value=-1e60, max_value=1e60, allow_subnormal=False).filter(
+    lambda value: value == 0 or abs(value) > 1e-60
+)
+
+
+@given(st.lists(st.tuples(finite, finite), max_size=30), st.randoms())
+def test_sums_are_exact_in_every_order(pairs: list[tuple[float, float]], random: object) -> None:
+    left, right = np.array(pairs, dtype=float).reshape(-1, 2).T
+    order = list(range(len(pairs)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    whole, products = ExactSum(), ExactSum()
+
+    whole.add(left[order])
+    products.add_products(left, right)
+
+    assert whole.total() == sum(map(Fraction, left.tolist()))
+    assert products.total() == sum(
+        Fraction(one) * Fraction(other) for one, other in zip(left.tolist(), right.tolist(), strict=True)
+    )
+
+
+def test_days_and_parts_of_days_add_up_in_every_order() -> None:
+    """0.1 + 0.2 + 0.3 of a warehouse is the same in every order, though not of doubles."""
+    days = [
+        Sums.of(2, sum_y=Decimal("0.1"), sum_y2=Decimal("0.3"), sum_x=0.1, sum_x2=0.7, sum_xy=0.3),
+        Sums.of(1, sum_y=Decimal("0.2"), sum_y2=Decimal("0.1"), sum_x=0.2, sum_x2=0.1, sum_xy=0.7),
+        Sums.of(3, sum_y=Decimal("0.3"), sum_y2=Decimal("0.7"), sum_x=0.3, sum_x2=0.3, sum_xy=0.1),
+    ]
+
+    assert len({first + second + third for first, second, third in itertools.permutations(days)}) == 1
+    assert days[0] + days[1] - days[1] == days[0]
+    with pytest.raises(ValueError, match="sum_x is known of one part only"):
+        days[0] + Sums.of(1, sum_y=1, sum_y2=1)
+
+
+def test_a_large_constant_changes_no_variance() -> None:
+    """Σy² − (Σy)²/n of doubles would have lost every digit of it."""
+    values = np.array([1e9 + 1, 1e9 + 2, 1e9 + 4])
+    total, squares = ExactSum(), ExactSum()
+    total.add(values)
+    squares.add_products(values, values)
+
+    moments = Sums.of(3, sum_y=total.total(), sum_y2=squares.total()).moments()
+
+    assert moments.var_y == 7 / 3
