@@ -9,7 +9,20 @@ from typing import Annotated
 import structlog
 import typer
 
-from cli import as_of, callers, content, erase, generations, land, lookup, parse, run, segments, serve
+from cli import (
+    as_of,
+    callers,
+    content,
+    erase,
+    experiments,
+    generations,
+    land,
+    lookup,
+    parse,
+    run,
+    segments,
+    serve,
+)
 from cli.failures import ExplainingGroup
 
 app = typer.Typer(
@@ -44,6 +57,7 @@ app.command("serve")(serve.serve)
 app.add_typer(callers.app, name="callers")
 app.command("erase")(erase.erase)
 app.add_typer(segments.app, name="segments")
+app.add_typer(experiments.app, name="experiments")
 for entry in sorted(entry_points(group="segue.commands"), key=lambda each: each.name):
     command = entry.load()
     if isinstance(command, typer.Typer):

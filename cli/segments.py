@@ -33,12 +33,18 @@ def compile_(
 ) -> None:
     """Make the dbt macros, the JSON Schema and the versions' lock from segments/rules.
 
+    A rule's experiment has to be declared in experiments/, with the same salt, variants and control.
+
     Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the rule files.
     """
-    from segments.artifacts import artifacts, stale, write
+    from experiments.registry import load
+    from runs.rule_experiments import check_rules
+    from segments.artifacts import artifacts
     from segments.source import load_rules
+    from segue.made_files import stale, write
 
     book = load_rules()
+    check_rules(book, load())
     files = artifacts(book)
     if check:
         for path in stale(files):

@@ -37,16 +37,3 @@ def artifacts(book: RuleBook) -> dict[Path, str]:
         SCHEMA_FILE: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         LOCK_FILE: lock_text(locked(book, read_lock())),
     }
-
-
-def stale(files: dict[Path, str]) -> list[Path]:
-    """The files whose content on disk is another one."""
-    return [path for path, text in files.items() if not path.exists() or path.read_text() != text]
-
-
-def write(files: dict[Path, str]) -> list[Path]:
-    """Write what is stale, and return it."""
-    changed = stale(files)
-    for path in changed:
-        path.write_text(files[path])
-    return changed

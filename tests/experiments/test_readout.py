@@ -46,7 +46,7 @@ def test_a_success_metric_that_improved_with_guardrails_kept_is_shipped() -> Non
     assert found.reasons == [
         "offer: paid improved: +20.00% [+10.49%, +29.51%], p < 0.0001",
         "offer: streams is shown to be less than 2% worse: +0.00% [-1.39%, +1.39%], p = 1.0000",
-        "offer: refunds is not seen to be worse: +0.00% [-39.10%, +39.10%], p = 1.0000",
+        "offer: refunds is not seen to be worse: +0.00% [-39.11%, +39.11%], p = 1.0000",
     ]
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from segments.artifacts import artifacts, stale
+from segments.artifacts import artifacts
 from segments.rule import Program, Rule
 from segments.source import RuleBook, RuleFilesError, load_rules
 from segments.versions import lock_text, locked, read_lock
+from segue.made_files import stale
 
 
 def changed(book: RuleBook, **values: Any) -> RuleBook:

@@ -1,0 +1,196 @@
+"""``segue experiments``: what is declared, what it needs, and what an experiment has shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from experiments.plan import ExperimentPlan
+    from experiments.results import MetricReadout, Readout
+
+app = typer.Typer(no_args_is_help=True, help="Experiments: what they need, what they have shown.")
+
+EXIT_STALE = 1
+EXIT_UNKNOWN = 3
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def read(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, NDJSON or Parquet; one row per unit.")],
+    map_file: Annotated[Path, typer.Option("--map", help="YAML: which columns say what.")],
+    as_json: JsonOption = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="With --json: all that is known of every metric.")
+    ] = False,
+) -> None:
+    """Read an experiment that was run elsewhere, as those of the platform are read.
+
+    Exit code: 0 read, 2 the map or the file has mistakes.
+    """
+    from experiments.outside_map import OutsideMap
+    from experiments.readout import readout
+    from loaders.experiments.units import notes_of, read_units
+    from segue.declarations import parse
+
+    outside = parse(map_file, OutsideMap)
+    found = read_units(file, outside)
+    result = readout(outside.design(list(found.units)), found.units, found.sums, notes=notes_of(found))
+    if as_json:
+        print(json.dumps(result.model_dump(mode="json") if details else result.to_dict(), indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(*_tables(result), sep="\n")
+
+
+@app.command("compile")
+def compile_(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a file is not current.")
+    ] = False,
+) -> None:
+    """Make the JSON Schemas and the versions' lock from experiments/.
+
+    Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the files.
+    """
+    from experiments.registry import artifacts, load
+    from segue.made_files import stale, write
+
+    registry = load()
+    files = artifacts(registry)
+    if check:
+        for path in stale(files):
+            typer.echo(f"{path.name} is not current: run `segue experiments compile`", err=True)
+        raise typer.Exit(EXIT_STALE if stale(files) else 0)
+    for path in write(files):
+        typer.echo(f"wrote {path.name}")
+    typer.echo(f"{len(registry.experiments)} experiments, {len(registry.metrics)} metrics")
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """The declared experiments, and where they stand today."""
+    from datetime import UTC, datetime
+
+    from experiments.registry import load
+
+    today = datetime.now(UTC).date()
+    rows: list[dict[str, Any]] = [
+        {
+            "id": each.id,
+            "version": each.version,
+            "state": each.state(today),
+            "owner": each.owner,
+            "of": each.rule or each.surface,
+            "variants": {variant.name: variant.percent for variant in each.variants},
+            "start": each.start.isoformat(),
+            "end": each.end.isoformat(),
+            "metrics": {use.metric: use.role for use in each.metrics},
+        }
+        for each in load().experiments.values()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*("experiment", "state", "owner", "of", "variants", "from", "to", "success"))
+    for row in rows:
+        variants = ", ".join(f"{name} {percent:g}%" for name, percent in row["variants"].items())
+        success = ", ".join(name for name, role in row["metrics"].items() if role == "success")
+        identity = f"{row['id']} v{row['version']}"
+        cells = [identity, row["state"], row["owner"], row["of"], variants, row["start"], row["end"], success]
+        table.add_row(*cells)
+    Console().print(table)
+
+
+@app.command("plan")
+def plan_(
+    experiment_id: Annotated[str, typer.Argument(metavar="ID", help="A declared experiment.")],
+    as_json: JsonOption = False,
+) -> None:
+    """How many accounts and days an experiment needs, and what its looks ask for.
+
+    Exit code: 0 planned, 3 no experiment is declared by this name.
+    """
+    from experiments.plan import plan
+    from experiments.registry import load
+
+    registry = load()
+    experiment = registry.experiments.get(experiment_id)
+    if experiment is None:
+        typer.echo(f"{experiment_id} is not declared; there are {', '.join(registry.experiments)}", err=True)
+        raise typer.Exit(EXIT_UNKNOWN)
+    found = plan(experiment, registry.metrics)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(*_plan_tables(found), sep="\n")
+
+
+def _plan_tables(found: ExperimentPlan) -> list[RenderableType]:
+    from rich.table import Table
+
+    metrics = Table("metric", "role", "effect", "accounts needed", title=f"{found.id} v{found.version}")
+    for metric in found.metrics:
+        effect = "–" if metric.effect is None else f"{metric.effect:.3g}"
+        metrics.add_row(
+            metric.metric, metric.role, effect, "–" if metric.units is None else f"{metric.units:,}"
+        )
+    looks = Table("look after day", "alpha spent", "|z| above", "p below")
+    for look in found.looks:
+        z = "–" if look.z is None else f"{look.z:.3f}"
+        looks.add_row(str(look.day), f"{look.spent:.5f}", z, f"{look.p_value:.5f}")
+    words = f"{found.success_tests} success tests share alpha; each test has {found.power_per_test:.0%} power"
+    if found.units is not None:
+        words += f"; {found.units:,} accounts"
+    if found.days is not None:
+        words += f", {found.days} days" + ("" if found.is_long_enough else ": longer than it is declared for")
+    return [metrics, looks, words]
+
+
+def _tables(result: Readout) -> list[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    ratio = result.sample_ratio
+    title = (
+        f"{result.units:,} units, {result.control_units:,} in {result.control}; "
+        f"sample ratio {ratio.verdict} (p = {ratio.p_value:.4f})"
+    )
+    table = Table(title=title, title_justify="left")
+    for name in ("arm", "units", "metric", "role", "control", "treatment", "difference"):
+        table.add_column(name, justify="left" if name in ("arm", "metric", "role") else "right")
+    for name in ("interval", "relative", "p", "CUPED", ""):
+        table.add_column(name, justify="right" if name else "left")
+    for arm, of_arm in result.arms.items():
+        for name, metric in of_arm.metrics.items():
+            table.add_row(Text(arm), f"{of_arm.units:,}", Text(name), metric.role, *_cells(metric))
+    return [table, Text(f"{result.verdict}:", style="bold"), *(Text(f"  {each}") for each in result.reasons)]
+
+
+def _cells(metric: MetricReadout) -> list[str]:
+    def number(value: float | None, form: str = ".5g") -> str:
+        return "–" if value is None else format(value, form)
+
+    interval = "–" if metric.interval is None else "[{:.4g}, {:.4g}]".format(*metric.interval)
+    return [
+        number(metric.control),
+        number(metric.treatment),
+        number(metric.difference),
+        interval,
+        number(metric.relative, "+.2%"),
+        number(metric.p_value, ".4f"),
+        number(metric.variance_reduction, ".1%"),
+        metric.status,
+    ]

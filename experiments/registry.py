@@ -1,0 +1,95 @@
+"""All declared experiments and metrics, and the files that are made from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from experiments.declaration import Experiment, Metric
+from segue.declarations import DeclarationsError, Problem, line_of, parse
+from segue.version_lock import Versioned, lock_text, locked, read_lock
+
+EXPERIMENTS_DIR: Final = Path(__file__).parent
+METRICS_FOLDER: Final = "metrics"
+LOCK_FILE: Final = EXPERIMENTS_DIR / "versions.lock"
+_HEADING: Final = "written by `segue experiments compile`, only ever added to"
+
+Declared = TypeVar("Declared", Experiment, Metric)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Experiments and metrics by id."""
+
+    experiments: dict[str, Experiment]
+    metrics: dict[str, Metric]
+
+
+def load(folder: Path = EXPERIMENTS_DIR) -> Registry:
+    """Every ``*.yml`` of the folder, and the metrics below it.
+
+    Raises:
+        DeclarationsError: all mistakes of all files, metrics that no file declares among them.
+    """
+    problems: list[Problem] = []
+    metrics = _read(folder / METRICS_FOLDER, Metric, problems)
+    experiments = _read(folder, Experiment, problems)
+    broken = {problem.file for problem in problems}
+    for name, experiment in experiments.items():
+        path = folder / f"{name}.yml"
+        for place, use in enumerate(experiment.metrics):
+            if use.metric in metrics or f"{use.metric}.yml" in broken:
+                continue
+            location = ("metrics", place, "metric")
+            message = f"{use.metric} is not declared; allowed: {', '.join(metrics) or 'none is'}"
+            problems.append(Problem(path.name, line_of(path, location), f"metrics[{place}].metric", message))
+    if problems:
+        raise DeclarationsError(problems)
+    return Registry(experiments, metrics)
+
+
+def _read(folder: Path, model: type[Declared], problems: list[Problem]) -> dict[str, Declared]:
+    found: dict[str, Declared] = {}
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            declared = parse(path, model)
+        except DeclarationsError as error:
+            problems += error.problems
+            continue
+        if declared.id != path.stem:
+            message = f"is {declared.id}; allowed: the file's name, {path.stem}"
+            problems.append(Problem(path.name, line_of(path, ("id",)), "id", message))
+        found[path.stem] = declared
+    return found
+
+
+def artifacts(registry: Registry, lock_file: Path = LOCK_FILE) -> dict[Path, str]:
+    """The schemas for editors and the lock of versions, each with the content that belongs to the registry.
+
+    Raises:
+        DeclarationsError: a locked version was changed.
+    """
+    items = [
+        *(Versioned(f"{name}.yml", name, each.version, each) for name, each in registry.experiments.items()),
+        *(
+            Versioned(f"{METRICS_FOLDER}/{name}.yml", f"metric:{name}", each.version, each)
+            for name, each in registry.metrics.items()
+        ),
+    ]
+    return {
+        EXPERIMENTS_DIR / "experiment.schema.json": _schema(Experiment, "Experiment"),
+        EXPERIMENTS_DIR / "metric.schema.json": _schema(Metric, "Metric of experiments"),
+        lock_file: lock_text(_HEADING, locked(items, read_lock(lock_file))),
+    }
+
+
+def _schema(model: type[BaseModel], title: str) -> str:
+    schema = model.model_json_schema() | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

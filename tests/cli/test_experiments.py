@@ -1,0 +1,137 @@
+"""``segue experiments``: one command from a file to a verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from cli import app
+
+MAP = """\
+unit: customer_id
+variant: {column: segment, control: "No E-Mail"}
+allocation: {"No E-Mail": 1, "Mens E-Mail": 1, "Womens E-Mail": 1}
+metrics:
+  visit: {column: visit, role: success}
+  spend: {column: spend, role: success, covariate: history}
+  pages_per_visit: {numerator: pages, denominator: visits, role: guardrail, worse: lower, margin: 0.02}
+"""
+
+
+def campaign() -> str:
+    """900 customers: 30 of 300 visit without mail, 60 after one kind, 33 after the other."""
+    rows = ["customer_id,segment,visit,spend,history,pages,visits"]
+    visits = {"No E-Mail": 30, "Mens E-Mail": 60, "Womens E-Mail": 33}
+    for arm, (name, visitors) in enumerate(visits.items()):
+        for each in range(300):
+            visit = int(each < visitors)
+            history = 20 + each * 7 % 100
+            rows.append(
+                f"{arm}-{each},{name},{visit},{visit * history / 4},{history},{40 + each % 3},{10 + each % 2}"
+            )
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    (tmp_path / "campaign.csv").write_text(campaign())
+    (tmp_path / "campaign.map.yml").write_text(MAP)
+    return str(tmp_path / "campaign.csv"), str(tmp_path / "campaign.map.yml")
+
+
+def test_an_outside_experiment_is_read_from_a_file_and_a_map(files: tuple[str, str]) -> None:
+    result = CliRunner().invoke(app, ["experiments", "read", files[0], "--map", files[1], "--json"])
+
+    found = json.loads(result.stdout)
+    assert list(found) == ["units", "sample_ratio", "arms", "verdict", "reasons"]
+    assert (found["units"], found["sample_ratio"]) == (900, {"p_value": 1.0, "verdict": "ok"})
+    assert list(found["arms"]) == ["Mens E-Mail", "Womens E-Mail"]
+    mens = found["arms"]["Mens E-Mail"]
+    assert (mens["units"], list(mens["metrics"])) == (300, ["visit", "spend", "pages_per_visit"])
+    visit = mens["metrics"]["visit"]
+    welch = stats.ttest_ind([1] * 60 + [0] * 240, [1] * 30 + [0] * 270, equal_var=False)
+    interval = welch.confidence_interval(0.95)
+    assert list(visit) == [
+        "control", "treatment", "difference", "interval", "p_value", "relative", "variance_reduction",
+    ]  # fmt: skip
+    assert (visit["control"], visit["treatment"], visit["variance_reduction"]) == (0.1, 0.2, None)
+    assert visit["difference"] == pytest.approx(0.1)
+    assert visit["relative"] == pytest.approx(1.0)
+    assert visit["p_value"] == pytest.approx(welch.pvalue, rel=1e-9)
+    assert visit["interval"] == pytest.approx([interval.low, interval.high], rel=1e-9)
+    assert 0 < mens["metrics"]["spend"]["variance_reduction"] < 1
+    assert mens["metrics"]["pages_per_visit"]["difference"] == 0
+    assert found["verdict"] == "ship"
+    assert found["reasons"][0].startswith("Mens E-Mail: visit improved: +100.00%")
+    assert found["reasons"][3].startswith("Womens E-Mail: visit is not shown to have improved: +10.00%")
+
+
+def test_a_person_gets_a_table_and_the_reasons(files: tuple[str, str]) -> None:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(
+        app, ["experiments", "read", files[0], "--map", files[1]]
+    )
+
+    assert "900 units, 300 in No E-Mail; sample ratio ok (p = 1.0000)" in result.stdout
+    assert "ship:" in result.stdout
+    assert "Mens E-Mail: visit improved" in result.stdout
+
+
+def test_details_tell_all_that_is_known_of_a_metric(files: tuple[str, str]) -> None:
+    result = CliRunner().invoke(
+        app, ["experiments", "read", files[0], "--map", files[1], "--json", "--details"]
+    )
+
+    visit = json.loads(result.stdout)["arms"]["Mens E-Mail"]["metrics"]["visit"]
+    # Four tests: two success metrics of two arms.
+    assert visit["p_value_adjusted"] == pytest.approx(4 * visit["p_value"])
+    assert (visit["status"], visit["role"]) == ("improved", "success")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("role: success}", "role: sucess}", "map.yml:5: metrics.visit.role: input should be 'success'"),
+        ("covariate: history", "cuped: history", "map.yml:6: metrics.spend.cuped: unknown field; allowed"),
+        ("column: visit,", "", "campaign.map.yml:5: metrics.visit: a metric takes column, or numerator and"),
+        ('"No E-Mail": 1, ', "", "campaign.map.yml:1: allocation has no No E-Mail, which is control"),
+        ("unit: customer_id", "", "campaign.map.yml:2: unit: is missing"),
+        ("role: success, covariate", "role: success, margin: 0.1, covariate", "margin is of a guardrail"),
+        ("column: spend", "column: spent", "campaign.csv: column spent is in the map but not in the file"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_map_is_named_by_its_line(
+    files: tuple[str, str], before: str, after: str, message: str
+) -> None:
+    assert before in MAP
+    Path(files[1]).write_text(MAP.replace(before, after, 1))
+
+    result = CliRunner().invoke(app, ["experiments", "read", files[0], "--map", files[1]])
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_cell_that_cannot_be_read_is_named_by_row_and_column(files: tuple[str, str]) -> None:
+    Path(files[0]).write_text(campaign().replace("0-1,No E-Mail,1", "0-1,No E-Mail,often"))
+
+    result = CliRunner().invoke(app, ["experiments", "read", files[0], "--map", files[1], "--json"])
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "campaign.csv: row 2: column visit: 'often' is no number" in result.stderr
+
+
+def test_the_declared_experiments_are_listed_and_planned() -> None:
+    listed = CliRunner().invoke(app, ["experiments", "list", "--json"])
+    planned = CliRunner().invoke(app, ["experiments", "plan", "trial-length-2026", "--json"])
+    unknown = CliRunner().invoke(app, ["experiments", "plan", "nothing"])
+
+    assert "trial-length-2026" in [each["id"] for each in json.loads(listed.stdout)]
+    assert json.loads(planned.stdout)["units"] > 0
+    assert unknown.exit_code == 3
+    assert "nothing is not declared; there are annual-discount-2026" in unknown.stderr
+    for command in (["list"], ["plan", "annual-discount-2026"], ["compile", "--check"]):
+        assert CliRunner().invoke(app, ["experiments", *command]).exit_code == 0

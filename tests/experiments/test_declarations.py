@@ -1,0 +1,163 @@
+"""An experiment is written down before it starts; a mistake in it is named by file, line and field."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from experiments.plan import plan
+from experiments.registry import EXPERIMENTS_DIR, artifacts, load
+from segue.declarations import DeclarationsError
+from segue.made_files import stale
+from segue.settings import PROJECT_ROOT
+
+EXPERIMENT = """\
+id: longer-trial
+version: 1
+owner: growth
+hypothesis: Thirty days without paying bring more payers than none.
+surface: home
+salt: longer-trial
+variants:
+  - {name: control, percent: 50}
+  - {name: thirty_days, percent: 50}
+control: control
+metrics:
+  - {metric: paid, role: success, minimum_effect: 0.2, baseline: {mean: 0.1}}
+  - {metric: streams, role: guardrail, margin: 0.02, baseline: {mean: 100, deviation: 50}}
+looks: [7, 14, 21, 28]
+start: 2026-09-01
+end: 2026-09-14
+accounts_per_day: 1000
+"""
+PAID = """\
+id: paid
+version: 1
+owner: growth
+description: Whether the account paid.
+value: {mart: fct_subscriber_daily, day: snapshot_date, column: is_paid, aggregate: any}
+window_days: 14
+worse: lower
+"""
+STREAMS = PAID.replace("id: paid", "id: streams")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "longer-trial.yml").write_text(EXPERIMENT)
+    (tmp_path / "metrics" / "paid.yml").write_text(PAID)
+    (tmp_path / "metrics" / "streams.yml").write_text(STREAMS)
+    return tmp_path
+
+
+def problems(folder: Path) -> list[str]:
+    with pytest.raises(DeclarationsError) as error:
+        load(folder)
+    return str(error.value).splitlines()
+
+
+def test_an_experiment_is_read_with_its_metrics(folder: Path) -> None:
+    registry = load(folder)
+
+    experiment = registry.experiments["longer-trial"]
+    design = experiment.design(registry.metrics)
+    assert (design.control, design.treatments, design.looks) == ("control", ("thirty_days",), (7, 14, 21, 28))
+    assert [(metric.name, metric.role, metric.sign) for metric in design.metrics] == [
+        ("paid", "success", 1), ("streams", "guardrail", 1),
+    ]  # fmt: skip
+    days = [date(2026, 8, 31), date(2026, 9, 1), date(2026, 9, 14), date(2026, 9, 15)]
+    assert [experiment.state(day) for day in days] == ["planned", "running", "running", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("percent: 50}\ncontrol", "percent: 40}\ncontrol", ":1: the variants' percent add up to 100; found"),
+        ("control: control", "control: nothing", ":1: control is no variant; allowed: control, thirty_days"),
+        ("surface: home\n", "", ":1: an experiment is of a rule or of a surface"),
+        ("looks: [7, 14,", "looks: [14, 7,", ":1: looks are days that rise"),
+        ("2026-09-14", "2026-10-14", ":1: the last look is before the last day of exp"),
+        ("role: success, minimum_effect: 0.2", "role: success", ":12: metrics[0]: a success metric has a"),
+        ("margin: 0.02", "margin: 2", ":13: metrics[1].margin: input should be less than 1"),
+        ("{mean: 0.1}", "{mean: 3}", ":12: metrics[0].baseline: only a share (0 to 1) does without"),
+        ("metric: paid", "metric: payed", ":12: metrics[0].metric: payed is not declared; allowed: paid,"),
+        ("id: longer-trial", "id: trial", ":1: id: is trial; allowed: the file's name, longer-trial"),
+        ("salt:", "slat:", ":6: slat: unknown field; allowed: id, version, owner, hypothesis"),
+        ("hypothesis: Th", "hypotheses: Th", ":1: hypothesis: is missing"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_its_line_and_what_is_allowed(
+    folder: Path, before: str, after: str, expected: str
+) -> None:
+    assert before in EXPERIMENT
+    (folder / "longer-trial.yml").write_text(EXPERIMENT.replace(before, after, 1))
+
+    assert any(line.startswith(f"longer-trial.yml{expected}") for line in problems(folder)), problems(folder)
+
+
+def test_a_mistake_in_a_metric_is_named_once_and_not_again_by_whoever_uses_it(folder: Path) -> None:
+    (folder / "metrics" / "paid.yml").write_text(PAID.replace("worse: lower", "worse: less"))
+
+    assert problems(folder) == ["paid.yml:7: worse: input should be 'higher' or 'lower'; found 'less'"]
+
+
+def test_a_version_that_was_locked_never_changes(folder: Path) -> None:
+    lock = folder / "versions.lock"
+    lock.write_text(artifacts(load(folder), lock)[lock])
+    assert {line.split()[0] for line in lock.read_text().splitlines()[1:]} == {
+        "longer-trial", "metric:paid", "metric:streams",
+    }  # fmt: skip
+
+    (folder / "longer-trial.yml").write_text(EXPERIMENT.replace("owner: growth", "owner: others"))
+    assert artifacts(load(folder), lock)[lock] == lock.read_text()
+    (folder / "longer-trial.yml").write_text(EXPERIMENT.replace("minimum_effect: 0.2", "minimum_effect: 0.1"))
+    with pytest.raises(
+        DeclarationsError, match=r"longer-trial.yml:1: version: version 1 was changed; allowed: 2"
+    ):
+        artifacts(load(folder), lock)
+
+
+def test_a_plan_says_how_many_accounts_and_what_each_look_asks_for(folder: Path) -> None:
+    """Success at 90% power, because the guardrail may miss as often: 20% of 0.1 needs 4,728 an arm."""
+    registry = load(folder)
+
+    found = plan(registry.experiments["longer-trial"], registry.metrics)
+
+    assert found.power_per_test == pytest.approx(0.9)
+    assert [look.z for look in found.looks] == pytest.approx([4.3326, 2.9631, 2.3590, 2.0141], abs=1e-3)
+    units = {metric.metric: metric.units for metric in found.metrics}
+    assert units["paid"] == pytest.approx(2 * 4_728 * 1.02, rel=0.01)
+    assert units["streams"] == pytest.approx(2 * 13_134 * 1.02, rel=0.01)
+    assert (found.units, found.days, found.is_long_enough) == (units["streams"], 27, False)
+
+
+def test_the_projects_files_are_current_and_say_what_editors_complete() -> None:
+    registry = load()
+
+    assert stale(artifacts(registry)) == []
+    for name in registry.experiments:
+        head = (EXPERIMENTS_DIR / f"{name}.yml").read_text().splitlines()[0]
+        assert head == "# yaml-language-server: $schema=experiment.schema.json"
+        plan(registry.experiments[name], registry.metrics)
+    for name in registry.metrics:
+        head = (EXPERIMENTS_DIR / "metrics" / f"{name}.yml").read_text().splitlines()[0]
+        assert head == "# yaml-language-server: $schema=../metric.schema.json"
+    for schema in ("experiment", "metric"):
+        Draft202012Validator.check_schema(json.loads((EXPERIMENTS_DIR / f"{schema}.schema.json").read_text()))
+
+
+def test_metrics_count_columns_that_the_marts_have() -> None:
+    columns = {}
+    for path in (PROJECT_ROOT / "dbt" / "models" / "marts").rglob("*.yml"):
+        for model in (yaml.safe_load(path.read_text()) or {}).get("models", []):
+            columns[model["name"]] = {column["name"] for column in model.get("columns", [])}
+
+    for metric in load().metrics.values():
+        for source in metric.sources:
+            assert {"account_id", source.day, source.column} <= columns[source.mart], metric.id
