@@ -10,14 +10,14 @@ from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import list_all_errors
+from pydantic_core.core_schema import ErrorType
 
 from segue.errors import SegueError
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[str | int, ...]
 
-_STANDARD_ERRORS: Final = frozenset(str(each["type"]) for each in list_all_errors())
+_STANDARD_ERRORS: Final = frozenset(typing.get_args(ErrorType))
 """pydantic's own kinds of mistakes; any other is a schema's own check, which words it in full."""
 
 
