@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from bqemulator.storage import type_map
+import pyarrow as pa
+from bqemulator.storage import arrow_bridge, type_map
 from sqlglot import exp
 from sqlglot.generators.duckdb import DuckDBGenerator
 
 BIGNUMERIC = "DECIMAL(38, 12)"
 # What tables are created with over REST; too many digits for DuckDB otherwise.
 type_map._BQ_TO_DUCKDB["BIGNUMERIC"] = BIGNUMERIC
+
+# As what the columns of a query's tables and views are described; with more decimals they are products of
+# NUMERIC, which are NUMERIC.
+arrow_bridge._ARROW_SCALAR_TO_BQ_NAME = (
+    (lambda kind: pa.types.is_decimal(kind) and kind.scale == 12, "BIGNUMERIC"),
+    *arrow_bridge._ARROW_SCALAR_TO_BQ_NAME,
+)
 
 _datatype = DuckDBGenerator.TRANSFORMS[exp.DataType]
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from segue.settings import Settings
@@ -188,3 +189,21 @@ def test_a_number_keeps_its_nine_decimals_and_38_digits(warehouse: Warehouse) ->
             Decimal("0.01343"),
         )
     ]
+
+
+def test_a_rate_keeps_its_twelve_decimals_through_views_and_tables(warehouse: Warehouse) -> None:
+    raw, view, table = (warehouse.table("one", name) for name in ("rates", "rates_daily", "rates_kept"))
+    warehouse.ensure_table(raw, [bigquery.SchemaField("rate", "BIGNUMERIC")])
+    warehouse.run(f"insert into `{raw}` values (cast('0.000000769231' as bignumeric))")
+    warehouse.run(
+        f"create or replace view `{view}` as select rate from `{raw}` "
+        "union all select cast(1 as bignumeric(38, 12))"
+    )
+    warehouse.run(f"create or replace table `{table}` as select rate from `{view}`")
+
+    assert rows(warehouse, f"select rate from `{table}` order by 1") == [
+        (Decimal("0.000000769231"),),
+        (Decimal(1),),
+    ]
+    for each in (raw, view, table):
+        assert [field.field_type for field in warehouse.columns(each)] == ["BIGNUMERIC"]
