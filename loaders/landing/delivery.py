@@ -121,7 +121,10 @@ class Delivered:
         }
         opened = row | {name: value for name, value in told.items() if row.get(name) is None and value}
         if message.payload is not payload:
-            opened[PAYLOAD] = json.dumps(message.payload, ensure_ascii=False)
+            try:
+                opened[PAYLOAD] = json.dumps(message.payload, ensure_ascii=False)
+            except RecursionError as error:
+                raise DeliveryError(PAYLOAD, "is nested too deep") from error
         return opened
 
     def rows_to_open(self, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.x509 import (
     Certificate,
@@ -31,6 +32,9 @@ from segue.errors import SettingsError
 from segue.settings import Settings
 
 _ALGORITHM: Final = "ES256"
+# Made once, and the text taken apart once: either costs as much as a signature does.
+_JWS: Final = jwt.PyJWS(algorithms=[_ALGORITHM])
+_ES256: Final = jwt.get_algorithm_by_name(_ALGORITHM)
 _SIGNS_FOR_THE_APP_STORE: Final = ObjectIdentifier("1.2.840.113635.100.6.11.1")
 _WORLDWIDE_DEVELOPER_RELATIONS: Final = ObjectIdentifier("1.2.840.113635.100.6.2.1")
 _EARLIEST: Final = 1_104_537_600_000
@@ -51,7 +55,7 @@ class AppStoreSignatures:
             DeliveryError: it is none, or was not signed by the App Store.
         """
         try:
-            parts = jwt.PyJWS().decode_complete(signed, options={"verify_signature": False})
+            parts = _JWS.decode_complete(signed, options={"verify_signature": False})
             content = json.loads(parts["payload"])
         except (jwt.InvalidTokenError, TypeError, ValueError, RecursionError) as error:
             raise DeliveryError(path, "is not JSON in a JSON Web Signature") from error
@@ -61,16 +65,19 @@ class AppStoreSignatures:
             return SignedContent(content, is_verified=False)
         try:
             key = self._key_of(tuple(parts["header"]["x5c"]), _signed_on(content))
-            jwt.PyJWS().decode(signed, key, algorithms=[_ALGORITHM])
+            is_right = _ES256.verify(signed.rpartition(".")[0].encode(), key, parts["signature"])
         except (
             jwt.InvalidTokenError,
             VerificationError,
             ExtensionNotFound,
-            KeyError,
+            UnsupportedAlgorithm,
+            LookupError,
             TypeError,
             ValueError,
         ) as error:
             raise DeliveryError(path, "was not signed by the App Store") from error
+        if not is_right:
+            raise DeliveryError(path, "was not signed by the App Store")
         return SignedContent(content, is_verified=True)
 
     def _verified_key(self, chain: tuple[str, ...], signed_on: date) -> EllipticCurvePublicKey:

@@ -44,10 +44,15 @@ class AppStore:
         file.write_bytes(self.chain[-1].public_bytes(Encoding.PEM))
         return file
 
-    def sign(self, content: dict[str, Any]) -> str:
+    @property
+    def x5c(self) -> list[str]:
+        """The chain as a header holds it."""
+        return [b64encode(each.public_bytes(Encoding.DER)).decode() for each in self.chain]
+
+    def sign(self, content: dict[str, Any], x5c: list[Any] | None = None) -> str:
         """The content in a JSON Web Signature."""
-        x5c = [b64encode(each.public_bytes(Encoding.DER)).decode() for each in self.chain]
-        return jwt.encode(content, self._keys[0], algorithm="ES256", headers={"x5c": x5c})
+        headers = {"x5c": self.x5c if x5c is None else x5c}
+        return jwt.encode(content, self._keys[0], algorithm="ES256", headers=headers)
 
     def post(self, notification: dict[str, Any]) -> dict[str, str]:
         """What is posted: transaction and renewal signed, and the whole signed once more."""

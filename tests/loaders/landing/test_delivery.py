@@ -202,6 +202,31 @@ def test_a_push_that_holds_no_notification_is_refused_by_its_path(
     assert (read.accepted, [named for named, _ in read.reasons]) == ([], [column])
 
 
+@pytest.mark.parametrize("depth", [150, 250, 900, 5_000])
+def test_what_is_nested_without_end_is_refused_like_any_other(tmp_path: Path, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    notification = json.dumps(DEVELOPER_NOTIFICATION)[:-1] + f', "deep": {deep}}}'
+    came = {
+        "message": {"data": b64encode(notification.encode()).decode(), "messageId": "m"},
+        "purchase": PURCHASE,
+    }
+    event = json.dumps(EVENT)[:-1] + f', "deep": {deep}}}'
+    for table, row in ((GOOGLE, came), (STRIPE, {"payload": event})):
+        read = read_lines(tmp_path / table, table, [row])
+        assert (len(read.accepted), len(read.refused)) == ((1, 0) if depth < 200 else (0, 1))
+
+
+def test_a_chain_of_one_certificate_is_no_chain(tmp_path: Path) -> None:
+    lonely = AppStore(marks=())
+    settings = Settings(_env_file=None, app_store_roots_file=lonely.write_root(tmp_path / "root.pem"))
+    for x5c in ([], [7], ["e30="], [lonely.x5c[-1]], [lonely.x5c[-1]] * 3):
+        signed = lonely.sign(NOTIFICATION, x5c)
+        read = read_lines(tmp_path / str(len(x5c)), APPLE, [{"signedPayload": signed}], settings)
+        assert [reason for _, reason in read.reasons] == [
+            "payload.signedPayload was not signed by the App Store"
+        ]
+
+
 def test_what_the_row_says_is_not_said_anew_by_the_message(tmp_path: Path) -> None:
     own = {"event_id": "ours", "occurred_at": "2026-03-10T10:00:00Z", "ingested_at": "2026-03-10T12:00:00Z"}
     [row] = read_lines(tmp_path, STRIPE, [own | {"payload": EVENT}]).accepted
