@@ -25,7 +25,8 @@ from loaders.warehouse.erasures import ErasedSubjects
 from segue.errors import SegueError
 from segue.settings import Settings
 
-_COMMAND: Final = (sys.executable, "-c", "from loaders.landing.reader import main; main()")
+# Where a task happens to stand is no place to look for modules first: -P.
+_COMMAND: Final = (sys.executable, "-P", "-c", "from loaders.landing.reader import main; main()")
 
 FileRead = tuple[FileLanding, list[str]]
 """What a file brought, and the names under which it has rows in scratch objects."""

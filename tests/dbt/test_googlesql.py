@@ -225,7 +225,7 @@ def test_more_rules_are_decided_with_the_same_scans_joins_and_aggregations(proje
                 )
             )
         )
-        for rules in (12, 36)
+        for rules in (12, 18)
     )
 
     assert few == many

@@ -82,6 +82,15 @@ def test_a_file_that_cannot_land_is_refused_in_its_words_and_the_next_one_is_rea
         reader.end()
 
 
+def test_a_reader_is_not_misled_by_files_where_the_task_stands(
+    landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pickle.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+
+    assert read_in_it(landing)[:2] == (1, 1)
+
+
 def test_a_reader_that_is_killed_is_noticed(landing: Path) -> None:
     reader = start(landing)
     try:
