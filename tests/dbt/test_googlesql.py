@@ -214,6 +214,7 @@ def test_no_row_is_made_for_an_account_and_a_rule_that_refused_it(project: Proje
 
 
 def test_more_rules_are_decided_with_the_same_scans_joins_and_aggregations(project: Project) -> None:
+    assert project.resolved
     features, contents = (
         f"`{full_name(project.models[n])}`" for n in ("fct_account_features", "offer_contents")
     )
