@@ -1,11 +1,6 @@
 {{ config(materialized="view") }}
 
 with
-    first_arrival as (
-        select min(arrival_date) as first_arrival_date
-        from ({{ canonical_events(columns="min(arrival_date) as arrival_date") }})
-    ),
-
     -- The lives of which events arrived after the run's first day, as known on that day and on each of those
     -- arrival days. There are none when a run builds only the day that it knows.
     restated_lives as (
@@ -14,6 +9,13 @@ with
         where
             known_date between {{ known_start_day() }} and {{ as_of_day() }}
             and if(known_date = {{ known_start_day() }}, is_run_start, is_touched_by_arrival)
+    ),
+
+    -- Events may begin before accounts do: then the first of them speak for the days before.
+    first_arrival as (
+        select least(min(accounts.first_arrival_date), min(life.known_date)) as first_arrival_date
+        from restated_lives as life
+        cross join {{ ref("int_first_arrival") }} as accounts
     ),
 
     known_days as (
