@@ -99,16 +99,15 @@ def list_(as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*("experiment", "state", "owner", "of", "variants", "from", "to", "success"))
+    table = Table(*("experiment", "state", "of", "variants", "days"), box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        variants = ", ".join(f"{name} {percent:g}%" for name, percent in row["variants"].items())
-        success = ", ".join(name for name, role in row["metrics"].items() if role == "success")
-        identity = f"{row['id']} v{row['version']}"
-        cells = [identity, row["state"], row["owner"], row["of"], variants, row["start"], row["end"], success]
-        table.add_row(*cells)
+        variants = "\n".join(f"{name} {percent:g}%" for name, percent in row["variants"].items())
+        identity, days = f"{row['id']} v{row['version']}", f"{row['start']}\n{row['end']}"
+        table.add_row(identity, row["state"], f"{row['of']}\n{row['owner']}", variants, days)
     Console().print(table)
 
 
@@ -160,6 +159,7 @@ def _plan_tables(found: ExperimentPlan) -> list[RenderableType]:
 
 
 def _tables(result: Readout) -> list[RenderableType]:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -168,29 +168,37 @@ def _tables(result: Readout) -> list[RenderableType]:
         f"{result.units:,} units, {result.control_units:,} in {result.control}; "
         f"sample ratio {ratio.verdict} (p = {ratio.p_value:.4f})"
     )
-    table = Table(title=title, title_justify="left")
-    for name in ("arm", "units", "metric", "role", "control", "treatment", "difference"):
-        table.add_column(name, justify="left" if name in ("arm", "metric", "role") else "right")
-    for name in ("interval", "relative", "p", "CUPED", ""):
-        table.add_column(name, justify="right" if name else "left")
+    tables: list[RenderableType] = [title]
     for arm, of_arm in result.arms.items():
+        table = Table(
+            title=f"{arm}: {of_arm.units:,} units", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        )
+        table.add_column("metric", overflow="fold")
+        for name in ("control", "treatment", "difference", "interval", "p"):
+            table.add_column(name, justify="right", no_wrap=True)
         for name, metric in of_arm.metrics.items():
-            table.add_row(Text(arm), f"{of_arm.units:,}", Text(name), metric.role, *_cells(metric))
-    return [table, Text(f"{result.verdict}:", style="bold"), *(Text(f"  {each}") for each in result.reasons)]
+            table.add_row(Text(name), *_cells(metric))
+        saved = [
+            f"{name} {metric.variance_reduction:.1%}"
+            for name, metric in of_arm.metrics.items()
+            if metric.variance_reduction is not None
+        ]
+        tables.append(table)
+        if saved:
+            tables.append(f"  variance that covariates take away: {', '.join(saved)}\n")
+    reasons = [Text(f"  {each}") for each in result.reasons]
+    return [*tables, Text(f"{result.verdict}:", style="bold"), *reasons]
 
 
 def _cells(metric: MetricReadout) -> list[str]:
     def number(value: float | None, form: str = ".5g") -> str:
         return "–" if value is None else format(value, form)
 
-    interval = "–" if metric.interval is None else "[{:.4g}, {:.4g}]".format(*metric.interval)
+    interval = "–" if metric.interval is None else "[{:.3g}, {:.3g}]".format(*metric.interval)
     return [
-        number(metric.control),
-        number(metric.treatment),
-        number(metric.difference),
+        number(metric.control, ".4g"),
+        number(metric.treatment, ".4g"),
+        number(metric.difference, "+.4g"),
         interval,
-        number(metric.relative, "+.2%"),
         number(metric.p_value, ".4f"),
-        number(metric.variance_reduction, ".1%"),
-        metric.status,
     ]

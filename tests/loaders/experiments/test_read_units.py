@@ -126,6 +126,37 @@ def test_no_order_and_no_split_of_the_rows_changes_a_digit(
     assert list(whole.units) == list(in_pieces.units) == ["a", "b"]
 
 
+def test_two_files_of_different_units_add_up_to_both_in_one(tmp_path: Path) -> None:
+    header, *rows = EMAILS.splitlines()
+    first, second = (
+        read(tmp_path / f"{place}.csv", "\n".join([header, *rows[place::2]])) for place in (0, 1)
+    )
+    whole = read(tmp_path / "whole.csv", EMAILS)
+
+    assert {
+        arm: {name: first.sums[arm][name] + second.sums[arm][name] for name in metrics}
+        for arm, metrics in whole.sums.items()
+    } == whole.sums
+
+
+def test_rows_are_counted_through_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note of several lines is one row; so is none of the empty lines."""
+    monkeypatch.setattr(tables, "_BATCH_BYTES", 256)
+    rows = [f'{number},{"ab"[number % 2]},"so\n""so"", la la",{number % 3}' for number in range(1, 201)]
+    content = "customer,segment,note,visit\n\n" + "\n".join(rows) + "\n\n"
+    changes = VISITS_ONLY | {"variant": {"column": "segment", "control": "a"}}
+
+    assert read(tmp_path / "notes.csv", content, **changes).units == {"a": 100, "b": 100}
+    broken = content.replace('150,a,"so\n""so"", la la",0', '150,a,"so\n""so"", la la",none')
+    assert refused(tmp_path / "notes.csv", broken, **changes) == [
+        "notes.csv: row 150: column visit: 'none' is no number"
+    ]
+    uneven = content.replace('150,a,"so\n""so"", la la",0', "150,a,0")
+    assert refused(tmp_path / "notes.csv", uneven, **changes) == [
+        "notes.csv: row 150: has 3 values, the header 4"
+    ]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
