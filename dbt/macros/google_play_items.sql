@@ -44,3 +44,11 @@
         then {{ money_amount("json_query(" ~ item ~ ", '$.autoRenewingPlan.recurringPrice')") }}
     end
 {%- endmacro %}
+
+{# What an item of an order (https://developers.google.com/android-publisher/api-ref/rest/v3/orders) cost. #}
+{% macro ordered_price(item) -%}
+    case
+        when {{ is_given("json_query(" ~ item ~ ", '$.listingPrice')") }}
+        then {{ money_amount("json_query(" ~ item ~ ", '$.listingPrice')") }}
+    end
+{%- endmacro %}

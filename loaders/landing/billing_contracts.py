@@ -13,6 +13,7 @@ from pydantic import Field
 from loaders.landing.notifications import envelopes, relevance
 from loaders.landing.notifications.app_store import AppStorePayload
 from loaders.landing.notifications.google_play import DeveloperNotification, SubscriptionPurchase
+from loaders.landing.notifications.google_play_order import Order
 from loaders.landing.notifications.payload import JsonOf
 from loaders.landing.notifications.stripe import StripeEvent
 from loaders.landing.row import EventTime, GivenWhen, LandingRow, NotAfterArrival, PayerNamed, RequiredWhen
@@ -20,7 +21,7 @@ from loaders.landing.values import Identifier
 
 
 class GooglePlayNotification(LandingRow):
-    """A real-time developer notification and the purchase that the receiver fetched when it came."""
+    """A real-time developer notification, the purchase that the receiver fetched when it came, and its order."""
 
     table = "google_play_notifications"
     key = ("message_id",)
@@ -37,6 +38,7 @@ class GooglePlayNotification(LandingRow):
     occurred_at: EventTime
     payload: Annotated[str, JsonOf(DeveloperNotification)]
     purchase: Annotated[str, JsonOf(SubscriptionPurchase)] | None = None
+    latest_order: Annotated[str, JsonOf(Order)] | None = None
     account_id: Identifier | None = None
 
 

@@ -124,6 +124,50 @@ def test_what_is_paid_in_an_introductory_phase_is_not_told_and_not_the_list_pric
     assert {event["currency"] for event in said.values()} == {"EUR"}
 
 
+def ordered(*prices: Row, until: str = "2026-04-10T11:00:00Z") -> Row:
+    """What was charged, for a period that began at the notification."""
+    term = {"servicePeriodStartTime": "2026-03-10T11:00:00Z", "servicePeriodEndTime": until}
+    return {
+        "latest_order": {
+            "orderId": "GPA.1",
+            "purchaseToken": "token-1",
+            "state": "PROCESSED",
+            "lineItems": [
+                {"productId": "duo", "listingPrice": price, "subscriptionDetails": term} for price in prices
+            ],
+        }
+    }
+
+
+def test_the_order_tells_what_is_paid_in_an_introductory_phase(staging: Staging) -> None:
+    bought = purchase(phase("introductoryPrice"))
+    said = staging.events(
+        "google_play",
+        {
+            "month": notice(4, bought) | ordered(ADD_ON_PRICE),
+            "with an add-on": notice(2, bought) | ordered(ADD_ON_PRICE, PRICE),
+            "three months at once": notice(2, bought) | ordered(ADD_ON_PRICE, until="2026-06-10T11:00:00Z"),
+            "price left out": notice(2, bought) | {"latest_order": {"lineItems": [{"productId": "duo"}]}},
+            # What the purchase tells is what is taken.
+            "base price": notice(2) | ordered(ADD_ON_PRICE),
+        },
+    )
+
+    assert {
+        name: (
+            event.get("price_amount"), event.get("is_price_unknown"),
+            event["billing_interval"], event["billing_interval_count"],
+        )
+        for name, event in said.items()
+    } == {
+        "month": ("3.99", None, "month", 1),
+        "with an add-on": ("13.98", None, "month", 1),
+        "three months at once": ("3.99", None, "month", 3),
+        "price left out": (None, True, "month", 1),
+        "base price": ("9.99", None, "month", 1),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("interrupted", "price", "is_unknown"),
     [

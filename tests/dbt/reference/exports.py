@@ -106,7 +106,7 @@ def _linked(told: _Told, before: Event, first: Event, statement: list[Event]) ->
 
 
 def _terms(event: Event) -> tuple[object, ...]:
-    return event.plan_id, event.price_amount, event.currency
+    return event.plan_id, event.price_amount, event.is_price_unknown, event.currency
 
 
 def _withdraw(found: Mapping[str, _Told], today: list[Event]) -> None:

@@ -22,6 +22,7 @@ with
             ) as purchase_token,
             purchase,
             json_query_array(purchase, '$.lineItems') as items,
+            json_query_array(latest_order, '$.lineItems') as ordered_items,
             json_query(purchase, '$.canceledStateContext') as ended_by,
             occurred_at,
             ingested_at,
@@ -101,7 +102,12 @@ with
                         select {{ item_price("item", "type = 19") }} as amount
                         from unnest(current_items) as item
                     )
-            ) as price,
+            ) as recurring_price,
+            (
+                select if(countif(amount is null) > 0, null, sum(amount))
+                from (select {{ ordered_price("item") }} as amount from unnest(ordered_items) as item)
+            ) as ordered_price,
+            json_query(ordered_items[safe_offset(0)], '$.subscriptionDetails') as ordered_term,
             (
                 select logical_or(coalesce({{ item_phase("item") }} = 'INTRODUCTORY', false))
                 from unnest(current_items) as item
@@ -109,7 +115,7 @@ with
             -- Purchases of before the phases were told: an offer, and nobody knows which.
             or coalesce(
                 type = 4 and phase is null and json_value(base, '$.offerDetails.offerId') is not null, false
-            ) as is_price_unknown,
+            ) as is_by_offer,
             (
                 select logical_and(coalesce({{ item_phase("item") }} = 'FREE_TRIAL', false))
                 from unnest(current_items) as item
@@ -232,6 +238,10 @@ with
                 ),
                 event.product_id
             ) as plan_id,
+            {{ protobuf_timestamp("json_value(event.ordered_term, '$.servicePeriodStartTime')") }}
+            as ordered_from_at,
+            {{ protobuf_timestamp("json_value(event.ordered_term, '$.servicePeriodEndTime')") }}
+            as ordered_until_at,
             listed.plan_id is null and event.base_plan_id is not null as is_listed_alone,
             coalesce(listed.billing_interval, product.billing_interval) as listed_interval,
             coalesce(listed.billing_interval_count, product.billing_interval_count) as listed_interval_count,
@@ -264,6 +274,7 @@ with
         select
             *,
             timestamp_diff(expires_at, term_starts_at, hour) as term_hours,
+            timestamp_diff(ordered_until_at, ordered_from_at, hour) as ordered_hours,
             {{ rhythm_hours("listed_interval", "listed_interval_count") }} as listed_hours
         from catalogued
     ),
@@ -276,6 +287,15 @@ with
             case
                 when is_installment
                 then 'installments'
+                -- Some offers are paid once for several periods.
+                when
+                    is_by_offer
+                    and ordered_price is not null
+                    and (
+                        ordered_hours * 10 > listed_hours * 11 + 240
+                        or ordered_hours * 10 < listed_hours * 9 - 240
+                    )
+                then 'ordered'
                 when not is_listed_alone or listed_interval is null
                 then 'listed'
                 when not coalesce(type in (2, 4, 17), false)
@@ -299,13 +319,15 @@ select
     as account_id,
     event_type,
     plan_id,
-    if(is_price_unknown, null, cast(price as numeric(38, 9))) as price_amount,
-    if(is_price_unknown, true, null) as is_price_unknown,
+    cast(if(is_by_offer, ordered_price, recurring_price) as numeric(38, 9)) as price_amount,
+    if(is_by_offer and ordered_price is null, true, null) as is_price_unknown,
     json_value(base, '$.autoRenewingPlan.recurringPrice.currencyCode') as currency,
     case
         rhythm_source
         when 'installments'
         then 'month'
+        when 'ordered'
+        then {{ period_interval("ordered_from_at", "ordered_until_at") }}
         when 'shown'
         then {{ period_interval("term_starts_at", "expires_at") }}
         when 'listed'
@@ -315,6 +337,8 @@ select
         rhythm_source
         when 'installments'
         then 1
+        when 'ordered'
+        then {{ period_interval_count("ordered_from_at", "ordered_until_at") }}
         when 'shown'
         then {{ period_interval_count("term_starts_at", "expires_at") }}
         when 'listed'
