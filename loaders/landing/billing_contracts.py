@@ -21,7 +21,7 @@ from loaders.landing.values import Identifier
 
 
 class GooglePlayNotification(LandingRow):
-    """A real-time developer notification, the purchase that the receiver fetched when it came, and its order."""
+    """A real-time developer notification, with the purchase and the order that the receiver fetched."""
 
     table = "google_play_notifications"
     key = ("message_id",)

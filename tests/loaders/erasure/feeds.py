@@ -62,7 +62,7 @@ def _event(person: Person, feed: str, event_type: str = "started") -> Event:
         account_id=person.account, event_type=event_type, plan_id="solo-month", price_amount=999,
         currency="USD", interval="month", interval_count=1, trial_ends_at=None, period_start_at=micros,
         period_end_at=micros + 30 * 86_400_000_000, auto_renew=True, reason=None, offer_id=None,
-        occurred_at=micros, plan_before=None, currency_before=None,
+        occurred_at=micros, plan_before="duo-month", currency_before=None,
     )  # fmt: skip
 
 
