@@ -90,6 +90,6 @@ def test_an_erasure_knows_a_notification_by_the_ids_that_staging_reads(
 
     for row in warehouse.query(f"select {key} as id, {selected} from raw.{table}"):
         account, subscription = ids[row.id]
-        payloads = [(named, json.loads(row[column])) for column, named in names.items()]
+        payloads = [(named, json.loads(row[column] or "null")) for column, named in names.items()]
         found = {(each.kind, each.read(payload)) for named, payload in payloads for each in named}
         assert {("account", account), ("subscription", subscription)} <= found, row.id
