@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from typing import Any, get_args
 
 import pytest
 
+from loaders.landing.contracts import CONTRACTS
 from loaders.landing.notifications.stripe import READ, EventKind
+from loaders.landing.schema import bigquery_schema
 from segue.settings import PROJECT_ROOT
 from tests.dbt.conftest import Row
+from tests.dbt.googlesql import GoogleSql, comparable
 from tests.dbt.providers.conftest import Staging, refusals
 
 MODEL = PROJECT_ROOT / "dbt/models/staging/stripe/stg_stripe__subscription_events.sql"
@@ -269,6 +273,12 @@ def test_an_end_has_a_reason(staging: Staging, reason: str | None, meaning: tupl
     said = staging.events("stripe", {"it": event("customer.subscription.deleted", ended)})
 
     assert (said["it"]["event_type"], said["it"].get("reason")) == meaning
+
+
+def test_what_was_never_paid_for_has_no_end(staging: Staging) -> None:
+    never = event("customer.subscription.deleted", subscription(status="incomplete_expired"))
+
+    assert staging.events("stripe", {"it": never}) == {}
 
 
 def test_an_invoice_of_a_new_period_renews_the_first_one_says_what_is_paid(staging: Staging) -> None:
@@ -680,3 +690,24 @@ def test_a_renewal_without_a_paid_period_is_quarantined_another_invoice_is_not_r
         "payload.data.object"
     ]
     assert refusals("stripe", event("invoice.paid", invoice("manual", lines=prorated, parent=None))) == []
+
+
+def test_googles_reference_implementation_says_the_same_of_every_event_above(staging: Staging) -> None:
+    """The mapping reads lists inside of payloads, which engines may understand in their own ways."""
+    warehouse = staging.warehouse
+    staging.events("stripe", {kind: any_event(kind) for kind in KINDS})
+    runs = warehouse.settings.state_dir / "dbt_runs"
+    manifest = json.loads((runs / staging.dataset / "manifest.json").read_text())
+    model = manifest["nodes"]["model.segue.stg_stripe__subscription_events"]
+    google, inputs = GoogleSql(), {}
+    for key in model["depends_on"]["nodes"]:
+        source = manifest["sources"][key]
+        table = f"{source['database']}.{source['schema']}.{source['name']}"
+        google.declare(table, {f.name: f.field_type for f in bigquery_schema(CONTRACTS[source["name"]])})
+        inputs[table] = [dict(row) for row in warehouse.query(f"select * from `{table}`")]
+    view = f"{staging.dataset}.stg_stripe__subscription_events"
+    expected = [dict(row) for row in warehouse.query(f"select * from {view}")]
+
+    assert len(expected) >= len(KINDS)
+    said = google.execute(model["compiled_code"], inputs)
+    assert sorted(map(repr, comparable(said))) == sorted(map(repr, comparable(expected)))
