@@ -88,7 +88,7 @@ def _covers(period_map: PeriodMap, result: PeriodsLanding) -> ExportCovers:
 def _chains(file: str, periods: list[Period], result: PeriodsLanding) -> Iterator[list[Period]]:
     """The periods of each subscription in order; one that overlaps its predecessor is refused."""
     lives: dict[str, list[Period]] = defaultdict(list)
-    for period in sorted(periods, key=lambda period: (period.start, period.end or _NEVER, period.row)):
+    for period in sorted(periods, key=_in_order):
         life = lives[period.subscription_id]
         before = life[-1] if life else None
         if before and before.end and before.end < period.start <= before.end + TOLERATED_GAP:
@@ -101,6 +101,11 @@ def _chains(file: str, periods: list[Period], result: PeriodsLanding) -> Iterato
         else:
             life.append(period)
     return (life for life in lives.values() if life)
+
+
+def _in_order(period: Period) -> tuple[datetime, datetime, str, int]:
+    """By what the rows say; their order in the file decides between rows that say the same."""
+    return period.start, period.end or _NEVER, period.subscription_id, period.row
 
 
 def _why_not_after(before: Period, period: Period) -> tuple[str, str] | None:
