@@ -106,7 +106,9 @@ def _cells(rows: pa.Table) -> Iterator[dict[str, Any]]:
         try:
             cells = rows.column(field.name).to_pylist()
         except (ValueError, OverflowError):
-            cells = rows.column(field.name).cast(pa.int64()).to_pylist()
+            # Days have 32 bits.
+            whole = pa.int32() if pa.types.is_date(field.type) else pa.int64()
+            cells = rows.column(field.name).cast(whole).to_pylist()
         columns[field.name] = [
             Decimal(f"{cell.normalize():f}") if isinstance(cell, Decimal) else cell for cell in cells
         ]

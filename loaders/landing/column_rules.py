@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ Violation = tuple[str, pa.Array, str]
 stands for another cell of the row."""
 
 _CALENDAR = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
-"""What a TIMESTAMP can hold; a Parquet file can say more."""
+"""What a TIMESTAMP, and a DATE of its days, can hold; a Parquet file can say more."""
 
 
 def violations(column: Column, values: pa.ChunkedArray | pa.Array) -> Iterator[Violation]:
@@ -30,8 +30,9 @@ def violations(column: Column, values: pa.ChunkedArray | pa.Array) -> Iterator[V
 
     if not column.nullable:
         yield name, pc.is_null(values), "is null"
-    if column.kind is datetime:
-        first, last = scalar(_CALENDAR[0]), scalar(_CALENDAR[1])
+    if column.kind in (date, datetime):
+        bounds = _CALENDAR if column.kind is datetime else [each.date() for each in _CALENDAR]
+        first, last = map(scalar, bounds)
         mask = pc.or_(pc.less(values, first), pc.greater(values, last))
         yield name, mask, "is outside the calendar"
     if column.allowed:

@@ -389,6 +389,21 @@ def test_any_bytes_are_counted_or_refused(
     counted(land, content, name, table)
 
 
+def test_a_day_beyond_the_calendar_is_refused(land: Land) -> None:
+    days = pa.array([20_541, 10**8, -(10**6)], pa.int32()).cast(pa.date32())
+    rates = pa.array([Decimal(1)] * 3, pa.decimal128(38, 9))
+    noon = pa.array([datetime(2026, 3, 29, 12, tzinfo=UTC)] * 3, pa.timestamp("us", tz="UTC"))
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.table({"day": days, "currency": ["EUR"] * 3, "usd_rate": rates, "ingested_at": noon}), sink
+    )
+    rows, refused = land(sink.getvalue(), "a.parquet")
+    assert ([row["day"] for row in rows], [(each.row, each.reason) for each in refused]) == (
+        [date(2026, 3, 29)],
+        [(2, "day 100000000 is outside the calendar"), (3, "day -1000000 is outside the calendar")],
+    )
+
+
 @FEW
 @given(data=st.data())
 def test_any_damage_to_a_parquet_file_is_refused_or_counted(land: Land, data: st.DataObject) -> None:
