@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from loaders.landing.errors import Refusal
@@ -24,6 +27,35 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class KindsOfRows:
+    """Which kind each of many rows is of: its place among ``kinds``."""
+
+    codes: npt.NDArray[np.int64]
+    kinds: Sequence[Kind]
+
+    @property
+    def ignored(self) -> npt.NDArray[np.bool_]:
+        """A mask of the rows that are left out."""
+        return np.array([kind.ignored is not None for kind in self.kinds], bool)[self.codes]
+
+    def counted(self) -> Counter[Kind]:
+        """How many rows there are of each kind."""
+        found: Counter[Kind] = Counter()
+        for kind, count in zip(self.kinds, np.bincount(self.codes, minlength=len(self.kinds)), strict=True):
+            found[kind] += int(count)
+        return found
+
+    def chosen(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> KindsOfRows:
+        """Of the rows that a mask marks, or that are at the places, in their order."""
+        return KindsOfRows(self.codes[rows], self.kinds)
+
+    def followed_by(self, others: KindsOfRows) -> KindsOfRows:
+        """Of these rows and others after them."""
+        codes = np.concatenate([self.codes, others.codes + len(self.kinds)])
+        return KindsOfRows(codes, [*self.kinds, *others.kinds])
+
+
+@dataclass(frozen=True)
 class Batch:
     """Rows in the contract's Arrow schema with their numbers in the file (from 1)."""
 
@@ -32,8 +64,11 @@ class Batch:
     unreadable: tuple[Refusal, ...] = ()
     """Rows that could not be typed."""
     absent_columns: tuple[str, ...] = ()
-    has_judged_payloads: bool = False
-    """Whether the texts in the JSON columns are known to be what the contract wants."""
+    doubtful: Mapping[str, npt.NDArray[np.bool_]] | None = None
+    """By JSON column the texts that perhaps are not what the contract wants; those of a column that is not
+    named surely are. None: nobody has looked."""
+    kinds_of_rows: KindsOfRows | None = None
+    """None: nobody has looked, or the table's rows are all of one kind."""
     kinds: Counter[Kind] = field(default_factory=Counter)
     """How many rows, the unreadable ones included, there are of each kind."""
     ignored: Counter[Kind] = field(default_factory=Counter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from loaders.landing.column_rules import Violation, violations
 from loaders.landing.currencies import above_ceiling, beyond_places
 from loaders.landing.errors import Refusal
 from loaders.landing.notifications.model_columns import judge
+from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_column, said
 from loaders.landing.row import GivenWhen, LandingRow, NotAfterArrival, NotBefore, OfCurrency, RequiredWhen
@@ -48,7 +49,7 @@ def split(
         if pc.any(mask).as_py():
             found.append((column, mask, reason))
             broken = pc.or_(broken, mask)
-    problems = _problems(contract, rows, batch.has_judged_payloads, mapped_providers)
+    problems = _problems(contract, rows, batch.doubtful, mapped_providers)
     if problems:
         wrong = np.zeros(rows.num_rows, bool)
         wrong[list(problems)] = True
@@ -152,19 +153,25 @@ def violations_of(contract: type[LandingRow], rows: pa.Table, arrival_date: date
 
 
 def _problems(
-    contract: type[LandingRow], rows: pa.Table, are_judged: bool, mapped_providers: Collection[str]
+    contract: type[LandingRow],
+    rows: pa.Table,
+    known_doubts: Mapping[str, Mask] | None,
+    mapped_providers: Collection[str],
 ) -> Problems:
     """What the JSON columns say wrong: the texts that are not surely right are asked one by one.
 
-    ``are_judged``: whether all texts are known to be right, so that only the rules beyond them are left.
+    ``known_doubts``: which those are, where somebody has looked (``Batch.doubtful``).
     """
     found: Problems = {}
     unsure: set[int] = set()
     for column in columns_of(contract):
-        if column.json is None or are_judged:
+        if column.json is None:
             continue
         texts = _array(rows, column.name)
-        doubtful = judge(column.json.model, texts).doubtful & texts.is_valid().to_numpy(zero_copy_only=False)
+        if known_doubts is not None:
+            doubtful = known_doubts.get(column.name, np.zeros(len(texts), bool))
+        else:
+            doubtful = judge(column.json.model, texts).doubtful & as_mask(texts.is_valid())
         unsure.update(np.nonzero(doubtful)[0].tolist())
         for place in np.nonzero(doubtful)[0].tolist():
             if wrong := list(column.json.problems(column.name, texts[place].as_py())):

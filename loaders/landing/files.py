@@ -15,9 +15,9 @@ from loaders.landing.delivery import Receipt, open_columns, opener
 from loaders.landing.errors import LandingError
 from loaders.landing.formats import format_of, text_bytes
 from loaders.landing.header import csv_header
-from loaders.landing.kinds import sort_out
 from loaders.landing.parquet_rows import read_parquet
 from loaders.landing.row import LandingRow
+from loaders.landing.sorting import sort_out
 from loaders.landing.text_rows import read_csv, read_json_lines
 from loaders.objects.store import ObjectStore, ObjectStoreError, StoredObject
 
@@ -73,7 +73,7 @@ def read_batches(contract: type[LandingRow], file: LandingFile) -> Iterator[Batc
     """
     try:
         for batch in _read(contract, file):
-            yield sort_out(contract.message_kind, batch, opener(contract.delivered, file.receipt))
+            yield sort_out(contract, batch, opener(contract.delivered, file.receipt))
     except (OSError, pa.ArrowException, UnicodeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LandingError(f"{file.name}: cannot be read: {reason}") from error

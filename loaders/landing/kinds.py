@@ -11,23 +11,27 @@ import hashlib
 import inspect
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.landing.batch import Batch, Kind
+from loaders.landing.batch import Kind, KindsOfRows
 from loaders.landing.delivery import DeliveryError, OpenRow
 from loaders.landing.errors import Refusal
-from loaders.landing.notifications.json_columns import read_in_pieces
-from loaders.landing.notifications.objects import as_mask
+from loaders.landing.notifications.json_columns import (
+    in_place,
+    read_in_pieces,
+    struct_of,
+    told_at,
+    told_type,
+)
+from loaders.landing.notifications.objects import Mask, Places, as_mask
 
 OBJECT: Final = dict
 """The type of a place at which it only counts whether an object is there."""
@@ -37,6 +41,15 @@ _LEAVES: Final[Mapping[type, pa.DataType]] = {
     bool: pa.bool_(),
     OBJECT: pa.struct([pa.field("_", pa.string())]),
 }
+
+
+@dataclass(frozen=True)
+class PathsRead:
+    """What stands at paths inside the texts of a JSON column: of an object, whether one is there."""
+
+    found: Mapping[str, pa.Array]
+    unread: Mask
+    """True for the texts that could not be read, though they may be objects."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +94,23 @@ class KindOf:
             values.append(right if kind is OBJECT else value if right else None)
         return self.tell(*values)
 
-    def of_columns(self, columns: Mapping[str, pa.Array]) -> tuple[npt.NDArray[np.int64], list[Kind]]:
-        """Of each row the place of its kind in the list of kinds that there are."""
+    def paths_in(self, column: str) -> dict[str, pa.DataType]:
+        """The paths inside a JSON column that are looked at, and the types in which to read them."""
+        places = ((place.partition("."), kind) for place, kind in self.places.items())
+        return {path: _LEAVES[kind] for (name, _, path), kind in places if path and name == column}
+
+    def of_columns(
+        self, columns: Mapping[str, pa.Array], read: Mapping[str, PathsRead] | None = None
+    ) -> KindsOfRows:
+        """The kinds of rows.
+
+        ``read``: by JSON column what others have read of it; what they could not read is tried here.
+        """
         length = len(next(iter(columns.values())))
         codes = np.zeros(length, np.int64)
         odd = np.zeros(length, bool)
         said = []
-        for values, unread in self._values(columns):
+        for values, unread in self._values(columns, read or {}):
             said.append(values)
             odd |= unread
             encoded = values.dictionary_encode(null_encoding="encode")
@@ -99,29 +122,25 @@ class KindOf:
         kinds = []
         for index in first.tolist():
             if odd[index]:
-                kinds.append(self.of_row({name: each[index].as_py() for name, each in columns.items()}))
+                kinds.append(self.of_row({name: columns[name][index].as_py() for name in self.columns}))
             else:
                 kinds.append(self.tell(*(values[index].as_py() for values in said)))
-        return codes, kinds
+        return KindsOfRows(codes, kinds)
 
-    def _values(self, columns: Mapping[str, pa.Array]) -> Iterator[tuple[pa.Array, npt.NDArray[np.bool_]]]:
+    def _values(
+        self, columns: Mapping[str, pa.Array], read: Mapping[str, PathsRead]
+    ) -> Iterator[tuple[pa.Array, Mask]]:
         """For each place what stands there, and a mask of the rows that could not be read."""
-        inside: dict[str, dict[str, pa.Array]] = {}
-        unread: dict[str, npt.NDArray[np.bool_]] = {}
+        inside: dict[str, PathsRead] = {}
         for place, kind in self.places.items():
             column, _, path = place.partition(".")
             if not path:
                 yield columns[column], np.zeros(len(columns[column]), bool)
                 continue
             if column not in inside:
-                paths = {
-                    each.partition(".")[2]: each_kind
-                    for each, each_kind in self.places.items()
-                    if each.startswith(f"{column}.")
-                }
-                inside[column], unread[column] = _read(columns[column], paths)
-            values = inside[column][path]
-            yield pc.is_valid(values) if kind is OBJECT else values, unread[column]
+                inside[column] = _read(columns[column], self.paths_in(column), read.get(column))
+            values = inside[column].found[path]
+            yield pc.fill_null(values, False) if kind is OBJECT else values, inside[column].unread
 
 
 def _in_column(known: Collection[str], value: str | None) -> Kind:
@@ -138,69 +157,25 @@ def _object_in(value: Any) -> Any:
     return value
 
 
-def _read(texts: pa.Array, paths: Mapping[str, type]) -> tuple[dict[str, pa.Array], npt.NDArray[np.bool_]]:
-    """What stands at the paths of each text, and a mask of the texts that could not be read."""
-    unread = as_mask(texts.is_valid())
-    found: dict[str, list[pa.Array]] = {path: [] for path in paths}
-    read: list[npt.NDArray[np.int64]] = []
-    for objects in read_in_pieces(texts, _type_of(paths)):
-        unread[objects.places] = False
-        read.append(objects.places)
+def _read(texts: pa.Array, paths: Mapping[str, pa.DataType], before: PathsRead | None) -> PathsRead:
+    """What stands at the paths of each text; with what was read of some ``before``."""
+    if before and not before.unread.any():
+        return before
+    left = before.unread if before else as_mask(texts.is_valid())
+    unread = left.copy()
+    found: dict[str, list[tuple[Places, pa.Array]]] = {path: [] for path in paths}
+    if before:
         for path in paths:
-            found[path].append(objects[path])
-    order = np.full(len(texts), -1, np.int64)
-    places = np.concatenate([np.zeros(0, np.int64), *read])
-    order[places] = np.arange(len(places))
-    take = pa.array(order, mask=order < 0)
-    return {
-        path: pa.concat_arrays(arrays).take(take) if arrays else pa.nulls(len(texts), _LEAVES[paths[path]])
-        for path, arrays in found.items()
-    }, unread
-
-
-def _type_of(paths: Mapping[str, type]) -> pa.StructType:
-    """The objects in which the paths are, and nothing else of them."""
-    inner: dict[str, dict[str, type]] = {}
-    for path, kind in paths.items():
-        key, _, rest = path.partition(".")
-        inner.setdefault(key, {}).update({rest: kind} if rest else {})
-    return pa.struct(
-        [pa.field(key, _type_of(rests) if rests else _LEAVES[paths[key]]) for key, rests in inner.items()]
+            found[path].append((np.nonzero(~left)[0], before.found[path].filter(pa.array(~left))))
+    among = np.nonzero(left)[0]
+    for objects in read_in_pieces(texts.filter(pa.array(left)), struct_of(paths)):
+        places = among[objects.places]
+        unread[places] = False
+        for path, kind in paths.items():
+            found[path].append((places, told_at(objects, path, kind)))
+    return PathsRead(
+        {path: in_place(found[path], len(texts), told_type(kind)) for path, kind in paths.items()}, unread
     )
-
-
-def sort_out(kind_of: KindOf | None, batch: Batch, open_row: OpenRow | None) -> Batch:
-    """The batch without what is ignored, which it counts, and with the kinds of what is left.
-
-    ``kind_of`` None: the table's rows are all of one kind, and none is ignored.
-    """
-    if kind_of is None:
-        return batch
-    table = batch.rows.combine_chunks()
-    codes, kinds = kind_of.of_columns({name: _array(table.column(name)) for name in kind_of.columns})
-    counts = np.bincount(codes, minlength=len(kinds)).tolist()
-    found: Counter[Kind] = Counter()
-    for kind, count in zip(kinds, counts, strict=True):
-        found[kind] += count
-    unreadable = [(refusal, kind_of_refusal(kind_of, refusal, open_row)) for refusal in batch.unreadable]
-    found.update(kind for _, kind in unreadable)
-    batch = replace(batch, kinds=Counter({kind: n for kind, n in found.items() if kind.ignored is None}))
-    if len(batch.kinds) == len(found):
-        return batch
-    stays = pa.array(np.array([kind.ignored is None for kind in kinds], bool)[codes])
-    return replace(
-        batch,
-        rows=table.filter(stays),
-        numbers=batch.numbers.filter(stays),
-        unreadable=tuple(refusal for refusal, kind in unreadable if kind.ignored is None),
-        ignored=Counter({kind: n for kind, n in found.items() if kind.ignored is not None}),
-    )
-
-
-def ignored_rows(kind_of: KindOf, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.bool_]:
-    """A mask of the rows that are left out."""
-    codes, kinds = kind_of.of_columns({name: columns[name] for name in kind_of.columns})
-    return np.array([kind.ignored is not None for kind in kinds], bool)[codes]
 
 
 def kind_of_refusal(kind_of: KindOf, refusal: Refusal, open_row: OpenRow | None) -> Kind:
@@ -212,7 +187,3 @@ def kind_of_refusal(kind_of: KindOf, refusal: Refusal, open_row: OpenRow | None)
         with suppress(DeliveryError):
             row = open_row(row)
     return kind_of.of_row(row)
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -22,13 +22,12 @@ from loaders.landing.batch import Batch
 from loaders.landing.column_rules import violations
 from loaders.landing.delivery import DeliveryError, Receipt
 from loaders.landing.errors import LandingError, Refusal, is_utf8
-from loaders.landing.kinds import ignored_rows
-from loaders.landing.notifications.model_columns import judge as judge_texts
 from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema, columns_of
+from loaders.landing.sorting import read_payloads
 from loaders.landing.text_columns import column_of_json, column_of_text, texts_of
 
 _BATCH_CHARACTERS = 8 << 20
@@ -226,22 +225,17 @@ def _batch(
         doubtful |= unusual
         for _, mask, _ in violations(column, values):
             doubtful |= as_mask(mask)
-    ignored = np.zeros(len(numbers), bool)
-    if contract.message_kind:
+    unsure, kinds = read_payloads(contract, {name: values for name, (values, _) in columns.items()})
+    for mask in unsure.values():
+        doubtful |= mask
+    if kinds:
         # Whoever reads the batch leaves them out: whatever they hold, nobody asks.
-        ignored = ignored_rows(contract.message_kind, {name: values for name, (values, _) in columns.items()})
-        doubtful &= ~ignored
-    for column in columns_of(contract):
-        if column.json:
-            texts = columns[column.name][0]
-            # Rows that are doubtful anyway need no second opinion.
-            asked = ~doubtful & ~ignored & as_mask(pc.is_valid(texts))
-            doubtful[asked] = judge_texts(column.json.model, texts.filter(pa.array(asked))).doubtful
+        doubtful &= ~kinds.ignored
     schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(contract)])
     rows = pa.Table.from_arrays([columns[field.name][0] for field in schema], schema=schema)
     order = pa.array(numbers, pa.int64())
     if not doubtful.any():
-        return Batch(rows, order, (), absent, has_judged_payloads=True)
+        return Batch(rows, order, (), absent, doubtful={}, kinds_of_rows=kinds)
     read, refused = [], []
     for place in np.nonzero(doubtful)[0].tolist():
         row = judge(numbers[place])
@@ -251,10 +245,14 @@ def _batch(
             read.append((numbers[place], row))
     sure = pa.array(~doubtful)
     rows, order = rows.filter(sure), order.filter(sure)
+    kinds = kinds and kinds.chosen(~doubtful)
     if read:
         others = pa.Table.from_pylist([row for _, row in read], schema=schema)
         rows = pa.concat_tables([rows, others])
         order = pa.concat_arrays([order, pa.array([number for number, _ in read], pa.int64())])
         by_number = pc.sort_indices(order)
         rows, order = rows.take(by_number), order.take(by_number)
-    return Batch(rows, order, tuple(refused), absent, has_judged_payloads=True)
+        if kinds and contract.message_kind:
+            of_others = {name: others.column(name).combine_chunks() for name in contract.message_kind.columns}
+            kinds = kinds.followed_by(contract.message_kind.of_columns(of_others)).chosen(by_number.to_numpy())
+    return Batch(rows, order, tuple(refused), absent, doubtful={}, kinds_of_rows=kinds)

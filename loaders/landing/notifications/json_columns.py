@@ -8,7 +8,7 @@ pydantic's parser has it, no key that is asked for given twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -56,6 +56,57 @@ def read_in_pieces(texts: pa.Array, like: pa.StructType) -> Iterator[Objects]:
     for start, stop in pieces(texts):
         for objects in read_objects(texts.slice(start, stop - start), like):
             yield Objects(objects.values, objects.places + start)
+
+
+def struct_of(paths: Mapping[str, pa.DataType]) -> pa.StructType:
+    """The objects in which the paths (keys joined by dots) are, and nothing else of them."""
+    inner: dict[str, dict[str, pa.DataType]] = {}
+    for path, kind in paths.items():
+        key, _, rest = path.partition(".")
+        inner.setdefault(key, {}).update({rest: kind} if rest else {})
+    return pa.struct(
+        [pa.field(key, struct_of(rests) if rests else paths[key]) for key, rests in inner.items()]
+    )
+
+
+def union(structs: Sequence[pa.StructType]) -> pa.StructType:
+    """All fields of several kinds of objects.
+
+    Raises:
+        TypeError: a field that two have is neither of one type nor an object in both.
+    """
+    fields: dict[str, pa.DataType] = {}
+    for struct in structs:
+        for field in struct:
+            known = fields.get(field.name, field.type)
+            if pa.types.is_struct(field.type) and pa.types.is_struct(known):
+                fields[field.name] = union([known, field.type])
+            elif known != field.type:
+                raise TypeError(f"{field.name} is {known} and {field.type}")
+            else:
+                fields[field.name] = field.type
+    return pa.struct([pa.field(name, kind) for name, kind in fields.items()])
+
+
+def told_at(objects: Objects, path: str, kind: pa.DataType) -> pa.Array:
+    """What stands at a path of the objects; of an object: whether one is there."""
+    values = objects[path]
+    return pc.is_valid(values) if pa.types.is_struct(kind) else values
+
+
+def told_type(kind: pa.DataType) -> pa.DataType:
+    """The type of what ``told_at`` tells."""
+    return pa.bool_() if pa.types.is_struct(kind) else kind
+
+
+def in_place(found: Sequence[tuple[Places, pa.Array]], length: int, kind: pa.DataType) -> pa.Array:
+    """Values that belong to so many rows, each at the place of its own; null at all others."""
+    if not found:
+        return pa.nulls(length, kind)
+    values = pa.concat_arrays([each for _, each in found])
+    order = np.full(length, -1, np.int64)
+    order[np.concatenate([places for places, _ in found])] = np.arange(len(values))
+    return values.take(pa.array(order, mask=order < 0))
 
 
 def pieces(texts: pa.Array) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -21,8 +21,16 @@ from pydantic.fields import FieldInfo
 
 from loaders.landing.annotations import unfold
 from loaders.landing.column_rules import violations
-from loaders.landing.notifications.json_columns import pieces, read_objects
-from loaders.landing.notifications.objects import Mask, Objects, as_mask
+from loaders.landing.notifications.json_columns import (
+    in_place,
+    pieces,
+    read_objects,
+    struct_of,
+    told_at,
+    told_type,
+    union,
+)
+from loaders.landing.notifications.objects import Mask, Objects, Places, as_mask
 from loaders.landing.notifications.payload import OneOf, Payload, SureWhen
 from loaders.landing.schema import Column
 
@@ -62,15 +70,28 @@ class Judged:
     """False for the texts that the model surely accepts; true for null texts."""
     says: Mask
     """What the saying that was asked for is of the texts that are not doubtful."""
+    unread: Mask
+    """True for the texts that could not be read, though they may be objects."""
+    found: Mapping[str, pa.Array]
+    """What stands at the paths that were asked for; null in texts that were not read. Of an object: whether
+    one is there."""
 
 
-def judge(model: type[Payload], texts: pa.Array, saying: str | None = None) -> Judged:
+def judge(
+    model: type[Payload],
+    texts: pa.Array,
+    saying: str | None = None,
+    paths: Mapping[str, pa.DataType] | None = None,
+) -> Judged:
     """Hold texts against a model, as many at a time as the machine has cores.
 
-    ``saying``: which of the model's ``sayings`` to find out too.
+    ``saying``: which of the model's ``sayings`` to find out too. ``paths``: keys joined by dots, with the type
+    of what to find there.
     """
+    paths = paths or {}
     parts = [texts.slice(start, stop - start) for start, stop in pieces(texts)]
-    one = partial(_judge_piece, model, saying=saying)
+    like = _with_paths(model, tuple(paths.items()))
+    one = partial(_judge_piece, model, like, paths, saying=saying)
     if len(parts) > 1:
         # Threads are enough: Arrow does nearly all of the work, and holds no lock of Python's meanwhile.
         with ThreadPoolExecutor(min(len(parts), os.cpu_count() or 1)) as cores:
@@ -81,21 +102,44 @@ def judge(model: type[Payload], texts: pa.Array, saying: str | None = None) -> J
     return Judged(
         np.concatenate(nothing + [each.doubtful for each in judged]),
         np.concatenate(nothing + [each.says for each in judged]),
+        np.concatenate(nothing + [each.unread for each in judged]),
+        {
+            path: pa.concat_arrays([each.found[path] for each in judged])
+            if judged
+            else pa.nulls(0, told_type(kind))
+            for path, kind in paths.items()
+        },
     )
 
 
-def _judge_piece(model: type[Payload], texts: pa.Array, saying: str | None) -> Judged:
-    judged = Judged(np.ones(len(texts), bool), np.zeros(len(texts), bool))
+@cache
+def _with_paths(model: type[Payload], paths: tuple[tuple[str, pa.DataType], ...]) -> pa.StructType:
+    return union([arrow_type(model), struct_of(dict(paths))])
+
+
+def _judge_piece(
+    model: type[Payload],
+    like: pa.StructType,
+    paths: Mapping[str, pa.DataType],
+    texts: pa.Array,
+    saying: str | None,
+) -> Judged:
+    found: dict[str, list[tuple[Places, pa.Array]]] = {path: [] for path in paths}
+    judged = Judged(np.ones(len(texts), bool), np.zeros(len(texts), bool), as_mask(texts.is_valid()), {})
     unsaid = np.zeros(len(texts), bool)
-    for objects in read_objects(texts, arrow_type(model)):
+    for objects in read_objects(texts, like):
         judged.doubtful[objects.places] = False
+        judged.unread[objects.places] = False
+        for path, kind in paths.items():
+            found[path].append((objects.places, told_at(objects, path, kind)))
         _judge(model, objects, judged.doubtful, unsaid)
         if saying is not None:
             judged.says[objects.places] = as_mask(model.sayings[saying](objects))
     unsaid &= ~judged.doubtful
     if unsaid.any():
         judged.doubtful[unsaid] = _may_say_null(model, texts.filter(pa.array(unsaid)))
-    return judged
+    stand = {path: in_place(found[path], len(texts), told_type(kind)) for path, kind in paths.items()}
+    return replace(judged, found=stand)
 
 
 @cache
@@ -202,7 +246,7 @@ def _field(name: str, annotation: Any, info: FieldInfo) -> _Field:
     multiple_of = constraints.pop("multiple_of", None)
     common: dict[str, Any] = {"name": name, "nullable": nullable, "required": info.is_required()}
     if get_origin(kind) is dict:
-        return _Field(**common, arrow=_union([arrow_type(each) for each in models]))
+        return _Field(**common, arrow=union([arrow_type(each) for each in models]))
     if get_origin(kind) is list:
         [element] = get_args(kind)
         return _Field(
@@ -239,18 +283,3 @@ def _constraints(name: str, part: Any) -> dict[str, Any]:
     if not found and getattr(part, "strict", None) is None:
         raise TypeError(f"{name}: {part!r} is not understood")
     return found
-
-
-def _union(structs: list[pa.StructType]) -> pa.StructType:
-    """All fields of several kinds of objects; those that two have must be of one type or objects too."""
-    fields: dict[str, pa.DataType] = {}
-    for struct in structs:
-        for field in struct:
-            known: Mapping[str, pa.DataType] = fields
-            if pa.types.is_struct(field.type) and field.name in known:
-                fields[field.name] = _union([known[field.name], field.type])
-            elif known.get(field.name, field.type) != field.type:
-                raise TypeError(f"{field.name} is {known[field.name]} and {field.type}")
-            else:
-                fields[field.name] = field.type
-    return pa.struct([pa.field(name, kind) for name, kind in fields.items()])
