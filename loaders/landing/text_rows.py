@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
+from loaders.landing import json_text
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import violations
 from loaders.landing.delivery import DeliveryError, Receipt
@@ -32,10 +33,6 @@ from loaders.landing.text_columns import column_of_json, column_of_text, texts_o
 
 _BATCH_CHARACTERS = 8 << 20
 _BATCH_CELLS = 200_000
-
-# Made once: json.loads and json.dumps with an option make theirs for every row.
-_object_of = json.JSONDecoder().decode
-_text_of = json.JSONEncoder(ensure_ascii=False).encode
 
 _Judge = Callable[[int], dict[str, Any] | Refusal]
 """What pydantic says of the row with a number."""
@@ -55,14 +52,10 @@ def read_json_lines(
         for number, line in enumerate(lines, before + 1):
             if not line.strip():
                 continue
-            row = _usual_object(contract, line, names, receipt)
+            row = _usual_object(contract, line, names, payloads, receipt)
             if row is None:
                 odd.append(len(rows))
                 row = {}
-            for payload in payloads:
-                # The object as a text, as the contract's model would write it.
-                if type(value := row.get(payload)) is dict:
-                    row[payload] = _text_of(value)
             numbers.append(number)
             rows.append(row)
         columns = {
@@ -77,15 +70,25 @@ def read_json_lines(
 
 
 def _usual_object(
-    contract: type[LandingRow], line: str, names: set[str], receipt: Receipt | None
+    contract: type[LandingRow], line: str, names: set[str], payloads: Sequence[str], receipt: Receipt | None
 ) -> dict[str, Any] | None:
+    """The row of a line, its payloads as texts; None where that takes a closer look."""
     try:
-        row = _object_of(line)
-        if contract.delivered and receipt and type(row) is dict:
+        value, text_of = json_text.read(line)
+        if type(value) is not dict:
+            return None
+        row: dict[str, Any] = value
+        if contract.delivered and receipt:
             row = contract.delivered.open(row, receipt)
     except (ValueError, RecursionError, DeliveryError):
         return None
-    return row if type(row) is dict and row.keys() <= names else None
+    if not row.keys() <= names:
+        return None
+    for payload in payloads:
+        # The object as a text, as the contract's model would write it.
+        if type(value := row.get(payload)) is dict:
+            row[payload] = text_of(value)
+    return row
 
 
 def _judged_line(
@@ -253,6 +256,7 @@ def _batch(
         by_number = pc.sort_indices(order)
         rows, order = rows.take(by_number), order.take(by_number)
         if kinds and contract.message_kind:
-            of_others = {name: others.column(name).combine_chunks() for name in contract.message_kind.columns}
-            kinds = kinds.followed_by(contract.message_kind.of_columns(of_others)).chosen(by_number.to_numpy())
+            cells = {name: others.column(name).combine_chunks() for name in contract.message_kind.columns}
+            of_others = contract.message_kind.of_columns(cells)
+            kinds = kinds.followed_by(of_others).chosen(by_number.to_numpy())
     return Batch(rows, order, tuple(refused), absent, doubtful={}, kinds_of_rows=kinds)

@@ -85,8 +85,8 @@ def judge(
 ) -> Judged:
     """Hold texts against a model, as many at a time as the machine has cores.
 
-    ``saying``: which of the model's ``sayings`` to find out too. ``paths``: keys joined by dots, with the type
-    of what to find there.
+    ``saying``: which of the model's ``sayings`` to find out too. ``paths``: keys joined by dots, with the
+    type of what to find there.
     """
     paths = paths or {}
     parts = [texts.slice(start, stop - start) for start, stop in pieces(texts)]

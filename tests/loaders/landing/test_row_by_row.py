@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from loaders.landing import text_rows
+from loaders.landing.batch import Batch
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.delivery import Receipt
@@ -84,7 +85,18 @@ def shape_of(value: Any) -> Any:
 
 
 def landed(contract: type[LandingRow], file: LandingFile) -> tuple[list[Row], list[tuple[Any, ...]]]:
-    return _sorted(split(contract, batch, DAY, file.name) for batch in read_batches(contract, file))
+    return _sorted(
+        split(contract, _with_kinds_as_row_by_row(contract, batch), DAY, file.name)
+        for batch in read_batches(contract, file)
+    )
+
+
+def _with_kinds_as_row_by_row(contract: type[LandingRow], read: Batch) -> Batch:
+    if contract.message_kind:
+        assert read.kinds_of_rows is not None
+        found = [read.kinds_of_rows.kinds[code] for code in read.kinds_of_rows.codes]
+        assert found == [contract.message_kind.of_row(row) for row in read.rows.to_pylist()]
+    return read
 
 
 def landed_row_by_row(
