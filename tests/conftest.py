@@ -47,6 +47,12 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Contents of files do not name a test: they are long, and zipped ones differ from process to process."""
+    is_content = isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100)
+    return argname if is_content else None
+
+
 @pytest.fixture(scope="session")
 def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryEmulator]:
     """One emulator for the whole test session, on free ports, gone afterwards."""
