@@ -135,6 +135,35 @@ def built(new_warehouse: WarehouseFactory) -> Warehouse:
             ("billing_retry_started", "2026-03-08 10:00", {}),
             ("expired", "2026-03-09 10:00", {"reason": "payment_failure"}),
         ),
+        # Stripe's way: active when the trial is over, charged an hour later.
+        *lived(
+            "uncharged",
+            trial,
+            ("trial_converted", "2026-03-05 09:00", usd()),
+            ("auto_renew_off", "2026-03-05 09:30", {"auto_renew": False}),
+            ("grace_started", "2026-03-05 10:00", {}),
+            ("expired", "2026-03-09 10:00", {"reason": "payment_failure"}),
+        ),
+        *lived(
+            "charged_at_last",
+            trial,
+            ("trial_converted", "2026-03-04 10:00", usd()),
+            ("grace_started", "2026-03-05 10:00", {}),
+            ("recovered", "2026-03-08 10:00", {}),
+        ),
+        *lived(
+            "charged",
+            trial,
+            ("trial_converted", "2026-03-05 10:00", usd()),
+            ("renewed", "2026-03-05 11:00", usd()),
+            ("grace_started", "2026-03-06 10:00", {}),
+        ),
+        *lived(
+            "charge_fails_later",
+            trial,
+            ("trial_converted", "2026-03-05 10:00", usd()),
+            ("grace_started", "2026-03-08 10:01", {}),
+        ),
         *lived(
             "recovered_from_grace",
             trial,
@@ -250,7 +279,7 @@ def test_a_tie_across_two_arrivals_is_the_same_tie(built: Warehouse) -> None:
     )
 
 
-@pytest.mark.parametrize("subscription_id", ["never_paid", "retried"])
+@pytest.mark.parametrize("subscription_id", ["never_paid", "retried", "uncharged"])
 def test_a_trial_whose_first_charge_fails_was_never_paid(built: Warehouse, subscription_id: str) -> None:
     assert close(built, subscription_id, "2026-03-05") == ("grace", False, "0.00")
     assert movements(built, subscription_id) == []
@@ -262,10 +291,20 @@ def test_a_trial_whose_first_charge_fails_was_never_paid(built: Warehouse, subsc
     ) == [("2026-03-05", False, False, True), (END, False, False, False)]
 
 
-@pytest.mark.parametrize("subscription_id", ["recovered_from_grace", "recovered_from_retry"])
+@pytest.mark.parametrize(
+    "subscription_id", ["recovered_from_grace", "recovered_from_retry", "charged_at_last"]
+)
 def test_what_recovers_after_its_trial_is_paid_from_then_on(built: Warehouse, subscription_id: str) -> None:
     assert close(built, subscription_id, "2026-03-08") == ("active", True, "20.00")
     assert movements(built, subscription_id) == [("2026-03-08", "new", "20.00", None)]
+
+
+@pytest.mark.parametrize("subscription_id", ["charged", "charge_fails_later"])
+def test_a_trial_that_is_called_converted_is_paid_unless_its_first_charge_fails(
+    built: Warehouse, subscription_id: str
+) -> None:
+    assert movements(built, subscription_id) == [("2026-03-05", "new", "20.00", None)]
+    assert close(built, subscription_id, "2026-03-09") == ("grace", True, "20.00")
 
 
 def test_the_first_payment_converts_the_trial_also_after_grace(built: Warehouse) -> None:
@@ -293,7 +332,7 @@ def test_who_never_paid_is_counted_apart_and_in_no_cohort(built: Warehouse) -> N
         "active_subscriptions - paid_subscriptions - trial_subscriptions, unpaid_subscriptions",
         "1",
         "snapshot_date = '2026-03-05'",
-    ) == [(3, 3)]
+    ) == [(5, 5)]
     paid_in_march = built.rows(
         f"{DATASET}.fct_subscriber_daily", "count(distinct account_id)", "1", "movement = 'new'"
     )

@@ -24,6 +24,10 @@ from tests.dbt.reference.money import Rhythm
 UNTIL_FURTHER_NOTICE = datetime.max.replace(tzinfo=UTC)
 
 ENTITLED = {"trial", "active", "grace"}
+PAYMENTS = {"renewed", "recovered", "started", "reactivated"}
+FAILED_CHARGES = {"grace_started", "billing_retry_started"}
+FIRST_CHARGE = timedelta(days=3)
+"""How long after a trial its first charge is made at the latest."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,11 @@ class Standing:
     auto_renew: bool | None = None
     paid_until: datetime | None = field(default=None, compare=False)
     was_last: str | None = field(default=None, compare=False)
-    """Trial or active, whichever was entered last."""
+    """Trial, active, or active before a first charge that failed (uncharged): whichever was entered last."""
 
-    def told(self, event: Event) -> Standing:
+    def told(self, event: Event, *, is_charged: bool = True) -> Standing:
         """What an event does not say stays as it was."""
-        entered = entered_state(event)
+        entered = entered_state(event) if is_charged else "uncharged"
         said = {
             "account_id": event.account_id,
             "plan_id": event.plan_id,
@@ -52,7 +56,7 @@ class Standing:
             "rhythm": (event.interval, event.interval_count or 1) if event.interval else None,
             "auto_renew": event.auto_renew,
             "paid_until": event.period_end_at or event.trial_ends_at or _open_end(event),
-            "was_last": entered if entered in ("trial", "active") else None,
+            "was_last": entered if entered in ("trial", "active", "uncharged") else None,
         }
         # A price that nobody tells takes the place of the one before, and a told one its.
         price = self
@@ -68,8 +72,10 @@ class Standing:
 
     @property
     def is_paid(self) -> bool:
-        """Grace is paid unless the first charge after a trial is the one that failed."""
-        return self.state == "active" or (self.state == "grace" and self.was_last != "trial")
+        """From a trial on nothing is paid until the first charge succeeds, whatever it is called by then."""
+        if self.state == "active":
+            return self.was_last != "uncharged"
+        return self.state == "grace" and self.was_last not in ("trial", "uncharged")
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ def live(subscription_id: str, events: Iterable[Event], tolerance: timedelta) ->
                 is_conflict = True
             state = entered_state(event) or state
         for event in told_in_order(together):
-            standing = standing.told(event)
+            standing = standing.told(event, is_charged=not _first_charge_fails(event, notified))
         standing = replace(standing, state=state)
         deciding = ordered[-1]
         origin = "synthetic_start" if deciding is start else "original"
@@ -182,6 +188,21 @@ def live(subscription_id: str, events: Iterable[Event], tolerance: timedelta) ->
         _expire(instants, due)
     told = tuple(event for event in notified if event.provider_event_id != UNTOLD_END)
     return Life(subscription_id, told, tuple(_periods(instants)))
+
+
+def _first_charge_fails(event: Event, notified: list[Event]) -> bool:
+    """Whether a trial is called converted and then the first that is heard of a charge is that it failed."""
+    if event.event_type != "trial_converted":
+        return False
+    for later in notified:
+        if later.occurred_at < event.occurred_at:
+            continue
+        beside = {each.event_type for each in notified if each.occurred_at == later.occurred_at}
+        if beside & PAYMENTS:
+            return False
+        if beside & FAILED_CHARGES:
+            return later.occurred_at - event.occurred_at <= FIRST_CHARGE
+    return False
 
 
 def _open_end(event: Event) -> datetime | None:

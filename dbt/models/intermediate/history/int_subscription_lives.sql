@@ -196,6 +196,46 @@ with
         where event_type not in ('trial_started', 'started', 'reactivated') and period_start_at < occurred_at
     ),
 
+    -- Stripe calls a subscription active from the end of its trial on, an hour or more before it is charged
+    -- for the first time.
+    -- Where that charge fails, nothing was paid, though it was called converted.
+    first_charges as (
+        select
+            *,
+            case
+                when
+                    event_type = 'trial_converted'
+                    and next_failure_at
+                    <= timestamp_add(occurred_at, interval {{ var("first_charge_days") }} day)
+                    and (next_payment_at is null or next_payment_at > next_failure_at)
+                then 'uncharged'
+                when entered_state in ('trial', 'active')
+                then entered_state
+            end as earning_state
+        from
+            (
+                select
+                    *,
+                    min(
+                        if(event_type in ('grace_started', 'billing_retry_started'), occurred_at, null)
+                    ) over from_now_on as next_failure_at,
+                    min(
+                        if(
+                            event_type in ('renewed', 'recovered', 'started', 'reactivated'),
+                            occurred_at,
+                            null
+                        )
+                    ) over from_now_on as next_payment_at
+                from with_starts
+                window
+                    from_now_on as (
+                        partition by subscription_id, known_date
+                        order by occurred_at desc
+                        range between unbounded preceding and current row
+                    )
+            )
+    ),
+
     -- What an event does not say stays as it was. Terms follow each other as in a running life; what state an
     -- instant leads to, and which of its events decides, depends on whether it was running.
     carried as (
@@ -239,10 +279,9 @@ with
             last_value(billing_interval_count ignore nulls) over so_far as billing_interval_count,
             last_value(is_auto_renew ignore nulls) over so_far as is_auto_renew,
             last_value(paid_until_at ignore nulls) over so_far as paid_until_at,
-            last_value(if(entered_state in ('trial', 'active'), entered_state, null) ignore nulls) over so_far
-            as last_earning_state,
+            last_value(earning_state ignore nulls) over so_far as last_earning_state,
             lead(occurred_at) over ({{ told }}) is not distinct from occurred_at as is_followed
-        from with_starts
+        from first_charges
         window
             so_far as ({{ told }} rows between unbounded preceding and current row),
             if_entitled as (
@@ -352,7 +391,7 @@ with
             *,
             max(if(is_conflict, 1, 0)) over ({{ instant }}) = 1 as is_conflicting_opening,
             -- What was never paid for is not paid in grace either: its first charge has failed.
-            state = 'active'
+            (state = 'active' and coalesce(last_earning_state, 'active') != 'uncharged')
             or (state = 'grace' and coalesce(last_earning_state, 'active') = 'active') as is_paid
         from lived
         where is_expiry = 0 or was_entitled
