@@ -91,8 +91,9 @@ def _read(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
     elif kind == "ndjson":
         yield from read_json_lines(contract, file.name, text_of(file), file.receipt)
     else:
-        reader, header, absent = csv_header(contract, file.name, text_of(file))
-        yield from read_csv(contract, file.name, reader, header, absent, file.receipt)
+        text = text_of(file)
+        reader, header, absent = csv_header(contract, file.name, text)
+        yield from read_csv(contract, file.name, text, reader.dialect.delimiter, header, absent, file.receipt)
 
 
 def text_of(file: LandingFile) -> io.TextIOWrapper:

@@ -6,7 +6,6 @@ to pydantic when one of its values is unusual or breaks a rule, so every refusal
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -21,18 +20,18 @@ from pydantic import ValidationError
 from loaders.landing import json_text
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import violations
+from loaders.landing.csv_cells import Cells, read_cells
 from loaders.landing.delivery import DeliveryError, Receipt
-from loaders.landing.errors import LandingError, Refusal, is_utf8
+from loaders.landing.errors import Refusal, is_utf8
 from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema, columns_of
 from loaders.landing.sorting import read_payloads
-from loaders.landing.text_columns import column_of_json, column_of_text, texts_of
+from loaders.landing.text_columns import column_of_json, column_of_text
 
 _BATCH_CHARACTERS = 8 << 20
-_BATCH_CELLS = 200_000
 
 _Judge = Callable[[int], dict[str, Any] | Refusal]
 """What pydantic says of the row with a number."""
@@ -115,7 +114,8 @@ def _judged_line(
 def read_csv(
     contract: type[LandingRow],
     name: str,
-    reader: Any,
+    text: io.TextIOWrapper,
+    separator: str,
     header: Sequence[str],
     absent: tuple[str, ...],
     receipt: Receipt | None = None,
@@ -126,55 +126,36 @@ def read_csv(
         LandingError: the file is no CSV; names the row.
     """
     places = {column: place for place, column in enumerate(header)}
-    size = max(1, _BATCH_CELLS // max(1, len(header)))
     before = 0
-    while True:
-        rows = _csv_rows(name, reader, size, before)
-        doubtful = np.array([len(row) != len(header) for row in rows], bool)
-        whole = [[""] * len(header) if doubt else row for row, doubt in zip(rows, doubtful, strict=True)]
-        cells = list(zip(*whole, strict=True)) or [()] * len(header)
+    for cells in read_cells(name, text, separator, len(header)):
         columns = {}
         for column in columns_of(contract):
             if column.name in places:
-                texts, unfit = texts_of(cells[places[column.name]])
-                typed, unusual = column_of_text(column, texts)
-                columns[column.name] = typed, unusual | unfit
+                place = places[column.name]
+                typed, unusual = column_of_text(column, cells.texts[place])
+                columns[column.name] = typed, unusual | cells.unfit[place]
             else:
-                columns[column.name] = pa.nulls(len(rows), column.arrow), np.zeros(len(rows), bool)
-        numbers = list(range(before + 1, before + 1 + len(rows)))
+                columns[column.name] = pa.nulls(len(cells), column.arrow), np.zeros(len(cells), bool)
+        numbers = list(range(before + 1, before + 1 + len(cells)))
+        doubtful = cells.ragged.copy()
         if contract.delivered and receipt:
             # What has to be opened first is pydantic's.
             doubtful |= contract.delivered.rows_to_open({name: each for name, (each, _) in columns.items()})
-        judge = partial(_judged_csv_row, contract, name, header, rows, before + 1, receipt)
+        judge = partial(_judged_csv_row, contract, name, header, cells, before + 1, receipt)
         yield _batch(contract, columns, numbers, doubtful, judge, absent)
-        before += len(rows)
-        if len(rows) < size:
-            return
-
-
-def _csv_rows(name: str, reader: Any, size: int, before: int) -> list[list[str]]:
-    rows: list[list[str]] = []
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                if len(rows) == size:
-                    break
-    except csv.Error as error:
-        raise LandingError(f"{name}: row {before + len(rows) + 1}: {error}") from error
-    return rows
+        before += len(cells)
 
 
 def _judged_csv_row(
     contract: type[LandingRow],
     name: str,
     header: Sequence[str],
-    rows: Sequence[list[str]],
+    block: Cells,
     first: int,
     receipt: Receipt | None,
     number: int,
 ) -> dict[str, Any] | Refusal:
-    cells = rows[number - first]
+    cells = block.row(number - first)
     row: dict[Any, Any] = dict(zip(header, cells, strict=False))
     if len(cells) != len(header):
         # Surplus values under no name, absent ones as null.

@@ -120,7 +120,7 @@ def pieces(texts: pa.Array) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _bytes_of(lines: pa.Array) -> tuple[pa.Buffer, npt.NDArray[np.int64]]:
+def bytes_of(lines: pa.Array) -> tuple[pa.Buffer, npt.NDArray[np.int64]]:
     """The lines' bytes, one after another, and where in them each begins (and the last ends)."""
     _, offsets_buffer, data = lines.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32, len(lines) + 1, lines.offset * 4).astype(np.int64)
@@ -131,7 +131,7 @@ def _odd(lines: pa.Array) -> Mask:
     """Lines that Arrow's reader may take though they hold NaN or Infinity, or are nested without end."""
     if not len(lines):
         return np.zeros(0, bool)
-    buffer, offsets = _bytes_of(lines)
+    buffer, offsets = bytes_of(lines)
     data = np.frombuffer(buffer, np.uint8)
     opening = _found(lambda part: (part | 0x20) == ord("{"), data)
     odd: Mask = np.diff(np.searchsorted(opening, offsets)) > _DEPTH
@@ -181,7 +181,7 @@ def _parsed(lines: pa.Array, schema: pa.Schema) -> pa.StructArray:
     Raises:
         ArrowInvalid: a line is not one value of the schema.
     """
-    data, _ = _bytes_of(lines)
+    data, _ = bytes_of(lines)
     table = pj.read_json(
         pa.BufferReader(data),
         read_options=pj.ReadOptions(use_threads=False, block_size=data.size + 1),

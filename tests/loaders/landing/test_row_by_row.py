@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loaders.landing import text_rows
+from loaders.landing import csv_cells, text_rows
 from loaders.landing.batch import Batch
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
@@ -77,7 +77,7 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_columns, "_PIECE_BYTES", 3_000)
     monkeypatch.setattr(json_columns, "_FEW_LINES", 2)
     monkeypatch.setattr(text_rows, "_BATCH_CHARACTERS", 4_000)
-    monkeypatch.setattr(text_rows, "_BATCH_CELLS", 40)
+    monkeypatch.setattr(csv_cells, "_BLOCK_CHARACTERS", 1_500)
 
 
 @pytest.fixture(scope="module")
