@@ -72,7 +72,7 @@ def _at_once(lines: Sequence[str], separator: str, width: int) -> Cells | None:
     if not lines or lines[0].startswith(_BYTE_ORDER_MARK):
         return None
     try:
-        texts = pa.array(lines, pa.string())
+        texts = pa.array([line.encode() for line in lines], pa.string())
     except UnicodeEncodeError:
         return None
     data, _ = bytes_of(texts)

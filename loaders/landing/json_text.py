@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-ReadAndWrite = tuple[Any, Callable[[Any], str]]
+ReadAndWrite = tuple[Any, Callable[[Any], bytes]]
 
 
 def _number(text: str) -> float:
@@ -29,13 +29,16 @@ def _number(text: str) -> float:
 
 # Made once: json.loads and json.dumps with an option make theirs for every row.
 _read_slowly = json.JSONDecoder().decode
-_write_slowly = json.JSONEncoder(ensure_ascii=False).encode
+_python_text = json.JSONEncoder(ensure_ascii=False).encode
 _read: Final[Callable[[str], Any]] = msgspec.json.Decoder(float_hook=_number).decode
 _write = msgspec.json.Encoder().encode
 
 
 def read(text: str) -> ReadAndWrite:
     """What the text says, and what writes it or a part of it as ``json.dumps(…, ensure_ascii=False)`` does.
+
+    The texts are UTF-8: Arrow takes bytes in a fifth of the time that it takes Python's texts in. Writing
+    raises UnicodeEncodeError where half a surrogate pair is in it.
 
     Raises:
         ValueError: the text is not JSON.
@@ -47,6 +50,10 @@ def read(text: str) -> ReadAndWrite:
         return _read_slowly(text), _write_slowly
 
 
-def _written(value: Any) -> str:
+def _written(value: Any) -> bytes:
     # Without an indent it is one line, with a space after each comma and colon.
-    return msgspec.json.format(_write(value), indent=0).decode()
+    return msgspec.json.format(_write(value), indent=0)
+
+
+def _write_slowly(value: Any) -> bytes:
+    return _python_text(value).encode()

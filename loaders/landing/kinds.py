@@ -35,6 +35,7 @@ from loaders.landing.notifications.objects import Mask, Places, as_mask
 
 OBJECT: Final = dict
 """The type of a place at which it only counts whether an object is there."""
+_MANY: Final = 1 << 31
 _LEAVES: Final[Mapping[type, pa.DataType]] = {
     str: pa.string(),
     int: pa.int64(),
@@ -110,14 +111,19 @@ class KindOf:
         codes = np.zeros(length, np.int64)
         odd = np.zeros(length, bool)
         said = []
+        at_most = 1
         for values, unread in self._values(columns, read or {}):
             said.append(values)
             odd |= unread
             encoded = values.dictionary_encode(null_encoding="encode")
-            codes = codes * max(1, len(encoded.dictionary)) + encoded.indices.to_numpy(zero_copy_only=False)
-            _, codes = np.unique(codes, return_inverse=True)
+            different = max(1, len(encoded.dictionary))
+            codes = codes * different + encoded.indices.to_numpy(zero_copy_only=False)
+            at_most *= different
+            if at_most > _MANY:
+                _, codes = np.unique(codes, return_inverse=True)
+                at_most = length
         # What Arrow could not read is looked at row by row, and may be like no other.
-        codes[odd] = length + np.arange(int(odd.sum()))
+        codes[odd] = at_most + np.arange(int(odd.sum()))
         _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
         kinds = []
         for index in first.tolist():

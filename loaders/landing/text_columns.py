@@ -31,14 +31,14 @@ _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 
 _OF_JSON: Final[dict[type, frozenset[type]]] = {
-    str: frozenset({str}),
+    str: frozenset({str, bytes}),
     bool: frozenset({bool}),
     int: frozenset({int}),
     Decimal: frozenset({int, float, str}),
     date: frozenset({str}),
     datetime: frozenset({str}),
 }
-"""The types that a value may have in JSON to be read without a doubt."""
+"""The types that a value may have in JSON to be read without a doubt; bytes are a payload's text in UTF-8."""
 
 
 def column_of_json(column: Column, values: Sequence[Any]) -> tuple[pa.Array, Mask]:
@@ -64,11 +64,11 @@ def column_of_json(column: Column, values: Sequence[Any]) -> tuple[pa.Array, Mas
     return typed, doubtful | unusual
 
 
-def _fits(value: str | int | None) -> bool:
+def _fits(value: str | bytes | int | None) -> bool:
     """Whether Arrow can hold it: not a number beyond 64 bits, nor half a surrogate pair."""
     if isinstance(value, str):
         return is_utf8(value)
-    return value is None or -(2**63) <= value < 2**63
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def texts_of(cells: Sequence[str]) -> tuple[pa.Array, Mask]:

@@ -86,7 +86,10 @@ def _usual_object(
     for payload in payloads:
         # The object as a text, as the contract's model would write it.
         if type(value := row.get(payload)) is dict:
-            row[payload] = text_of(value)
+            try:
+                row[payload] = text_of(value)
+            except (ValueError, RecursionError):
+                return None
     return row
 
 
