@@ -14,6 +14,7 @@ import pytest
 
 from loaders.landing.batch import Kind
 from loaders.landing.contracts import CONTRACTS
+from loaders.landing.files import LandingFile, read_batches
 from loaders.landing.read_days import TableLanding, too_many_refusals
 from loaders.landing.schema import arrow_schema
 from segue.settings import Settings
@@ -269,3 +270,31 @@ def test_an_invoice_that_renews_is_of_another_kind_than_one_that_opens(tmp_path:
     assert read.landing.refused_kinds == {Kind("invoice.paid (subscription_cycle)"): 5}
     [lost] = too_many_refusals(SETTINGS, read.landing)
     assert "5 of 5 rows of the kind invoice.paid (subscription_cycle)" in lost
+
+
+@pytest.mark.parametrize("name", ["n.parquet", "n.ndjson"])
+def test_however_many_messages_of_other_kinds_are_odd_the_others_need_no_second_look(
+    tmp_path: Path, name: str
+) -> None:
+    others = [apple("EXTERNAL_PURCHASE_TOKEN", "CREATED", data=["of another form"])] * 40
+    renewal = apple("DID_RENEW", data=transaction(appAccountToken="a1"))
+    table = "app_store_notifications"
+    rows = [
+        NOON | {KEYS[table]: f"n{number}", "payload": cell(payload)}
+        for number, payload in enumerate([*others, renewal, *others, renewal])
+    ]
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(CONTRACTS[table])])
+        cells = {each: pa.array([row.get(each) for row in rows], pa.string()) for each in schema.names}
+        pq.write_table(pa.table({each: cells[each].cast(schema.field(each).type) for each in cells}), path)
+    else:
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+
+    [batch] = read_batches(CONTRACTS[table], LandingFile(name, pa.OSFile(str(path))))
+
+    assert batch.numbers.to_pylist() == [41, 82]
+    assert batch.doubtful is not None
+    assert not any(mask.any() for mask in batch.doubtful.values())
+    assert batch.kinds == {Kind("DID_RENEW"): 2}
+    assert batch.ignored.total() == 80
