@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
-import signal
+import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +37,14 @@ def _port_to_keep() -> int:
             return port
 
 
-def die_with_parent() -> None:
-    """A killed test run must not leave its emulator behind (Linux; elsewhere the fixture's end does it)."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+def dying_with_parent(command: Sequence[str]) -> list[str]:
+    """The command, ended when its parent is: a killed test run must not leave a server behind.
+
+    By setpriv of util-linux (elsewhere the fixture's end does it). Python would have to fork for it, and gRPC,
+    whose threads do not survive that, now and then takes such a child with it.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else list(command)
 
 
 def _binary() -> Path:
@@ -83,15 +85,14 @@ class BigQueryProcess:
         """Start it and wait until it answers."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [
+                dying_with_parent([
                     *self._command, "start", "--persistent", "--data-dir", str(self._home / "data"),
                     "--rest-port", str(self._rest), "--grpc-port", str(self._grpc),
                     "--project", "segue-tests", "--log-level", "warning",
-                ],
+                ]),
                 env=os.environ | {"BQEMU_GCS_LOCAL_ROOT": str(self.emulator.gcs_root)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
             )  # fmt: skip
         self._wait_until_healthy(f"{self.emulator.rest_endpoint}/bigquery/v2/projects/segue-tests/datasets")
 
@@ -101,7 +102,7 @@ class BigQueryProcess:
         self._process.wait()
 
     def _wait_until_healthy(self, url: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
@@ -110,5 +111,9 @@ class BigQueryProcess:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
+        ended = self._process.poll()
         self.kill()
-        pytest.fail(f"the BigQuery emulator did not start:\n{self._log.read_text()[-2000:]}", pytrace=False)
+        why = "in time" if ended is None else f"and ended with {ended}"
+        pytest.fail(
+            f"the BigQuery emulator did not start {why}:\n{self._log.read_text()[-2000:]}", pytrace=False
+        )

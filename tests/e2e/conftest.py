@@ -32,7 +32,7 @@ from local.airflow_client import AirflowClient
 from local.company import generate
 from local.services import airflow as airflow_services
 from local.services.service import StateFolder
-from tests.bigquery_process import die_with_parent
+from tests.bigquery_process import dying_with_parent
 from tests.company_in_order import HISTORY_END, LAST_DAY, SPEC
 from tests.conftest import open_folder
 from tests.e2e.breaks import DELIVERIES, break_day
@@ -122,11 +122,10 @@ def _history(state: Path, env_file: Path) -> Iterator[None]:
     log = state / "history.log"
     with log.open("wb") as output:
         building = subprocess.Popen(
-            [str(segue), "run", str(SPEC.first_day), str(HISTORY_END)],
+            dying_with_parent([str(segue), "run", str(SPEC.first_day), str(HISTORY_END)]),
             env=os.environ | {"SEGUE_ENV_FILE": str(env_file)},
             stdout=output,
             stderr=output,
-            preexec_fn=die_with_parent,
         )
     try:
         yield

