@@ -40,7 +40,7 @@ def _port_to_keep() -> int:
 def dying_with_parent(command: Sequence[str]) -> list[str]:
     """The command, ended when its parent is: a killed test run must not leave a server behind.
 
-    By setpriv of util-linux (elsewhere the fixture's end does it). Python would have to fork for it, and gRPC,
+    By setpriv of util-linux; elsewhere the fixture's end does it. Python would have to fork for it, and gRPC,
     whose threads do not survive that, now and then takes such a child with it.
     """
     setpriv = shutil.which("setpriv")
