@@ -121,7 +121,7 @@ STRIPE: Final = Delivered(
 )
 GOOGLE_PLAY: Final = Delivered(
     id_column="message_id",
-    columns=frozenset({"message_id", "purchase", *_ALWAYS}),
+    columns=frozenset({"message_id", "purchase", "latest_order", *_ALWAYS}),
     keys=frozenset(
         {
             "message",

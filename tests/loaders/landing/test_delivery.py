@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import Refusal
+from loaders.landing.notifications import envelopes
 from loaders.landing.subjects import is_erased
 from loaders.warehouse.erasures import KINDS, ErasedSubjects, subject_hash
 from segue.errors import SettingsError
@@ -121,6 +123,16 @@ def test_signed_payloads_are_opened_and_verified(tmp_path: Path) -> None:
         "payload": NOTIFICATION | {"data": NOTIFICATION["data"] | inner},  # type: ignore[operator]
         "signature": "verified",
     }
+
+
+@pytest.mark.parametrize(
+    ("table", "delivered"),
+    [(STRIPE, envelopes.STRIPE), (GOOGLE, envelopes.GOOGLE_PLAY), (APPLE, envelopes.APP_STORE)],
+)
+def test_every_column_of_a_contract_may_stand_beside_what_came(
+    table: str, delivered: envelopes.Delivered
+) -> None:
+    assert delivered.columns == set(CONTRACTS[table].model_fields)
 
 
 def test_without_roots_it_is_said_that_nobody_verified(tmp_path: Path) -> None:
