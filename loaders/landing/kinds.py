@@ -35,11 +35,20 @@ from loaders.landing.notifications.objects import Mask, Places, as_mask
 
 OBJECT: Final = dict
 """The type of a place at which it only counts whether an object is there."""
+
+
+class Text(str):
+    """The type of a place at which it only counts whether a text is there: each id would be another kind."""
+
+    __slots__ = ()
+
+
 _MANY: Final = 1 << 31
 _LEAVES: Final[Mapping[type, pa.DataType]] = {
     str: pa.string(),
     int: pa.int64(),
     bool: pa.bool_(),
+    Text: pa.string(),
     OBJECT: pa.struct([pa.field("_", pa.string())]),
 }
 
@@ -58,7 +67,7 @@ class KindOf:
     """How a row says what kind of message it is: by a column, or at places inside a JSON column.
 
     ``places``: column, or column and keys joined by dots, with the type of what stands there. ``tell`` is
-    given what stands there (of another type or absent: None; an ``OBJECT``: whether there is one).
+    given what stands there (of another type or absent: None; ``OBJECT`` and ``Text``: whether one is there).
     """
 
     places: Mapping[str, type]
@@ -91,8 +100,9 @@ class KindOf:
             value = objects[column]
             for key in keys:
                 value = value.get(key) if isinstance(value, dict) else None
-            right = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-            values.append(right if kind is OBJECT else value if right else None)
+            right = isinstance(value, str if kind is Text else kind)
+            right = right and not (kind is int and isinstance(value, bool))
+            values.append(right if kind in (OBJECT, Text) else value if right else None)
         return self.tell(*values)
 
     def paths_in(self, column: str) -> dict[str, pa.DataType]:
@@ -146,7 +156,11 @@ class KindOf:
             if column not in inside:
                 inside[column] = _read(columns[column], self.paths_in(column), read.get(column))
             values = inside[column].found[path]
-            yield pc.fill_null(values, False) if kind is OBJECT else values, inside[column].unread
+            if kind is OBJECT:
+                values = pc.fill_null(values, False)
+            elif kind is Text:
+                values = pc.is_valid(values)
+            yield values, inside[column].unread
 
 
 def _in_column(known: Collection[str], value: str | None) -> Kind:

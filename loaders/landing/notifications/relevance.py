@@ -12,15 +12,18 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from loaders.landing.batch import Kind
-from loaders.landing.kinds import OBJECT, KindOf
+from loaders.landing.kinds import OBJECT, KindOf, Text
 from loaders.landing.notifications.app_store import SUBTYPES
 from loaders.landing.notifications.google_play import NotificationType
-from loaders.landing.notifications.stripe import EventKind
+from loaders.landing.notifications.stripe import READ, EventKind, PaymentData
 
 TEST: Final = "test"
 """Nobody pays: Stripe's test mode and sandboxes, Google's licence testers and test notifications, Apple's
 sandbox, Xcode and local testing."""
 NOT_A_SUBSCRIPTION: Final = "not about a subscription"
+UNNAMED_PAYMENT: Final = "names no subscription of ours"
+"""A charge, refund or dispute onto which the receiver copied neither id: nothing tells a payment of something
+else from one of a subscription."""
 NOTHING_PAID: Final = "nothing paid or used"
 """About a subscription, but not about what is paid for it or until when it can be used."""
 
@@ -89,12 +92,23 @@ _STRIPE_OTHERS: Final = (
 _RENEWAL_REASONS: Final = ("subscription_cycle", "subscription_create", "subscription_update", "manual")
 
 
-def _stripe(kind: str | None, livemode: bool | None, billing_reason: str | None) -> Kind:
+_PAYMENTS: Final = frozenset(kind for kind, data in READ.items() if data is PaymentData)
+
+
+def _stripe(
+    kind: str | None,
+    livemode: bool | None,
+    billing_reason: str | None,
+    names_account: bool,
+    names_subscription: bool,
+) -> Kind:
     if kind is None:
         return _UNNAMED
     kind = kind[:_LONGEST_NAME]
     if livemode is False:
         return Kind(kind, ignored=TEST)
+    if kind in _PAYMENTS and not (names_account or names_subscription):
+        return Kind(kind, ignored=UNNAMED_PAYMENT)
     if kind in get_args(EventKind):
         # Invoices that renew are another matter than those that open a subscription.
         told = kind == "invoice.paid" and billing_reason in _RENEWAL_REASONS
@@ -107,7 +121,14 @@ def _stripe(kind: str | None, livemode: bool | None, billing_reason: str | None)
 
 
 STRIPE: Final = KindOf(
-    {"payload.type": str, "payload.livemode": bool, "payload.data.object.billing_reason": str}, _stripe
+    {
+        "payload.type": str,
+        "payload.livemode": bool,
+        "payload.data.object.billing_reason": str,
+        "payload.data.object.metadata.account_id": Text,
+        "payload.data.object.metadata.subscription_id": Text,
+    },
+    _stripe,
 )
 
 _PENDING_PURCHASE_CANCELED: Final = 20

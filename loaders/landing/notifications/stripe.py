@@ -4,7 +4,7 @@ https://docs.stripe.com/api/events/types and the objects' own pages, in the API 
 before, prices and discounts were told otherwise. Amounts are in the currency's smallest unit
 (https://docs.stripe.com/currencies#zero-decimal). The service's account is ``metadata.account_id`` of
 the subscription; charges, refunds and disputes do not inherit it, so the receiver copies it, and
-``metadata.subscription_id``, onto them.
+``metadata.subscription_id``, onto them; with neither they are nobody's (relevance.py).
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ def transaction(
 
 
 NOT_A_SUBSCRIPTION, NOTHING_PAID, TEST = "not about a subscription", "nothing paid or used", "test"
+UNNAMED_PAYMENT = "names no subscription of ours"
 LICENCE_TESTER = {"subscriptionState": "SUBSCRIPTION_STATE_ACTIVE", "lineItems": [], "testPurchase": {}}
 TYPE_4 = {"notificationType": 4, "purchaseToken": "t"}
 IGNORED: dict[str, list[tuple[str, Row, str, str]]] = {
@@ -74,6 +75,13 @@ IGNORED: dict[str, list[tuple[str, Row, str, str]]] = {
         ("customer", row("stripe_events", stripe("customer.updated")), "customer.updated", NOT_A_SUBSCRIPTION),
         ("checkout", row("stripe_events", stripe("checkout.session.completed")), "checkout.session.completed",
          NOT_A_SUBSCRIPTION),
+        ("refund of something else", row("stripe_events", stripe("charge.refunded", metadata={})),
+         "charge.refunded", UNNAMED_PAYMENT),
+        ("dispute with metadata of somebody else's",
+         row("stripe_events", stripe("charge.dispute.funds_withdrawn", metadata={"order": "7"})),
+         "charge.dispute.funds_withdrawn", UNNAMED_PAYMENT),
+        ("failed refund without metadata", row("stripe_events", stripe("refund.failed")), "refund.failed",
+         UNNAMED_PAYMENT),
         ("test mode without our ids",
          row("stripe_events", stripe("customer.subscription.created", livemode=False, metadata={})),
          "customer.subscription.created", TEST),
@@ -253,6 +261,23 @@ def test_ignored_rows_do_not_water_down_the_refused_share() -> None:
     assert list(too_many_refusals(SETTINGS, day)) == [
         "stripe_events/2026-03-10: 30 of 100 rows break the contract, more than 5%; see quarantine.stripe_events"
     ]
+
+
+def test_refunds_without_our_ids_stop_no_day_and_hide_no_refund_that_is_lost(tmp_path: Path) -> None:
+    paid_for = [{}] * 20 + [{"subscription_id": "sub_1", "account_id": "a1"}] * 3 + [{"account_id": "a1"}] * 5
+    refunds = [
+        row("stripe_events", stripe("charge.refunded", metadata=metadata), n)
+        for n, metadata in enumerate(paid_for)
+    ]
+    read = read_lines(tmp_path, "stripe_events", refunds)
+    assert read.ignored == {"charge.refunded": (UNNAMED_PAYMENT, 20)}
+    assert read.landing.kinds == {Kind("charge.refunded"): 8}
+    # Who copies one id means to copy both.
+    assert read.landing.refused_kinds == {Kind("charge.refunded"): 5}
+    assert any(
+        "5 of 8 rows of the kind charge.refunded" in lost
+        for lost in too_many_refusals(SETTINGS, read.landing)
+    )
 
 
 def test_an_invoice_that_renews_is_of_another_kind_than_one_that_opens(tmp_path: Path) -> None:
