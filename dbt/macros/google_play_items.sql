@@ -17,15 +17,9 @@
     end
 {%- endmacro %}
 
-{#
-  Whether an item is paid for now: what has not begun has no end yet, and what ended before is still listed.
-  The subscription itself, which ends at `base_expiry`, always counts.
-#}
-{% macro is_current_item(item, base_expiry, at) -%}
-    (
-        json_value({{ item }}, '$.expiryTime') is not distinct from {{ base_expiry }}
-        or {{ protobuf_timestamp("json_value(" ~ item ~ ", '$.expiryTime')") }} > {{ at }}
-    )
+{# When an item ends: null while it has not begun. #}
+{% macro item_expiry(item) -%}
+    {{ protobuf_timestamp("json_value(" ~ item ~ ", '$.expiryTime')") }}
 {%- endmacro %}
 
 {#

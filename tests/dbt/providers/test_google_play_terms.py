@@ -235,6 +235,36 @@ def test_what_replaces_a_subscription_at_its_end_has_not_begun(staging: Staging)
     assert said == {"listed after": still, "before": still}
 
 
+def test_what_has_replaced_a_subscription_at_its_end_is_the_plan_though_the_old_one_is_listed_first(
+    staging: Staging,
+) -> None:
+    old = of("solo", "monthly", expiryTime="2026-03-10T11:00:00Z", autoRenewingPlan={"recurringPrice": PRICE})
+    yearly = {"autoRenewEnabled": True, "recurringPrice": {"currencyCode": "EUR", "units": "120"}}
+    new = add_on(**of("duo", "yearly", expiryTime="2027-03-10T11:00:00Z", autoRenewingPlan=yearly))
+    ended = of("solo", "monthly", expiryTime="2026-02-10T11:00:00Z")
+    last = add_on(**of("duo", "yearly", expiryTime="2026-03-10T10:59:59.7Z", autoRenewingPlan=yearly))
+    extra = add_on(expiryTime="2026-03-10T11:00:00Z")
+    said = staging.events(
+        "google_play",
+        {
+            "renewal": notice(2, with_items(new, first=old)),
+            "of a product listed alone": notice(2, with_items(new | of("solo", "yearly"), first=old)),
+            "cancellation": notice(3, with_items(new, first=old)),
+            # Of what has ended as a whole, the items that ended last.
+            "end": notice(13, with_items(last, extra, first=ended)),
+        },
+    )
+
+    assert {event["is_auto_renew"] for event in said.values()} == {True}
+    columns = ("plan_id", "price_amount", "billing_interval", "period_end_at")
+    assert {name: tuple(event[column] for column in columns) for name, event in said.items()} == {
+        "renewal": ("duo:yearly", "120.00", "year", "2027-03-10 11:00:00"),
+        "of a product listed alone": ("solo", "120.00", "year", "2027-03-10 11:00:00"),
+        "cancellation": ("duo:yearly", "120.00", "year", "2027-03-10 11:00:00"),
+        "end": ("duo:yearly", "123.99", "year", "2026-03-10 10:59:59"),
+    }
+
+
 def test_a_prepaid_plan_has_a_term_and_no_renewal_and_costs_what_the_catalogue_says(staging: Staging) -> None:
     prepaid = of("duo", "prepaid-90", autoRenewingPlan=None, prepaidPlan={}, offerPhase=None)
     said = staging.events("google_play", {"it": notice(4, purchase(prepaid))})

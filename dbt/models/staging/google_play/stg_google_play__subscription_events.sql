@@ -36,7 +36,26 @@ with
             and not {{ is_given("json_query(purchase, '$.testPurchase')") }}
     ),
 
-    -- The subscription itself is the first item that has begun; add-ons, and what will replace it, follow.
+    -- Items that have ended stay listed. Of a purchase that has ended as a whole, what it was at its end
+    -- counts;
+    -- ends that belong together may be moments apart.
+    dated as (
+        select
+            *,
+            least(
+                occurred_at,
+                coalesce(
+                    timestamp_sub(
+                        (select max({{ item_expiry("item") }}) from unnest(items) as item), interval 1 hour
+                    ),
+                    occurred_at
+                )
+            ) as in_force_at
+        from notifications
+        where is_voided or type not in ({{ informational_types | join(", ") }})
+    ),
+
+    -- The subscription itself is the first item in force; add-ons, and what will replace it, follow.
     based as (
         select
             *,
@@ -46,14 +65,13 @@ with
                     from unnest(items) as item
                     with
                     offset as position
-                    where json_value(item, '$.expiryTime') is not null
+                    where {{ item_expiry("item") }} > in_force_at
                     order by position
                     limit 1
                 ),
                 items[safe_offset(0)]
             ) as base
-        from notifications
-        where is_voided or type not in ({{ informational_types | join(", ") }})
+        from dated
     ),
 
     purchases as (
@@ -77,7 +95,7 @@ with
             json_value(base, '$.offerDetails.basePlanId') as base_plan_id,
             {{ item_phase("base") }} as phase,
             {{ protobuf_timestamp("json_value(purchase, '$.startTime')") }} as started_at,
-            {{ protobuf_timestamp("json_value(base, '$.expiryTime')") }} as expires_at,
+            {{ item_expiry("base") }} as expires_at,
             {{ is_given("json_query(purchase, '$.outOfAppPurchaseContext')") }} as is_return,
             json_value(purchase, '$.linkedPurchaseToken') is not null as is_linked,
             {{ is_given("json_query(ended_by, '$.replacementCancellation')") }} as is_replaced,
@@ -87,7 +105,10 @@ with
             array(
                 select item
                 from unnest(items) as item
-                where {{ is_current_item("item", "json_value(base, '$.expiryTime')", "occurred_at") }}
+                where
+                    {{ item_expiry("item") }} > in_force_at
+                    -- Of an end that nobody tells nothing says that it has passed.
+                    or json_value(base, '$.expiryTime') is null
             ) as current_items
         from based
     ),
@@ -139,6 +160,7 @@ with
                         coalesce(json_value(item, '$.autoRenewingPlan.autoRenewEnabled') = 'true', false)
                     )
                 from unnest(items) as item
+                where coalesce({{ item_expiry("item") }} > in_force_at, true)
             )
             or coalesce(
                 cast(
