@@ -3,6 +3,15 @@
     coalesce(json_value({{ item }}, '$.price.recurring.usage_type') = 'metered', false)
 {%- endmacro %}
 
+{# Whether a subscription has no price of its own at all. #}
+{% macro is_usage_only(object) -%}
+    coalesce(json_value({{ object }}, '$.items.has_more') != 'true', true)
+    and (
+        select count(*) > 0 and logical_and({{ is_metered("item") }})
+        from unnest(json_query_array({{ object }}, '$.items.data')) as item
+    )
+{%- endmacro %}
+
 {# The base item, which is the plan: the oldest with a price of its own. Add-ons come later. #}
 {% macro base_item(object) -%}
     (
@@ -132,6 +141,31 @@
         and coalesce(json_value({{ line }}, '$.parent.subscription_item_details.proration') != 'true', true),
         coalesce(json_value({{ line }}, '$.type') = 'subscription', false)
         and coalesce(json_value({{ line }}, '$.proration') != 'true', true)
+    )
+{%- endmacro %}
+
+{#
+  Whether a line that pays a period bills what was used. Its price says it in the layout before 2025-03-31; else usage
+  is billed when its period is over, and nothing of it when the subscription begins.
+#}
+{% macro bills_usage(line, invoice) -%}
+    (
+        coalesce(
+            json_value({{ line }}, '$.price.recurring.usage_type'),
+            json_value({{ line }}, '$.plan.usage_type'),
+            ''
+        )
+        = 'metered'
+        or coalesce(
+            cast(json_value({{ line }}, '$.period.end') as int64)
+            <= safe_cast(json_value({{ invoice }}, '$.created') as int64),
+            false
+        )
+        or coalesce(
+            json_value({{ line }}, '$.quantity') = '0'
+            and json_value({{ invoice }}, '$.billing_reason') != 'subscription_cycle',
+            false
+        )
     )
 {%- endmacro %}
 

@@ -89,7 +89,13 @@ _STRIPE_OTHERS: Final = (
 )
 """Beginnings of types: of whole resources, whatever will yet happen to them. Resources that are read
 (subscriptions, invoices, charges, refunds) are not here: a new type of theirs is unknown."""
-_RENEWAL_REASONS: Final = ("subscription_cycle", "subscription_create", "subscription_update", "manual")
+_RENEWAL_REASONS: Final = (
+    "subscription_cycle",
+    "subscription_create",
+    "subscription_update",
+    "quote_accept",
+    "manual",
+)
 
 
 _PAYMENTS: Final = frozenset(kind for kind, data in READ.items() if data is PaymentData)

@@ -258,15 +258,32 @@ INVOICES: dict[str, type[Payload]] = {
     "subscription_cycle": RenewalData,
     "subscription_create": PeriodData,
     "subscription_update": PeriodData,
+    "quote_accept": PeriodData,
 }
-"""What ``data`` of a paid invoice holds, by its billing reason; of others nothing is read."""
+"""What ``data`` of a paid invoice holds, by its billing reason; of others nothing is read.
+
+https://docs.stripe.com/api/invoices/object#invoice_object-billing_reason. An accepted quote opens a
+subscription, or sells something else. Not read: ``subscription_threshold`` (usage, billed when it is
+much) and ``automatic_pending_invoice_item_invoice`` bill what no period costs, ``manual`` is nobody's
+subscription, ``upcoming`` is only simulated, ``subscription`` is of before May 2018.
+"""
+_QUOTE = "quote_accept"
 
 
 def _read_as(kind: str, data: EventData) -> type[Payload] | None:
     model = READ.get(kind)
-    if model is InvoiceData:
-        return INVOICES.get(str(data.object.get("billing_reason")), model)
-    return model
+    if model is not InvoiceData:
+        return model
+    reason = str(data.object.get("billing_reason"))
+    if reason == _QUOTE and not _names_a_subscription(data.object):
+        return model
+    return INVOICES.get(reason, model)
+
+
+def _names_a_subscription(invoice: dict[str, Any]) -> bool:
+    parent = invoice.get("parent")
+    details = parent.get("subscription_details") if isinstance(parent, dict) else None
+    return details is not None or invoice.get("subscription") is not None
 
 
 class StripeEvent(Payload):
@@ -315,9 +332,13 @@ class StripeEvent(Payload):
         def of(data: object) -> pa.Array:
             return pc.is_in(types, value_set=pa.array([name for name, each in READ.items() if each is data]))
 
+        named = pc.or_(pc.is_valid(held["parent.subscription_details"]), pc.is_valid(held["subscription"]))
+        sells_another_thing = pc.and_not(pc.fill_null(pc.equal(held["billing_reason"], _QUOTE), False), named)
+
         def because(*data: object) -> pa.Array:
             reasons = [reason for reason, each in INVOICES.items() if each in data]
-            return pc.fill_null(pc.is_in(held["billing_reason"], value_set=pa.array(reasons)), False)
+            found = pc.fill_null(pc.is_in(held["billing_reason"], value_set=pa.array(reasons)), False)
+            return pc.and_not(found, sells_another_thing)
 
         yield Subscription, held.where(of(SubscriptionData))
         yield Payment, held.where(of(PaymentData))

@@ -282,11 +282,19 @@ def test_what_was_never_paid_for_has_no_end(staging: Staging) -> None:
 
 
 def test_an_invoice_of_a_new_period_renews_the_first_one_says_what_is_paid(staging: Staging) -> None:
-    reasons = ("subscription_cycle", "subscription_create", "subscription_update", "manual")
+    reasons = (
+        "subscription_cycle", "subscription_create", "subscription_update", "quote_accept", "manual",
+        "upcoming", "subscription", "subscription_threshold", "automatic_pending_invoice_item_invoice",
+    )  # fmt: skip
     half = [line(discount=500)]
+    quote = {"type": "quote_details", "quote_details": {"quote": "qt_1"}, "subscription_details": None}
+    something_else = event("invoice.paid", invoice("quote_accept", half, parent=quote))
     said = staging.events(
-        "stripe", {reason: event("invoice.paid", invoice(reason, half)) for reason in reasons}
+        "stripe",
+        {reason: event("invoice.paid", invoice(reason, half)) for reason in reasons}
+        | {"a quote of something else": something_else},
     )
+    assert refusals("stripe", something_else) == []
 
     told = {"subscription_id": "sub_1", "account_id": "a1", "plan_id": "solo", "price_amount": "4.99"}
     told |= {"currency": "EUR"}
@@ -301,6 +309,7 @@ def test_an_invoice_of_a_new_period_renews_the_first_one_says_what_is_paid(stagi
         },
         "subscription_create": first,
         "subscription_update": first,
+        "quote_accept": first,
     }
 
 
@@ -425,6 +434,8 @@ def test_the_oldest_item_is_the_plan_and_prices_add_up(staging: Staging) -> None
         },
     )
     assert {row["currency"] for row in said.values()} == {"EUR"}
+    # It is not the catalogue's price either.
+    assert [name for name, row in said.items() if row.get("is_price_unknown")] == ["usage only"]
 
     assert {name: (row["plan_id"], row.get("price_amount")) for name, row in said.items()} == {
         "quantity": ("solo", "29.97"),
@@ -434,12 +445,42 @@ def test_the_oldest_item_is_the_plan_and_prices_add_up(staging: Staging) -> None
         "an add-on": ("solo", "15.99"),
         "an add-on that stands first": ("solo", "12.99"),
         "usage": ("solo", "9.99"),
-        # What nobody can tell in advance, the invoices tell.
         "usage only": ("solo", None),
+        # What nobody can tell in advance, the invoices tell.
         "tiers": ("solo", None),
         "packages": ("solo", None),
         "a price in several currencies": ("solo", None),
         "more than are here": ("solo", None),
+    }
+
+
+def test_what_was_used_is_no_price(staging: Staging) -> None:
+    only = {"items": {"data": [item(METERED, quantity=None)]}}
+    billed = PERIOD["current_period_start"]
+    said = staging.events(
+        "stripe",
+        {
+            "in its trial": event(
+                "customer.subscription.created", subscription(status="trialing", trial_end=billed, **only)
+            ),
+            "after its trial": updated({"status": "trialing"}, **only),
+            "usage is billed": event("invoice.paid", invoice(lines=[usage(450)], created=billed)),
+            "usage is billed in the earlier layout": event(
+                "invoice.paid", invoice(lines=[earlier_line(450, price=PRICE | METERED)])
+            ),
+            "nothing was used yet": event(
+                "invoice.paid", invoice("subscription_create", [line(0) | {"quantity": 0}], created=billed)
+            ),
+            "beside a price": event("invoice.paid", invoice(lines=[usage(450), line()], created=billed)),
+        },
+    )
+
+    assert {name: (row.get("price_amount"), row.get("is_price_unknown")) for name, row in said.items()} == {
+        "in its trial": ("0.00", None),
+        "after its trial": (None, True),
+        "usage is billed": (None, True),
+        "usage is billed in the earlier layout": (None, True),
+        "beside a price": ("9.99", None),
     }
 
 

@@ -62,12 +62,17 @@ with
             type = 'customer.subscription.updated' as is_update,
             type = 'invoice.paid' as is_invoice,
             json_value(object, '$.billing_reason') as billing_reason,
+            coalesce(
+                json_value(object, '$.parent.subscription_details.subscription'),
+                json_value(object, '$.subscription')
+            ) as invoiced_subscription_id,
             json_value(object, '$.status') as status,
             json_value(previous, '$.status') as status_before,
             {{ base_item("object") }} as item,
             {{ base_item("previous") }} as item_before,
             {{ items_amount("object") }} as list_amount,
             {{ items_amount("previous") }} as list_amount_before,
+            {{ is_usage_only("object") }} as is_usage_only,
             {{ discount_count("object") }} as discounts,
             {{ told_coupon("object") }} as coupon,
             {{ is_given("json_query(object, '$.pause_collection')") }} as is_paused,
@@ -90,7 +95,16 @@ with
                 select max(cast(json_value(line, '$.period.start') as int64))
                 from unnest(json_query_array(object, '$.lines.data')) as line
                 where {{ pays_a_period("line") }}
-            ) as paid_from
+            ) as paid_from,
+            coalesce(json_value(object, '$.lines.has_more') != 'true', true)
+            and coalesce(
+                (
+                    select logical_and({{ bills_usage("line", "object") }})
+                    from unnest(json_query_array(object, '$.lines.data')) as line
+                    where {{ pays_a_period("line") }}
+                ),
+                false
+            ) as is_invoice_of_usage
         from notifications
         where type not in ('{{ informational_types | join("', '") }}')
     ),
@@ -195,7 +209,10 @@ with
                 -- The first invoice, and one that a change begins a new period with, say what is really paid.
                 when
                     is_invoice
-                    and billing_reason in ('subscription_create', 'subscription_update')
+                    and billing_reason in ('subscription_create', 'subscription_update', 'quote_accept')
+                    -- A quote may have sold something else.
+                    and invoiced_subscription_id is not null
+                    and not is_invoice_of_usage
                     and paid_from is not null
                 then 'price_changed'
                 when type in ('charge.refunded', 'charge.dispute.funds_withdrawn')
@@ -218,7 +235,7 @@ with
             *,
             -- In the currency's smallest unit.
             case
-                when is_invoice and json_value(object, '$.lines.has_more') = 'true'
+                when is_invoice and (is_invoice_of_usage or json_value(object, '$.lines.has_more') = 'true')
                 then null
                 when is_invoice
                 then
@@ -277,11 +294,7 @@ select
         when is_subscription
         then json_value(object, '$.id')
         when is_invoice
-        then
-            coalesce(
-                json_value(object, '$.parent.subscription_details.subscription'),
-                json_value(object, '$.subscription')
-            )
+        then invoiced_subscription_id
         else json_value(object, '$.metadata.subscription_id')
     end as subscription_id,
     {%- set told_account %}
@@ -314,9 +327,17 @@ select
     {{ minor_unit_amount("amount", "currency") }} as price_amount,
     -- After a change within a rhythm the old price no longer holds; the renewal brings the new one. A new
     -- rhythm and a beginning are paid for at once, and their invoice may have been heard of before, unless it
-    -- is sent by mail.
+    -- is sent by mail. What usage will cost nobody tells.
     if(
-        is_subscription
+        (is_invoice and is_invoice_of_usage)
+        or (
+            is_subscription
+            and amount is null
+            and is_usage_only
+            and status != 'trialing'
+            and event_type not in ('expired', 'revoked')
+        )
+        or is_subscription
         and amount is null
         and (
             (
