@@ -182,6 +182,19 @@ def built(new_warehouse: WarehouseFactory) -> Warehouse:
             ("grace_started", "2026-03-05 10:00", {}),
             ("expired", "2026-03-08 10:00", {"reason": "payment_failure"}),
         ),
+        # A renewal that is put off.
+        *lived(
+            "trial_put_off",
+            trial,
+            ("price_changed", "2026-03-05 10:00", usd("0") | {"period_end_at": at("2026-03-20 10:00")}),
+            ("expired", "2026-03-20 10:00", {"reason": "voluntary"}),
+        ),
+        *lived(
+            "payer_put_off",
+            ("started", "2026-02-10 10:00", usd() | {"period_end_at": at("2026-03-10 10:00"),
+             "auto_renew": False}),
+            ("price_changed", "2026-03-05 10:00", usd() | {"period_end_at": at("2026-03-20 10:00")}),
+        ),
         *lived(
             "grace_is_first_heard",
             ("grace_started", "2026-03-05 10:00", usd()),
@@ -277,6 +290,13 @@ def test_a_tie_across_two_arrivals_is_the_same_tie(built: Warehouse) -> None:
         built.rows("audit_20260310.fct_subscription_daily", "state", "1", "subscription_id = 'late_tie'")
         == []
     )
+
+
+def test_a_renewal_that_is_put_off_moves_the_end_and_nothing_else(built: Warehouse) -> None:
+    assert close(built, "trial_put_off", "2026-03-19") == ("trial", False, "0.00")
+    assert movements(built, "trial_put_off") == []
+    assert close(built, "payer_put_off", "2026-03-19") == ("active", True, "20.00")
+    assert movements(built, "payer_put_off") == [("2026-03-20", "churn", "-20.00", "voluntary")]
 
 
 @pytest.mark.parametrize("subscription_id", ["never_paid", "retried", "uncharged"])

@@ -98,7 +98,7 @@ KINDS: dict[str, str | None] = {
     "REFUND_DECLINED": None,
     "CONSUMPTION_REQUEST": None,
     "REVOKE": "revoked",
-    "RENEWAL_EXTENDED": "renewed",
+    "RENEWAL_EXTENDED": "price_changed",
     "RENEWAL_EXTENSION/SUMMARY": None,
     "RENEWAL_EXTENSION/FAILURE": None,
     "EXTERNAL_PURCHASE_TOKEN/UNREPORTED": None,

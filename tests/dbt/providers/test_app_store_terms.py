@@ -85,6 +85,28 @@ def test_an_offer_at_nothing_later_in_life_is_a_renewal_at_nothing(staging: Stag
     }
 
 
+def test_a_renewal_that_is_put_off_moves_the_end_and_charges_nothing(staging: Staging) -> None:
+    """ "Subscriptions in a free offer period" are not put off, by
+    https://developer.apple.com/documentation/appstoreserverapi/extending-the-renewal-date-for-auto-renewable-subscriptions;
+    if one were, it would stay free."""
+    free = transaction(offerType=1, offerDiscountType="FREE_TRIAL", price=0, expiresDate=IN_THREE_MONTHS)
+    said = staging.events(
+        "app_store",
+        {
+            "paid": notice("RENEWAL_EXTENDED", transaction(expiresDate=IN_THREE_MONTHS)),
+            "trial": notice("RENEWAL_EXTENDED", free),
+            "offer": notice("RENEWAL_EXTENDED", untold(offerType=2, expiresDate=IN_THREE_MONTHS)),
+        },
+    )
+
+    later = SAID | {"event_type": "price_changed", "period_end_at": "2026-06-10 11:00:00"}
+    assert said.pop("paid") == later
+    assert said.pop("trial") == later | {"price_amount": "0.00"}
+    # What the offer costs nobody tells; what was known of it stays.
+    del later["price_amount"], later["currency"]
+    assert said == {"offer": later}
+
+
 @pytest.mark.parametrize(
     ("offer_period", "expires", "rhythm"),
     [

@@ -80,7 +80,7 @@ TYPES: dict[int, str | None] = {
     6: "grace_started",
     7: "auto_renew_on",
     8: None,
-    9: "renewed",
+    9: "price_changed",
     10: "paused",
     11: None,
     12: "revoked",

@@ -265,6 +265,24 @@ def test_what_has_replaced_a_subscription_at_its_end_is_the_plan_though_the_old_
     }
 
 
+def test_a_renewal_that_is_put_off_moves_the_end_and_charges_nothing(staging: Staging) -> None:
+    said = staging.events(
+        "google_play",
+        {
+            "paid": notice(9, purchase({"expiryTime": "2026-04-20T11:00:00Z"})),
+            "trial": notice(9, purchase({"expiryTime": "2026-04-20T11:00:00Z"} | phase("freeTrial"))),
+            "offer": notice(9, purchase({"expiryTime": "2026-04-20T11:00:00Z"} | phase("introductoryPrice"))),
+        },
+    )
+
+    later = SAID | {"event_type": "price_changed", "period_end_at": "2026-04-20 11:00:00"}
+    assert said.pop("paid") == later
+    assert said.pop("trial") == later | {"price_amount": "0.00"}
+    # What the offer costs has been told before.
+    del later["price_amount"]
+    assert said == {"offer": later}
+
+
 def test_a_prepaid_plan_has_a_term_and_no_renewal_and_costs_what_the_catalogue_says(staging: Staging) -> None:
     prepaid = of("duo", "prepaid-90", autoRenewingPlan=None, prepaidPlan={}, offerPhase=None)
     said = staging.events("google_play", {"it": notice(4, purchase(prepaid))})

@@ -89,9 +89,11 @@ with
                 then 'started'
                 when type in ('SUBSCRIBED/RESUBSCRIBE', 'OFFER_REDEEMED/RESUBSCRIBE')
                 then 'reactivated'
-                -- Extended: the paid period ends later.
-                when type in ('DID_RENEW', 'RENEWAL_EXTENDED')
+                when type = 'DID_RENEW'
                 then 'renewed'
+                -- The renewal was put off: what runs goes on until then, and nothing is charged.
+                when type = 'RENEWAL_EXTENDED'
+                then 'price_changed'
                 when type = 'DID_RENEW/BILLING_RECOVERY'
                 then 'recovered'
                 when type = 'DID_CHANGE_RENEWAL_STATUS/AUTO_RENEW_DISABLED'
@@ -172,7 +174,12 @@ with
                 else {{ of_units("price", "0.001") }}
             end as price_amount,
             if(
-                price is null and offer_type is not null and not is_free_trial and not is_of_the_past,
+                price is null
+                and offer_type is not null
+                and not is_free_trial
+                and not is_of_the_past
+                -- What was put off costs what it did.
+                and type != 'RENEWAL_EXTENDED',
                 true,
                 null
             ) as is_price_unknown,

@@ -37,8 +37,7 @@ with
     ),
 
     -- Items that have ended stay listed. Of a purchase that has ended as a whole, what it was at its end
-    -- counts;
-    -- ends that belong together may be moments apart.
+    -- counts; ends that belong together may be moments apart.
     dated as (
         select
             *,
@@ -211,9 +210,11 @@ with
                 then 'started'
                 when type = 1
                 then 'recovered'
-                -- 9: the renewal was put off, and the paid period with it.
-                when type in (2, 9)
+                when type = 2
                 then 'renewed'
+                -- The renewal was put off: what runs goes on until then, a trial too, and nothing is charged.
+                when type = 9
+                then 'price_changed'
                 when type = 3
                 then 'auto_renew_off'
                 when type = 5
@@ -342,7 +343,8 @@ select
     event_type,
     plan_id,
     cast(if(is_by_offer, ordered_price, recurring_price) as numeric(38, 9)) as price_amount,
-    if(is_by_offer and ordered_price is null, true, null) as is_price_unknown,
+    -- What was put off costs what it did.
+    if(is_by_offer and ordered_price is null and type is distinct from 9, true, null) as is_price_unknown,
     json_value(base, '$.autoRenewingPlan.recurringPrice.currencyCode') as currency,
     case
         rhythm_source
