@@ -91,8 +91,8 @@ def periods(
         typer.Option(
             "--arrival-date",
             formats=["%Y-%m-%d"],
-            help="Everything arrives on this day and replaces what earlier exports said; without it, each "
-            "row arrives on the day it happened.",
+            help="Everything arrives on this UTC day and replaces what earlier exports said; without it, "
+            "each row arrives on the day it happened.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -125,6 +125,11 @@ def periods(
         typer.echo(f"refused: {refusal.file} row {refusal.row}: {refusal.reason}", err=True)
     if len(result.refused) > 10:
         typer.echo(f"refused: {len(result.refused):,} in all, kept in {root}/_refused", err=True)
+    if result.superseded:
+        typer.echo(
+            f"{result.superseded:,} periods of no length are left out: another begins at the same instant",
+            err=True,
+        )
     if result.files_removed:
         typer.echo(f"{result.files_removed:,} files of an earlier conversion are gone", err=True)
     if result.withdrawn:

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,13 +30,15 @@ Contract = TypeVar("Contract", bound=LandingRow)
 
 @dataclass
 class PeriodsLanding:
-    """What became of an export; in = out + refused for the periods and for the accounts.
+    """What became of an export; in = out + refused for the accounts, and with superseded for the periods.
 
     Accounts that the periods' rows tell count once each, and are refused when none of their rows can be read.
     """
 
     periods_in: int = 0
     periods_out: int = 0
+    superseded: int = 0
+    """Periods of no length that another one follows at the same instant: they say nothing that lasts."""
     accounts_in: int = 0
     accounts_out: int = 0
     refused: list[Refusal] = field(default_factory=list)
@@ -119,16 +121,25 @@ def _required(name: str, source: Source, row: Row) -> str:
     return text
 
 
-def _moment(
-    period_map: PeriodMap,
-    source: Source,
-    text: str,
-    read: Callable[[PeriodMap, str], Moment] = moment_of,
-) -> Moment:
+def _moment(period_map: PeriodMap, source: Source, text: str) -> Moment:
     try:
-        return read(period_map, text)
+        return moment_of(period_map, text)
     except ValueError as error:
         raise _refused(source, text, str(error)) from None
+
+
+def _end(period_map: PeriodMap, source: Source, text: str) -> Moment | None:
+    try:
+        return end_of_service(period_map, text)
+    except ValueError as error:
+        raise _refused(source, text, str(error)) from None
+
+
+def _refuse_ahead(source: Source, what: str, happened: datetime, arrival_date: date | None) -> None:
+    """What arrives on its own day cannot have arrived on a day that is still to come."""
+    today = datetime.now(UTC).date()
+    if arrival_date is None and happened.date() > today:
+        raise _RowRefusedError(source.column or what, f"{what} on {spelled(happened)}, after today, {today}")
 
 
 def _flag(period_map: PeriodMap, source: Source, text: str) -> bool:
@@ -171,6 +182,7 @@ def read_accounts(
         assert columns.created is not None, "the map has it for a file"
         created = _moment(period_map, columns.created, _required("created", columns.created, row)).at
         account_id = _required("account_id", columns.account_id, row)
+        _refuse_ahead(columns.created, "created", created, arrival_date)
         return _account(columns, account_id, created, arrival_of(created, arrival_date), row)
 
     path = export.with_name(columns.file)
@@ -196,6 +208,7 @@ def _accounts_of(
             if columns.created is not None:
                 text = _required("created", columns.created, period.payload)
                 created = _moment(period_map, columns.created, text).at
+                _refuse_ahead(columns.created, "created", created, arrival_date)
             since = told[0].created_at if told else created
             arrival = arrival_of(created, arrival_date)
             account = _account(columns, period.account_id, since, arrival, period.payload)
@@ -257,7 +270,7 @@ def read_periods(
     def read(number: int, row: Row) -> Period:
         start = _moment(period_map, columns.start, _required("start", columns.start, row)).at
         end_text = columns.end.read(row)
-        ended = _moment(period_map, columns.end, end_text, end_of_service) if end_text else None
+        ended = _end(period_map, columns.end, end_text) if end_text else None
         end = ended.at if ended else None
         if end is not None and end < start:
             raise _RowRefusedError(
@@ -268,6 +281,7 @@ def read_periods(
                 columns.start.column or "start",
                 f"starts on {spelled(start)}, after its arrival on {arrival_date}",
             )
+        _refuse_ahead(columns.start, "starts", start, arrival_date)
         account = _required("account_id", columns.account_id, row)
         reason = columns.reason.read(row) if columns.reason else None
         if reason is None and ended is not None and (account, ended.written_day) in reasons:

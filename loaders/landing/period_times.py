@@ -39,34 +39,50 @@ def moment_of(period_map: PeriodMap, text: str) -> Moment:
     Of a local time that comes twice, when clocks are put back, the first counts.
 
     Raises:
-        ValueError: the text does not fit the map's format, names no day of the calendar, or a local time that
-            does not exist because clocks were put forward; says which.
+        ValueError: the text does not fit the map's format, names no day of the calendar, a local time that
+            does not exist because clocks were put forward, or one that is in no year from 1 to 9999 in UTC;
+            says which.
     """
-    written = _written(period_map, text)
-    return Moment(written.astimezone(UTC), written.date())
+    return _moment(period_map, _told(period_map, text))
 
 
-def end_of_service(period_map: PeriodMap, text: str) -> Moment:
-    """The first instant without service, of the end that a period's row gives.
+def end_of_service(period_map: PeriodMap, text: str) -> Moment | None:
+    """The first instant without service, of the end that a period's row gives; None while it is open.
 
-    The end of the day that is written where that is the last day with service, or its last second.
+    The end of the day that is written where that is the last day with service, or its last second. The last
+    day of the calendar is what many systems write where there is no end.
 
     Raises:
         ValueError: as ``moment_of``.
     """
-    written = _written(period_map, text)
-    if period_map.end_is == "last_day" or _is_last_of_its_day(period_map, written):
-        following = datetime.combine(written.date() + timedelta(days=1), time(), written.tzinfo)
-        return Moment(following.astimezone(UTC), written.date())
-    return Moment(written.astimezone(UTC), written.date())
+    told = _told(period_map, text)
+    if told.date() == date.max:
+        return None
+    moment = _moment(period_map, told)
+    if period_map.end_is == "last_day" or _is_last_of_its_day(period_map, told):
+        zone = _located(period_map, told).tzinfo
+        following = datetime.combine(told.date() + timedelta(days=1), time(), zone)
+        return Moment(following.astimezone(UTC), told.date())
+    return moment
 
 
-def _written(period_map: PeriodMap, text: str) -> datetime:
-    """The local time that is written, with its offset or zone."""
+def _moment(period_map: PeriodMap, told: datetime) -> Moment:
     try:
-        told = datetime.strptime(text, period_map.date_format)  # noqa: DTZ007 - the zone follows
+        return Moment(_located(period_map, told).astimezone(UTC), told.date())
+    except OverflowError:
+        raise ValueError("is in no year from 1 to 9999 in UTC") from None
+
+
+def _told(period_map: PeriodMap, text: str) -> datetime:
+    """The time that is written, with its offset if it has one."""
+    try:
+        return datetime.strptime(text, period_map.date_format)  # noqa: DTZ007 - the zone follows
     except ValueError:
         raise ValueError(f"is no date like {period_map.date_format}") from None
+
+
+def _located(period_map: PeriodMap, told: datetime) -> datetime:
+    """The time that is written, with its offset or zone."""
     if told.tzinfo is not None:
         return told
     local = told.replace(tzinfo=ZoneInfo(period_map.time_zone))

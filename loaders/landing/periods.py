@@ -11,8 +11,10 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from loaders.landing.contracts import FxRate, Plan, SubscriptionEvent
 from loaders.landing.errors import LandingError, Refusal
@@ -79,33 +81,44 @@ def _first(result: PeriodsLanding) -> str:
 def _covers(period_map: PeriodMap, result: PeriodsLanding) -> ExportCovers:
     """A subscription whose rows are refused is still named: then nothing is withdrawn for not being there."""
     covers = period_map.export.covers
-    if covers == "complete" and result.periods_out < result.periods_in:
+    if covers == "complete" and result.periods_out + result.superseded < result.periods_in:
         result.withdraws_nothing = True
         return "partial"
     return covers
 
 
 def _chains(file: str, periods: list[Period], result: PeriodsLanding) -> Iterator[list[Period]]:
-    """The periods of each subscription in order; one that overlaps its predecessor is refused."""
+    """The periods of each subscription in order; one that overlaps its predecessor is refused.
+
+    A period of no length that another one follows at the same instant is superseded by it: on one instant
+    one thing begins, and has the event's id.
+    """
     lives: dict[str, list[Period]] = defaultdict(list)
     for period in sorted(periods, key=_in_order):
         life = lives[period.subscription_id]
-        before = life[-1] if life else None
-        if before and before.end and before.end < period.start <= before.end + TOLERATED_GAP:
-            before = life[-1] = replace(before, end=period.start)
+        if life and life[-1].end and timedelta() < period.start - life[-1].end <= TOLERATED_GAP:
+            life[-1] = replace(life[-1], end=period.start)
+        supersedes = bool(life) and life[-1].start == life[-1].end == period.start
+        preceding = life[:-1] if supersedes else life
+        before = preceding[-1] if preceding else None
+        if before and before.end == period.start and period.is_trial and not before.is_trial:
+            # Free time in mid-life is no trial: the subscriber has been won before, and is served for 0.
+            period = replace(period, is_trial=False, price=Decimal(0))
         reason = _why_not_after(before, period) if before else None
         if reason:
             column, why = reason
             payload = json.dumps(period.payload, ensure_ascii=False)
             result.refused.append(Refusal(file, period.row, column, f"the period {why}", payload))
         else:
-            life.append(period)
+            result.superseded += supersedes
+            lives[period.subscription_id] = [*preceding, period]
     return (life for life in lives.values() if life)
 
 
-def _in_order(period: Period) -> tuple[datetime, datetime, str, int]:
+def _in_order(period: Period) -> tuple[Any, ...]:
     """By what the rows say; their order in the file decides between rows that say the same."""
-    return period.start, period.end or _NEVER, period.subscription_id, period.row
+    life = (period.subscription_id, period.account_id)
+    return period.start, period.end or _NEVER, *life, not period.is_trial, period.terms, period.row
 
 
 def _why_not_after(before: Period, period: Period) -> tuple[str, str] | None:
@@ -114,8 +127,6 @@ def _why_not_after(before: Period, period: Period) -> tuple[str, str] | None:
         return "start", f"starts on {spelled(period.start)}, inside the period of row {before.row}"
     if before.account_id != period.account_id:
         return "account_id", f"has another account_id than row {before.row}"
-    if before.end == period.start and period.is_trial and not before.is_trial:
-        return "is_trial", f"is a trial right after the paid period of row {before.row}"
     return None
 
 

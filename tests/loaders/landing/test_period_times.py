@@ -79,11 +79,30 @@ def test_an_end_is_the_first_instant_without_service(
     tmp_path: Path, keys: str, written: str, instant: str
 ) -> None:
     end = end_of_service(times(tmp_path, keys), written)
+    assert end
     assert end.at == utc(instant)
+
+
+LOS_ANGELES = 'time_zone: America/Los_Angeles\ndate_format: "%Y-%m-%d %H:%M:%S"'
+
+
+@pytest.mark.parametrize(
+    ("keys", "written"),
+    [
+        ("", "9999-12-31"),
+        ("end_is: last_day", "9999-12-31"),
+        ("end_is: last_day\ntime_zone: America/Los_Angeles", "9999-12-31"),
+        (LOS_ANGELES, "9999-12-31 23:59:59"),
+        (OFFSETS, "9999-12-31T23:59:59-0800"),
+    ],
+)
+def test_the_last_day_of_the_calendar_is_no_end(tmp_path: Path, keys: str, written: str) -> None:
+    assert end_of_service(times(tmp_path, keys), written) is None
 
 
 def test_the_day_of_an_end_as_it_is_written_is_kept_for_the_reasons_beside_it(tmp_path: Path) -> None:
     end = end_of_service(times(tmp_path, f"end_is: last_day\n{STOCKHOLM_DAYS}"), "2026-02-28")
+    assert end
     assert str(end.written_day) == "2026-02-28"
 
 
@@ -96,6 +115,10 @@ def test_the_day_of_an_end_as_it_is_written_is_kept_for_the_reasons_beside_it(tm
         (OFFSETS, "2026-02-01T00:00:00", "is no date like"),
         (OFFSETS, "2026-02-01T24:00:00Z", "is no date like"),
         (STOCKHOLM, "2026-03-29 02:30:00", "does not exist in Europe/Stockholm"),
+        (STOCKHOLM_DAYS, "0001-01-01", "is in no year from 1 to 9999 in UTC"),
+        (STOCKHOLM, "0001-01-01 00:00:00", "is in no year from 1 to 9999"),
+        (OFFSETS, "0001-01-01T00:00:00+0900", "is in no year from 1 to 9999"),
+        (OFFSETS, "9999-12-31T20:00:00-0800", "is in no year from 1 to 9999"),
     ],
 )
 def test_what_is_no_moment_is_refused(tmp_path: Path, keys: str, written: str, reason: str) -> None:

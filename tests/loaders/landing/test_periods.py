@@ -157,6 +157,110 @@ def test_a_subscription_may_end_on_the_day_it_starts(tmp_path: Path, period_map:
 
 
 @pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            [
+                "s1,a1,01/03/2025,01/03/2025,Solo,monthly,0,0,True,True",
+                "s1,a1,01/03/2025,,Solo,monthly,20,0,False,True",
+            ],
+            [("started", "2025-03-01", "solo-month", "20", None)],
+        ),
+        (
+            [
+                "s1,a1,01/03/2025,01/03/2025,Solo,monthly,20,0,False,True",
+                "s1,a1,01/03/2025,,Home,annual,0,120,False,True",
+            ],
+            [("started", "2025-03-01", "home-year", "120", None)],
+        ),
+        (
+            [
+                "s1,a1,01/02/2025,01/03/2025,Solo,monthly,20,0,False,True",
+                "s1,a1,01/03/2025,01/03/2025,Home,monthly,40,0,False,True",
+                "s1,a1,01/03/2025,,Home,monthly,30,0,False,True",
+            ],
+            [
+                ("started", "2025-02-01", "solo-month", "20", None),
+                ("plan_changed", "2025-03-01", "home-month", "30", None),
+            ],
+        ),
+        (
+            [
+                "s1,a1,01/03/2025,01/03/2025,Solo,monthly,20,0,False,True",
+                "s1,a1,01/03/2025,01/03/2025,Solo,monthly,20,0,False,True",
+            ],
+            [
+                ("started", "2025-03-01", "solo-month", "20", None),
+                ("expired", "2025-03-01", None, None, None),
+            ],
+        ),
+    ],
+    ids=["trial, then paid", "bought and swapped", "swapped twice", "twice the same"],
+)
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_period_of_no_length_is_superseded_by_the_one_that_begins_at_its_instant(
+    tmp_path: Path, period_map: PeriodMap, lines: list[str], told: list[tuple[Any, ...]], in_order: bool
+) -> None:
+    result = convert(tmp_path, period_map, *(lines if in_order else lines[::-1]))
+    assert events(tmp_path) == told
+    assert (result.periods_in, result.periods_out, result.superseded) == (len(lines), len(lines) - 1, 1)
+    assert result.refused == []
+
+
+def test_free_time_in_mid_life_is_service_for_nothing(tmp_path: Path, period_map: PeriodMap) -> None:
+    """Whatever the export calls it and whatever price it names: nobody left, and nobody is won anew."""
+    result = convert(
+        tmp_path,
+        period_map,
+        "s1,a1,01/03/2025,01/04/2025,Solo,monthly,10,120,False,True",
+        "s1,a1,01/04/2025,01/05/2025,Solo,monthly,10,120,True,True",
+        "s1,a1,01/05/2025,01/07/2025,Solo,monthly,0,0,True,True",
+        "s1,a1,01/07/2025,,Solo,monthly,10,120,False,True",
+    )
+    assert [row[:4] for row in events(tmp_path)] == [
+        ("started", "2025-03-01", "solo-month", "10"),
+        ("plan_changed", "2025-04-01", "solo-month", "0"),
+        ("renewed", "2025-05-01", "solo-month", "0"),
+        ("plan_changed", "2025-07-01", "solo-month", "10"),
+    ]
+    assert landed(tmp_path, "subscription_events", "trial_ends_at") == [(None,)] * 4
+    assert result.refused == []
+
+
+def test_what_lies_ahead_is_refused_where_rows_arrive_when_they_happen(
+    tmp_path: Path, period_map: PeriodMap
+) -> None:
+    (tmp_path / "accounts.csv").write_text("id,since,country\na1,01/02/2025,UK\na2,01/02/2999,DE\n")
+    result = convert(
+        tmp_path,
+        period_map,
+        "s1,a1,01/03/2025,31/12/2999,Solo,monthly,10,120,False,True",
+        "s2,a2,01/12/2998,,Solo,monthly,10,120,False,True",
+        arrival=None,
+    )
+    assert [(refusal.file, refusal.row, refusal.column) for refusal in result.refused] == [
+        ("export.csv", 2, "from"),
+        ("accounts.csv", 2, "since"),
+    ]
+    assert result.refused[0].reason.startswith("starts on 2998-12-01, after today, ")
+    assert not list((tmp_path / "out").glob("*/2[1-9]*"))
+
+
+@pytest.mark.usefixtures("period_map")
+def test_times_at_the_edges_of_the_calendar_refuse_their_row_alone(tmp_path: Path) -> None:
+    path = tmp_path / "edges.map.yml"
+    path.write_text(f"end_is: last_day\ntime_zone: Asia/Tokyo\n{MAP}")
+    result = convert(
+        tmp_path,
+        read_period_map(path),
+        "s1,a1,01/03/2025,31/12/9999,Solo,monthly,10,120,False,True",
+        "s2,a1,01/01/0001,,Solo,monthly,10,120,False,True",
+    )
+    assert landed(tmp_path, "subscription_events", "event_type", "period_end_at") == [("started", None)]
+    assert [(refusal.row, refusal.column) for refusal in result.refused] == [(2, "from")]
+
+
+@pytest.mark.parametrize(
     ("line", "column", "reason"),
     [
         ("s1,a1,2025-03-01,,Solo,monthly,10,120,False,True", "from", "no date like %d/%m/%Y"),
@@ -183,7 +287,6 @@ def test_a_subscription_may_end_on_the_day_it_starts(tmp_path: Path, period_map:
             "account_id",
             "the period has another account_id than row 1",
         ),
-        ("s0,a1,01/04/2025,,Solo,monthly,10,120,True,True", "is_trial", "right after the paid period"),
     ],
 )
 def test_a_bad_row_is_refused_and_kept(
