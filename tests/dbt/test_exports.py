@@ -42,6 +42,8 @@ unnamed   2026-01-01 -
 """,
     """
 dearer    2026-01-01 2026-02-01 10 | 2026-02-01 - 15
+swaps     2026-01-01 2026-02-01 10 | 2026-02-01 2026-02-01 40 | 2026-02-01 - 12
+free      2026-01-01 2026-02-01 10 | 2026-02-01 2026-02-08 trial | 2026-02-08 - 10
 """,
 )
 
@@ -53,6 +55,7 @@ lapses    2026-01-01 2026-02-15 10
 grows     2026-01-01 2026-02-15 10
 tries     2026-02-01 2026-02-15 trial
 reopens   2026-01-01 2026-02-05 10
+gifted    2026-01-01 2026-02-15 10
 """,
     """
 rolls     2026-02-01 2026-03-01 12 | 2026-03-01 2026-04-01 15
@@ -61,6 +64,7 @@ lapses    2026-03-01 2026-04-01 10
 grows     2026-02-15 2026-04-01 14
 tries     2026-02-15 2026-04-15 10
 reopens   2026-02-05 2026-04-01 10
+gifted    2026-02-15 2026-03-10 trial | 2026-03-10 2026-04-10 10
 """,
 )
 
@@ -162,6 +166,13 @@ def events(exports: Warehouse, subscription_id: str) -> list[tuple[Any, ...]]:
             [("01-01", "01-31", "10.00"), ("02-01", "02-15", "12.00")],
             [("01-01", "01-31", "10.00"), ("02-01", "03-20", "15.00")],
         ),
+        # Bought and swapped on one day, and free time between two paid periods.
+        ("swaps", [], [("01-01", "01-31", "10.00"), ("02-01", "03-20", "12.00")]),
+        (
+            "free",
+            [],
+            [("01-01", "01-31", "10.00"), ("02-01", "02-07", "0.00"), ("02-08", "03-20", "10.00")],
+        ),
         # A rolling export: what had ended before the first period that it names stays.
         (
             "rolls",
@@ -182,6 +193,11 @@ def events(exports: Warehouse, subscription_id: str) -> list[tuple[Any, ...]]:
         ),
         ("tries", [("02-01", "02-15", "0.00")], [("02-01", "02-14", "0.00"), ("02-15", "03-20", "10.00")]),
         ("reopens", [("01-01", "02-04", "10.00")], [("01-01", "03-20", "10.00")]),
+        (
+            "gifted",
+            [("01-01", "02-15", "10.00")],
+            [("01-01", "02-14", "10.00"), ("02-15", "03-09", "0.00"), ("03-10", "03-20", "10.00")],
+        ),
     ],
 )
 def test_the_newest_export_counts_and_a_day_before_it_knows_the_one_before(
@@ -196,6 +212,23 @@ def test_the_newest_export_counts_and_a_day_before_it_knows_the_one_before(
     [
         ("moved", [("02-01", "started", "original", "started")]),
         ("gone", []),
+        (
+            "free",
+            [
+                ("01-01", "started", "original", "started"),
+                ("02-01", "plan_changed", "original", "price_changed"),
+                ("02-08", "plan_changed", "original", "price_changed"),
+            ],
+        ),
+        (
+            "gifted",
+            [
+                ("01-01", "started", "original", "started"),
+                ("02-15", "plan_changed", "original", "price_changed"),
+                # Its export, which knew of no paid period before, calls it the end of a trial.
+                ("03-10", "trial_converted", "original", "price_changed"),
+            ],
+        ),
         (
             "rolls",
             [
@@ -287,4 +320,4 @@ def test_revenue_is_the_day_before_and_its_movements(exports: Warehouse) -> None
         " and was_active_at_day_end) as close, sum(mrr_usd_amount) as moved",
         "1",
     )
-    assert close == moved == "126.00"
+    assert close == moved == "158.00"
