@@ -49,7 +49,7 @@
 {%- endmacro %}
 
 {% macro _days_between(start_at, end_at) -%}
-    greatest(date_diff(date({{ end_at }}), date({{ start_at }}), day), 1)
+    greatest(cast(round(timestamp_diff({{ end_at }}, {{ start_at }}, minute) / 1440) as int64), 1)
 {%- endmacro %}
 
 {% macro _nearest_months(start_at, end_at) -%}
@@ -68,6 +68,27 @@
         )
         <= 1
     )
+{%- endmacro %}
+
+{#
+  Whether a paid period shows the other one of two rhythms that are nearly as long: every 4 weeks instead of the
+  month that is listed, or a month instead of the 4 weeks. The period must have whole days, but for an hour: of
+  a month that is paid some two days late 28 days are left, too. 28 days that are a month, February, show nothing.
+#}
+{% macro shows_four_weeks_or_month(listed_hours, start_at, end_at) -%}
+    case
+        when mod(timestamp_diff({{ end_at }}, {{ start_at }}, minute) + 60, 1440) > 61
+        then false
+        when {{ listed_hours }} = {{ rhythm_hours("'month'", 1) }}
+        then
+            {{ _days_between(start_at, end_at) }} = 28
+            and not {{ _ends_on_its_day_of_the_month(start_at, end_at) }}
+        when {{ listed_hours }} = {{ rhythm_hours("'week'", 4) }}
+        then
+            {{ _days_between(start_at, end_at) }} > 28
+            and {{ _ends_on_its_day_of_the_month(start_at, end_at) }}
+        else false
+    end
 {%- endmacro %}
 
 {# Usual length of a rhythm in hours. #}

@@ -32,6 +32,7 @@ class Staging:
             [
                 plan("solo", "individual", "month"),
                 plan("home", "family", "year"),
+                plan("lunar", "individual", "week", count=4),
                 # Of Google Play's products each base plan is one.
                 plan("duo:monthly", "duo", "month"),
                 plan("duo:yearly", "duo", "year"),

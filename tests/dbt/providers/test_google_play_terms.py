@@ -353,6 +353,9 @@ def test_a_plan_is_a_product_and_a_base_plan_as_far_as_the_catalogue_lists_both(
         ("2026-06-10T11:00:00Z", ("month", 3)),
         ("2026-06-09T10:00:00Z", ("month", 3)),
         ("2026-03-17T11:00:00Z", ("week", 1)),
+        ("2026-04-07T11:00:00Z", ("week", 4)),
+        # Paid late: a month of which 28 days and some hours are left.
+        ("2026-04-07T16:00:00Z", ("month", 1)),
         ("2026-03-13T11:00:00Z", ("day", 3)),
     ],
 )
@@ -371,6 +374,29 @@ def test_an_opening_of_a_product_that_is_listed_alone_shows_a_base_plan_that_nob
     for event in said.values():
         assert event["plan_id"] == "solo"
         assert (event["billing_interval"], event["billing_interval_count"]) == rhythm
+
+
+@pytest.mark.parametrize(
+    ("product", "start", "end", "rhythm"),
+    [
+        ("solo", "2026-01-10T11:00:00Z", "2026-02-07T11:00:00Z", ("week", 4)),
+        # February's 28 days are a month, for all that is known.
+        ("solo", "2026-02-10T11:00:00Z", "2026-03-10T11:00:00Z", ("month", 1)),
+        ("lunar", "2026-02-10T11:00:00Z", "2026-03-10T11:00:00Z", ("week", 4)),
+        ("lunar", "2026-01-10T11:00:00Z", "2026-02-07T11:00:00Z", ("week", 4)),
+        ("lunar", "2026-01-10T11:00:00Z", "2026-02-10T11:00:00Z", ("month", 1)),
+        ("lunar", "2026-01-30T11:00:00Z", "2026-02-28T11:00:00Z", ("month", 1)),
+        ("solo", "2026-01-10T23:59:59Z", "2026-02-08T00:00:01Z", ("week", 4)),
+    ],
+)
+def test_four_weeks_and_a_month_are_told_apart(
+    staging: Staging, product: str, start: str, end: str, rhythm: tuple[str, int]
+) -> None:
+    said = staging.events(
+        "google_play", {"it": notice(4, purchase(of(product, "other", expiryTime=end), startTime=start))}
+    )
+
+    assert (said["it"]["billing_interval"], said["it"]["billing_interval_count"]) == rhythm
 
 
 def test_what_pays_nothing_does_not_speak_of_the_rhythm_of_a_product_that_is_listed_alone(

@@ -329,6 +329,10 @@ with
                     term_hours * 10 > listed_hours * 11 + 240
                     or (not (type in (4, 17) and is_linked) and term_hours * 10 < listed_hours * 9 - 240)
                 then 'shown'
+                when
+                    not (type in (4, 17) and is_linked)
+                    and {{ shows_four_weeks_or_month("listed_hours", "term_starts_at", "expires_at") }}
+                then 'shown'
                 else 'listed'
             end as rhythm_source
         from compared
