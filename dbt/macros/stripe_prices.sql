@@ -12,8 +12,11 @@
     )
 {%- endmacro %}
 
-{# The base item, which is the plan: the oldest with a price of its own. Add-ons come later. #}
-{% macro base_item(object) -%}
+{#
+  The base item, which is the plan: of those with a price of their own the oldest that the catalogue lists as a plan
+  (`plan_ids`, null when there is none), else the oldest. Add-ons come later, or are left when the base is replaced.
+#}
+{% macro base_item(object, plan_ids) -%}
     (
         select item
         from unnest(json_query_array({{ object }}, '$.items.data')) as item
@@ -21,6 +24,7 @@
         offset as place
         order by
             if({{ is_metered("item") }}, 1, 0),
+            if(json_value(item, '$.price.product') in unnest({{ plan_ids }}), 0, 1),
             cast(coalesce(json_value(item, '$.created'), '0') as int64),
             place
         limit 1

@@ -55,9 +55,25 @@ with
             and json_value(payload, '$.livemode') = 'true'
     ),
 
+    listed_plans as (
+        select day.arrival_date, array_agg(plan.plan_id) as plan_ids
+        from (select distinct arrival_date from notifications) as day
+        inner join
+            {{ ref("stg_billing__plan_versions") }} as plan
+            on day.arrival_date >= plan.known_from_date
+            and day.arrival_date < plan.known_until_date
+        group by day.arrival_date
+    ),
+
+    with_catalogue as (
+        select notifications.*, listed_plans.plan_ids
+        from notifications
+        left join listed_plans on notifications.arrival_date = listed_plans.arrival_date
+    ),
+
     objects as (
         select
-            *,
+            * except (plan_ids),
             type like 'customer.subscription.%' as is_subscription,
             type = 'customer.subscription.updated' as is_update,
             type = 'invoice.paid' as is_invoice,
@@ -68,8 +84,8 @@ with
             ) as invoiced_subscription_id,
             json_value(object, '$.status') as status,
             json_value(previous, '$.status') as status_before,
-            {{ base_item("object") }} as item,
-            {{ base_item("previous") }} as item_before,
+            {{ base_item("object", "plan_ids") }} as item,
+            {{ base_item("previous", "plan_ids") }} as item_before,
             {{ items_amount("object") }} as list_amount,
             {{ items_amount("previous") }} as list_amount_before,
             {{ is_usage_only("object") }} as is_usage_only,
@@ -105,7 +121,7 @@ with
                 ),
                 false
             ) as is_invoice_of_usage
-        from notifications
+        from with_catalogue
         where type not in ('{{ informational_types | join("', '") }}')
     ),
 
