@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.compiling import CheckOption, make_files
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Experiments: what they need, what they have shown.")
 
-EXIT_STALE = 1
 EXIT_UNKNOWN = 3
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -52,25 +53,16 @@ def read(
 
 @app.command("compile")
 def compile_(
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail when a file is not current.")
-    ] = False,
+    check: CheckOption = False,
 ) -> None:
     """Make the JSON Schemas and the versions' lock from experiments/.
 
     Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the files.
     """
     from experiments.registry import artifacts, load
-    from segue.made_files import stale, write
 
     registry = load()
-    files = artifacts(registry)
-    if check:
-        for path in stale(files):
-            typer.echo(f"{path.name} is not current: run `segue experiments compile`", err=True)
-        raise typer.Exit(EXIT_STALE if stale(files) else 0)
-    for path in write(files):
-        typer.echo(f"wrote {path.name}")
+    make_files(artifacts(registry), check=check, command="segue experiments compile")
     typer.echo(f"{len(registry.experiments)} experiments, {len(registry.metrics)} metrics")
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.compiling import CheckOption, make_files
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -20,16 +22,13 @@ DayOption = Annotated[
     datetime | None,
     typer.Option("--day", formats=["%Y-%m-%d"], help="UTC day; by default the newest published one."),
 ]
-EXIT_STALE = 1
 EXIT_UNKNOWN = 3
 _OVERLAPS_SHOWN = 15
 
 
 @app.command("compile")
 def compile_(
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail when a file is not current.")
-    ] = False,
+    check: CheckOption = False,
 ) -> None:
     """Make the dbt macros, the JSON Schema and the versions' lock from segments/rules.
 
@@ -41,17 +40,10 @@ def compile_(
     from runs.rule_experiments import check_rules
     from segments.artifacts import artifacts
     from segments.source import load_rules
-    from segue.made_files import stale, write
 
     book = load_rules()
     check_rules(book, load())
-    files = artifacts(book)
-    if check:
-        for path in stale(files):
-            typer.echo(f"{path.name} is not current: run `segue segments compile`", err=True)
-        raise typer.Exit(EXIT_STALE if stale(files) else 0)
-    for path in write(files):
-        typer.echo(f"wrote {path.name}")
+    make_files(artifacts(book), check=check, command="segue segments compile")
     typer.echo(f"{len(book.active)} of {len(book.rules)} rules are active")
 
 

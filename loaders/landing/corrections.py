@@ -70,14 +70,14 @@ def _select(
 
 
 def _event_day(contract: type[LandingRow], days: Mapping[date, date]) -> str:
+    cases = " ".join(f"when {literal(day)} then {literal(first)}" for day, first in days.items())
+    of_its_arrival = f"case arrival_date {cases} end"
     if contract.event_time is None or contract.tells_again:
-        cases = " ".join(f"when {literal(day)} then {literal(first)}" for day, first in days.items())
-        return f"case arrival_date {cases} end"
+        return of_its_arrival
     is_date = contract.model_fields[contract.event_time].annotation is date
     own = f"least(arrival_date, {contract.event_time if is_date else f'date({contract.event_time})'})"
     if contract.replaces_by:
-        cases = " ".join(f"when {literal(day)} then {literal(first)}" for day, first in days.items())
-        return f"if({contract.replaces_by} is not null, case arrival_date {cases} end, {own})"
+        return f"if({contract.replaces_by} is not null, {of_its_arrival}, {own})"
     return own
 
 
