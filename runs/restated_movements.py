@@ -33,7 +33,8 @@ _DAY = "snapshot_date"
 _CELL = "market, plan_kind, provider, currency"
 _ADDED = "mrr_amount as added, mrr_usd_amount as added_usd"
 _TAKEN_OFF = "-mrr_amount as added, -mrr_usd_amount as added_usd"
-_COLUMNS = f"{_DAY}, movement, churn_reason, {_CELL}, accounts, mrr_amount, mrr_usd_amount"
+_REASONS = ("churn_reason", "movement_reason")
+_COLUMNS = f"{_DAY}, movement, {', '.join(_REASONS)}, {_CELL}, accounts, mrr_amount, mrr_usd_amount"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ def restated_rows(days: Sequence[date], versions: Sequence[Version]) -> str:
                 f"select date_add({_DAY}, interval 1 day) as {_DAY}, {_CELL}, {_TAKEN_OFF} "
                 f"from {version.closes} where {_of(before)}"
             )
+    no_reasons = ", ".join(f"cast(null as string) as {name}" for name in _REASONS)
     return (
-        f"select {_DAY}, '{RESTATED}' as movement, cast(null as string) as churn_reason, {_CELL}, "
+        f"select {_DAY}, '{RESTATED}' as movement, {no_reasons}, {_CELL}, "
         "cast(null as int64) as accounts, cast(sum(added) as numeric(38, 9)) as mrr_amount, "
         "cast(sum(added_usd) as numeric(38, 9)) as mrr_usd_amount from (\n"
         + "\nunion all\n".join(parts)

@@ -119,11 +119,13 @@
     case
         when {{ is_entitled(state) }} or coalesce(not {{ is_entitled(state_before) }}, true)
         then null
+        when {{ state }} = 'paused'
+        then 'paused'
         when {{ event_type }} = 'revoked' or {{ reason }} in ('admin', 'refund', 'fraud')
         then 'admin'
         when {{ reason }} = 'payment_failure' or {{ state }} = 'billing_retry'
         then 'involuntary'
-        when {{ reason }} = 'voluntary' or {{ state }} = 'paused'
+        when {{ reason }} = 'voluntary'
         then 'voluntary'
         when coalesce({{ reason }}, 'missing_at_source') != 'missing_at_source'
         then 'other'

@@ -13,7 +13,12 @@ CELL = ("market", "plan_kind", "provider", "currency")
 """The dimensions within which everything reconciles."""
 MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn", "none", "fx")
 """Those that a run builds; its publication adds ``restated``."""
-END_REASONS = ("voluntary", "involuntary", "admin", "other")
+END_REASONS = ("voluntary", "involuntary", "paused", "admin", "other")
+MOVEMENT_REASONS = (
+    "upgrade", "downgrade", "rhythm", "price", "currency", "second_subscription", "recovery", "resumption",
+    "return", "subscription_ended", "subscription_paused", "payment_failure", "other",
+)  # fmt: skip
+REASONED = "movement in ('expansion', 'contraction', 'reactivation')"
 TRANSITIONS = (
     "started", "returned", "ended", "converted", "upgraded", "downgraded", "switched", "currency_changed",
     "price_changed", "state_changed", "unchanged",
@@ -77,10 +82,11 @@ def _mrr_movements(window: RunWindow) -> MartSuite:
         model="agg_mrr_movements_daily",
         key=("snapshot_date", "movement", *CELL),
         expectations=(
-            unique_key("snapshot_date", "movement", "churn_reason", *CELL),
+            unique_key("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
             *not_null("movement", "market", "mrr_amount", "mrr_usd_amount"),
             one_of("movement", MOVEMENTS),
             one_of("churn_reason", END_REASONS),
+            one_of("movement_reason", MOVEMENT_REASONS),
             at_least("accounts", 1),
             no_rows(
                 f"""with changes as (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import great_expectations.expectations as gxe
 
-from expectations.suites.movements import END_REASONS, MOVEMENTS
+from expectations.suites.movements import END_REASONS, MOVEMENT_REASONS, MOVEMENTS, REASONED
 from expectations.suites.suite import (
     WARNING,
     MartSuite,
@@ -144,6 +144,7 @@ def _subscriber_daily(window: RunWindow) -> MartSuite:
                 "is_member",
                 "is_paid",
                 "is_in_trial",
+                "is_in_grace",
                 "mrr_usd_amount",
                 "subscription_count",
                 "movement",
@@ -152,6 +153,7 @@ def _subscriber_daily(window: RunWindow) -> MartSuite:
             at_least("subscription_count", 0),
             one_of("movement", tuple(name for name in MOVEMENTS if name != "fx")),
             one_of("churn_reason", END_REASONS),
+            one_of("movement_reason", MOVEMENT_REASONS),
             no_rows(
                 "select snapshot_date, account_id from {batch} "
                 "where is_subscriber <> (is_payer or is_member) "
@@ -162,6 +164,11 @@ def _subscriber_daily(window: RunWindow) -> MartSuite:
                 "select snapshot_date, account_id, movement, churn_reason from {batch} "
                 "where (movement = 'churn') <> (churn_reason is not null)",
                 "a churn has a reason, and nothing else has",
+            ),
+            no_rows(
+                "select snapshot_date, account_id, movement, movement_reason from {batch} "
+                f"where ({REASONED}) <> (movement_reason is not null)",
+                "expansion, contraction and reactivation have a reason, and nothing else has",
             ),
             no_rows(
                 _mrr_differences(window, "fct_subscriber_daily", "mrr_usd_amount"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.dbt import stripe_lives
+from tests.dbt import revenue_reasons, stripe_lives
 from tests.dbt.conftest import Row, Warehouse, WarehouseFactory, account, at, event, plan
 
 START, END = "2026-03-01", "2026-03-25"
@@ -200,6 +200,7 @@ def built(new_warehouse: WarehouseFactory) -> Warehouse:
             ("grace_started", "2026-03-05 10:00", usd()),
         ),
     ]  # fmt: skip
+    events += revenue_reasons.events()
     account_ids = {e["account_id"] for e in events} | {f"a-{name}" for name in stripe_lives.ACCOUNTS}
     warehouse.land("accounts", [account(a, market="US") for a in sorted(account_ids)])
     warehouse.land("subscription_events", events)
@@ -351,7 +352,7 @@ def test_who_never_paid_is_counted_apart_and_in_no_cohort(built: Warehouse) -> N
         f"{DATASET}.agg_subscribers_daily",
         "active_subscriptions - paid_subscriptions - trial_subscriptions, unpaid_subscriptions",
         "1",
-        "snapshot_date = '2026-03-05'",
+        "snapshot_date = '2026-03-05' and plan_kind = 'individual'",
     ) == [(5, 5)]
     paid_in_march = built.rows(
         f"{DATASET}.fct_subscriber_daily", "count(distinct account_id)", "1", "movement = 'new'"
@@ -403,3 +404,46 @@ def test_a_quarter_is_three_months(built: Warehouse) -> None:
         "1",
         f"subscription_id = 'quarterly' and snapshot_date = '{DAY}'",
     ) == [("month", 3, "41.91")]
+
+
+def reasons(built: Warehouse, account: str) -> list[tuple[Any, ...]]:
+    return built.rows(
+        f"{DATASET}.fct_subscriber_daily",
+        "extract(day from snapshot_date) as day, movement, coalesce(churn_reason, movement_reason), "
+        "movement_usd_amount",
+        "1",
+        f"account_id = 'a-{account}' and movement != 'none' and snapshot_date >= '{START}'",
+    )
+
+
+def test_a_pause_is_a_reason_of_its_own_and_so_is_its_end(built: Warehouse) -> None:
+    assert reasons(built, "on_and_off") == [
+        (3, "churn", "paused", "-20.00"),
+        (5, "reactivation", "resumption", "20.00"),
+        (8, "churn", "involuntary", "-20.00"),
+        (10, "reactivation", "recovery", "20.00"),
+        (12, "churn", "voluntary", "-20.00"),
+        (14, "reactivation", "return", "20.00"),
+        # Whatever the provider gives as reason: it may be resumed.
+        (16, "churn", "paused", "-20.00"),
+    ]
+
+
+def test_expansion_and_contraction_say_what_the_subscription_did(built: Warehouse) -> None:
+    assert reasons(built, "changes") == [
+        (4, "expansion", "upgrade", "10.00"),
+        (6, "contraction", "rhythm", "-5.00"),
+        (8, "expansion", "price", "5.00"),
+        (10, "contraction", "downgrade", "-18.00"),
+    ]
+
+
+def test_one_of_two_subscriptions_begins_is_lost_and_comes_back(built: Warehouse) -> None:
+    assert reasons(built, "two") == [
+        (4, "expansion", "second_subscription", "5.00"),
+        (6, "contraction", "subscription_paused", "-5.00"),
+        (8, "expansion", "resumption", "5.00"),
+        (10, "contraction", "payment_failure", "-5.00"),
+        (12, "expansion", "recovery", "5.00"),
+        (14, "contraction", "subscription_ended", "-5.00"),
+    ]

@@ -54,27 +54,27 @@ def test_the_day_tells_who_moved_how_much_and_why(march: Warehouse) -> None:
     moved = built(
         march,
         "fct_subscriber_daily",
-        "account_id, extract(day from snapshot_date) as day, is_subscriber, movement, churn_reason, "
-        "movement_usd_amount, fx_usd_amount",
+        "account_id, extract(day from snapshot_date) as day, is_subscriber, movement, "
+        "coalesce(churn_reason, movement_reason), movement_usd_amount, fx_usd_amount",
         "snapshot_date between '2026-03-01' and '2026-03-05' and (movement != 'none' or fx_usd_amount != 0)",
         "1, 2",
     )
     assert moved == [
         ("a_family", 4, True, "none", None, "0.00", "1.20"),
         ("a_grace", 2, True, "churn", "involuntary", "-11.25", "0.00"),
-        ("a_grace", 4, True, "reactivation", None, "12.00", "0.00"),
+        ("a_grace", 4, True, "reactivation", "recovery", "12.00", "0.00"),
         ("a_late", 1, True, "new", None, "7.88", "0.00"),
         ("a_late", 3, True, "churn", "other", "-7.88", "0.00"),
         # Ended exactly at midnight: no subscriber of the day, but its churn is of the day.
         ("a_midnight", 1, True, "new", None, "9.36", "0.00"),
         ("a_midnight", 3, False, "churn", "other", "-9.36", "0.00"),
         # From 9.99 EUR in Sweden to 9,800 JPY a year in Japan.
-        ("a_moves", 2, True, "contraction", None, "-5.80", "0.00"),
+        ("a_moves", 2, True, "contraction", "downgrade", "-5.80", "0.00"),
         ("a_new", 4, True, "none", None, "0.00", "0.30"),
         ("a_nobody", 2, True, "new", None, "14.58", "0.00"),
         ("a_nobody", 4, True, "none", None, "0.00", "0.97"),
         # The list price of what no event prices became known; of the other nobody knows one.
-        ("a_prepaid", 4, True, "expansion", None, "0.60", "0.68"),
+        ("a_prepaid", 4, True, "expansion", "price", "0.60", "0.68"),
         ("a_priceless", 2, True, "new", None, "0.00", "0.00"),
         ("a_tardy", 3, True, "new", None, "9.00", "0.00"),
         ("a_tardy", 4, True, "none", None, "0.00", "0.60"),

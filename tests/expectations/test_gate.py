@@ -50,9 +50,9 @@ select date '2026-03-31' as rate_date, 'EUR' as currency, date '2026-02-24' as t
 
 create or replace table `{audit}.fct_subscriber_daily` as
 select date '2026-03-31' as snapshot_date, 'a1' as account_id, 'DE' as market, true as is_subscriber,
-    true as is_payer, false as is_member, true as is_paid, false as is_in_trial,
+    true as is_payer, false as is_member, true as is_paid, false as is_in_trial, false as is_in_grace,
     1 as subscription_count, cast(10.89 as numeric(38, 9)) as mrr_usd_amount,
-    'new' as movement, cast(null as string) as churn_reason;
+    'new' as movement, cast(null as string) as churn_reason, cast(null as string) as movement_reason;
 
 create or replace table `{audit}.agg_subscribers_daily` as
 select date '2026-03-31' as snapshot_date, 'DE' as market, 'individual' as plan_kind, 'stripe' as provider,
@@ -71,7 +71,8 @@ select date '2026-03-31' as event_date, 's1' as subscription_id, 'a1' as account
 
 create or replace table `{audit}.agg_mrr_movements_daily` as
 select date '2026-03-31' as snapshot_date, 'new' as movement, cast(null as string) as churn_reason,
-    'DE' as market, 'individual' as plan_kind, 'stripe' as provider, 'EUR' as currency, 1 as accounts,
+    cast(null as string) as movement_reason, 'DE' as market, 'individual' as plan_kind,
+    'stripe' as provider, 'EUR' as currency, 1 as accounts,
     cast(9.99 as numeric(38, 9)) as mrr_amount, cast(10.89 as numeric(38, 9)) as mrr_usd_amount;
 
 create or replace table `{audit}.agg_trial_outcomes` as

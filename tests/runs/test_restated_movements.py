@@ -55,7 +55,7 @@ COLUMNS = {
     CLOSES: [field("snapshot_date", "DATE"), *(field(name, "STRING") for name in CELL), *AMOUNTS],
     MOVEMENTS: [
         field("snapshot_date", "DATE"),
-        *(field(name, "STRING") for name in ("movement", "churn_reason", *CELL)),
+        *(field(name, "STRING") for name in ("movement", "churn_reason", "movement_reason", *CELL)),
         field("accounts", "INT64"),
         *AMOUNTS,
     ],
@@ -77,7 +77,7 @@ def run(settings: Settings, start: date, end: date, as_of: date, known: Known) -
             closes.append(f"(date '{day}', {cell}, cast({close} as numeric), cast({close * 2} as numeric))")
             if change:
                 moves.append(
-                    f"(date '{day}', 'none', null, {cell}, 1, cast({change} as numeric), "
+                    f"(date '{day}', 'none', null, null, {cell}, 1, cast({change} as numeric), "
                     f"cast({change * 2} as numeric))"
                 )
     for name, rows in ((CLOSES, closes), (MOVEMENTS, moves)):

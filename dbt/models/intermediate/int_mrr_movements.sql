@@ -24,7 +24,7 @@ with
             provider,
             currency,
             mrr_cents - mrr_cents_before as mrr_cents,
-            mrr_usd_cents - mrr_usd_cents_before - fx_usd_cents as mrr_usd_cents,
+            change_usd_cents as mrr_usd_cents,
             fx_usd_cents
         from closings
         where is_same_cell
@@ -137,21 +137,45 @@ with
 
     -- Of several ends on the way to a churn the latest gives the reason; earlier days' ends are long past.
     endings as (
-        select closing.snapshot_date, closing.account_id, period.end_reason
+        select snapshot_date, account_id, end_reason
+        from closings
+        where was_active and not is_active and end_reason is not null
+        qualify
+            row_number() over (partition by snapshot_date, account_id order by ended_at desc, subscription_id)
+            = 1
+    ),
+
+    -- Of several changes the one that did most of what the movement says gives the reason.
+    reasons as (
+        select
+            closing.snapshot_date,
+            closing.account_id,
+            case
+                when closing.change_reason != 'start'
+                then closing.change_reason
+                when classified.movement = 'expansion'
+                then 'second_subscription'
+                else 'return'
+            end as movement_reason
         from closings as closing
         inner join
-            {{ ref("int_subscription_periods") }} as period
-            on closing.subscription_id = period.subscription_id
+            classified
+            on closing.snapshot_date = classified.snapshot_date
+            and closing.account_id = classified.account_id
         where
-            closing.was_active
-            and not closing.is_active
-            and period.end_reason is not null
-            and period.valid_from_at >= timestamp(closing.snapshot_date)
-            and period.valid_from_at < timestamp(date_add(closing.snapshot_date, interval 1 day))
+            case
+                classified.movement
+                when 'expansion'
+                then closing.change_usd_cents > 0
+                when 'contraction'
+                then closing.change_usd_cents < 0
+                when 'reactivation'
+                then closing.is_paid
+            end
         qualify
             row_number() over (
                 partition by closing.snapshot_date, closing.account_id
-                order by period.valid_from_at desc, period.subscription_id
+                order by abs(closing.change_usd_cents) desc, closing.subscription_id
             )
             = 1
     )
@@ -162,6 +186,7 @@ select
     classified.movement,
     -- No event ended it: the account was excluded.
     if(classified.movement = 'churn', coalesce(ending.end_reason, 'admin'), null) as churn_reason,
+    reason.movement_reason,
     cell.market,
     cell.plan_kind,
     cell.provider,
@@ -174,6 +199,8 @@ inner join
     classified on cell.snapshot_date = classified.snapshot_date and cell.account_id = classified.account_id
 left join
     endings as ending on cell.snapshot_date = ending.snapshot_date and cell.account_id = ending.account_id
+left join
+    reasons as reason on cell.snapshot_date = reason.snapshot_date and cell.account_id = reason.account_id
 where
     classified.movement != 'none'
     or cell.mrr_cents is distinct from 0

@@ -36,7 +36,7 @@ KEYS = {
     "fct_subscriber_daily": ("snapshot_date", "account_id"),
     "fct_subscription_event": ("subscription_id", "occurred_at", "provider", "provider_event_id"),
     "agg_subscribers_daily": ("snapshot_date", *CELL),
-    "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", *CELL),
+    "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
     "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider"),
     "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
 }

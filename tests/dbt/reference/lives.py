@@ -277,11 +277,13 @@ def _end_reason(before: Instant | None, instant: Instant) -> str | None:
     if before is None or not before.standing.is_entitled or instant.standing.is_entitled:
         return None
     said, state = instant.deciding.reason, instant.standing.state
+    if state == "paused":
+        return "paused"
     if instant.deciding.event_type == "revoked" or said in ("admin", "refund", "fraud"):
         return "admin"
     if said == "payment_failure" or state == "billing_retry":
         return "involuntary"
-    if said == "voluntary" or state == "paused":
+    if said == "voluntary":
         return "voluntary"
     if said not in (None, "missing_at_source"):
         return "other"

@@ -211,20 +211,20 @@ def _movements(moves: list[Movement]) -> list[Row]:
     for move in moves:
         for cell, change in move.changes.items():
             if move.kind != "none" or change.mrr or change.mrr_usd:
-                key = (move.day, move.kind, move.churn_reason, cell)
+                key = (move.day, move.kind, move.churn_reason, move.reason, cell)
                 lines.setdefault(key, []).append((move.account_id, change.mrr, change.mrr_usd))
             if change.fx_usd:
-                key = (move.day, "fx", None, cell)
+                key = (move.day, "fx", None, None, cell)
                 lines.setdefault(key, []).append((move.account_id, ZERO, change.fx_usd))
     return [
-        {"snapshot_date": day, "movement": kind, "churn_reason": reason}
+        {"snapshot_date": day, "movement": kind, "churn_reason": churn_reason, "movement_reason": reason}
         | _cell_row(cell)
         | {
             "accounts": len({account_id for account_id, _, _ in theirs}),
             "mrr_amount": sum(mrr for _, mrr, _ in theirs),
             "mrr_usd_amount": sum(usd for _, _, usd in theirs),
         }
-        for (day, kind, reason, cell), theirs in lines.items()
+        for (day, kind, churn_reason, reason, cell), theirs in lines.items()
     ]
 
 

@@ -8,9 +8,9 @@ from datetime import date
 from decimal import Decimal
 
 from tests.dbt.reference.accounts import Accounts
-from tests.dbt.reference.days import DAY, Cell, Closing, Prices, midnight
+from tests.dbt.reference.days import DAY, Cell, Closing, Prices, SubscriptionDay, midnight
 from tests.dbt.reference.lives import Life
-from tests.dbt.reference.money import ZERO, in_usd
+from tests.dbt.reference.money import ZERO, in_usd, is_same_rhythm
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Movement:
     account_id: str
     kind: str
     churn_reason: str | None
+    reason: str | None = None
     changes: dict[Cell, Change] = field(default_factory=dict)
 
     @property
@@ -50,7 +51,7 @@ def movements(
         by_account.setdefault((closing.day, closing.account_id), []).append(closing)
     found = []
     for (day, account_id), theirs in sorted(by_account.items()):
-        movement = Movement(day, account_id, "none", None, _changes(theirs, prices))
+        movement = Movement(day, account_id, "none", None, changes=_changes(theirs, prices))
         was_paid = any(c.before is not None and c.before.standing.is_paid for c in theirs)
         is_paid = any(c.after is not None and c.after.standing.is_paid for c in theirs)
         if is_paid and not was_paid:
@@ -61,6 +62,7 @@ def movements(
             movement.churn_reason = _churn_reason(theirs, lives)
         elif is_paid and movement.mrr_usd:
             movement.kind = "expansion" if movement.mrr_usd > 0 else "contraction"
+        movement.reason = _movement_reason(movement.kind, theirs, lives, prices)
         found.append(movement)
     return found
 
@@ -87,6 +89,66 @@ def _changes(closings: list[Closing], prices: Prices) -> dict[Cell, Change]:
             change.mrr += after.mrr or ZERO
             change.mrr_usd += after.mrr_usd or ZERO
     return changes
+
+
+def _change_usd(closing: Closing, prices: Prices) -> Decimal:
+    """What a subscription's revenue changed, without what exchange rates did in its cell."""
+    return sum((change.mrr_usd for change in _changes([closing], prices).values()), ZERO)
+
+
+def _movement_reason(kind: str, closings: list[Closing], lives: list[Life], prices: Prices) -> str | None:
+    """What the subscription did that changed most of it in the movement's direction."""
+    sign = {"expansion": 1, "contraction": -1, "reactivation": 1}.get(kind)
+    if sign is None:
+        return None
+    moved = [(_change_usd(closing, prices) * sign, closing) for closing in closings]
+    took_part = [
+        (-change, closing.subscription_id, closing)
+        for change, closing in moved
+        if (is_paid(closing.after) if kind == "reactivation" else change > 0)
+    ]
+    change, subscription_id, closing = min(took_part, key=lambda entry: entry[:2])
+    life = next(life for life in lives if life.subscription_id == subscription_id)
+    reason = _change_reason(closing, life, -change * sign)
+    if reason == "start":
+        return "second_subscription" if kind == "expansion" else "return"
+    return reason
+
+
+def is_paid(row: SubscriptionDay | None) -> bool:
+    """Whether a subscription is paid at a close; one that is not there is not."""
+    return row is not None and row.standing.is_paid
+
+
+def _change_reason(closing: Closing, life: Life, change_usd: Decimal) -> str:
+    before, after, begins = closing.before, closing.after, midnight(closing.day)
+    if is_paid(after) and not is_paid(before):
+        if life.first_paid_at is not None and life.first_paid_at >= begins:
+            return "start"
+        period = life.just_before(begins)
+        state = period.standing.state if period else None
+        return {"billing_retry": "recovery", "paused": "resumption"}.get(state or "", "return")
+    if is_paid(before) and not is_paid(after):
+        if after is not None:
+            return "other"
+        ends = [p.end_reason for p in life.periods if p.end_reason and begins <= p.since < begins + DAY]
+        lost = {"paused": "subscription_paused", "involuntary": "payment_failure"}
+        return lost.get(ends[-1] if ends else "", "subscription_ended")
+    assert before is not None
+    assert after is not None
+    if before.rhythm and after.rhythm:
+        is_other_rhythm = not is_same_rhythm(before.rhythm, after.rhythm)
+    else:
+        is_other_rhythm = before.rhythm != after.rhythm
+    if is_other_rhythm and before.plan_kind == after.plan_kind:
+        return "rhythm"
+    if before.standing.plan_id != after.standing.plan_id:
+        return "upgrade" if change_usd > 0 else "downgrade"
+    if before.standing.currency != after.standing.currency:
+        return "currency"
+    if is_other_rhythm:
+        return "rhythm"
+    return "price" if before.standing.price_amount != after.standing.price_amount else "other"
 
 
 def _has_paid_before(lives: list[Life], accounts: Accounts, account_id: str, day: date) -> bool:

@@ -19,6 +19,7 @@ with
             snapshot_date,
             movement,
             churn_reason,
+            movement_reason,
             market,
             plan_kind,
             provider,
@@ -32,6 +33,7 @@ with
         select
             snapshot_date,
             'fx',
+            cast(null as string),
             cast(null as string),
             market,
             plan_kind,
@@ -48,6 +50,7 @@ select
     snapshot_date,
     movement,
     churn_reason,
+    movement_reason,
     market,
     plan_kind,
     provider,
@@ -56,4 +59,4 @@ select
     {{ from_cents("sum(mrr_cents)") }} as mrr_amount,
     {{ from_cents("sum(mrr_usd_cents)") }} as mrr_usd_amount
 from lines
-group by snapshot_date, movement, churn_reason, market, plan_kind, provider, currency
+group by snapshot_date, movement, churn_reason, movement_reason, market, plan_kind, provider, currency
