@@ -11,9 +11,9 @@ from local.company.catalogue import (
     INTERVALS,
     MARKETS,
     OFFERS,
+    PLAN_IDS,
     PLAN_RHYTHM,
     PLAN_SEATS,
-    PLANS,
     PROVIDERS,
 )
 from local.company.columns import Ints, amounts, arrivals, identifiers, instants, picked
@@ -22,7 +22,6 @@ from local.company.people import People
 from local.company.spec import DAY_US, CompanySpec
 
 CURRENCY_OF_MARKET = [market.currency for market in MARKETS]
-PLAN_IDS = [plan.plan_id for plan in PLANS]
 _OPENING = [CODE["trial_started"], CODE["started"], CODE["reactivated"]]
 _TURNING_OFF = [CODE["auto_renew_off"], CODE["revoked"], CODE["expired"]]
 _CHARGING = [CODE[kind] for kind in ("trial_converted", "started", "renewed", "reactivated", "recovered")]

@@ -20,7 +20,7 @@ OFFERS = (
 )
 SURFACES = ("home", "checkout", "paywall", "email")
 PROVIDERS = ("stripe", "google_play", "app_store", "periods")
-RHYTHMS = (("week", 1), ("month", 1), ("year", 1))
+RHYTHMS = (("week", 1), ("month", 1), ("year", 1), ("month", 3), ("week", 4))
 """How often plans are paid: every so many intervals."""
 INTERVALS = tuple(interval for interval, _ in RHYTHMS)
 INTERVAL_COUNTS = np.array([count for _, count in RHYTHMS], np.int64)
@@ -68,15 +68,18 @@ class Plan:
 
 
 PLANS = (
-    Plan("individual-month", "individual", 1, 30, 1, "10.99", 0.46),
+    Plan("individual-month", "individual", 1, 30, 1, "10.99", 0.40),
     Plan("individual-year", "individual", 2, 7, 1, "99.90", 0.10),
     Plan("individual-week", "individual", 0, 0, 1, "3.49", 0.05),
+    Plan("individual-quarter", "individual", 3, 0, 1, "29.90", 0.04),
+    Plan("individual-4-weeks", "individual", 4, 0, 1, "9.99", 0.02),
     Plan("duo-month", "duo", 1, 30, 2, "14.99", 0.10),
     Plan("family-month", "family", 1, 30, 6, "17.99", 0.13),
     Plan("student-month", "student", 1, 30, 1, "5.99", 0.10),
     Plan("basic-month", "basic", 1, 7, 1, "7.99", 0.06),
     Plan("free", "free", 1, 0, 1, "0.00", 0.0),
 )
+PLAN_IDS = tuple(plan.plan_id for plan in PLANS)
 PLAN_RHYTHM = np.array([plan.rhythm for plan in PLANS], np.int64)
 PLAN_TRIAL_DAYS = np.array([plan.trial_days for plan in PLANS], np.int64)
 PLAN_SEATS = np.array([plan.seats for plan in PLANS], np.int64)
@@ -108,7 +111,7 @@ def price_change_us(spec: CompanySpec) -> int:
 
 def usd_rates_micro(spec: CompanySpec) -> NDArray[np.int64]:
     """Millionths of a US dollar for one unit, by currency × day of the window: a slow random walk."""
-    generator = np.random.default_rng([spec.seed, 1])
+    generator = spec.stream("exchange rates")
     base = {market.currency: market.usd_rate for market in MARKETS}
     start = np.array([base[currency] for currency in CURRENCIES])
     steps = generator.normal(0, 0.003, (len(CURRENCIES), spec.days)).cumsum(axis=1)

@@ -83,39 +83,43 @@ def generate(
 
 def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Manifest, truth: Truth) -> Tables:
     """All tables of one chunk of accounts; its random numbers depend on the seed and the chunk only."""
-    random = np.random.default_rng([spec.seed, 2, chunk])
-    people = new_people(spec, random, first, count)
-    subs = new_subscriptions(spec, random, people.created_at, people.market, people.affinity)
+
+    def random(subject: str) -> np.random.Generator:
+        return spec.stream(subject, chunk)
+
+    people = new_people(spec, random("people"), first, count)
+    subs = new_subscriptions(spec, random("subscriptions"), people.created_at, people.market, people.affinity)
     ids = identifiers("s", chunk * NUMBERS_PER_CHUNK + np.arange(subs.account.size), 12)
     if chunk == 0:
         _set_two_payers_apart(people, subs)
     ordinary = ~(people.is_test | people.is_employee)[subs.account]
-    life = Life(spec, random, subs, ordinary if chunk == 0 else np.zeros_like(ordinary))
+    life = Life(spec, random("lives"), subs, ordinary if chunk == 0 else np.zeros_like(ordinary))
     life.run()
     truth.add(people, subs, ids, life.intervals.columns())
     events = sorted_events(life.events.columns(), chunk * NUMBERS_PER_CHUNK)
-    leading, offers = _led_openings(spec, random, people, subs, events)
+    leading, offers = _led_openings(spec, random("led openings"), people, subs, events)
     # Until they are written, the events of every provider stay canonical.
-    tables: Tables = by_landing_table(event_rows(spec, random, people, subs, ids, events, offers))
+    tables: Tables = by_landing_table(event_rows(spec, random("events"), people, subs, ids, events, offers))
     tables |= {
-        "payments": payment_rows(spec, random, ids, events),
-        "plan_members": member_rows(spec, random, people, subs, ids),
+        "payments": payment_rows(spec, random("payments"), ids, events),
+        "plan_members": member_rows(spec, random("members"), people, subs, ids),
         "engagement_daily": engagement_rows(
-            spec, random, people, _first_openings(subs.account, subs.opened_at, count)
+            spec, random("listening"), people, _first_openings(subs.account, subs.opened_at, count)
         ),
     }
-    tables |= consent_rows(spec, random, people)
-    tables |= score_rows(spec, np.random.default_rng([spec.seed, 3, chunk]), people)
-    tables |= deletion_rows(spec, random, people, account_rows(spec, random, people))
+    tables |= consent_rows(spec, random("consents"), people)
+    tables |= score_rows(spec, random("scores"), people)
+    tables |= deletion_rows(spec, random("deletions"), people, account_rows(spec, random("accounts"), people))
     number = chunk * NUMBERS_PER_CHUNK
-    for touches in (leading, casual_touches(spec, random, people)):
-        for table, rows in touch_rows(spec, random, people, touches, number, ids).items():
+    arriving = random("arrivals of touches")
+    for touches in (leading, casual_touches(spec, random("casual touches"), people)):
+        for table, rows in touch_rows(spec, arriving, people, touches, number, ids).items():
             tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
         number += touches.size
     for table in EVENT_TABLE.values():
         count_currency_changes(tables[table], table, manifest)
     # A small company has one of each kind; a small rest of a large one need not.
-    Dirt(spec, random, tables, manifest, amount=max(count // 1_000, int(chunk == 0))).add()
+    Dirt(spec, random("dirt"), tables, manifest, amount=max(count // 1_000, int(chunk == 0))).add()
     count_natural_dirt(spec, tables, manifest)
     truth.add_events({table: tables[table] for table in EVENT_TABLE.values()})
     return tables

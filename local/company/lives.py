@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from local.company.catalogue import (
     MARKETS,
+    PLAN_IDS,
     PLAN_RHYTHM,
     PLAN_TRIAL_DAYS,
     PLANS,
@@ -45,6 +46,10 @@ STERLING_MARKET = next(m for m, market in enumerate(MARKETS) if market.currency 
 INCIDENT_SHARES = np.array([0.005, 0.015, 0.006, 0.025, 0.008, 0.05])
 """How many monthly paid periods see each incident, in the order of the codes below."""
 REVOKED, PAUSED, MOVED, CHANGED, REFUNDED, CANCELLED = range(INCIDENT_SHARES.size)
+
+CHANGED_TO = np.array(
+    [PLAN_IDS.index(plan) for plan in ("individual-month", "duo-month", "family-month", "basic-month")]
+)
 
 
 @dataclass
@@ -252,12 +257,13 @@ class Life:
         subs.price[who] = self._prices[0][subs.plan[who], subs.currency_market[who]]
 
     def _change_plan(self, who: Ints) -> None:
-        """Up or down to another monthly plan; from a yearly or weekly plan to the monthly one."""
+        """Up or down to another monthly plan, whatever the rhythm before."""
         subs = self.subs
-        monthly = np.array([0, 3, 4, 6])
-        wanted = monthly[self._random.integers(0, monthly.size, who.size)]
+        wanted = CHANGED_TO[self._random.integers(0, CHANGED_TO.size, who.size)]
         same = wanted == subs.plan[who]
-        subs.plan[who] = np.where(same, np.where(wanted == 0, 3, 0), wanted)
+        subs.plan[who] = np.where(
+            same, np.where(wanted == CHANGED_TO[0], CHANGED_TO[1], CHANGED_TO[0]), wanted
+        )
         subs.price[who] = self._prices[0][subs.plan[who], subs.currency_market[who]]
 
     def _pause(self, who: Ints, paused: Mask, start: Ints, end: Ints, at: Ints) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
@@ -46,6 +47,14 @@ class CompanySpec:
     def end_us(self) -> int:
         """First instant after the window."""
         return self.start_us + self.days * DAY_US
+
+    def stream(self, subject: str, chunk: int = 0) -> np.random.Generator:
+        """Random numbers of one subject and chunk of accounts.
+
+        Each subject has its own, so that what is drawn in addition for one moves no number of another.
+        """
+        name = zlib.crc32(subject.encode())
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(name, chunk)))
 
     def to_json(self) -> str:
         """Stable text of the spec, to recognise a company that exists already."""

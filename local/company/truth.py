@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.landing.contracts import SubscriptionEvent
-from local.company.billing import CURRENCY_OF_MARKET, PLAN_IDS
+from local.company.billing import CURRENCY_OF_MARKET
 from local.company.catalogue import (
     CURRENCIES,
     INTERVAL_COUNTS,
     INTERVALS,
+    PLAN_IDS,
     PLAN_RHYTHM,
     RHYTHMS,
     usd_rates_micro,

@@ -36,7 +36,7 @@ def google_play(event: Event) -> tuple[Json, Json]:
     renewing: Json = {"recurringPrice": price}
     if event.auto_renew:
         renewing["autoRenewEnabled"] = True
-    offer: Json = {"basePlanId": (event.plan_id or "").rpartition("-")[2]}
+    offer: Json = {"basePlanId": (event.plan_id or "").partition("-")[2]}
     if event.offer_id:
         offer["offerId"] = event.offer_id
     item: Json = {

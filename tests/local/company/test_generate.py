@@ -168,6 +168,27 @@ def test_volumes_are_plausible(company: Company) -> None:
     assert 0.1 < company.manifest.rows["offer_impressions"] / account_days < 0.2
 
 
+def test_plans_of_every_rhythm_are_sold(company: Company) -> None:
+    sold = company.rows(
+        "select interval, interval_count from canonical_events where event_type = 'started' "
+        "group by 1, 2 having count(*) > 3 order by 1, 2"
+    )
+
+    assert sold == [("month", 1), ("month", 3), ("week", 1), ("week", 4), ("year", 1)]
+
+
+def test_what_one_subject_draws_moves_no_number_of_another() -> None:
+    spec = CompanySpec(accounts=1, days=1, seed=3, end_date=date(2026, 3, 31))
+    people, lives = spec.stream("people"), spec.stream("lives")
+    people.random(1_000)
+
+    assert lives.random() == spec.stream("lives").random()
+    assert (
+        len({spec.stream(subject, chunk).random() for subject in ("people", "lives") for chunk in (0, 1)})
+        == 4
+    )
+
+
 def test_exchange_rates_cover_every_currency_and_day(company: Company) -> None:
     assert company.rows(
         "select currency, count(distinct day), count(*) filter (day = arrival_date) "

@@ -105,6 +105,7 @@ def test_billing_incidents_all_occur_with_their_reasons(company: Company) -> Non
         ("refunded", "refund"),
         ("revoked", "admin"),
         ("revoked", "fraud"),
+        ("revoked", "refund"),
     ]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.company.truth import half_even
+from local.company.catalogue import PLAN_IDS
+from local.company.truth import half_even, month_cents
 from tests.local.company.conftest import Company
 
 STATES = """
@@ -44,6 +45,13 @@ def test_half_even_is_decimals_half_even(numerator: int, denominator: int) -> No
     expected = (Decimal(numerator) / Decimal(denominator)).quantize(Decimal(1), ROUND_HALF_EVEN)
 
     assert half_even(np.array([numerator]), denominator).tolist() == [int(expected)]
+
+
+def test_a_price_is_normalised_to_a_month_once() -> None:
+    plans = {plan: PLAN_IDS.index(plan) for plan in ("individual-quarter", "individual-4-weeks")}
+
+    # 29.90 / 3 and 9.99 * 52 / 48.
+    assert month_cents(np.array([2990, 999]), np.array(list(plans.values()))).tolist() == [997, 1082]
 
 
 def test_replaying_the_events_gives_the_truth_of_every_day_to_the_cent(company: Company) -> None:
