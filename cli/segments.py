@@ -13,7 +13,7 @@ from cli.compiling import CheckOption, make_files
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from runs.segment_plan import Plan
+    from runs.segment_plan import Plan, Taking, Yielding
 
 app = typer.Typer(no_args_is_help=True, help="Offer segments: rules, their plan, their reasons.")
 
@@ -156,6 +156,9 @@ def _plan_tables(found: Plan) -> list[RenderableType]:
         if len(found.overlaps) > _OVERLAPS_SHOWN:
             overlaps.caption = f"and {len(found.overlaps) - _OVERLAPS_SHOWN:,} pairs more, all in --json"
         tables.append(overlaps)
+    places: list[Taking | Yielding] = [*found.takings, *found.yieldings]
+    if places:
+        tables.append(Text("\n".join(str(place) for place in places)))
     if found.contents:
         contents = Table("rule", "entry", "locale", "flaw", title="Content", title_justify="left")
         for flaw in found.contents:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -16,9 +16,10 @@ from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, warehouse_of
 from segments.compiler import compile_statement
-from segments.evaluator import content_flaw
+from segments.content import arm_entries, by_entry, content_flaw
+from segments.places import takings, yieldings
 from segments.source import RuleBook
-from segments.steps import COMPETITION_STEPS, Reason
+from segments.steps import COMPETITION_STEPS, CONTENT_STEPS, Reason
 from segue.errors import SegueError
 from segue.settings import Settings
 
@@ -37,8 +38,8 @@ class NothingToPlanError(SegueError):
 class RulePlan:
     """One rule on the day. ``before`` are accounts with its offer as published, of whatever version.
 
-    ``qualifying`` accounts passed everything but exclusivity, caps and content. ``remark`` says why a rule
-    cannot win, if it cannot.
+    ``qualifying`` accounts passed everything but exclusivity and caps. ``content_refusals`` would be judged
+    further if the rule's content were fit to be shown. ``remark`` says why a rule cannot win, if it cannot.
     """
 
     rule_id: str
@@ -64,6 +65,42 @@ class Overlap:
     is_exclusive: bool
 
 
+def _counted(accounts: int) -> str:
+    return "1 account" if accounts == 1 else f"{accounts:,} accounts"
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Accounts whose place the rule takes from another one and shows nothing in it.
+
+    ``because``: ``control`` (the no-shows of an experiment's control arm) or ``cap`` (the rule had enough
+    accounts, of higher scores, after it had won the place).
+    """
+
+    rule_id: str
+    from_rule_id: str
+    accounts: int
+    because: str
+
+    def __str__(self) -> str:
+        why = "control arm" if self.because == "control" else "its cap is reached"
+        taken = f"{_counted(self.accounts)} from {self.from_rule_id}"
+        return f"{self.rule_id} takes {taken} and shows nothing ({why})"
+
+
+@dataclass(frozen=True)
+class Yielding:
+    """Accounts that a rule leaves to another one of its group because its content cannot be shown."""
+
+    rule_id: str
+    to_rule_id: str
+    accounts: int
+
+    def __str__(self) -> str:
+        left = f"{_counted(self.accounts)} to {self.to_rule_id}"
+        return f"{self.rule_id} leaves {left}: its content cannot be shown"
+
+
 @dataclass(frozen=True)
 class ContentFlaw:
     """An entry that a rule refers to and that is missing or not to be shown in its fallback locale."""
@@ -84,6 +121,8 @@ class Plan:
     with_offers_before: int
     rules: tuple[RulePlan, ...]
     overlaps: tuple[Overlap, ...]
+    takings: tuple[Taking, ...]
+    yieldings: tuple[Yielding, ...]
     contents: tuple[ContentFlaw, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,6 +204,14 @@ def _compare(warehouse: Warehouse, book: RuleBook, day: date, planned: str, publ
         with_offers_before=int(totals.with_offers_before or 0),
         rules=tuple(_rule_plans(book, day, changes, reasons)),
         overlaps=overlaps,
+        takings=tuple(
+            Taking(row.rule_id, row.from_rule_id, row.accounts, row.because)
+            for row in rows(f"{takings(book.active, f'`{planned}`')} order by accounts desc, 1, 2, 3")
+        ),
+        yieldings=tuple(
+            Yielding(row.rule_id, row.to_rule_id, row.accounts)
+            for row in rows(f"{yieldings(book.active, f'`{planned}`')} order by accounts desc, 1, 2")
+        ),
         contents=tuple(_content_flaws(warehouse, book, day)),
     )
 
@@ -210,6 +257,7 @@ def _rule_plans(
     for rule_id in sorted({*active, *changes}):
         rule, change, found = active.get(rule_id), changes.get(rule_id), reasons.get(rule_id, {})
         competing = {reason.value: found.get(reason.value, 0) for reason in COMPETITION_STEPS}
+        refused = {reason.value: found[reason] for reason in CONTENT_STEPS if found.get(reason)}
         now = int(change.now) if change else 0
         qualifying = now + sum(competing.values())
         remark = None
@@ -217,6 +265,9 @@ def _rule_plans(
             remark = "no active rule any more"
         elif rule.validity.to_date is not None and rule.validity.to_date <= day:
             remark = f"can never win: its validity ended on {rule.validity.to_date}"
+        elif qualifying == 0 and refused:
+            reason = max(refused, key=lambda name: refused[name])
+            remark = f"can never win: nobody can be shown its content, mostly for {reason}"
         elif qualifying == 0:
             remark = "can never win: nobody qualifies"
         elif now == 0:
@@ -232,27 +283,22 @@ def _rule_plans(
             before=int(change.before) if change else 0,
             gained=int(change.gained) if change else 0,
             lost=int(change.lost) if change else 0,
-            content_refusals={
-                name: count for name, count in competing.items() if count and name.startswith("CONTENT_")
-            },
+            content_refusals=refused,
             remark=remark,
         )
 
 
 def _content_flaws(warehouse: Warehouse, book: RuleBook, day: date) -> Iterable[ContentFlaw]:
     """Entries without a text in the fallback locale: accounts of other languages get nothing either."""
-    known = {(row["entry_id"], row["locale"]): row for row in known_contents(warehouse, day)}
-    shown_from = datetime.combine(day + timedelta(days=1), time(), UTC)
+    known = by_entry(known_contents(warehouse, day))
     for rule in book.active:
-        variants = rule.experiment.variants if rule.experiment else ()
-        entries = {rule.content.entry, *(variant.content for variant in variants if variant.content)}
-        for entry in sorted(entries):
+        for entry in arm_entries(rule):
             locale = rule.content.fallback_locale
             found = known.get((entry, locale))
             flaw = (
                 Reason.CONTENT_MISSING
                 if found is None
-                else content_flaw(found, rule.content.min_version, shown_from)
+                else content_flaw(found, rule.content.min_version, day)
             )
             if flaw is not None:
                 yield ContentFlaw(rule.id, entry, locale, flaw.value)

@@ -2,9 +2,10 @@
 
 In an account's row the outcomes of all rules are one array of INT64, expressions beside each other: the
 steps that look at nothing but the account, and the score. What passed, a few offers an account, becomes rows
-and competes for exclusivity, caps and content. What was refused stays in the account's row and is put into
-words there, last of all. So neither bytes read nor joins depend on the number of rules, and until the last
-step an account and a rule are eight bytes.
+and competes for exclusivity and caps where its content can be shown, which is judged once for each rule and
+language. What was refused stays in the account's row and is put into words there, last of all. So neither
+bytes read nor joins depend on the number of rules, and until the last step an account and a rule are eight
+bytes.
 
 BigQuery's limit: a statement may have 1 MB of text before references are resolved. A rule adds an array
 element and a row of constants, under a kilobyte, and no subquery, join or column: 300 rules are a quarter.
@@ -19,6 +20,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 
 from segments import sql
+from segments.content import arm_entries, shown_entry
 from segments.rule import TRACE_SALT, Rule
 from segments.source import RuleBook
 from segments.steps import POINTS, Reason, bit
@@ -35,7 +37,7 @@ _RULE_TYPE: Final = (
     "experiment_id string, experiment_salt string, variants array<struct<name string, first_bucket int64, "
     "last_bucket int64, is_control bool, content_id string>>, frequency_days int64, "
     "max_impressions int64, cool_down string, cool_down_days int64, rule_cap int64, content_id string, "
-    "min_content_version int64, "
+    "arm_entries array<string>, min_content_version int64, "
     "fallback_locale string, to_date date>>"
 )
 
@@ -146,7 +148,7 @@ def _constants(number: int, rule: Rule) -> str:
     variants, first = [], 0
     for variant in experiment.variants if experiment else ():
         last = first + int(variant.percent * 100) - 1
-        shown = sql.text(variant.content or rule.content.entry)
+        shown = sql.text(shown_entry(rule, variant))
         control = str(variant.is_control).lower()
         variants.append(f"({sql.text(variant.name)}, {first}, {last}, {control}, {shown})")
         first = last + 1
@@ -169,6 +171,7 @@ def _constants(number: int, rule: Rule) -> str:
         str(cool_down.days) if cool_down else "null",
         str(rule.cap) if rule.cap else "null",
         sql.text(rule.content.entry),
+        f"[{', '.join(sql.text(entry) for entry in arm_entries(rule))}]",
         str(rule.content.min_version),
         sql.text(rule.content.fallback_locale),
         f"date '{rule.validity.to_date}'" if rule.validity.to_date else "null",

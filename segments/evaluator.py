@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
+from segments.content import Contents, by_entry, content_flaws, shown_entry, text_of
 from segments.features import FEATURES
 from segments.predicate import Predicate, Value, resolved_date
 from segments.rule import (
@@ -161,7 +162,7 @@ def is_shown_day(rule: Rule, shown: date) -> bool:
     return (first is None or shown >= first) and (last is None or shown <= last)
 
 
-def judge(rule: Rule, program: Program, row: Row) -> Decision:
+def judge(rule: Rule, program: Program, row: Row, contents: Contents) -> Decision:
     """The rule on the account's own row, up to frequency and cool-down; ``SELECTED`` may still be lost."""
     account_id, day = row["account_id"], row["feature_date"]
     given, heuristic = model_points(rule, row), heuristic_points(rule, row)
@@ -182,11 +183,13 @@ def judge(rule: Rule, program: Program, row: Row) -> Decision:
         Reason.SCORE_TOO_LOW: points < rule.score.threshold_points,
     }
     failed = tuple(reason for reason, fails in failures.items() if fails)
+    variant = _variant(rule, account_id)
     if not failed:
-        failed = _rested(rule, row)
-    return Decision(
-        rule, failed[0] if failed else Reason.SELECTED, failed, points, _variant(rule, account_id)
-    )
+        failed = (*content_flaws(rule, row["locale"], day, contents), *_rested(rule, row))
+    if failed:
+        return Decision(rule, failed[0], failed, points, variant)
+    shown = text_of(shown_entry(rule, variant), rule, row["locale"], day, contents)
+    return Decision(rule, Reason.SELECTED, (), points, variant, shown.content)
 
 
 def is_globally_held_out(program: Program, account_id: str) -> bool:
@@ -232,18 +235,17 @@ def evaluate(book: RuleBook, rows: Sequence[Row], contents: Iterable[Row]) -> di
     ``contents``: rows entry_id, locale, content_version, is_published, valid_from_at, valid_until_at, of the
     versions known on the day.
     """
-    known = {(row["entry_id"], row["locale"]): row for row in contents}
+    known = by_entry(contents)
     by_id = {row["account_id"]: row for row in rows}
     accounts = {account_id: AccountDecisions(account_id) for account_id in by_id}
     for account_id, account in accounts.items():
         for rule in book.active:
-            account.decisions[rule.id] = judge(rule, book.program, by_id[account_id])
+            account.decisions[rule.id] = judge(rule, book.program, by_id[account_id], known)
         _compete(account, book.program)
     for rule in book.active:
         if rule.cap is not None:
             _cap(rule, list(accounts.values()))
     for account_id, account in accounts.items():
-        _attach_content(account, by_id[account_id], known)
         _conclude(account, book.program, by_id[account_id])
     return accounts
 
@@ -276,39 +278,6 @@ def _cap(rule: Rule, accounts: list[AccountDecisions]) -> None:
     winners.sort(key=lambda account: (-account.decisions[rule.id].points, account.account_id))
     for account in winners[rule.cap :]:
         _refuse(account, account.decisions[rule.id], Reason.RULE_CAP_REACHED)
-
-
-def content_flaw(content: Row, min_version: int, shown_from: datetime) -> Reason | None:
-    """What is wrong with an entry that is to be shown from ``shown_from`` on; None: nothing."""
-    if not content["is_published"]:
-        return Reason.CONTENT_UNPUBLISHED
-    first, last = content["valid_from_at"], content["valid_until_at"]
-    if (first is not None and first > shown_from) or (last is not None and last <= shown_from):
-        return Reason.CONTENT_EXPIRED
-    if content["content_version"] < min_version:
-        return Reason.CONTENT_OUTDATED
-    return None
-
-
-def _attach_content(account: AccountDecisions, row: Row, known: Mapping[tuple[str, str], Row]) -> None:
-    shown_from = _midnight(row["feature_date"] + timedelta(days=1))
-    for decision in _winning(account):
-        content = decision.rule.content
-        entry = content.entry
-        if decision.variant is not None and decision.variant.content is not None:
-            entry = decision.variant.content
-        flaws = []
-        for locale in (row["locale"], content.fallback_locale):
-            found = known.get((entry, locale))
-            if found is None:
-                continue
-            flaw = content_flaw(found, content.min_version, shown_from)
-            if flaw is None:
-                account.decisions[decision.rule.id] = replace(decision, content=found)
-                break
-            flaws.append(flaw)
-        else:
-            _refuse(account, decision, flaws[0] if flaws else Reason.CONTENT_MISSING)
 
 
 def _midnight(day: date) -> datetime:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from segments.content import Contents, arm_entries, by_entry, text_of
 from segments.evaluator import (
     AccountDecisions,
     Decision,
@@ -19,7 +20,7 @@ from segments.evaluator import (
 from segments.predicate import Predicate
 from segments.rule import Program, Rule
 from segments.source import RuleBook
-from segments.steps import POINTS, Reason
+from segments.steps import CONTENT_STEPS, POINTS, Reason
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def explain(book: RuleBook, row: Row, contents: Sequence[Row]) -> tuple[AccountD
 
     A rule's cap on accounts is not judged: it depends on all others.
     """
-    account = evaluate(_uncapped(book), [row], contents)[row["account_id"]]
+    account, known = evaluate(_uncapped(book), [row], contents)[row["account_id"]], by_entry(contents)
     decisions = sorted(
         account.decisions.values(),
         key=lambda found: (found.reason is not Reason.SELECTED, found.rule.priority, found.rule.id),
@@ -58,7 +59,7 @@ def explain(book: RuleBook, row: Row, contents: Sequence[Row]) -> tuple[AccountD
             found.rule,
             found.reason,
             found.failed or (() if found.reason is Reason.SELECTED else (found.reason,)),
-            tuple(_values(found, account, book.program, row)),
+            tuple(_values(found, account, book.program, row, known)),
         )
         for found in decisions
     ]
@@ -68,7 +69,9 @@ def _uncapped(book: RuleBook) -> RuleBook:
     return RuleBook(tuple(rule.model_copy(update={"cap": None}) for rule in book.rules), book.program)
 
 
-def _values(found: Decision, account: AccountDecisions, program: Program, row: Row) -> Iterator[str]:
+def _values(
+    found: Decision, account: AccountDecisions, program: Program, row: Row, contents: Contents
+) -> Iterator[str]:
     rule = found.rule
     match found.reason:
         case Reason.DELETION_REQUESTED:
@@ -94,6 +97,8 @@ def _values(found: Decision, account: AccountDecisions, program: Program, row: R
             yield from deciding(rule.audience, row, wanted=True)
         case Reason.NO_SCORE | Reason.SCORE_TOO_LOW:
             yield f"{_score(rule, row)}, threshold {rule.score.threshold}"
+        case reason if reason in CONTENT_STEPS:
+            yield from _flawed_entries(found, row, contents)
         case Reason.LOCAL_HOLDOUT:
             yield f"in the {rule.holdout.local_percent}% that are held out of this rule"
         case Reason.FREQUENCY_REACHED | Reason.COOLING_DOWN:
@@ -122,8 +127,18 @@ def _values(found: Decision, account: AccountDecisions, program: Program, row: R
             if found.content is not None:
                 shown = found.content
                 yield f"{shown['entry_id']} v{shown['content_version']} {shown['locale']}"
-        case _:
-            yield f"{rule.content.entry} in {row['locale']} or {rule.content.fallback_locale}"
+        case Reason.RULE_CAP_REACHED:
+            yield f"offered to {rule.cap} accounts a day"
+
+
+def _flawed_entries(found: Decision, row: Row, contents: Contents) -> Iterator[str]:
+    """Entries that cannot be shown to the account; each arm's may have a flaw of its own."""
+    rule = found.rule
+    for entry in arm_entries(rule):
+        flaw = text_of(entry, rule, row["locale"], row["feature_date"], contents).flaw
+        if flaw is not None:
+            differing = "" if flaw is found.reason else f": {flaw.value}"
+            yield f"{entry} in {row['locale']} or {rule.content.fallback_locale}{differing}"
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The steps of a decision, in their fixed order, and the reason code of each.
 
 The order is the domain's: deletion or legal block, test account, consent, entitlement, global holdout,
-eligibility, audience, score, local holdout and experiment, frequency, exclusivity, cap, content.
+eligibility, audience, score, content, local holdout and experiment, frequency, exclusivity, cap.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Reason(StrEnum):
     NOT_IN_AUDIENCE = "NOT_IN_AUDIENCE"
     NO_SCORE = "NO_SCORE"
     SCORE_TOO_LOW = "SCORE_TOO_LOW"
+    CONTENT_MISSING = "CONTENT_MISSING"
+    CONTENT_UNPUBLISHED = "CONTENT_UNPUBLISHED"
+    CONTENT_EXPIRED = "CONTENT_EXPIRED"
+    CONTENT_OUTDATED = "CONTENT_OUTDATED"
     LOCAL_HOLDOUT = "LOCAL_HOLDOUT"
     FREQUENCY_REACHED = "FREQUENCY_REACHED"
     COOLING_DOWN = "COOLING_DOWN"
     LOST_EXCLUSIVITY = "LOST_EXCLUSIVITY"
     ACCOUNT_CAP_REACHED = "ACCOUNT_CAP_REACHED"
     RULE_CAP_REACHED = "RULE_CAP_REACHED"
-    CONTENT_MISSING = "CONTENT_MISSING"
-    CONTENT_UNPUBLISHED = "CONTENT_UNPUBLISHED"
-    CONTENT_EXPIRED = "CONTENT_EXPIRED"
-    CONTENT_OUTDATED = "CONTENT_OUTDATED"
     SELECTED = "SELECTED"
 
 
@@ -52,17 +52,29 @@ PREDICATE_STEPS: Final = (
 )
 """Steps that look at the account's own row only; all of them are judged, whichever fails first."""
 
-CANDIDATE_STEPS: Final = (Reason.LOCAL_HOLDOUT, Reason.FREQUENCY_REACHED, Reason.COOLING_DOWN)
-"""Steps that are judged for whoever passed all before them."""
+CONTENT_STEPS: Final = (
+    Reason.CONTENT_MISSING,
+    Reason.CONTENT_UNPUBLISHED,
+    Reason.CONTENT_EXPIRED,
+    Reason.CONTENT_OUTDATED,
+)
+"""What can be wrong with what would be shown; of several entries each may have a flaw of its own."""
+
+CANDIDATE_STEPS: Final = (
+    *CONTENT_STEPS,
+    Reason.LOCAL_HOLDOUT,
+    Reason.FREQUENCY_REACHED,
+    Reason.COOLING_DOWN,
+)
+"""Steps that are judged for whoever passed all before them: what can be shown, to whom, and how often.
+
+An offer that cannot be shown does not compete, so that it takes no other's place.
+"""
 
 COMPETITION_STEPS: Final = (
     Reason.LOST_EXCLUSIVITY,
     Reason.ACCOUNT_CAP_REACHED,
     Reason.RULE_CAP_REACHED,
-    Reason.CONTENT_MISSING,
-    Reason.CONTENT_UNPUBLISHED,
-    Reason.CONTENT_EXPIRED,
-    Reason.CONTENT_OUTDATED,
 )
 """Steps that depend on what the account's other offers or other accounts took before; one after the other."""
 

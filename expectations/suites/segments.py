@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from expectations.segment_measures import holdout_expectations, size_expectations
 from expectations.suites.suite import WARNING, MartSuite, no_rows, not_null, one_of, unique_key
+from segments.places import takings, without_one_winner
 from segments.rule import Rule
 from segments.source import load_rules
 from segue.window import RunWindow
@@ -30,6 +31,22 @@ def _decisions(rules: tuple[Rule, ...]) -> MartSuite:
                 "select decision_date, account_id, array_length(decisions) as decisions from {batch} "
                 f"where array_length(decisions) <> {len(rules)}",
                 "every account has one reason code for every active rule",
+            ),
+            no_rows(
+                without_one_winner(rules, "{batch}"),
+                "whoever lost its exclusivity group lost it to one offer that can be shown",
+            ),
+            no_rows(
+                f"""select format(
+                    '%s takes %d account%s from %s and shows nothing (%s)', rule_id, accounts,
+                    if(accounts = 1, '', 's'), from_rule_id,
+                    if(because = 'cap', 'its cap is reached', 'control arm')
+                ) as taking
+                from ({takings(rules, "{batch}")}) as taken
+                where because = 'cap' or shown_accounts = 0""",
+                "no rule takes accounts from another and shows nothing, but for the control arm of a rule "
+                "that others are shown",
+                severity=WARNING,
             ),
         ),
         measured=holdout_expectations,

@@ -203,7 +203,7 @@ def test_no_row_is_made_for_an_account_and_a_rule_that_refused_it(project: Proje
     """So nothing is joined, sorted or grouped for it: only what has passed leaves its account's row."""
     unnestings = unnestings_of(project.resolved["offer_decisions"])
 
-    assert [each.array for each in unnestings if each.within_row is None] == ["", "passed"]
+    assert [each.array for each in unnestings if each.within_row is None] == ["", "arm_entries", "passed"]
     in_row = {(each.array, each.within_row) for each in unnestings if each.within_row is not None}
     assert {(array, scans) for array, scans in in_row if array != "model_scores"} == {
         ("outcomes", IN_ROW),

@@ -19,7 +19,13 @@ create or replace table `{{audit}}.offer_decisions` as
 select date '2026-03-31' as decision_date, format('a%d', number) as account_id, 'DE' as market,
     false as is_traced, mod(number, 50) = 0 as is_globally_held_out,
     cast(null as string) as suppressed_reason,
-    generate_array(1, {{rules}}) as decisions, timestamp '2026-04-04 00:00:00' as served_until_at
+    array(
+        select as struct rule_id, 1 as rule_version, 'NOT_IN_AUDIENCE' as reason_code,
+            cast(null as string) as failed_steps
+        from unnest([{{rules}}]) as rule_id
+    ) as decisions,
+    cast([] as array<struct<rule_id string, is_control bool>>) as offers,
+    timestamp '2026-04-04 00:00:00' as served_until_at
 from unnest(generate_array(1, 200)) as number;
 
 create or replace table `{{audit}}.offer_segments` as
@@ -34,4 +40,5 @@ def segment_tables(audit: str) -> str:
     """The script that makes the tables in a dataset."""
     from segments.source import load_rules
 
-    return SEGMENT_TABLES.format(audit=audit, rules=len(load_rules().active))
+    rules = ", ".join(f"'{rule.id}'" for rule in load_rules().active)
+    return SEGMENT_TABLES.format(audit=audit, rules=rules)

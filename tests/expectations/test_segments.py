@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -60,7 +61,9 @@ update `{{audit}}.offer_segments` set offers = array_concat(offers, [
 ]), suppressed_reason = 'NO_CONSENT' where true;
 update `{{audit}}.offer_contents` set is_published = false where entry_id = 'annual-switch';
 update `{{audit}}.offer_contents` set content_version = 3 where entry_id = 'stay-discount';
-update `{{audit}}.offer_decisions` set decisions = [1] where account_id = 'a7';
+update `{{audit}}.offer_decisions` set decisions = [
+    ('duo_upgrade', 1, 'LOST_EXCLUSIVITY', null), ('cancel_save', 1, 'CONTENT_EXPIRED', null)
+] where account_id = 'a7';
 update `{{audit}}.offer_decisions` set is_globally_held_out = true where mod(length(account_id), 2) = 0;
 """
 
@@ -82,6 +85,8 @@ def test_each_damage_is_found_and_the_critical_ones_stop_the_publication(
         ("every offer is still valid when it goes online", 1),
         ("an account has offers or a reason for having none", 1),
         ("every account has one reason code for every active rule", 1),
+        # Its group has no winner.
+        ("whoever lost its exclusivity group lost it to one offer that can be shown", 1),
         ("the share of held-out accounts is 2.00% within its binomial interval", 1),
     }
     # From 150 accounts to one.
@@ -89,6 +94,66 @@ def test_each_damage_is_found_and_the_critical_ones_stop_the_publication(
         (found.expectation, found.unexpected_count) for found in result.warnings
     }
     warehouse_of(settings).run(f"drop table `{marts}.offer_segments`")
+
+
+PLACES = """
+update `{audit}.offer_decisions` set
+    decisions = array(
+        select as struct decision.rule_id as rule_id, 1 as rule_version,
+            case decision.rule_id
+                when 'annual_switch' then '{winner}'
+                when 'duo_upgrade' then 'LOST_EXCLUSIVITY'
+                else 'NOT_IN_AUDIENCE'
+            end as reason_code,
+            cast(null as string) as failed_steps
+        from unnest(decisions) as decision
+    ),
+    offers = [struct('annual_switch' as rule_id, {is_control} as is_control)]
+where account_id in ({accounts});
+"""
+
+
+def places(audit: str, accounts: str, winner: str, *, is_control: bool) -> str:
+    """``annual_switch`` wins the group of these accounts, which ``duo_upgrade`` loses."""
+    return PLACES.format(audit=audit, accounts=accounts, winner=winner, is_control=str(is_control).lower())
+
+
+def takings_found(settings: Settings) -> list[str]:
+    """What the gate's warning of places that nobody has any good of says."""
+    from expectations.gate import run_suites
+
+    result = run_suites(settings, RunWindow.whole(settings, DAY, DAY))
+    assert result.failures == []
+    return [
+        sample["taking"]
+        for found in result.warnings
+        if found.expectation.startswith("no rule takes accounts from another and shows nothing")
+        for sample in json.loads(found.sample)
+    ]
+
+
+def test_the_gate_says_which_rule_takes_accounts_from_another_and_shows_nothing(
+    settings: Settings, audit: str
+) -> None:
+    control = places(audit, "'a1', 'a2'", "SELECTED", is_control=True)
+    capped = places(audit, "'a3'", "RULE_CAP_REACHED", is_control=False)
+    warehouse_of(settings).run(control + capped)
+
+    assert sorted(takings_found(settings)) == [
+        "annual_switch takes 1 account from duo_upgrade and shows nothing (its cap is reached)",
+        "annual_switch takes 2 accounts from duo_upgrade and shows nothing (control arm)",
+    ]
+
+
+def test_the_control_arm_of_an_offer_that_others_are_shown_is_no_reason_to_warn(
+    settings: Settings, audit: str
+) -> None:
+    warehouse_of(settings).run(
+        places(audit, "'a1'", "SELECTED", is_control=True)
+        + places(audit, "'a2'", "SELECTED", is_control=False)
+    )
+
+    assert takings_found(settings) == []
 
 
 def test_the_interval_for_held_out_accounts_is_the_binomial_one() -> None:

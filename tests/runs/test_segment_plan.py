@@ -82,7 +82,7 @@ def test_a_plan_says_who_would_gain_and_lose_each_rules_offer(planned: Plan) -> 
     assert changes == {
         "gone": (1, None, 0, 0, 3, 0, 3),
         "loyal": (1, 2, 2, 2, 1, 1, 0),
-        "mute": (None, 1, 3, 0, 0, 0, 0),
+        "mute": (None, 1, 0, 0, 0, 0, 0),
         "newcomer": (None, 1, 3, 1, 0, 1, 0),
         "nobody": (None, 1, 0, 0, 0, 0, 0),
         "over": (None, 1, 0, 0, 0, 0, 0),
@@ -92,7 +92,7 @@ def test_a_plan_says_who_would_gain_and_lose_each_rules_offer(planned: Plan) -> 
 def test_a_plan_names_rules_that_can_never_win(planned: Plan) -> None:
     assert {each.rule_id: each.remark for each in planned.rules if each.remark} == {
         "gone": "no active rule any more",
-        "mute": "can never win: whoever qualifies is refused, mostly by CONTENT_MISSING",
+        "mute": "can never win: nobody can be shown its content, mostly for CONTENT_MISSING",
         "nobody": "can never win: nobody qualifies",
         "over": f"can never win: its validity ended on {DAY}",
     }
@@ -108,11 +108,67 @@ def test_a_plan_names_content_that_is_not_there(planned: Plan) -> None:
 
 
 def test_a_plan_counts_accounts_that_qualify_for_two_rules(planned: Plan) -> None:
-    assert planned.overlaps == (
-        Overlap("mute", "newcomer", 3, is_exclusive=False),
-        Overlap("loyal", "mute", 2, is_exclusive=False),
-        Overlap("loyal", "newcomer", 2, is_exclusive=True),
+    assert planned.overlaps == (Overlap("loyal", "newcomer", 2, is_exclusive=True),)
+
+
+CONTROL = {
+    "id": "e",
+    "salt": "s",
+    "variants": [
+        {"name": "control", "percent": 100, "is_control": True},
+        {"name": "treatment", "percent": 0},
+    ],
+}
+
+
+def test_a_plan_says_which_rule_takes_accounts_from_another_and_shows_nothing(published: Settings) -> None:
+    group = {"exclusivity_group": "one"}
+    few_streams = {"feature": "streams_28d", "at_most": 50}
+    found = plan(
+        published,
+        book(
+            rule("capped", audience=streams_at_least(100), cap=1, **group),
+            rule("tried", priority=11, audience=few_streams, experiment=CONTROL, **group),
+            rule("next", priority=20, **group),
+        ),
+    )  # fmt: skip
+
+    assert [str(taking) for taking in found.takings] == [
+        "capped takes 1 account from next and shows nothing (its cap is reached)",
+        "tried takes 1 account from next and shows nothing (control arm)",
+    ]
+    assert {each.rule_id: each.now for each in found.rules} == {
+        "capped": 1,
+        "gone": 0,
+        "loyal": 0,
+        "next": 0,
+        "tried": 1,
+    }
+
+
+def test_a_control_arm_takes_one_of_the_places_that_an_account_has(published: Settings) -> None:
+    found = plan(published, book(rule("a", experiment=CONTROL), rule("b"), rule("c")))
+
+    assert [str(taking) for taking in found.takings] == [
+        "a takes 3 accounts from c and shows nothing (control arm)"
+    ]
+
+
+def test_a_rule_whose_content_is_gone_leaves_its_accounts_to_the_next(published: Settings) -> None:
+    flawed = {"entry": "absent", "fallback_locale": "en-US"}
+    found = plan(
+        published,
+        book(
+            rule("gone", exclusivity_group="one", content=flawed, experiment=CONTROL),
+            rule("next", exclusivity_group="one", priority=20),
+        ),
     )
+
+    assert found.takings == ()
+    assert [str(each) for each in found.yieldings] == [
+        "gone leaves 3 accounts to next: its content cannot be shown"
+    ]
+    assert {each.rule_id: each.now for each in found.rules} == {"gone": 0, "loyal": 0, "next": 3}
 
 
 def test_unchanged_rules_change_nothing(published: Settings) -> None:

@@ -14,11 +14,13 @@ from loaders.warehouse.client import warehouse_of
 from segments.compiler import compile_statement
 from segments.evaluator import AccountDecisions, evaluate, is_traced
 from segments.source import RuleBook
+from segments.steps import Reason
 from segue.settings import Settings
 from tests.segments.generated import DAY, accounts, books, contents
 from tests.segments.warehouse_rows import CONTENT_ROWS, FEATURE_ROWS, write_table
 
 RULES, ACCOUNTS, STATEMENTS = 10, 60, 6
+WINNING = {Reason.SELECTED, Reason.ACCOUNT_CAP_REACHED, Reason.RULE_CAP_REACHED}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,17 @@ def in_columns(book: RuleBook, account: AccountDecisions) -> dict[str, Any]:
     }
 
 
+def _assert_only_what_can_be_shown_competes(account: AccountDecisions) -> None:
+    """Whoever lost its group lost it to one offer, whose content is there, be it a control arm's."""
+    groups: dict[str, list[Reason]] = {}
+    for decision in account.decisions.values():
+        groups.setdefault(decision.rule.group, []).append(decision.reason)
+    for reasons in groups.values():
+        assert sum(reason in WINNING for reason in reasons) == (
+            1 if any(reason in {*WINNING, Reason.LOST_EXCLUSIVITY} for reason in reasons) else 0
+        )
+
+
 # A failing example is not made smaller: that would run hundreds of statements. The account is named.
 @settings(
     max_examples=STATEMENTS,
@@ -75,6 +88,8 @@ def test_both_give_the_same_offers_order_and_reason_for_every_account_and_rule(
     found = decided_by_sql(warehouse, book, rows, entries)
 
     assert set(found) == set(expected)
+    for account in expected.values():
+        _assert_only_what_can_be_shown_competes(account)
     for account_id, account in expected.items():
         row = found[account_id]
         decisions = {

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from segments.evaluator import AccountDecisions, bucket, evaluate, served_until
 from segments.explain import explain
 from segments.features import FEATURES
@@ -171,6 +173,83 @@ def test_content_is_shown_in_the_accounts_language_else_in_the_fallback() -> Non
     assert shown(expired) == "CONTENT_EXPIRED"
     assert shown(text("de-DE")) == "CONTENT_MISSING"
     assert shown(text(), min_version=2) == "CONTENT_OUTDATED"
+
+
+def everyone_in(arm: str, *arms: dict[str, Any]) -> dict[str, Any]:
+    """An experiment that has everyone in one of its arms, the control or one with an entry of its own."""
+    variants = [{"name": "control", "percent": 50, "is_control": True}, *arms]
+    spread = [each | {"percent": 49 if each["name"] != arm else 51} for each in variants]
+    salt = next(
+        str(number) for number in range(100)
+        if (bucket("a1", str(number)) < spread[0]["percent"] * 100) == (arm == "control")
+    )  # fmt: skip
+    return {"id": "e", "salt": salt, "variants": spread}
+
+
+@pytest.mark.parametrize("arm", ["control", "treatment"])
+def test_an_offer_that_cannot_be_shown_takes_no_others_place_in_treatment_or_in_control(arm: str) -> None:
+    experiment = everyone_in(arm, {"name": "treatment"})
+    account = decide(
+        [
+            rule(
+                "gone",
+                exclusivity_group="one",
+                experiment=experiment,
+                content={"entry": "old", "fallback_locale": "en-US"},
+            ),
+            rule("next", exclusivity_group="one", priority=20),
+        ],
+        row(),
+        text(),
+        text(entry_id="old", valid_until_at=datetime(2026, 3, 6, tzinfo=UTC)),
+    )
+
+    assert account.decisions["gone"].variant is not None
+    assert account.decisions["gone"].variant.name == arm
+    assert reasons(account) == {"gone": "CONTENT_EXPIRED", "next": "SELECTED"}
+    assert [offer["offer_id"] for offer in account.offers] == ["offer-next"]
+
+
+@pytest.mark.parametrize("arm", ["control", "treatment"])
+def test_an_arm_that_cannot_be_shown_takes_the_offer_out_of_every_arm_so_that_they_stay_comparable(
+    arm: str,
+) -> None:
+    experiment = everyone_in(arm, {"name": "treatment", "content": "deep"})
+
+    def reason(*contents: dict[str, Any]) -> dict[str, str]:
+        return reasons(decide([rule("r", experiment=experiment)], row(), *contents))
+
+    assert reason(text(), text(entry_id="deep")) == {"r": "SELECTED"}
+    assert reason(text()) == {"r": "CONTENT_MISSING"}
+    assert reason(text(), text(entry_id="deep", is_published=False)) == {"r": "CONTENT_UNPUBLISHED"}
+    # What no account is in needs no content.
+    ended = {
+        "id": "e", "salt": "s", "variants": [
+            {"name": "control", "percent": 50, "is_control": True}, {"name": "treatment", "percent": 50},
+            {"name": "ended", "percent": 0, "content": "deep"},
+        ],
+    }  # fmt: skip
+    assert reasons(decide([rule("r", experiment=ended)], row())) == {"r": "SELECTED"}
+
+
+def test_content_comes_before_holdout_and_rest_and_no_account_counts_against_a_cap_without_it() -> None:
+    held_out = {"local_percent": 100}
+    missing = {"entry": "absent", "fallback_locale": "en-US"}
+    account = decide([rule("r", holdout=held_out, content=missing)], row())
+
+    assert (account.decisions["r"].reason, account.decisions["r"].failed) == (
+        "CONTENT_MISSING",
+        ("CONTENT_MISSING", "LOCAL_HOLDOUT"),
+    )
+    book = RuleBook((rule("r", cap=1),), PROGRAM)
+    accounts = evaluate(
+        book, [row("high", streams_28d=900, locale="sv-SE"), row("low", streams_28d=1, locale="de-DE")],
+        [text("de-DE")],
+    )  # fmt: skip
+    assert {name: reasons(account)["r"] for name, account in accounts.items()} == {
+        "high": "CONTENT_MISSING",
+        "low": "SELECTED",
+    }
 
 
 def test_an_offer_ends_with_its_day_its_rule_or_its_content() -> None:

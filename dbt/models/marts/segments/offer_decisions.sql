@@ -29,10 +29,106 @@ with
             rule.cool_down_days,
             rule.rule_cap,
             rule.content_id,
+            rule.arm_entries,
             rule.min_content_version,
             rule.fallback_locale,
             rule.to_date
         from unnest({{ offer_rules() }}) as rule
+    ),
+
+    contents as (
+        select
+            feature_date,
+            entry_id,
+            locale,
+            content_version,
+            valid_until_at,
+            case
+                when not is_published
+                then {{ step_bit("CONTENT_UNPUBLISHED") }}
+                when
+                    coalesce(valid_from_at > timestamp(date_add(feature_date, interval 1 day)), false)
+                    or coalesce(valid_until_at <= timestamp(date_add(feature_date, interval 1 day)), false)
+                then {{ step_bit("CONTENT_EXPIRED") }}
+                else 0
+            end as flaw
+        from {{ ref("offer_contents") }}
+        where {{ known_rebuilt_days("feature_date") }}
+    ),
+
+    arm_entries as (
+        select rule.rule_number, rule.min_content_version, rule.fallback_locale, entry_id
+        from rules as rule
+        cross join unnest(rule.arm_entries) as entry_id
+    ),
+
+    -- What is written of them, in whatever language; a flaw of 0 is none.
+    texts as (
+        select
+            content.feature_date,
+            entry.rule_number,
+            entry.entry_id,
+            content.locale,
+            content.locale = entry.fallback_locale as is_fallback,
+            content.content_version,
+            content.valid_until_at,
+            if(
+                content.flaw = 0 and content.content_version < entry.min_content_version,
+                {{ step_bit("CONTENT_OUTDATED") }},
+                content.flaw
+            ) as flaw
+        from arm_entries as entry
+        inner join contents as content on entry.entry_id = content.entry_id
+    ),
+
+    locales as (select distinct feature_date, locale from contents),
+
+    -- Who reads a locale in which nothing is written has no locale here, and is shown fallbacks.
+    readers as (
+        select feature_date, locale
+        from locales
+        union all
+        select distinct feature_date, '' as locale
+        from locales
+    ),
+
+    -- What a reader is shown of an entry: its own language, else the fallback's. Of two flaws the first
+    -- counts.
+    readings as (
+        select
+            reader.feature_date,
+            entry.rule_number,
+            reader.locale as reader_locale,
+            entry.entry_id,
+            if(own.flaw = 0, own.locale, fallback.locale) as content_locale,
+            if(own.flaw = 0, own.content_version, fallback.content_version) as content_version,
+            if(own.flaw = 0, own.valid_until_at, fallback.valid_until_at) as valid_until_at,
+            if(
+                own.flaw = 0 or fallback.flaw = 0,
+                0,
+                coalesce(own.flaw, fallback.flaw, {{ step_bit("CONTENT_MISSING") }})
+            ) as flaw
+        from arm_entries as entry
+        cross join readers as reader
+        left join
+            texts as own
+            on reader.feature_date = own.feature_date
+            and entry.rule_number = own.rule_number
+            and entry.entry_id = own.entry_id
+            and reader.locale = own.locale
+        left join
+            texts as fallback
+            on reader.feature_date = fallback.feature_date
+            and entry.rule_number = fallback.rule_number
+            and entry.entry_id = fallback.entry_id
+            and fallback.is_fallback
+    ),
+
+    -- Every arm's entry counts for all, so that none is missing among the arms that are compared.
+    content_flaws as (
+        select feature_date, rule_number, reader_locale, bit_or(flaw) as content_bits
+        from readings
+        group by feature_date, rule_number, reader_locale
     ),
 
     accounts as (
@@ -60,19 +156,21 @@ with
         select
             account.feature_date,
             account.account_id,
-            account.locale,
+            coalesce(reader.locale, '') as reader_locale,
             account.offer_exposures,
             account.served_until_at,
             outcome,
+            {{ rule_number("outcome") }} as rule_number,
             {{ score_points("outcome") }} as score_points
         from filtered as account
         cross join unnest(account.passed) as outcome
+        left join
+            readers as reader on account.feature_date = reader.feature_date and account.locale = reader.locale
     ),
 
     exposed as (
         select
             passing.* except (offer_exposures),
-            rule.rule_number,
             rule.priority,
             rule.exclusivity_group,
             rule.holdout_buckets,
@@ -86,23 +184,32 @@ with
                 select exposure
                 from unnest(passing.offer_exposures) as exposure
                 where exposure.offer_id = rule.offer_id
-            )[safe_offset(0)] as exposure
+            )[safe_offset(0)] as exposure,
+            content.content_bits
         from passing
-        inner join rules as rule on {{ rule_number("passing.outcome") }} = rule.rule_number
+        inner join rules as rule on passing.rule_number = rule.rule_number
+        left join
+            content_flaws as content
+            on passing.feature_date = content.feature_date
+            and passing.rule_number = content.rule_number
+            and passing.reader_locale = content.reader_locale
     ),
 
+    -- What cannot be shown is no candidate, and takes no other's place.
     candidates as (
         select
             feature_date,
             account_id,
-            locale,
+            reader_locale,
             served_until_at,
             rule_number,
             priority,
             exclusivity_group,
             rule_cap,
             score_points,
-            outcome + if(
+            outcome
+            + coalesce(content_bits, {{ step_bit("CONTENT_MISSING") }})
+            + if(
                 holdout_buckets > 0 and {{ account_bucket("holdout_salt") }} < holdout_buckets,
                 {{ step_bit("LOCAL_HOLDOUT") }},
                 0
@@ -192,8 +299,9 @@ with
         select
             candidate.feature_date,
             candidate.account_id,
-            candidate.locale,
+            candidate.reader_locale,
             candidate.served_until_at,
+            candidate.rule_number,
             candidate.score_points,
             candidate.outcome,
             rule.rule_id,
@@ -204,8 +312,6 @@ with
             rule.experiment_id,
             rule.variants,
             rule.content_id,
-            rule.min_content_version,
-            rule.fallback_locale,
             rule.to_date,
             if(
                 {{ failed_bits("candidate.outcome") }} = 0 and rule.experiment_id is not null,
@@ -227,68 +333,20 @@ with
         from competed
     ),
 
-    contents as (
-        select
-            feature_date,
-            entry_id,
-            locale,
-            content_version,
-            valid_until_at,
-            case
-                when not is_published
-                then {{ step_bit("CONTENT_UNPUBLISHED") }}
-                when
-                    coalesce(valid_from_at > timestamp(date_add(feature_date, interval 1 day)), false)
-                    or coalesce(valid_until_at <= timestamp(date_add(feature_date, interval 1 day)), false)
-                then {{ step_bit("CONTENT_EXPIRED") }}
-                else 0
-            end as flaw
-        from {{ ref("offer_contents") }}
-        where {{ known_rebuilt_days("feature_date") }}
-    ),
-
-    -- In the account's own language, else in the fallback's; a flaw of 0 is none.
-    worded as (
-        select
-            assigned.* except (content_id),
-            coalesce(assigned.variant.content_id, assigned.content_id) as content_id,
-            own.content_version as own_version,
-            own.valid_until_at as own_valid_until_at,
-            if(
-                own.flaw = 0 and own.content_version < assigned.min_content_version,
-                {{ step_bit("CONTENT_OUTDATED") }},
-                own.flaw
-            ) as own_flaw,
-            fallback.content_version as fallback_version,
-            fallback.valid_until_at as fallback_valid_until_at,
-            if(
-                fallback.flaw = 0 and fallback.content_version < assigned.min_content_version,
-                {{ step_bit("CONTENT_OUTDATED") }},
-                fallback.flaw
-            ) as fallback_flaw
-        from assigned
-        left join
-            contents as own
-            on assigned.feature_date = own.feature_date
-            and coalesce(assigned.variant.content_id, assigned.content_id) = own.entry_id
-            and assigned.locale = own.locale
-        left join
-            contents as fallback
-            on assigned.feature_date = fallback.feature_date
-            and coalesce(assigned.variant.content_id, assigned.content_id) = fallback.entry_id
-            and assigned.fallback_locale = fallback.locale
-    ),
-
     decided as (
         select
-            * except (outcome),
-            coalesce(own_flaw = 0, false) as is_own_shown,
-            outcome + if(
-                {{ failed_bits("outcome") }} != 0 or own_flaw = 0 or fallback_flaw = 0,
-                0,
-                coalesce(own_flaw, fallback_flaw, {{ step_bit("CONTENT_MISSING") }})
-            ) as outcome
-        from worded
+            assigned.* except (content_id),
+            reading.entry_id as content_id,
+            reading.content_version,
+            reading.content_locale,
+            reading.valid_until_at as content_valid_until_at
+        from assigned
+        left join
+            readings as reading
+            on assigned.feature_date = reading.feature_date
+            and assigned.rule_number = reading.rule_number
+            and assigned.reader_locale = reading.reader_locale
+            and coalesce(assigned.variant.content_id, assigned.content_id) = reading.entry_id
     ),
 
     offered as (
@@ -310,17 +368,14 @@ with
                         variant.name as variant,
                         coalesce(variant.is_control, false) as is_control,
                         content_id as content_id,
-                        if(is_own_shown, own_version, fallback_version) as content_version,
+                        content_version as content_version,
                         -- Never longer than the rule or the content.
                         least(
                             served_until_at,
                             coalesce(timestamp(date_add(to_date, interval 1 day)), timestamp '9999-12-31'),
-                            coalesce(
-                                if(is_own_shown, own_valid_until_at, fallback_valid_until_at),
-                                timestamp '9999-12-31'
-                            )
+                            coalesce(content_valid_until_at, timestamp '9999-12-31')
                         ) as valid_until_at,
-                        if(is_own_shown, locale, fallback_locale) as content_locale
+                        content_locale as content_locale
                     ),
                     null
                 ) ignore nulls
