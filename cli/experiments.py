@@ -55,7 +55,7 @@ def read(
 def compile_(
     check: CheckOption = False,
 ) -> None:
-    """Make the JSON Schemas and the versions' lock from experiments/.
+    """Make the dbt macros, the JSON Schemas and the versions' lock from experiments/.
 
     Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the files.
     """

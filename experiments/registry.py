@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
+from experiments.compiler import MACROS_FILE, compile_macros
 from experiments.declaration import Experiment, Metric
 from segue.declarations import DeclarationsError, Problem, line_of, parse
 from segue.version_lock import Versioned, lock_text, locked, read_lock
@@ -68,7 +69,7 @@ def _read(folder: Path, model: type[Declared], problems: list[Problem]) -> dict[
 
 
 def artifacts(registry: Registry, lock_file: Path = LOCK_FILE) -> dict[Path, str]:
-    """The schemas for editors and the lock of versions, each with the content that belongs to the registry.
+    """The dbt macros, the schemas for editors and the lock of versions, each with the registry's content.
 
     Raises:
         DeclarationsError: a locked version was changed.
@@ -81,6 +82,7 @@ def artifacts(registry: Registry, lock_file: Path = LOCK_FILE) -> dict[Path, str
         ),
     ]
     return {
+        MACROS_FILE: compile_macros(registry.experiments, registry.metrics),
         EXPERIMENTS_DIR / "experiment.schema.json": _schema(Experiment, "Experiment"),
         EXPERIMENTS_DIR / "metric.schema.json": _schema(Metric, "Metric of experiments"),
         lock_file: lock_text(_HEADING, locked(items, read_lock(lock_file))),

@@ -181,6 +181,12 @@ class Payment(LandingRow):
 
 
 class OfferImpression(LandingRow):
+    """An offer that a surface showed, or, with ``is_shown`` false, would have shown: a control arm's no-show.
+
+    What the lookup answered is given back as it was: ``decision_id``, ``rule_id``, ``rule_version``,
+    ``experiment_id``, ``variant``, ``generation`` (``generation_ms``) and ``content_version``.
+    """
+
     table = "offer_impressions"
     key = ("impression_id",)
     event_time = "occurred_at"
@@ -194,6 +200,12 @@ class OfferImpression(LandingRow):
     decision_id: Identifier | None = None
     generation: Annotated[int, Field(ge=0)] | None = None
     content_version: Annotated[int, Field(ge=0)] | None = None
+    rule_id: Identifier | None = None
+    rule_version: Annotated[int, Field(ge=1)] | None = None
+    experiment_id: Identifier | None = None
+    variant: Identifier | None = None
+    is_shown: bool | None = None
+    """Null, also where the file has no such column: it was shown."""
     occurred_at: EventTime
 
 

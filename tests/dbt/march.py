@@ -129,6 +129,9 @@ def land_march(warehouse: Warehouse) -> None:
         impression(2, "a_trial", "2026-03-01 09:00", "winback-3-months"),
         impression(3, "a_free", "2026-03-02 09:00"),
         impression(3, "a_free", "2026-03-02 09:00") | {"ingested_at": at("2026-03-06 09:00")},
+        # A control arm's no-show: nobody saw it.
+        impression(6, "a_free", "2026-03-03 09:00")
+        | {"experiment_id": "trial-length-2026", "variant": "control", "is_shown": False},
         impression(4, "a_tester", "2026-03-02 09:00"),
         impression(5, "a_stranger", "2026-03-02 09:00"),
     ])  # fmt: skip

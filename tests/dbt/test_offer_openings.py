@@ -44,6 +44,8 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
         account("late", merged_into="kept", ingested_at=at("2026-03-11 05:00")),
     ])  # fmt: skip
     warehouse.land("offer_impressions", [
+        # What a control arm would have been shown opens nothing.
+        shown(13, "plain", "2026-01-05 08:00") | {"is_shown": False},
         shown(1, "plain", "2026-01-10 08:00"),
         shown(2, "plain", "2026-03-04 08:00"),
         # Delivered once more, long after.

@@ -50,6 +50,17 @@ def test_twelve_months_are_a_year_to_a_rule(march: Warehouse) -> None:
     ]
 
 
+def test_an_offer_that_a_control_arm_was_not_shown_counts_for_no_cap(march: Warehouse) -> None:
+    seen = march.query(
+        "select extract(day from feature_date) as day, seen.impressions_7d, "
+        "cast(seen.last_shown_date as string) as last_shown_date "
+        "from audit_20260305.fct_account_features cross join unnest(offer_exposures) as seen "
+        "where account_id = 'a_free' and feature_date between '2026-03-01' and '2026-03-05' order by 1"
+    )
+    # Shown on the second; held back on the third.
+    assert [tuple(row.values()) for row in seen] == [(day, 1, "2026-03-02") for day in (2, 3, 4, 5)]
+
+
 def test_a_member_is_entitled_while_it_belongs_to_the_plan(march: Warehouse) -> None:
     assert features(march, "a_member", "is_entitled, is_member, is_payer, plan_kind, seats_taken")[:3] == [
         (1, True, True, False, "family", 2),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment, StrictUndefined
 from jsonschema import Draft202012Validator
 
+from experiments.compiler import compile_macros
 from experiments.plan import plan
 from experiments.registry import EXPERIMENTS_DIR, artifacts, load
 from segue.declarations import DeclarationsError
@@ -161,3 +164,32 @@ def test_metrics_count_columns_that_the_marts_have() -> None:
     for metric in load().metrics.values():
         for source in metric.sources:
             assert {"account_id", source.day, source.column} <= columns[source.mart], metric.id
+
+
+def test_models_are_given_what_was_declared(folder: Path) -> None:
+    """The macros run as dbt runs them: ``return`` ends one, ``fromjson`` reads."""
+    streams = yaml.safe_load(STREAMS)
+    streams["value"]["equals"] = "{% endraw %}{{ 1 }} Straße"
+    (folder / "metrics" / "streams.yml").write_text(yaml.safe_dump(streams))
+    registry = load(folder)
+    given: list[Any] = []
+    of_dbt = {"fromjson": json.loads, "return": given.append}
+    macros = compile_macros(registry.experiments, registry.metrics)
+    calls = "{{ declared_experiments() }}{{ declared_metrics() }}"
+    Environment(undefined=StrictUndefined).from_string(macros + calls, globals=of_dbt).render()
+
+    [[experiment], [paid, compiled_streams]] = given
+    assert experiment == {
+        "id": "longer-trial", "version": 1, "rule": None, "surface": "home", "salt": "longer-trial",
+        "control": "control",
+        "variants": [
+            {"name": "control", "first_bucket": 0, "last_bucket": 4999},
+            {"name": "thirty_days", "first_bucket": 5000, "last_bucket": 9999},
+        ],
+        "metrics": ["paid", "streams"],
+        "start": "2026-09-01",
+        "end": "2026-09-14",
+    }  # fmt: skip
+    assert (paid["id"], paid["window_days"], paid["covariate_days"]) == ("paid", 14, 28)
+    assert paid["value"]["column"] == "is_paid"
+    assert compiled_streams["value"]["equals"] == "{% endraw %}{{ 1 }} Straße"

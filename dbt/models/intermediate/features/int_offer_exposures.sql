@@ -9,8 +9,10 @@ with
     touches as (
         select account_id, offer_id, 'shown' as touch, date(occurred_at) as touch_date, arrival_date
         from {{ ref("stg_merchandising__offer_impressions") }}
+        -- Frequency caps are about what people saw.
         where
-            occurred_at >= timestamp({{ known_start_day(1 - var("feature_days")) }})
+            is_shown
+            and occurred_at >= timestamp({{ known_start_day(1 - var("feature_days")) }})
             and occurred_at < timestamp({{ end_day(1) }})
         union all
         select account_id, offer_id, 'clicked', date(occurred_at), arrival_date

@@ -30,7 +30,8 @@ select
     impression_id,
     surface
 from impressions
-where true
+-- What a control arm would have been shown opens no journey.
+where is_shown
 qualify
     row_number() over (
         partition by arrival_date, account_id, offer_id, date(occurred_at) order by occurred_at, impression_id

@@ -18,7 +18,10 @@ with
             {{ ref("int_account_versions") }} as account
             on impression.account_id = account.account_id
             and {{ valid_on("account", "date(impression.occurred_at)") }}
-        where not account.is_resolved_test_account and impression.occurred_at < timestamp({{ as_of_day(1) }})
+        where
+            impression.is_shown
+            and not account.is_resolved_test_account
+            and impression.occurred_at < timestamp({{ as_of_day(1) }})
     ),
 
     -- A journey of the run's days competes for a conversion with those opened up to a window before it.

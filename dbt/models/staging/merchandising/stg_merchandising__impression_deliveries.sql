@@ -3,6 +3,7 @@ select
     account_id,
     offer_id,
     surface,
+    coalesce(is_shown, true) as is_shown,
     occurred_at,
     ingested_at,
     arrival_date,

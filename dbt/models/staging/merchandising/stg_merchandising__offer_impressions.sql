@@ -7,6 +7,12 @@ select
     decision_id,
     generation,
     content_version,
+    rule_id,
+    rule_version,
+    experiment_id,
+    variant,
+    -- Feeds that only tell of what was shown have no such column.
+    coalesce(is_shown, true) as is_shown,
     occurred_at,
     ingested_at,
     arrival_date

@@ -1,0 +1,25 @@
+-- fmt: off
+{# Made by `segue experiments compile` from experiments/*.yml and experiments/metrics/*.yml; edit those. #}
+
+{% macro declared_experiments() -%}
+    {%- set declared -%}{% raw %}
+[
+    {"id": "annual-discount-2026", "version": 1, "rule": "annual_switch", "surface": null, "salt": "annual-discount-2026", "control": "control", "variants": [{"name": "control", "first_bucket": 0, "last_bucket": 1999}, {"name": "two_months", "first_bucket": 2000, "last_bucket": 5999}, {"name": "three_months", "first_bucket": 6000, "last_bucket": 9999}], "metrics": ["paid_annually_30d", "mrr_60d", "churned_60d"], "start": "2026-09-01", "end": "2026-11-30"},
+    {"id": "trial-length-2026", "version": 1, "rule": "trial_for_engaged_free", "surface": null, "salt": "trial-length-2026", "control": "control", "variants": [{"name": "control", "first_bucket": 0, "last_bucket": 999}, {"name": "thirty_days", "first_bucket": 1000, "last_bucket": 9999}], "metrics": ["paid_60d", "mrr_60d", "churned_60d"], "start": "2026-09-01", "end": "2026-12-01"}
+]
+    {% endraw %}{%- endset -%}
+    {{ return(fromjson(declared)) }}
+{%- endmacro %}
+
+{% macro declared_metrics() -%}
+    {%- set declared -%}{% raw %}
+[
+    {"id": "churned_60d", "version": 1, "value": {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "movement", "equals": "churn", "aggregate": "any"}, "numerator": null, "denominator": null, "window_days": 60, "worse": "higher", "cap": null, "covariate_days": 28},
+    {"id": "mrr_60d", "version": 1, "value": {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "mrr_usd_amount", "equals": null, "aggregate": "last"}, "numerator": null, "denominator": null, "window_days": 60, "worse": "lower", "cap": 100.0, "covariate_days": 28},
+    {"id": "paid_60d", "version": 1, "value": {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "is_paid", "equals": null, "aggregate": "any"}, "numerator": null, "denominator": null, "window_days": 60, "worse": "lower", "cap": null, "covariate_days": 28},
+    {"id": "paid_annually_30d", "version": 1, "value": {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "billing_interval", "equals": "year", "aggregate": "any"}, "numerator": null, "denominator": null, "window_days": 30, "worse": "lower", "cap": null, "covariate_days": 28},
+    {"id": "revenue_per_impression_30d", "version": 1, "value": null, "numerator": {"mart": "fct_offer_journey", "day": "journey_date", "column": "revenue_usd_amount", "equals": null, "aggregate": "sum"}, "denominator": {"mart": "fct_offer_journey", "day": "journey_date", "column": "impressions", "equals": null, "aggregate": "sum"}, "window_days": 30, "worse": "lower", "cap": null, "covariate_days": null}
+]
+    {% endraw %}{%- endset -%}
+    {{ return(fromjson(declared)) }}
+{%- endmacro %}

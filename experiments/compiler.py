@@ -1,0 +1,70 @@
+"""Compiles the declarations to macros, by which the dbt models know what was declared.
+
+A macro gives plain Jinja values, so that a model may loop over them, and compute constants, such as the first
+day that it has to read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from experiments.declaration import Experiment, Metric
+
+MACROS_FILE: Final = Path(__file__).parent.parent / "dbt/macros/experiments.sql"
+BUCKETS: Final = 10_000
+"""An account has one of so many buckets under a salt, as the segments' rules draw it; a percent is 100."""
+
+_HEAD: Final = """-- fmt: off
+{# Made by `segue experiments compile` from experiments/*.yml and experiments/metrics/*.yml; edit those. #}
+
+"""
+
+
+def compile_macros(experiments: Mapping[str, Experiment], metrics: Mapping[str, Metric]) -> str:
+    """``declared_experiments()`` and ``declared_metrics()``: lists of objects, in the order of their ids."""
+    listed = {
+        "declared_experiments": [_experiment(each) for _, each in sorted(experiments.items())],
+        "declared_metrics": [_metric(each) for _, each in sorted(metrics.items())],
+    }
+    return _HEAD + "\n".join(_macro(name, values) for name, values in listed.items())
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    variants, first = [], 0
+    for variant in experiment.variants:
+        after = first + round(variant.percent * BUCKETS / 100)
+        variants.append({"name": variant.name, "first_bucket": first, "last_bucket": after - 1})
+        first = after
+    return {
+        "id": experiment.id,
+        "version": experiment.version,
+        "rule": experiment.rule,
+        "surface": experiment.surface,
+        "salt": experiment.salt,
+        "control": experiment.control,
+        "variants": variants,
+        "metrics": [use.metric for use in experiment.metrics],
+        "start": experiment.start.isoformat(),
+        "end": experiment.end.isoformat(),
+    }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return metric.model_dump(mode="json", exclude={"owner", "description"})
+
+
+def _macro(name: str, values: list[dict[str, Any]]) -> str:
+    # No text of a file may end the block. JSON's own braces are never followed by a percent sign.
+    objects = [json.dumps(each, ensure_ascii=False).replace("{%", "\\u007b%") for each in values]
+    listed = ",\n".join(f"    {each}" for each in objects)
+    return (
+        f"{{% macro {name}() -%}}\n"
+        "    {%- set declared -%}{% raw %}\n"
+        f"[\n{listed}\n]\n"
+        "    {% endraw %}{%- endset -%}\n"
+        "    {{ return(fromjson(declared)) }}\n"
+        "{%- endmacro %}\n"
+    )
