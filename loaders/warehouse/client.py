@@ -26,6 +26,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_read.transports import 
 from google.cloud.exceptions import NotFound
 
 from loaders.warehouse.jobs import UNREACHABLE, Jobs, WarehouseError, is_transient, reason
+from loaders.warehouse.table_schema import schema_changes, sql_type
 from segue.settings import Settings
 
 QueryParameter: TypeAlias = bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter
@@ -334,7 +335,7 @@ class Warehouse:
                 # Another process was faster, with the same definition.
                 return
             return
-        added, finer = _changes(table_id, existing.schema, schema)
+        added, finer = schema_changes(table_id, existing.schema, schema)
         if added:
             self._add_columns(table_id, added)
         for field in finer:
@@ -345,7 +346,7 @@ class Warehouse:
     def _add_columns(self, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
         """Add by DDL, then describe in the metadata, which the embedded BigQuery keeps apart."""
         for field in fields:
-            self.run(f"alter table `{table_id}` add column if not exists `{field.name}` {_sql_type(field)}")
+            self.run(f"alter table `{table_id}` add column if not exists `{field.name}` {sql_type(field)}")
         self._describe(table_id, fields)
 
     def _describe(self, table_id: str, fields: Sequence[bigquery.SchemaField]) -> None:
@@ -363,40 +364,3 @@ class Warehouse:
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse that the settings describe, made once in a process."""
     return Warehouse(settings)
-
-
-def _changes(
-    table_id: str, existing: Sequence[bigquery.SchemaField], wanted: Sequence[bigquery.SchemaField]
-) -> tuple[list[bigquery.SchemaField], list[bigquery.SchemaField]]:
-    """Columns to add, and those that get more decimal places."""
-    present = {field.name: field for field in existing}
-    added, finer = [], []
-    for field in wanted:
-        if field.name not in present:
-            added.append(field)
-        elif (present[field.name].field_type, field.field_type) == ("NUMERIC", "BIGNUMERIC"):
-            finer.append(field)
-        elif _sql_type(present[field.name]) != _sql_type(field):
-            raise WarehouseError(
-                f"{table_id}: column {field.name} is {present[field.name].field_type}, "
-                f"this code writes {field.field_type}"
-            )
-    for field in added:
-        if field.mode == "REQUIRED":
-            raise WarehouseError(f"{table_id}: the new column {field.name} must be nullable")
-    return added, finer
-
-
-_STANDARD_NAMES = {"INTEGER": "INT64", "BOOLEAN": "BOOL", "FLOAT": "FLOAT64"}
-"""The API answers with legacy names for columns that were created with standard ones."""
-
-
-def _sql_type(field: bigquery.SchemaField) -> str:
-    """The column's type as GoogleSQL writes it."""
-    name = _STANDARD_NAMES.get(field.field_type, field.field_type)
-    if name in {"RECORD", "STRUCT"}:
-        name = f"STRUCT<{', '.join(f'`{part.name}` {_sql_type(part)}' for part in field.fields)}>"
-    elif name == "NUMERIC":
-        # Precision is spelled out because the embedded BigQuery's bare NUMERIC has three decimal places.
-        name = "NUMERIC(38, 9)"
-    return f"ARRAY<{name}>" if field.mode == "REPEATED" else name
