@@ -18,6 +18,7 @@ MARTS = {
     "fct_subscriber_daily": "snapshot_date",
     "agg_subscribers_daily": "snapshot_date",
     "agg_mrr_movements_daily": "snapshot_date",
+    "fct_churn": "churn_date",
     "agg_trial_outcomes": "trial_start_date",
     "agg_retention_cohorts": "activity_month",
     "fct_offer_journey": "journey_date",

@@ -24,7 +24,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
     suites = [
         *subscriber_suites(window),
         *movement_suites(window),
-        *outcome_suites(),
+        *outcome_suites(window),
         *dimension_suites(),
         *conversion_suites(models),
         *feature_suites(),

@@ -1,13 +1,47 @@
-"""Expectations on trial outcomes and retention cohorts."""
+"""Expectations on what became of churns, trials and cohorts."""
 
 from __future__ import annotations
 
-from expectations.suites.suite import MartSuite, at_least, no_rows, not_null, unique_key
+from expectations.suites.movements import END_REASONS
+from expectations.suites.suite import MartSuite, at_least, between, no_rows, not_null, one_of, unique_key
+from segue.window import RunWindow
 
 
-def outcome_suites() -> list[MartSuite]:
-    """Suites of ``agg_trial_outcomes`` and ``agg_retention_cohorts``."""
-    return [_trials(), _cohorts()]
+def outcome_suites(window: RunWindow) -> list[MartSuite]:
+    """Suites of ``fct_churn``, ``agg_trial_outcomes`` and ``agg_retention_cohorts``."""
+    return [_churns(window), _trials(), _cohorts()]
+
+
+def _churns(window: RunWindow) -> MartSuite:
+    return MartSuite(
+        model="fct_churn",
+        key=("churn_date", "account_id"),
+        watch_row_count=False,
+        expectations=(
+            unique_key("churn_date", "account_id"),
+            *not_null("account_id", "market", "churn_reason", "is_mature", "is_recovered_14d"),
+            one_of("churn_reason", END_REASONS),
+            between("days_to_recovery", 1, 14),
+            no_rows(
+                f"""with moved as (
+                    select snapshot_date as churn_date, account_id, churn_reason
+                    from {window.table("fct_subscriber_daily")}
+                    where {window.partitions("snapshot_date")} and movement = 'churn'
+                ), told as (
+                    select churn_date, account_id, churn_reason
+                    from {{batch}}
+                    where {window.partitions("churn_date")}
+                )
+                select coalesce(moved.churn_date, told.churn_date) as churn_date,
+                    coalesce(moved.account_id, told.account_id) as account_id,
+                    moved.churn_reason as moved_reason, told.churn_reason as told_reason
+                from moved full outer join told
+                    on moved.churn_date = told.churn_date and moved.account_id = told.account_id
+                where moved.churn_reason is distinct from told.churn_reason""",
+                "the churns of the run's days are those of the movements, with their reasons",
+            ),
+        ),
+    )
 
 
 def _trials() -> MartSuite:

@@ -447,3 +447,17 @@ def test_one_of_two_subscriptions_begins_is_lost_and_comes_back(built: Warehouse
         (12, "expansion", "recovery", "5.00"),
         (14, "contraction", "subscription_ended", "-5.00"),
     ]
+
+
+def test_a_churn_says_whether_it_was_recovered_and_whether_it_still_may_be(built: Warehouse) -> None:
+    assert built.rows(
+        f"{DATASET}.fct_churn",
+        "extract(day from churn_date) as day, churn_reason, is_mature, is_recovered_14d, days_to_recovery",
+        "1",
+        "account_id = 'a-on_and_off'",
+    ) == [
+        (3, "paused", True, True, 2),
+        (8, "involuntary", True, True, 2),
+        (12, "voluntary", False, True, 2),
+        (16, "paused", False, False, None),
+    ]

@@ -75,6 +75,11 @@ select date '2026-03-31' as snapshot_date, 'new' as movement, cast(null as strin
     'stripe' as provider, 'EUR' as currency, 1 as accounts,
     cast(9.99 as numeric(38, 9)) as mrr_amount, cast(10.89 as numeric(38, 9)) as mrr_usd_amount;
 
+create or replace table `{audit}.fct_churn` as
+select churn_date, account_id, 'DE' as market, 'other' as churn_reason, false as is_mature,
+    false as is_recovered_14d, cast(null as int64) as days_to_recovery
+from (select date '2026-03-30' as churn_date, 'a1' as account_id);
+
 create or replace table `{audit}.agg_trial_outcomes` as
 select date '2026-03-31' as trial_start_date, 'DE' as market, 'individual' as plan_kind,
     'stripe' as provider, 3 as started, 1 as converted, 1 as pending, 1 as abandoned, 2 as mature_started,
@@ -140,8 +145,8 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
     assert (result.failures, result.warnings) == ([], [])
     assert {outcome.model for outcome in result.outcomes} == {
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
-        "fct_subscription_event", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
-        "dim_account", "dim_plan",
+        "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "agg_trial_outcomes",
+        "agg_retention_cohorts", "dim_account", "dim_plan",
         "fct_offer_journey", "agg_conversions_daily", "fct_account_features", "offer_contents",
         "offer_decisions", "offer_segments",
     }  # fmt: skip
@@ -179,6 +184,10 @@ DAMAGES = [
         "nothing enters or leaves the active set without an event",
     ),
     ("update `{audit}.agg_subscribers_daily` set starts = 0 where true", "plus starts and moves in"),
+    (
+        "update `{audit}.fct_churn` set churn_date = date '2026-03-31' where true",
+        "churns of the run's days are those of the movements",
+    ),
     ("update `{audit}.agg_trial_outcomes` set abandoned = 0 where true", "are the started ones"),
     ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
     ("update `{audit}.fct_account_features` set plan_kind = 'gold' where true", "gold"),

@@ -21,6 +21,7 @@ DETAILS = {
     "fct_subscription_daily": "subscription_id",
     "fct_subscriber_daily": "account_id",
     "fct_subscription_event": "subscription_id",
+    "fct_churn": "account_id",
 }
 """Tables whose rows belong to one company each, with the column that says to which."""
 
@@ -35,6 +36,7 @@ KEYS = {
     "fct_subscription_daily": ("snapshot_date", "subscription_id"),
     "fct_subscriber_daily": ("snapshot_date", "account_id"),
     "fct_subscription_event": ("subscription_id", "occurred_at", "provider", "provider_event_id"),
+    "fct_churn": ("churn_date", "account_id"),
     "agg_subscribers_daily": ("snapshot_date", *CELL),
     "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
     "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider"),

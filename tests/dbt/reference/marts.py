@@ -26,6 +26,7 @@ from tests.dbt.reference.movements import Movement, movements
 from tests.dbt.reference.outcomes import (
     CohortMember,
     TrialOutcome,
+    churn_rows,
     cohort_members,
     measured_date,
     trial_outcomes,
@@ -63,6 +64,7 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
             "int_subscription_periods": [row for life in known for row in _periods(life)],
             "fct_subscription_daily": _subscription_rows(days, known, accounts, window),
             "fct_subscriber_daily": subscriber_rows(days, company.members, moves, accounts, window),
+            "fct_churn": churn_rows(known, accounts, window),
             "fct_subscription_event": event_rows(known, days, accounts, prices, window),
         },
         days=days,

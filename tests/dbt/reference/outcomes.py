@@ -1,4 +1,4 @@
-"""What became of trials and of the accounts that paid for the first time in one month."""
+"""What became of churns, of trials and of the accounts that paid for the first time in one month."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from tests.dbt.reference.accounts import Accounts
 from tests.dbt.reference.company import Payment, Window
-from tests.dbt.reference.days import DAY, Prices, midnight
+from tests.dbt.reference.days import DAY, Prices, days_between, midnight
 from tests.dbt.reference.lives import Life, Period
 
 Row = dict[str, object]
@@ -19,6 +19,7 @@ RESTATED_TRIAL_DAYS = 90
 CONVERSION_DAYS = 90
 REFUND_DAYS = 14
 RESTATED_COHORT_DAYS = 30
+RECOVERY_DAYS = 14
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -93,6 +94,69 @@ def _kept_charges(payments: Iterable[Payment], window: Window) -> dict[str, list
         if refunded < charge.amount:
             kept.setdefault(charge.subscription_id, []).append(charge.occurred_at)
     return kept
+
+
+def churn_rows(lives: list[Life], accounts: Accounts, window: Window) -> list[Row]:
+    """The rows of ``fct_churn``: who paid at the close of the day before and not at the day's."""
+    found: list[Row] = []
+    for day in days_between(window.start - DAY * RECOVERY_DAYS, window.end):
+        paying, paid, ends = set(), set(), {}
+        for life in lives:
+            before, after = (_close(life, on, accounts) for on in (day - DAY, day))
+            known = after or before
+            if known is None:
+                continue
+            account_id = accounts.on(known.standing.account_id or "", day).account_id
+            if before and before.standing.is_paid:
+                paid.add(account_id)
+            if after and after.standing.is_paid:
+                paying.add(account_id)
+            if before and not after:
+                for period in life.periods:
+                    if period.end_reason and midnight(day) <= period.since < midnight(day + DAY):
+                        ends.setdefault(account_id, []).append(
+                            (period.since, life.subscription_id, period.end_reason)
+                        )
+        for account_id in sorted(paid - paying):
+            theirs = ends.get(account_id, [])
+            latest = [end for end in sorted(theirs) if end[0] == max(theirs)[0]]
+            recovered = _recovered_date(account_id, day, lives, accounts, window)
+            found.append(
+                {
+                    "churn_date": day,
+                    "account_id": account_id,
+                    "market": accounts.on(account_id, day).market,
+                    "churn_reason": latest[0][2] if latest else "admin",
+                    "is_mature": day + DAY * RECOVERY_DAYS <= window.as_of,
+                    "is_recovered_14d": recovered is not None,
+                    "recovered_date": recovered,
+                    "days_to_recovery": (recovered - day).days if recovered else None,
+                }
+            )
+    return found
+
+
+def _close(life: Life, day: date, accounts: Accounts) -> Period | None:
+    """How an entitled subscription of an account that is not excluded stands just before the day is over."""
+    period = life.just_before(midnight(day + DAY))
+    if period is None or not period.standing.is_entitled:
+        return None
+    return None if accounts.on(period.standing.account_id or "", day).is_excluded else period
+
+
+def _recovered_date(
+    account_id: str, day: date, lives: list[Life], accounts: Accounts, window: Window
+) -> date | None:
+    for later in days_between(day + DAY, min(day + DAY * RECOVERY_DAYS, window.as_of)):
+        whoever = accounts.on(account_id, later).account_id
+        closes = [close for life in lives if (close := _close(life, later, accounts))]
+        if any(
+            close.standing.is_paid
+            and accounts.on(close.standing.account_id or "", later).account_id == whoever
+            for close in closes
+        ):
+            return later
+    return None
 
 
 @dataclass(frozen=True)
