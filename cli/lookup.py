@@ -58,18 +58,18 @@ def _panel(answer: Lookup) -> Panel:
         if values.get(name):
             facts.add_row(name, Text(str(values[name])))
     facts.add_row("generation", Text(str(values["generation_ms"])))
-    if not values["offers"]:
+    if not values["offers"] and not values["held_back"]:
         return Panel(facts, title=escape(answer.account_id), border_style=colour, expand=False)
     offers = Table("offer", "rule", "priority", "score", "reason", "content", "valid until")
-    for offer in values["offers"]:
-        content = f"{offer['content_id']} v{offer['content_version']}" if offer["content_id"] else "–"
+    for offer in [*values["offers"], *values["held_back"]]:
+        content = f"{offer['content_id']} v{offer['content_version']} {offer['content_locale'] or ''}"
         offers.add_row(
-            Text(offer["offer_id"] + (" (control: do not show)" if offer["is_control"] else "")),
+            Text(offer["offer_id"] + (" (held back: log, do not show)" if offer["is_control"] else "")),
             Text(f"{offer['rule_id']} v{offer['rule_version']}"),
             str(offer["priority"]),
             "–" if offer["score"] is None else f"{offer['score']:.3f}",
             Text(offer["reason_code"]),
-            Text(content),
+            Text(content if offer["content_id"] else "–"),
             offer["valid_until_at"] or "–",
         )
     return Panel(Group(facts, offers), title=escape(answer.account_id), border_style=colour, expand=False)

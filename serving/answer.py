@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from serving import schema
+from serving.decision_id import decision_id
 from serving.wire.offers_pb2 import AccountOffers, Offer
 
 
@@ -23,10 +25,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Lookup:
-    """One answer. ``account`` is what was stored; ``offers`` are those that may be used now, best first.
+    """One answer. ``account`` is what was stored; ``offers`` are those that may be shown now, best first.
 
-    ``offers`` is empty unless the outcome is ``FOUND``, and may be empty then too. An offer with
-    ``is_control`` is not shown, but its exposure is logged.
+    ``held_back`` are those of control arms: not shown, but their exposures are logged. Both are empty unless
+    the outcome is ``FOUND``, and may be empty then too; each offer in them has its ``decision_id``.
     """
 
     account_id: str
@@ -34,6 +36,7 @@ class Lookup:
     generation_ms: int
     account: AccountOffers | None = None
     offers: tuple[Offer, ...] = ()
+    held_back: tuple[Offer, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain values for JSON; times as RFC 3339."""
@@ -48,6 +51,7 @@ class Lookup:
             answer["suppressed_reason"] = self.account.suppressed_reason or None
             answer["valid_until_at"] = _rfc3339(self.account.valid_until_ms)
         answer["offers"] = [_offer_dict(offer) for offer in self.offers]
+        answer["held_back"] = [_offer_dict(offer) for offer in self.held_back]
         return answer
 
 
@@ -67,10 +71,26 @@ def judge(account_id: str, payload: bytes | None, generation_ms: int, now_ms: in
         return Lookup(account_id, Outcome.SUPPRESSED, generation_ms, account)
     if _is_past(account.valid_until_ms, now_ms):
         return Lookup(account_id, Outcome.EXPIRED, generation_ms, account)
-    offers = tuple(offer for offer in account.offers if not _is_past(offer.valid_until_ms, now_ms))
-    if account.offers and not offers:
+    stored = [*account.offers, *account.held_back]
+    left = [offer for offer in stored if not _is_past(offer.valid_until_ms, now_ms)]
+    if stored and not left:
         return Lookup(account_id, Outcome.EXPIRED, generation_ms, account)
-    return Lookup(account_id, Outcome.FOUND, generation_ms, account, offers)
+    return found(account_id, generation_ms, account, left)
+
+
+def found(account_id: str, generation_ms: int, account: AccountOffers, usable: Iterable[Offer]) -> Lookup:
+    """An answer with these offers of the account, each named, and those of control arms apart.
+
+    Loaders before ``held_back`` left control arms among the offers.
+    """
+    offers: list[Offer] = []
+    held_back: list[Offer] = []
+    for each in usable:
+        offer = Offer()
+        offer.CopyFrom(each)
+        offer.decision_id = decision_id(account_id, generation_ms, offer.rule_id)
+        (held_back if offer.is_control else offers).append(offer)
+    return Lookup(account_id, Outcome.FOUND, generation_ms, account, tuple(offers), tuple(held_back))
 
 
 def _is_past(valid_until_ms: int, now_ms: int) -> bool:
@@ -88,6 +108,6 @@ def _offer_dict(offer: Offer) -> dict[str, Any]:
     values["score"] = offer.score if offer.HasField("score") else None
     values["valid_until_at"] = _rfc3339(offer.valid_until_ms)
     del values["valid_until_ms"]
-    for name in ("experiment_id", "variant", "content_id"):
+    for name in ("experiment_id", "variant", "content_id", "content_locale"):
         values[name] = values[name] or None
     return values

@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 
 from serving import schema
+from serving.decision_id import decision_id
 from serving.read_rows import TableAddress, offers_request, with_keys
 from serving.row_key import row_key
 from serving.wire.offers_pb2 import AccountOffers
@@ -27,10 +28,12 @@ def generate(out: Path) -> list[Path]:
     row_keys = [_row_key(each["account_id"]) for each in _read("row_keys.json")]
     payloads = [_payload(each["name"], each["account"]) for each in _read("payloads.json")]
     generations = [_generation(each) for each in _read("generations.json")]
+    decisions = [_decision(each) for each in _read("decision_ids.json")]
     return [
         _write(out / "row_keys.json", row_keys),
         _write(out / "payloads.json", payloads),
         _write(out / "generations.json", generations),
+        _write(out / "decision_ids.json", decisions),
     ]
 
 
@@ -44,6 +47,11 @@ def _payload(name: str, account: dict[str, Any] | None) -> dict[str, Any]:
         b"" if account is None else ParseDict(account, AccountOffers()).SerializeToString(deterministic=True)
     )
     return {"name": name, "account": account, "payload_hex": stored.hex()}
+
+
+def _decision(vector: dict[str, Any]) -> dict[str, Any]:
+    named = {name: vector[name] for name in ("account_id", "generation_ms", "rule_id")}
+    return named | {"decision_id": decision_id(**named)}
 
 
 def _generation(vector: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import grpc
 from google.api_core.exceptions import from_grpc_error
 
 from segue.settings import Settings
-from serving.answer import Lookup, Outcome
+from serving.answer import Lookup, Outcome, found
 from serving.pointer import NothingPublishedError
 from serving.row_key import InvalidAccountIdError
 from serving.wire.offers_pb2 import (
@@ -118,5 +118,7 @@ def _optional(path: Path | None) -> bytes | None:
 def _lookup(answer: LookupResponse) -> Lookup:
     account = answer.account if answer.HasField("account") else None
     outcome = _OUTCOMES[answer.outcome]
-    offers = tuple(account.offers) if account is not None and outcome is Outcome.FOUND else ()
-    return Lookup(answer.account_id, outcome, answer.generation_ms, account, offers)
+    if account is None or outcome is not Outcome.FOUND:
+        return Lookup(answer.account_id, outcome, answer.generation_ms, account)
+    # A service that is older than this client names no decision and holds nothing back.
+    return found(answer.account_id, answer.generation_ms, account, [*account.offers, *account.held_back])

@@ -55,6 +55,9 @@ POINTER_SEGMENT_DATE: Final = b"segment_date"
 POINTER_PUBLISHED_AT: Final = b"published_at"
 POINTER_LOADING: Final = b"loading"
 
+ANSWERED_FIELDS: Final = frozenset({"decision_id"})
+"""Fields of the messages that no cell has: whoever answers computes them."""
+
 META_FAMILY: Final = "m"
 MANIFEST_QUALIFIER: Final = b"manifest"
 MANIFEST_PREFIX: Final = b"!generation#"

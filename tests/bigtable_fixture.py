@@ -97,6 +97,7 @@ def offer(offer_id: str = "offer-1", **changes: Any) -> dict[str, Any]:
         "content_id": "cms-7",
         "content_version": 2,
         "valid_until_at": FAR_FUTURE,
+        "content_locale": "de-DE",
     } | changes
 
 
@@ -105,6 +106,7 @@ def account(account_id: str, *offers: dict[str, Any], **changes: Any) -> dict[st
     return {
         "account_id": account_id,
         "offers": list(offers),
+        "held_back": [],
         "suppressed_reason": None,
         "valid_until_at": FAR_FUTURE,
         "market": "DE",

@@ -75,14 +75,20 @@ def _segments(window: RunWindow, rules: tuple[Rule, ...]) -> MartSuite:
             ),
             no_rows(
                 "select segment_date, account_id, suppressed_reason from {batch} "
-                "where (array_length(offers) > 0) = (suppressed_reason is not null)",
-                "an account has offers or a reason for having none",
+                "where (array_length(offers) + array_length(held_back) > 0) "
+                "= (suppressed_reason is not null)",
+                "an account has offers, or some that are held back, or a reason for having none",
+            ),
+            no_rows(
+                "select segment_date, account_id, offer.offer_id from {batch}, unnest(offers) as offer "
+                "where offer.is_control",
+                "no control arm is among what may be shown",
             ),
             no_rows(
                 f"""select segment_date, account_id, exclusivity_group, count(*) as offers
                 from (
                     select segment_date, account_id, case offer.rule_id {groups} end as exclusivity_group
-                    from {{batch}}, unnest(offers) as offer
+                    from {{batch}}, unnest(array_concat(offers, held_back)) as offer
                 ) as grouped
                 where exclusivity_group is not null
                 group by segment_date, account_id, exclusivity_group having count(*) > 1""",
@@ -92,7 +98,7 @@ def _segments(window: RunWindow, rules: tuple[Rule, ...]) -> MartSuite:
                 f"""with offered as (
                     select segment_date, account_id, offer.offer_id, offer.content_id,
                         offer.content_version, offer.content_locale
-                    from {{batch}}, unnest(offers) as offer
+                    from {{batch}}, unnest(array_concat(offers, held_back)) as offer
                 )
                 select segment_date, account_id, offer_id, content_id, content_locale
                 from offered

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from google.protobuf.descriptor import FieldDescriptor
 
 from loaders.bigtable import columns as col
+from serving import schema
 
 Descriptor: TypeAlias = Any
 """A protobuf message descriptor; the C and the Python implementation have classes of their own."""
@@ -87,10 +88,9 @@ def column_of(field: FieldDescriptor, names: Collection[str]) -> str:
 
 
 def fields_of(descriptor: Descriptor, skip: Collection[str] = ()) -> list[FieldDescriptor]:
-    """The message's fields in the order of their numbers, which is that of the bytes."""
-    return sorted(
-        (field for field in descriptor.fields if field.name not in skip), key=lambda field: field.number
-    )
+    """The message's fields that a cell has, in the order of their numbers, which is that of the bytes."""
+    stored = (field for field in descriptor.fields if field.name not in {*skip, *schema.ANSWERED_FIELDS})
+    return sorted(stored, key=lambda field: field.number)
 
 
 def is_repeated(field: FieldDescriptor) -> bool:

@@ -36,31 +36,30 @@ class NobodyErased:
         """Nothing is ever kept."""
 
 
+_OFFER: Final = pa.struct(
+    [
+        ("offer_id", pa.string()),
+        ("rule_id", pa.string()),
+        ("rule_version", pa.int64()),
+        ("priority", pa.int64()),
+        ("score", pa.float64()),
+        ("reason_code", pa.string()),
+        ("experiment_id", pa.string()),
+        ("variant", pa.string()),
+        ("is_control", pa.bool_()),
+        ("content_id", pa.string()),
+        ("content_version", pa.int64()),
+        ("valid_until_at", pa.timestamp("us", tz="UTC")),
+        ("content_locale", pa.string()),
+    ]
+)
+
 SEGMENTS_SCHEMA: Final = pa.schema(
     [
         ("row_key", pa.string()),
         ("account_id", pa.string()),
-        (
-            "offers",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("offer_id", pa.string()),
-                        ("rule_id", pa.string()),
-                        ("rule_version", pa.int64()),
-                        ("priority", pa.int64()),
-                        ("score", pa.float64()),
-                        ("reason_code", pa.string()),
-                        ("experiment_id", pa.string()),
-                        ("variant", pa.string()),
-                        ("is_control", pa.bool_()),
-                        ("content_id", pa.string()),
-                        ("content_version", pa.int64()),
-                        ("valid_until_at", pa.timestamp("us", tz="UTC")),
-                    ]
-                )
-            ),
-        ),
+        ("offers", pa.list_(_OFFER)),
+        ("held_back", pa.list_(_OFFER)),
         ("suppressed_reason", pa.string()),
         ("valid_until_at", pa.timestamp("us", tz="UTC")),
         ("market", pa.string()),

@@ -210,10 +210,12 @@ def _batch(numbers: range, rng: np.random.Generator) -> pa.RecordBatch:
             choice(["trial-30-days", "winback-3-months", "annual-switch"]),
             pa.array(np.ones(offers, np.int64)),
             until,
+            choice(["de-DE", "sv-SE", "en-US"]),
         ],
         names=[
             "offer_id", "rule_id", "rule_version", "priority", "score", "reason_code", "experiment_id",
             "variant", "is_control", "content_id", "content_version", "valid_until_at",
+            "content_locale",
         ],
     )  # fmt: skip
     offsets = np.zeros(size + 1, np.int32)
@@ -223,6 +225,7 @@ def _batch(numbers: range, rng: np.random.Generator) -> pa.RecordBatch:
             "row_key": pa.array([row_key(each).decode() for each in ids]),
             "account_id": pa.array(ids),
             "offers": pa.ListArray.from_arrays(pa.array(offsets), offer),
+            "held_back": pa.nulls(size, pa.list_(offer.type)),
             "suppressed_reason": pa.nulls(size, pa.string()),
             "valid_until_at": until.slice(0, size),
             "market": pa.array(["DE", "SE", "JP", "US"]).take(pa.array(rng.integers(0, 4, size))),

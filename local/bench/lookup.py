@@ -210,6 +210,7 @@ class _Segments(NobodyErased):
                     "row_key": key.decode(),
                     "account_id": key.decode().partition("#")[2],
                     "offers": offers,
+                    "held_back": [],
                     "suppressed_reason": None,
                     "valid_until_at": None,
                     "market": "DE",
@@ -240,6 +241,7 @@ def _offer(name: str) -> dict[str, Any]:
         "offer_id": name, "rule_id": f"rule-{name}", "rule_version": 3, "priority": 10, "score": 0.5,
         "reason_code": "SELECTED", "experiment_id": None, "variant": None, "is_control": False,
         "content_id": f"content-{name}", "content_version": 2, "valid_until_at": None,
+        "content_locale": "de-DE",
     }  # fmt: skip
 
 

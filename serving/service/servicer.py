@@ -237,10 +237,11 @@ def _response(found: Lookup) -> LookupResponse:
         account=found.account,
         generation_ms=found.generation_ms,
     )
-    if found.account is not None and len(found.offers) < len(found.account.offers):
+    if found.account is not None:
         # what may not be shown does not leave the house
-        del response.account.offers[:]
+        del response.account.offers[:], response.account.held_back[:]
         response.account.offers.extend(found.offers)
+        response.account.held_back.extend(found.held_back)
     return response
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19serving/wire/offers.proto\x12\x0fsegue.offers.v1\"\x86\x02\n\x05Offer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x14\n\x0crule_version\x18\x03 \x01(\x07\x12\x10\n\x08priority\x18\x04 \x01(\x0f\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x15\n\rexperiment_id\x18\x07 \x01(\t\x12\x0f\n\x07variant\x18\x08 \x01(\t\x12\x12\n\nis_control\x18\t \x01(\x08\x12\x12\n\ncontent_id\x18\n \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x0b \x01(\x07\x12\x16\n\x0evalid_until_ms\x18\x0c \x01(\x06\x42\x08\n\x06_score\"\xbb\x01\n\rAccountOffers\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12&\n\x06offers\x18\x02 \x03(\x0b\x32\x16.segue.offers.v1.Offer\x12\x16\n\x0evalid_until_ms\x18\x03 \x01(\x06\x12\x19\n\x11suppressed_reason\x18\x04 \x01(\t\x12\x0e\n\x06market\x18\x05 \x01(\t\x12\x14\n\x0csegment_date\x18\x0e \x01(\t\x12\x15\n\rgeneration_ms\x18\x0f \x01(\x06\"#\n\rLookupRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\x9d\x01\n\x0eLookupResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.segue.offers.v1.LookupOutcome\x12/\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x1e.segue.offers.v1.AccountOffers\x12\x15\n\rgeneration_ms\x18\x04 \x01(\x06\")\n\x12\x42\x61tchLookupRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\"G\n\x13\x42\x61tchLookupResponse\x12\x30\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1f.segue.offers.v1.LookupResponse*\xa8\x01\n\rLookupOutcome\x12\x1e\n\x1aLOOKUP_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14LOOKUP_OUTCOME_FOUND\x10\x01\x12\"\n\x1eLOOKUP_OUTCOME_UNKNOWN_ACCOUNT\x10\x02\x12\x1d\n\x19LOOKUP_OUTCOME_SUPPRESSED\x10\x03\x12\x1a\n\x16LOOKUP_OUTCOME_EXPIRED\x10\x04\x32\xb2\x01\n\x0bOfferLookup\x12I\n\x06Lookup\x12\x1e.segue.offers.v1.LookupRequest\x1a\x1f.segue.offers.v1.LookupResponse\x12X\n\x0b\x42\x61tchLookup\x12#.segue.offers.v1.BatchLookupRequest\x1a$.segue.offers.v1.BatchLookupResponseB\x13\n\x0fsegue.offers.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19serving/wire/offers.proto\x12\x0fsegue.offers.v1\"\xb3\x02\n\x05Offer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x14\n\x0crule_version\x18\x03 \x01(\x07\x12\x10\n\x08priority\x18\x04 \x01(\x0f\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x15\n\rexperiment_id\x18\x07 \x01(\t\x12\x0f\n\x07variant\x18\x08 \x01(\t\x12\x12\n\nis_control\x18\t \x01(\x08\x12\x12\n\ncontent_id\x18\n \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x0b \x01(\x07\x12\x16\n\x0evalid_until_ms\x18\x0c \x01(\x06\x12\x16\n\x0e\x63ontent_locale\x18\r \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0e \x01(\tB\x08\n\x06_score\"\xe6\x01\n\rAccountOffers\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12&\n\x06offers\x18\x02 \x03(\x0b\x32\x16.segue.offers.v1.Offer\x12\x16\n\x0evalid_until_ms\x18\x03 \x01(\x06\x12\x19\n\x11suppressed_reason\x18\x04 \x01(\t\x12\x0e\n\x06market\x18\x05 \x01(\t\x12)\n\theld_back\x18\x06 \x03(\x0b\x32\x16.segue.offers.v1.Offer\x12\x14\n\x0csegment_date\x18\x0e \x01(\t\x12\x15\n\rgeneration_ms\x18\x0f \x01(\x06\"#\n\rLookupRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\x9d\x01\n\x0eLookupResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.segue.offers.v1.LookupOutcome\x12/\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x1e.segue.offers.v1.AccountOffers\x12\x15\n\rgeneration_ms\x18\x04 \x01(\x06\")\n\x12\x42\x61tchLookupRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\"G\n\x13\x42\x61tchLookupResponse\x12\x30\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1f.segue.offers.v1.LookupResponse*\xa8\x01\n\rLookupOutcome\x12\x1e\n\x1aLOOKUP_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14LOOKUP_OUTCOME_FOUND\x10\x01\x12\"\n\x1eLOOKUP_OUTCOME_UNKNOWN_ACCOUNT\x10\x02\x12\x1d\n\x19LOOKUP_OUTCOME_SUPPRESSED\x10\x03\x12\x1a\n\x16LOOKUP_OUTCOME_EXPIRED\x10\x04\x32\xb2\x01\n\x0bOfferLookup\x12I\n\x06Lookup\x12\x1e.segue.offers.v1.LookupRequest\x1a\x1f.segue.offers.v1.LookupResponse\x12X\n\x0b\x42\x61tchLookup\x12#.segue.offers.v1.BatchLookupRequest\x1a$.segue.offers.v1.BatchLookupResponseB\x13\n\x0fsegue.offers.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,20 +32,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'serving.wire.offers_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017segue.offers.v1P\001'
-  _globals['_LOOKUPOUTCOME']._serialized_start=815
-  _globals['_LOOKUPOUTCOME']._serialized_end=983
+  _globals['_LOOKUPOUTCOME']._serialized_start=903
+  _globals['_LOOKUPOUTCOME']._serialized_end=1071
   _globals['_OFFER']._serialized_start=47
-  _globals['_OFFER']._serialized_end=309
-  _globals['_ACCOUNTOFFERS']._serialized_start=312
-  _globals['_ACCOUNTOFFERS']._serialized_end=499
-  _globals['_LOOKUPREQUEST']._serialized_start=501
-  _globals['_LOOKUPREQUEST']._serialized_end=536
-  _globals['_LOOKUPRESPONSE']._serialized_start=539
-  _globals['_LOOKUPRESPONSE']._serialized_end=696
-  _globals['_BATCHLOOKUPREQUEST']._serialized_start=698
-  _globals['_BATCHLOOKUPREQUEST']._serialized_end=739
-  _globals['_BATCHLOOKUPRESPONSE']._serialized_start=741
-  _globals['_BATCHLOOKUPRESPONSE']._serialized_end=812
-  _globals['_OFFERLOOKUP']._serialized_start=986
-  _globals['_OFFERLOOKUP']._serialized_end=1164
+  _globals['_OFFER']._serialized_end=354
+  _globals['_ACCOUNTOFFERS']._serialized_start=357
+  _globals['_ACCOUNTOFFERS']._serialized_end=587
+  _globals['_LOOKUPREQUEST']._serialized_start=589
+  _globals['_LOOKUPREQUEST']._serialized_end=624
+  _globals['_LOOKUPRESPONSE']._serialized_start=627
+  _globals['_LOOKUPRESPONSE']._serialized_end=784
+  _globals['_BATCHLOOKUPREQUEST']._serialized_start=786
+  _globals['_BATCHLOOKUPREQUEST']._serialized_end=827
+  _globals['_BATCHLOOKUPRESPONSE']._serialized_start=829
+  _globals['_BATCHLOOKUPRESPONSE']._serialized_end=900
+  _globals['_OFFERLOOKUP']._serialized_start=1074
+  _globals['_OFFERLOOKUP']._serialized_end=1252
 # @@protoc_insertion_point(module_scope)

@@ -21,7 +21,7 @@ LOOKUP_OUTCOME_SUPPRESSED: LookupOutcome
 LOOKUP_OUTCOME_EXPIRED: LookupOutcome
 
 class Offer(_message.Message):
-    __slots__ = ("offer_id", "rule_id", "rule_version", "priority", "score", "reason_code", "experiment_id", "variant", "is_control", "content_id", "content_version", "valid_until_ms")
+    __slots__ = ("offer_id", "rule_id", "rule_version", "priority", "score", "reason_code", "experiment_id", "variant", "is_control", "content_id", "content_version", "valid_until_ms", "content_locale", "decision_id")
     OFFER_ID_FIELD_NUMBER: _ClassVar[int]
     RULE_ID_FIELD_NUMBER: _ClassVar[int]
     RULE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,8 @@ class Offer(_message.Message):
     CONTENT_ID_FIELD_NUMBER: _ClassVar[int]
     CONTENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     VALID_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_LOCALE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     offer_id: str
     rule_id: str
     rule_version: int
@@ -46,15 +48,18 @@ class Offer(_message.Message):
     content_id: str
     content_version: int
     valid_until_ms: int
-    def __init__(self, offer_id: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule_version: _Optional[int] = ..., priority: _Optional[int] = ..., score: _Optional[float] = ..., reason_code: _Optional[str] = ..., experiment_id: _Optional[str] = ..., variant: _Optional[str] = ..., is_control: _Optional[bool] = ..., content_id: _Optional[str] = ..., content_version: _Optional[int] = ..., valid_until_ms: _Optional[int] = ...) -> None: ...
+    content_locale: str
+    decision_id: str
+    def __init__(self, offer_id: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule_version: _Optional[int] = ..., priority: _Optional[int] = ..., score: _Optional[float] = ..., reason_code: _Optional[str] = ..., experiment_id: _Optional[str] = ..., variant: _Optional[str] = ..., is_control: _Optional[bool] = ..., content_id: _Optional[str] = ..., content_version: _Optional[int] = ..., valid_until_ms: _Optional[int] = ..., content_locale: _Optional[str] = ..., decision_id: _Optional[str] = ...) -> None: ...
 
 class AccountOffers(_message.Message):
-    __slots__ = ("account_id", "offers", "valid_until_ms", "suppressed_reason", "market", "segment_date", "generation_ms")
+    __slots__ = ("account_id", "offers", "valid_until_ms", "suppressed_reason", "market", "held_back", "segment_date", "generation_ms")
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     OFFERS_FIELD_NUMBER: _ClassVar[int]
     VALID_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
     SUPPRESSED_REASON_FIELD_NUMBER: _ClassVar[int]
     MARKET_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_DATE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_MS_FIELD_NUMBER: _ClassVar[int]
     account_id: str
@@ -62,9 +67,10 @@ class AccountOffers(_message.Message):
     valid_until_ms: int
     suppressed_reason: str
     market: str
+    held_back: _containers.RepeatedCompositeFieldContainer[Offer]
     segment_date: str
     generation_ms: int
-    def __init__(self, account_id: _Optional[str] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., valid_until_ms: _Optional[int] = ..., suppressed_reason: _Optional[str] = ..., market: _Optional[str] = ..., segment_date: _Optional[str] = ..., generation_ms: _Optional[int] = ...) -> None: ...
+    def __init__(self, account_id: _Optional[str] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., valid_until_ms: _Optional[int] = ..., suppressed_reason: _Optional[str] = ..., market: _Optional[str] = ..., held_back: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., segment_date: _Optional[str] = ..., generation_ms: _Optional[int] = ...) -> None: ...
 
 class LookupRequest(_message.Message):
     __slots__ = ("account_id",)

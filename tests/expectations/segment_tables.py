@@ -9,11 +9,15 @@ OFFER = """struct(
         timestamp '2026-04-04 00:00:00' as valid_until_at, 'en-US' as content_locale
     )"""
 
+HELD_BACK = OFFER.format(offer="payment-nudge", rule="grace_payment_nudge").replace(
+    "false as is_control", "true as is_control"
+)
+
 SEGMENT_TABLES = f"""
 create or replace table `{{audit}}.offer_contents` as
 select date '2026-03-31' as feature_date, entry_id, 'en-US' as locale, 2 as content_version,
     true as is_published
-from unnest(['winback-3-months', 'annual-switch', 'stay-discount']) as entry_id;
+from unnest(['winback-3-months', 'annual-switch', 'stay-discount', 'payment-nudge']) as entry_id;
 
 create or replace table `{{audit}}.offer_decisions` as
 select date '2026-03-31' as decision_date, format('a%d', number) as account_id, 'DE' as market,
@@ -32,6 +36,7 @@ create or replace table `{{audit}}.offer_segments` as
 select date '2026-03-31' as segment_date, 'a1' as account_id, 'DE' as market,
     [{OFFER.format(offer="annual-switch", rule="annual_switch")},
     {OFFER.format(offer="stay-discount", rule="cancel_save")}] as offers,
+    [{HELD_BACK}] as held_back,
     cast(null as string) as suppressed_reason, timestamp '2026-04-04 00:00:00' as valid_until_at;
 """
 

@@ -83,7 +83,7 @@ def test_each_damage_is_found_and_the_critical_ones_stop_the_publication(
         # Unpublished, another version, and never in the content system.
         ("every offer shows a content entry that is published", 3),
         ("every offer is still valid when it goes online", 1),
-        ("an account has offers or a reason for having none", 1),
+        ("an account has offers, or some that are held back, or a reason for having none", 1),
         ("every account has one reason code for every active rule", 1),
         # Its group has no winner.
         ("whoever lost its exclusivity group lost it to one offer that can be shown", 1),

@@ -14,6 +14,7 @@ from loaders.bigtable.load import load_generation
 from loaders.bigtable.table import ensure_table
 from segue.settings import Settings
 from serving.client import AsyncOfferReader, Lookup, OfferReader, Outcome, judge
+from serving.decision_id import decision_id
 from serving.pointer import NothingPublishedError
 from serving.row_key import InvalidAccountIdError
 from serving.wire.offers_pb2 import AccountOffers, Offer
@@ -113,9 +114,12 @@ def test_the_answer_as_json_names_every_value(loaded: Settings) -> None:
                     "content_id": "cms-7",
                     "content_version": 2,
                     "valid_until_at": "2200-01-01T00:00:00Z",
+                    "content_locale": "de-DE",
+                    "decision_id": decision_id("found", 1_769_817_600_001, "winback"),
                 }
                 for offer_id, score in (("first", 0.5), ("second", None))
             ],
+            "held_back": [],
         }
 
 

@@ -12,6 +12,7 @@ from loaders.bigtable import rollback
 from loaders.bigtable.load import load_generation
 from segue.settings import PROJECT_ROOT, Settings
 from serving.client import OfferReader
+from serving.decision_id import decision_id
 from tests.bigtable_fixture import account, offer, source
 from tests.serving.conftest import SCRIPTS, RunNode
 from tests.serving.service.conftest import served
@@ -23,7 +24,10 @@ ASKED = ["räksmörgås", "stays", "gone", "nobody"]
 @pytest.fixture
 def two_generations(bigtable_world: Settings) -> Settings:
     """``gone`` is a tombstone in the second generation."""
-    kept = [account("räksmörgås", offer("first"), offer("second", score=None)), account("stays", offer())]
+    kept = [
+        account("räksmörgås", offer("first"), offer("second", score=None)),
+        account("stays", held_back=[offer("kept from it", is_control=True)]),
+    ]
     load_generation(bigtable_world, DAYS[0], source(*kept, account("gone", offer("old"))))
     load_generation(bigtable_world, DAYS[1], source(*kept))
     return bigtable_world
@@ -73,7 +77,13 @@ def test_grpc_js_asks_the_service(run_node: RunNode, two_generations: Settings) 
         "LOOKUP_OUTCOME_UNKNOWN_ACCOUNT",
         "LOOKUP_OUTCOME_UNKNOWN_ACCOUNT",
     ]
-    first, second = answers["points"][0]["account"]["offers"]
+    shown, noted = answers["points"][0]["account"], answers["points"][1]["account"]
+    assert [each["offer_id"] for each in noted["held_back"]] == ["kept from it"]
+    assert noted["offers"] == []
+    first, second = shown["offers"]
+    assert first["decision_id"] == decision_id(
+        "räksmörgås", int(answers["points"][0]["generation_ms"]), first["rule_id"]
+    )
     assert (first["offer_id"], first["score"], second["offer_id"]) == ("first", 0.5, "second")
     until = datetime.fromtimestamp(int(first["valid_until_ms"]) / 1000, UTC)
     assert until == datetime(2200, 1, 1, tzinfo=UTC)
@@ -91,7 +101,9 @@ def test_grpc_js_without_a_token_is_told_so(
 
 def test_another_language_makes_the_golden_bytes(run_node: RunNode) -> None:
     vectors = json.loads((PROJECT_ROOT / "serving/golden/payloads.json").read_text(encoding="utf-8"))
-    assert run_node("golden.js") == {"payloads": len(vectors), "wrongKeys": [], "wrongPayloads": []}
+    assert run_node("golden.js") == {
+        "payloads": len(vectors), "wrongKeys": [], "wrongDecisions": [], "wrongPayloads": [],
+    }  # fmt: skip
 
 
 def test_the_lock_file_names_the_public_registry_only() -> None:

@@ -14,7 +14,7 @@ from segue.settings import Settings
 
 OFFER = """struct<offer_id string, rule_id string, rule_version int64, priority int64, score float64,
     reason_code string, experiment_id string, variant string, is_control bool, content_id string,
-    content_version int64, valid_until_at timestamp>"""
+    content_version int64, valid_until_at timestamp, content_locale string>"""
 
 
 def create_mart(settings: Settings) -> None:
@@ -24,7 +24,7 @@ def create_mart(settings: Settings) -> None:
     warehouse.run(
         f"""create table `{settings.project_id}.marts.offer_segments` (
             segment_date date, account_id string, market string, offers array<{OFFER}>,
-            suppressed_reason string, valid_until_at timestamp
+            held_back array<{OFFER}>, suppressed_reason string, valid_until_at timestamp
         ) partition by segment_date cluster by account_id""",
     )
 

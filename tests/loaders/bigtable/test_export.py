@@ -34,7 +34,10 @@ DAY_1, DAY_2 = date(2026, 1, 30), date(2026, 1, 31)
 GENERATION = 1_769_817_600_001
 
 ROWS = [
-    account("acc-1", offer("b", priority=-1), offer("a", score=None), offer("c", is_control=True)),
+    account(
+        "acc-1", offer("b", priority=-1), offer("a", score=None),
+        held_back=[offer("c", is_control=True), offer("d", content_locale=None)],
+    ),
     account("acc-2", suppressed_reason="NO_CONSENT", market=None),
     account("räksmörgås", offer("räk" * 60, score=0.0, experiment_id="e", variant="v"), market="SE"),
     account("acc-4", offer("x" * 20_000, content_id=None, content_version=None), valid_until_at=None),

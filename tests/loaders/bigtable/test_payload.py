@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -59,12 +60,14 @@ OFFERS = st.fixed_dictionaries(
         "content_id": st.none() | NAMES,
         "content_version": st.none() | UINT32,
         "valid_until_at": INSTANTS,
+        "content_locale": st.none() | NAMES,
     }
 )
 ACCOUNTS = st.fixed_dictionaries(
     {
         "account_id": NAMES.filter(bool),
         "offers": st.lists(OFFERS, max_size=4),
+        "held_back": st.lists(OFFERS, max_size=2),
         "suppressed_reason": st.none() | NAMES.filter(bool),
         "valid_until_at": INSTANTS,
         "market": st.none() | NAMES,
@@ -78,16 +81,20 @@ def until_ms(at: datetime | None) -> int:
 
 def by_protobuf(row: dict[str, Any]) -> bytes:
     """The payload of a row, written by protobuf."""
-    offers = [
-        Offer(
-            **{name: value for name, value in each.items() if name != "valid_until_at"},
-            valid_until_ms=until_ms(each["valid_until_at"]),
-        )
-        for each in row["offers"]
-    ]
+    offers, held_back = (
+        [
+            Offer(
+                **{name: value for name, value in each.items() if name != "valid_until_at"},
+                valid_until_ms=until_ms(each["valid_until_at"]),
+            )
+            for each in row[column]
+        ]
+        for column in ("offers", "held_back")
+    )
     message = AccountOffers(
         account_id=row["account_id"],
         offers=offers,
+        held_back=held_back,
         valid_until_ms=until_ms(row["valid_until_at"]),
         suppressed_reason=row["suppressed_reason"] or "",
         market=row["market"] or "",
@@ -154,16 +161,20 @@ def test_payloads_equal_the_golden_bytes(vector: dict[str, Any]) -> None:
     def at(ms: int) -> datetime | None:
         return schema.instant(ms) if ms else None
 
-    row = account(
-        golden.account_id,
-        *[
+    def rows(offers: Iterable[Offer]) -> list[dict[str, Any]]:
+        return [
             {field.name: getattr(each, field.name) for field in each.DESCRIPTOR.fields}
             | {
                 "score": each.score if each.HasField("score") else None,
                 "valid_until_at": at(each.valid_until_ms),
             }
-            for each in golden.offers
-        ],
+            for each in offers
+        ]
+
+    row = account(
+        golden.account_id,
+        *rows(golden.offers),
+        held_back=rows(golden.held_back),
         suppressed_reason=golden.suppressed_reason or None,
         valid_until_at=at(golden.valid_until_ms),
         market=golden.market,

@@ -16,6 +16,10 @@ const wrongKeys = read('row_keys.json').filter(({account_id, row_key_hex}) => {
   const prefix = createHash('sha256').update(id).digest('hex').slice(0, 4);
   return Buffer.concat([Buffer.from(`${prefix}#`), id]).toString('hex') !== row_key_hex;
 });
+const wrongDecisions = read('decision_ids.json').filter(({account_id, generation_ms, rule_id, decision_id}) => {
+  const named = Buffer.from(`${generation_ms}#${rule_id}#${account_id}`, 'utf8');
+  return createHash('sha256').update(named).digest('hex').slice(0, 32) !== decision_id;
+});
 const payloads = read('payloads.json');
 const wrongPayloads = payloads.filter(({account, payload_hex}) => {
   const bytes = Buffer.from(payload_hex, 'hex');
@@ -24,4 +28,11 @@ const wrongPayloads = payloads.filter(({account, payload_hex}) => {
   const decoded = offers.decode(bytes);
   return Buffer.from(offers.encode(decoded).finish()).toString('hex') !== payload_hex;
 });
-console.log(JSON.stringify({payloads: payloads.length, wrongKeys, wrongPayloads: wrongPayloads.map(p => p.name)}));
+console.log(
+  JSON.stringify({
+    payloads: payloads.length,
+    wrongKeys,
+    wrongDecisions,
+    wrongPayloads: wrongPayloads.map(p => p.name),
+  }),
+);

@@ -123,7 +123,7 @@ def published(bigtable_emulator: str) -> Settings:
         _env_file=None, project_id="segue-lookup-service", bigtable_emulator_host=bigtable_emulator
     )
     rows = [
-        account("found", offer("first"), offer("second", score=None, is_control=True)),
+        account("found", offer("first"), held_back=[offer("second", score=None, is_control=True)]),
         account("found, one offer over", offer("over", valid_until_at=PAST), offer("left")),
         account("suppressed", offer(), suppressed_reason="CONSENT_WITHDRAWN"),
         account("expired", offer(), valid_until_at=PAST),

@@ -10,9 +10,20 @@ select
     decision_date as segment_date,
     account_id,
     market,
-    offers,
+    array(
+        select offer
+        from unnest(offers) as offer
+        with
+        offset as place
+        where not offer.is_control
+        order by place
+    ) as offers,
     suppressed_reason,
-    served_until_at as valid_until_at
+    served_until_at as valid_until_at,
+    -- Apart, so that nobody who knows nothing of experiments shows it.
+    array(
+        select offer from unnest(offers) as offer with offset as place where offer.is_control order by place
+    ) as held_back
 from {{ ref("offer_decisions") }}
 where
     {{ known_rebuilt_days("decision_date") }}
