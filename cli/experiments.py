@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,10 +69,10 @@ def compile_(
 
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
-    """The declared experiments, and where they stand today."""
-    from datetime import UTC, datetime
+    """The declared experiments and the holdouts, and where they stand today."""
+    from datetime import UTC
 
-    from experiments.registry import load
+    from runs.experiment_readouts import declared_experiments
 
     today = datetime.now(UTC).date()
     rows: list[dict[str, Any]] = [
@@ -86,7 +87,7 @@ def list_(as_json: JsonOption = False) -> None:
             "end": each.end.isoformat(),
             "metrics": {use.metric: use.role for use in each.metrics},
         }
-        for each in load().experiments.values()
+        for each in declared_experiments()[0].values()
     ]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -113,20 +114,49 @@ def plan_(
     Exit code: 0 planned, 3 no experiment is declared by this name.
     """
     from experiments.plan import plan
-    from experiments.registry import load
+    from runs.experiment_readouts import declared_experiments
 
-    registry = load()
-    experiment = registry.experiments.get(experiment_id)
+    experiments, metrics = declared_experiments()
+    experiment = experiments.get(experiment_id)
     if experiment is None:
-        typer.echo(f"{experiment_id} is not declared; there are {', '.join(registry.experiments)}", err=True)
+        typer.echo(f"{experiment_id} is not declared; there are {', '.join(experiments)}", err=True)
         raise typer.Exit(EXIT_UNKNOWN)
-    found = plan(experiment, registry.metrics)
+    found = plan(experiment, metrics)
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
         return
     from rich.console import Console
 
     Console().print(*_plan_tables(found), sep="\n")
+
+
+@app.command("readout")
+def readout_(
+    experiment_id: Annotated[str, typer.Argument(metavar="ID", help="An experiment, or holdout-….")],
+    day: Annotated[
+        datetime | None,
+        typer.Option("--day", formats=["%Y-%m-%d"], help="UTC day; by default the newest published one."),
+    ] = None,
+    as_json: JsonOption = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="With --json: all that is known of every metric.")
+    ] = False,
+) -> None:
+    """What an experiment, or a holdout, had shown by the end of a day, from the published sums.
+
+    Exit code: 0 read, 3 there is nothing to read: not declared, not published, or nobody was exposed yet.
+    """
+    from runs.experiment_readouts import read_experiment
+    from segue.settings import get_settings
+
+    found = read_experiment(get_settings(), experiment_id, day.date() if day else None)
+    if as_json:
+        result = found.readout.model_dump(mode="json") if details else found.readout.to_dict()
+        print(json.dumps({"experiment": experiment_id, "day": found.day.isoformat()} | result, indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(f"{experiment_id} by the end of {found.day}", *_tables(found.readout), sep="\n")
 
 
 def _plan_tables(found: ExperimentPlan) -> list[RenderableType]:

@@ -30,7 +30,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the window as JSON.")] = False,
 ) -> None:
-    """Land, build, validate and publish START_DATE..END_DATE as one range, then load its last day online."""
+    """Build and publish START_DATE..END_DATE as one range, read experiments, load its last day online."""
     from runs import steps
     from segue.settings import get_settings
 
@@ -48,6 +48,7 @@ def run(
         data_tests=data_tests,
         override_reason=override_reason,
     )
+    report("readouts", steps.read_experiments(settings, window))
     if load:
         report("load", steps.load_online(settings, window.end_date, allow_empty=allow_empty))
     if as_json:

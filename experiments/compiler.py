@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from experiments.declaration import Experiment, Metric
+from experiments.declaration import Experiment, Holdouts, Metric
+from experiments.facts import FACTS
 
 MACROS_FILE: Final = Path(__file__).parent.parent / "dbt/macros/experiments.sql"
 BUCKETS: Final = 10_000
@@ -23,11 +24,28 @@ _HEAD: Final = """-- fmt: off
 """
 
 
-def compile_macros(experiments: Mapping[str, Experiment], metrics: Mapping[str, Metric]) -> str:
-    """``declared_experiments()`` and ``declared_metrics()``: lists of objects, in the order of their ids."""
+def compile_macros(
+    experiments: Mapping[str, Experiment], metrics: Mapping[str, Metric], holdouts: Holdouts | None = None
+) -> str:
+    """``declared_experiments()``, ``declared_metrics()``: lists of objects, in the order of their ids.
+
+    ``declared_holdouts()`` has one, with the metrics, or none; ``metric_facts()`` says where marts are read.
+    """
     listed = {
         "declared_experiments": [_experiment(each) for _, each in sorted(experiments.items())],
         "declared_metrics": [_metric(each) for _, each in sorted(metrics.items())],
+        "declared_holdouts": [
+            {"id": each.id, "metrics": [use.metric for use in each.metrics]} for each in (holdouts,) if each
+        ],
+        "metric_facts": [
+            {
+                "mart": mart,
+                "relation": facts.relation,
+                "partition": facts.partition,
+                "reach": facts.reach_days,
+            }
+            for mart, facts in FACTS.items()
+        ],
     }
     return _HEAD + "\n".join(_macro(name, values) for name, values in listed.items())
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from experiments.design import Design, Direction, MetricDesign, Role
 
 MetricId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-ExperimentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+ExperimentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,79}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Salt = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Words = Annotated[str, Field(min_length=1)]
@@ -27,14 +27,17 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """One number per account, from a mart with a row per account and day."""
+    """One number per account, of the rows that a mart has of it; ``experiments.facts`` says which may be."""
 
     mart: Annotated[str, Field(pattern=r"^(fct|agg|dim)_[a-z0-9_]+$")]
-    day: Name = Field(description="The mart's column of days.")
-    column: Name
+    day: Name | None = Field(default=None, description="Of a mart with a row a day: its column of days.")
+    at: Name | None = Field(
+        default=None, description="Of a mart whose rows happen at an instant: the column that says when."
+    )
+    column: Name | None = None
     equals: str | None = Field(default=None, description="The column counts as true where it has this value.")
-    aggregate: Literal["any", "sum", "last"] = Field(
-        description="Over the days of the window: whether it was ever true, its sum, its last value."
+    aggregate: Literal["any", "sum", "last", "count"] = Field(
+        description="Over the window: whether it was ever true, its sum, its last day's value, the rows."
     )
 
 
@@ -49,7 +52,7 @@ class Metric(_Part):
     numerator: Source | None = None
     denominator: Source | None = None
     window_days: Annotated[
-        int, Field(ge=1, le=90, description="Days from the exposure on, the same for every account.")
+        int, Field(ge=1, le=90, description="Days after the exposure, the same for every account.")
     ]
     worse: Direction = Field(description="The direction that does harm.")
     cap: Annotated[float, Field(gt=0)] | None = Field(
@@ -192,3 +195,50 @@ class Experiment(_Part):
     def state(self, day: date) -> Literal["planned", "running", "ended"]:
         """On a UTC day."""
         return "planned" if day < self.start else "running" if day <= self.end else "ended"
+
+
+HELD_OUT: Final = "held_out"
+SERVED: Final = "served"
+HOLDOUT_PREFIX: Final = "holdout-"
+
+
+class Holdouts(_Part):
+    """By what the holdouts of the segment rules are judged, all of them alike: experiments without an end.
+
+    Who is held out, and how many, is said by ``segments/program.yml`` and the rules. A version is a term: the
+    looks have an end, and the next version begins with accounts that had not been exposed before.
+    """
+
+    id: Literal["holdouts"]
+    version: Version
+    owner: Words
+    hypothesis: Words
+    metrics: Annotated[list[MetricUse], Field(min_length=1)]
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    power: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
+    looks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=MOST_LOOKS)]
+    start: date = Field(description="First UTC day of exposures.")
+    end: date = Field(description="Last UTC day of exposures.")
+
+    def experiment(self, rule: str | None, held_out_percent: float, salt: str) -> Experiment:
+        """The standing experiment of a rule's holdout, or of the global one (``rule`` is None)."""
+        return Experiment(
+            id=f"{HOLDOUT_PREFIX}{rule or 'global'}",
+            version=self.version,
+            owner=self.owner,
+            hypothesis=self.hypothesis,
+            rule=rule,
+            surface=None if rule else "everywhere",
+            salt=salt,
+            variants=[
+                Variant(name=HELD_OUT, percent=held_out_percent),
+                Variant(name=SERVED, percent=100 - held_out_percent),
+            ],
+            control=HELD_OUT,
+            metrics=self.metrics,
+            alpha=self.alpha,
+            power=self.power,
+            looks=self.looks,
+            start=self.start,
+            end=self.end,
+        )

@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 from pydantic import BaseModel
 
 from experiments.compiler import MACROS_FILE, compile_macros
-from experiments.declaration import Experiment, Metric
+from experiments.declaration import Experiment, Holdouts, Metric
+from experiments.facts import mistakes
 from segue.declarations import DeclarationsError, Problem, line_of, parse
 from segue.version_lock import Versioned, lock_text, locked, read_lock
 
@@ -19,15 +20,18 @@ METRICS_FOLDER: Final = "metrics"
 LOCK_FILE: Final = EXPERIMENTS_DIR / "versions.lock"
 _HEADING: Final = "written by `segue experiments compile`, only ever added to"
 
-Declared = TypeVar("Declared", Experiment, Metric)
+HOLDOUTS_FILE: Final = "holdouts.yml"
+
+Declared = TypeVar("Declared", Experiment, Metric, Holdouts)
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Experiments and metrics by id."""
+    """Experiments and metrics by id, and by what holdouts are judged, where that is declared."""
 
     experiments: dict[str, Experiment]
     metrics: dict[str, Metric]
+    holdouts: Holdouts | None = None
 
 
 def load(folder: Path = EXPERIMENTS_DIR) -> Registry:
@@ -39,23 +43,32 @@ def load(folder: Path = EXPERIMENTS_DIR) -> Registry:
     problems: list[Problem] = []
     metrics = _read(folder / METRICS_FOLDER, Metric, problems)
     experiments = _read(folder, Experiment, problems)
+    holdouts = _read(folder, Holdouts, problems).get(Path(HOLDOUTS_FILE).stem)
     broken = {problem.file for problem in problems}
-    for name, experiment in experiments.items():
+    for name, metric in metrics.items():
+        path = folder / METRICS_FOLDER / f"{name}.yml"
+        for field, message in mistakes(metric):
+            location = tuple(field.split("."))
+            problems.append(Problem(path.name, line_of(path, location), field, message))
+    judged: list[tuple[str, Experiment | Holdouts]] = [*experiments.items()]
+    for name, each in [*judged, *([("holdouts", holdouts)] if holdouts else [])]:
         path = folder / f"{name}.yml"
-        for place, use in enumerate(experiment.metrics):
+        for place, use in enumerate(each.metrics):
             if use.metric in metrics or f"{use.metric}.yml" in broken:
                 continue
-            location = ("metrics", place, "metric")
+            at = ("metrics", place, "metric")
             message = f"{use.metric} is not declared; allowed: {', '.join(metrics) or 'none is'}"
-            problems.append(Problem(path.name, line_of(path, location), f"metrics[{place}].metric", message))
+            problems.append(Problem(path.name, line_of(path, at), f"metrics[{place}].metric", message))
     if problems:
         raise DeclarationsError(problems)
-    return Registry(experiments, metrics)
+    return Registry(experiments, metrics, holdouts)
 
 
 def _read(folder: Path, model: type[Declared], problems: list[Problem]) -> dict[str, Declared]:
     found: dict[str, Declared] = {}
     for path in sorted(folder.glob("*.yml")):
+        if (path.name == HOLDOUTS_FILE) != (model is Holdouts):
+            continue
         try:
             declared = parse(path, model)
         except DeclarationsError as error:
@@ -80,11 +93,17 @@ def artifacts(registry: Registry, lock_file: Path = LOCK_FILE) -> dict[Path, str
             Versioned(f"{METRICS_FOLDER}/{name}.yml", f"metric:{name}", each.version, each)
             for name, each in registry.metrics.items()
         ),
+        *(
+            Versioned(HOLDOUTS_FILE, each.id, each.version, each)
+            for each in (registry.holdouts,)
+            if each is not None
+        ),
     ]
     return {
-        MACROS_FILE: compile_macros(registry.experiments, registry.metrics),
+        MACROS_FILE: compile_macros(registry.experiments, registry.metrics, registry.holdouts),
         EXPERIMENTS_DIR / "experiment.schema.json": _schema(Experiment, "Experiment"),
         EXPERIMENTS_DIR / "metric.schema.json": _schema(Metric, "Metric of experiments"),
+        EXPERIMENTS_DIR / "holdouts.schema.json": _schema(Holdouts, "What holdouts are judged by"),
         lock_file: lock_text(_HEADING, locked(items, read_lock(lock_file))),
     }
 

@@ -1,4 +1,4 @@
-"""Whether the experiment that a rule names is the one that was declared."""
+"""What rules and experiments have to do with each other: blocks that name what is declared, and holdouts."""
 
 from __future__ import annotations
 
@@ -62,3 +62,19 @@ def _differences(
 
 def _arms(percent: dict[str, float]) -> str:
     return ", ".join(f"{name} {share:g}%" for name, share in percent.items())
+
+
+def all_experiments(registry: Registry, book: RuleBook) -> dict[str, Experiment]:
+    """By id those that are declared, and the holdouts that the active rules keep, as standing experiments."""
+    found = dict(registry.experiments)
+    holdouts, program = registry.holdouts, book.program.global_holdout
+    if holdouts is None:
+        return found
+    standing = [
+        holdouts.experiment(rule.id, float(rule.holdout.local_percent), rule.holdout_salt)
+        for rule in book.active
+        if rule.holdout.local_buckets
+    ]
+    if program.buckets:
+        standing.insert(0, holdouts.experiment(None, float(program.percent), program.salt))
+    return found | {each.id: each for each in standing}

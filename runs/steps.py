@@ -319,7 +319,8 @@ STEPS: Final = (
         _WAREHOUSE,
     ),
 )
-"""Of every run, in this order. What comes next is ``load_online``, once a day's segments are published."""
+"""Of every run, in this order. What comes next is ``read_experiments``, and ``load_online`` once a day's
+segments are published."""
 
 
 def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = False) -> str:
@@ -332,6 +333,18 @@ def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = F
     from loaders.bigtable import load_segments
 
     return load_segments(settings, segment_date, allow_empty=allow_empty).summary()
+
+
+def read_experiments(settings: Settings, window: RunWindow) -> str:
+    """Read running experiments for a published run's days; returns one line about it.
+
+    Raises:
+        WarehouseError: BigQuery refused; what was read before stays.
+        AlertNotSentError: an experiment must stop, and whoever has to know could not be told.
+    """
+    from runs.experiment_readouts import write_readouts
+
+    return write_readouts(settings, window.start_date, window.end_date).summary()
 
 
 def given(name: str, left: Mapping[str, Any] | None, days: Callable[[], RunWindow]) -> tuple[Step, RunWindow]:

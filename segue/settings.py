@@ -201,6 +201,13 @@ class Settings(BaseSettings):
         default=60, description="Wait before the first retry; doubles with each."
     )
 
+    # Experiments
+    alert_callback: str | None = Field(
+        default=None,
+        description="module:callable that is given each alert of an experiment, as a dictionary, one time; "
+        "without it the alert is a line of the log and a row of ops.experiment_alerts.",
+    )
+
     # Bigtable
     bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
     bigtable_instance: str = "segue"

@@ -137,6 +137,22 @@ ERASURES = (
     ),
     _field("recorded_at", "TIMESTAMP", "When this row was written."),
 )
+EXPERIMENT_ALERTS = (
+    _field("run_date", "DATE", "First day whose readout shows it."),
+    _field("experiment_id", "STRING", "Experiment or holdout that must stop."),
+    _field("experiment_version", "INT64", "Version of its declaration."),
+    _field("owner", "STRING", "Who answers for it."),
+    _field(
+        "cause",
+        "STRING",
+        "sample_ratio | variant_mismatch | guardrail:<metric>:<arm> | harm:<metric>:<arm>; raised once.",
+    ),
+    _field("detail", "STRING", "The reason in words, with its numbers."),
+    _field("raised_at", "TIMESTAMP", "When it was found."),
+    _field(
+        "told_at", "TIMESTAMP", "When SEGUE_ALERT_CALLBACK was called, or the log written; null: not yet."
+    ),
+)
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased + ignored."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
@@ -145,6 +161,7 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "publications": (PUBLICATIONS, "Every partition that was ever published."),
     "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),
     "erasures": (ERASURES, "Accounts that were erased, as salted hashes, and the proof; refused ever after."),
+    "experiment_alerts": (EXPERIMENT_ALERTS, "Why experiments had to stop; each cause once."),
     "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }
 

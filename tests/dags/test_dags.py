@@ -18,7 +18,7 @@ READ_DAGS = """
 import json, sys
 import airflow.sdk
 before = set(sys.modules)
-import content, daily_marts, offer_segments
+import content, daily_marts, experiment_readouts, offer_segments
 loaded = set(sys.modules) - before
 
 def described(dag):
@@ -34,10 +34,17 @@ def described(dag):
         "retries": sorted({task.retries for task in dag.tasks}),
         "backoff": sorted({bool(task.retry_exponential_backoff) for task in dag.tasks}),
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "assets": [
+            asset.uri
+            for condition in [getattr(dag.timetable, "asset_condition", None)] if condition is not None
+            for asset in condition.objects
+        ],
         "waiting": [task.task_id for task in dag.tasks if getattr(task, "reschedule", False)],
     }
 
-dags = {dag.dag_id: described(dag) for dag in (content.dag, daily_marts.dag, offer_segments.dag)}
+dags = {dag.dag_id: described(dag) for dag in (
+    content.dag, daily_marts.dag, experiment_readouts.dag, offer_segments.dag
+)}
 print("JSON" + json.dumps({"dags": dags, "loaded": sorted(loaded)}))
 """
 
@@ -50,6 +57,7 @@ HEAVY = (
     "pandas",
     "contentful",
     "httpx",
+    "scipy",
 )
 """Modules of seconds each, which belong inside the tasks: the files are read again and again."""
 
@@ -79,7 +87,7 @@ def test_reading_the_dag_files_loads_nothing_heavy(read: dict[str, Any]) -> None
     assert [module for module in read["loaded"] if module.startswith(HEAVY)] == []
 
 
-@pytest.mark.parametrize("dag_id", ["content", "daily_marts", "offer_segments"])
+@pytest.mark.parametrize("dag_id", ["content", "daily_marts", "experiments", "offer_segments"])
 def test_a_dag_tells_an_operator_whose_it_is_and_what_to_do(read: dict[str, Any], dag_id: str) -> None:
     dag = read["dags"][dag_id]
 
@@ -107,6 +115,16 @@ def test_a_backfill_may_go_back_as_far_as_the_history_is_kept(read: dict[str, An
 
 def test_a_load_takes_its_day_its_mode_and_whether_it_may_be_empty(read: dict[str, Any]) -> None:
     assert read["dags"]["offer_segments"]["params"] == ["allow_empty", "mode", "segment_date"]
+
+
+def test_experiments_are_read_whenever_their_sums_are_published_one_run_at_a_time(
+    read: dict[str, Any],
+) -> None:
+    dag = read["dags"]["experiments"]
+
+    assert (dag["assets"], dag["max_active_runs"]) == (["segue://marts/agg_experiment_daily"], 1)
+    assert dag["params"] == ["end_date", "start_date"]
+    assert dag["tasks"] == {"choose_days": [], "read": ["choose_days"]}
 
 
 def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any]) -> None:

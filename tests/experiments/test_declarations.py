@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from jsonschema import Draft202012Validator
 
 from experiments.compiler import compile_macros
+from experiments.facts import FACTS
 from experiments.plan import plan
 from experiments.registry import EXPERIMENTS_DIR, artifacts, load
 from segue.declarations import DeclarationsError
@@ -151,7 +152,7 @@ def test_the_projects_files_are_current_and_say_what_editors_complete() -> None:
     for name in registry.metrics:
         head = (EXPERIMENTS_DIR / "metrics" / f"{name}.yml").read_text().splitlines()[0]
         assert head == "# yaml-language-server: $schema=../metric.schema.json"
-    for schema in ("experiment", "metric"):
+    for schema in ("experiment", "metric", "holdouts"):
         Draft202012Validator.check_schema(json.loads((EXPERIMENTS_DIR / f"{schema}.schema.json").read_text()))
 
 
@@ -163,13 +164,16 @@ def test_metrics_count_columns_that_the_marts_have() -> None:
 
     for metric in load().metrics.values():
         for source in metric.sources:
-            assert {"account_id", source.day, source.column} <= columns[source.mart], metric.id
+            named = {source.day, source.at, source.column} - {None}
+            assert {"account_id", *named} <= columns[source.mart], metric.id
+    for mart, facts in FACTS.items():
+        assert facts.flags | facts.numbers | facts.instants | {*facts.texts} <= columns[mart], mart
 
 
 def test_models_are_given_what_was_declared(folder: Path) -> None:
     """The macros run as dbt runs them: ``return`` ends one, ``fromjson`` reads."""
     streams = yaml.safe_load(STREAMS)
-    streams["value"]["equals"] = "{% endraw %}{{ 1 }} Straße"
+    streams["value"] |= {"column": "plan_kind", "equals": "{% endraw %}{{ 1 }} Straße"}
     (folder / "metrics" / "streams.yml").write_text(yaml.safe_dump(streams))
     registry = load(folder)
     given: list[Any] = []
@@ -193,3 +197,63 @@ def test_models_are_given_what_was_declared(folder: Path) -> None:
     assert (paid["id"], paid["window_days"], paid["covariate_days"]) == ("paid", 14, 28)
     assert paid["value"]["column"] == "is_paid"
     assert compiled_streams["value"]["equals"] == "{% endraw %}{{ 1 }} Straße"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{mart: dim_account, aggregate: any}", "value.mart: dim_account has no facts for metrics; all"),
+        ("{mart: fct_subscriber_daily, column: is_paid, aggregate: any}", "value.day: fct_subscriber_daily"),
+        (
+            "{mart: fct_subscriber_daily, day: snapshot_date, column: is_paid, aggregate: count}",
+            "value.aggregate: days are not counted; allowed: any, sum, last",
+        ),
+        (
+            "{mart: fct_subscriber_daily, day: snapshot_date, column: mrr_usd_amount, aggregate: any}",
+            "value.column: is mrr_usd_amount; allowed with any: billing_interval, is_in_trial, is_paid",
+        ),
+        (
+            "{mart: fct_subscriber_daily, day: snapshot_date, column: movement, equals: new, aggregate: any}",
+            "value.equals: movement is a text; allowed: equals: churn",
+        ),
+        # What a journey earns grows for weeks after the day that it is booked on.
+        (
+            "{mart: fct_offer_journey, day: journey_date, column: revenue_usd_amount, aggregate: sum}",
+            "value.at: is None; allowed: converted_at, opened_at, paid_at",
+        ),
+        (
+            "{mart: fct_offer_journey, at: paid_at, aggregate: count}",
+            "window_days: with covariate_days asks for 58 days of fct_offer_journey; allowed: 45",
+        ),
+    ],
+)  # fmt: skip
+def test_a_metric_asks_a_mart_for_what_is_settled_when_it_is_read(
+    folder: Path, value: str, message: str
+) -> None:
+    head, tail = PAID.split("value: ")[0], "window_days: 30\nworse: lower\n"
+    (folder / "metrics" / "paid.yml").write_text(f"{head}value: {value}\n{tail}")
+
+    assert any(f": {message}" in line for line in problems(folder)), problems(folder)
+
+
+def test_all_holdouts_are_judged_alike_and_are_experiments_of_what_is_held_out() -> None:
+    registry = load()
+    assert registry.holdouts is not None
+
+    whole = registry.holdouts.experiment(None, 2, "program-2026")
+    local = registry.holdouts.experiment("annual_switch", 1, "holdout:annual_switch")
+
+    assert (whole.id, whole.surface, local.id, local.rule) == (
+        "holdout-global", "everywhere", "holdout-annual_switch", "annual_switch",
+    )  # fmt: skip
+    assert local.design(registry.metrics).allocation == {"held_out": 1, "served": 99}
+    assert (local.control, local.metrics) == ("held_out", whole.metrics)
+
+
+def test_a_holdout_is_judged_by_metrics_that_are_declared(folder: Path) -> None:
+    text = (EXPERIMENTS_DIR / "holdouts.yml").read_text()
+    (folder / "holdouts.yml").write_text(text.replace("churned_60d", "paid").replace("mrr_60d", "payed"))
+
+    assert [line for line in problems(folder) if "payed" in line] == [
+        "holdouts.yml:9: metrics[1].metric: payed is not declared; allowed: paid, streams"
+    ]

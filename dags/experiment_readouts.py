@@ -1,0 +1,89 @@
+"""What experiments have shown, after every publication."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, Asset, Param, get_current_context, task
+
+from runs.handover import left_by
+from runs.task_defaults import task_defaults, without_useless_retries
+from segue.settings import get_settings
+
+SUMS = Asset(name="agg_experiment_daily", uri="segue://marts/agg_experiment_daily")
+
+DOC = """
+### What it does
+Triggered by the asset `agg_experiment_daily`, which `daily_marts` publishes. Reads every running experiment
+and holdout for the published days, and for those after them, whose readouts add up the same sums, and writes
+`marts.experiment_readout`: a few hundred rows, however many accounts there are.
+
+An experiment that must stop (a guardrail is breached, something got worse, the arms do not have the
+accounts they were meant to have, or were logged otherwise than drawn) is an alert: a line
+`experiment_must_stop` in the log of `read`, a row of `ops.experiment_alerts`, and a call of what
+`SEGUE_ALERT_CALLBACK` names. Each cause is told once, also on retries, clears and backfills.
+
+Clearing or triggering it again is safe: a day is replaced whole, from the sums that are published then.
+
+### When a task fails
+- **`choose_days`**: triggered by hand without `start_date` and `end_date`. Trigger it again with both.
+- **`read`**: BigQuery did not answer, or a file of `experiments/` has a mistake; the log names it. Clear it.
+  `alert_not_sent`: the callback failed; the next try tells what it did not.
+- **`nothing_left`**: `choose_days` was marked successful without having run. Clear it.
+"""
+
+settings = get_settings()
+
+with DAG(
+    dag_id="experiments",
+    description="Read running experiments and holdouts after each publication; alert when one must stop.",
+    schedule=[SUMS],
+    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    catchup=False,
+    # Two at a time would replace the same days, and tell of one cause twice.
+    max_active_runs=1,
+    doc_md=DOC,
+    tags=["subscriptions", "experiments"],
+    params={
+        "start_date": Param(
+            None, type=["null", "string"], format="date", description="First day, when triggered by hand."
+        ),
+        "end_date": Param(
+            None, type=["null", "string"], format="date", description="Last day, when triggered by hand."
+        ),
+    },
+    default_args=task_defaults(settings),
+) as dag:
+
+    @task(doc_md="The days of the asset events that started this run, or the parameters.")
+    def choose_days() -> dict[str, str]:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        context = get_current_context()
+        params = context["params"]
+        if params["start_date"] and params["end_date"]:
+            return {"start_date": params["start_date"], "end_date": params["end_date"]}
+        published = [event.extra for event in context["triggering_asset_events"][SUMS]]
+        if not published:
+            raise AirflowFailException("no published days: trigger with start_date and end_date")
+        return {
+            "start_date": min(days["start_date"] for days in published),
+            "end_date": max(days["end_date"] for days in published),
+        }
+
+    @task(doc_md="Writes the readouts of the days and of those after them, and tells what nobody was told.")
+    def read(days: dict[str, str] | None) -> str:
+        from datetime import date
+
+        from runs.experiment_readouts import write_readouts
+
+        with without_useless_retries():
+            [chosen] = left_by("choose_days", "read", [days])
+            first, last = (date.fromisoformat(chosen[name]) for name in ("start_date", "end_date"))
+            written = write_readouts(get_settings(), first, last)
+        for alert in written.alerts:
+            print(f"{alert.experiment_id} must stop: {alert.cause}: {alert.detail}")
+        print(written.summary())
+        return written.summary()
+
+    read(choose_days())

@@ -1,0 +1,168 @@
+"""The mart ``experiment_readout``: what every experiment had shown by the end of each day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import Any, Final
+
+from google.cloud import bigquery
+
+from experiments.daily import DayReadout
+from experiments.declaration import Experiment
+from experiments.results import Interval
+from loaders.warehouse.client import Warehouse
+from loaders.warehouse.ops import literal
+
+MART: Final = "experiment_readout"
+DESCRIPTION: Final = (
+    "What every running experiment and holdout had shown by the end of a UTC day: one row per arm (control "
+    "is what it is compared with) and metric. Written after each publication from the sums of "
+    "agg_experiment_daily; a day is replaced whole. Values are in the metric's unit, US dollars for money."
+)
+_ROWS_AT_ONCE: Final = 500
+"""A statement's text has to stay below BigQuery's megabyte."""
+
+
+def _field(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bigquery.SchemaField:
+    return bigquery.SchemaField(name, kind, mode=mode, description=description)
+
+
+SCHEMA: Final = (
+    _field(
+        "readout_date", "DATE", "The UTC day at whose end this was known. Partition column; filter on it."
+    ),
+    _field("experiment_id", "STRING", "The experiment; holdout-global and holdout-<rule> are the holdouts."),
+    _field("experiment_version", "INT64", "Version of its declaration, by which it is judged."),
+    _field("arm", "STRING", "The variant that is compared with control."),
+    _field("metric", "STRING", "The metric, as in experiments/metrics/."),
+    _field("metric_role", "STRING", "success, guardrail or deterioration."),
+    _field("control_arm", "STRING", "The variant that it is compared with."),
+    _field("exposed_accounts", "INT64", "Accounts of the arm so far."),
+    _field("exposed_control_accounts", "INT64", "Accounts of control so far."),
+    _field("measured_accounts", "INT64", "Of the arm those whose window after the exposure is complete."),
+    _field("measured_control_accounts", "INT64", "The same of control."),
+    _field("control_value", "FLOAT64", "Mean per account of control, or the ratio of the sums, as observed."),
+    _field("arm_value", "FLOAT64", "The same of the arm."),
+    _field("difference", "FLOAT64", "Arm minus control, less what the covariate explains."),
+    _field(
+        "difference_low", "FLOAT64", "95% interval of the difference; always valid between planned looks."
+    ),
+    _field("difference_high", "FLOAT64", "Its upper end."),
+    _field("always_valid_low", "FLOAT64", "Of an interval that holds however often one looks."),
+    _field("always_valid_high", "FLOAT64", "Its upper end."),
+    _field("p_value", "FLOAT64", "Two-sided, of this test alone; null where the data cannot say."),
+    _field("p_value_corrected", "FLOAT64", "Holm's, over success metrics and arms; where there is one look."),
+    _field("p_value_not_worse", "FLOAT64", "One-sided, that a guardrail is worse by its margin or more."),
+    _field("relative", "FLOAT64", "Difference over control."),
+    _field("relative_low", "FLOAT64", "Of its interval."),
+    _field("relative_high", "FLOAT64", "Its upper end."),
+    _field("variance_reduction", "FLOAT64", "Share of the variance that the covariate takes away."),
+    _field("required_accounts", "INT64", "Of the whole experiment, for the minimum effect or the margin."),
+    _field("metric_status", "STRING", "improved, worse, not worse (than the margin) or unclear."),
+    _field("sample_ratio_p_value", "FLOAT64", "Whether the arms have the accounts they were meant to have."),
+    _field("sample_ratio_verdict", "STRING", "ok, warn (p < 0.01) or block (p < 0.001)."),
+    _field("mismatched_accounts", "INT64", "Logged in another variant than was drawn; blocks above 0.1%."),
+    _field("is_planned_look", "BOOL", "Whether it may be decided on this day."),
+    _field("days_left", "INT64", "Until the needed accounts are there, at the present pace."),
+    _field("arm_verdict", "STRING", "Of this arm alone."),
+    _field("verdict", "STRING", "ship, do not ship, keep running, stop or blocked."),
+    _field("reasons", "STRING", "The verdict's reasons in words.", mode="REPEATED"),
+)
+
+
+def rows_of(experiment: Experiment, found: DayReadout) -> Iterator[dict[str, Any]]:
+    """A row per arm and metric."""
+    result = found.readout
+    for arm, of_arm in result.arms.items():
+        for name, metric in of_arm.metrics.items():
+            low, high = _ends(metric.interval)
+            always_low, always_high = _ends(metric.always_valid_interval)
+            relative_low, relative_high = _ends(metric.relative_interval)
+            yield {
+                "readout_date": found.day,
+                "experiment_id": experiment.id,
+                "experiment_version": experiment.version,
+                "arm": arm,
+                "metric": name,
+                "metric_role": metric.role,
+                "control_arm": result.control,
+                "exposed_accounts": of_arm.units,
+                "exposed_control_accounts": result.control_units,
+                "measured_accounts": found.measured[arm, name],
+                "measured_control_accounts": found.measured[result.control, name],
+                "control_value": metric.control,
+                "arm_value": metric.treatment,
+                "difference": metric.difference,
+                "difference_low": low,
+                "difference_high": high,
+                "always_valid_low": always_low,
+                "always_valid_high": always_high,
+                "p_value": metric.p_value,
+                "p_value_corrected": metric.p_value_adjusted,
+                "p_value_not_worse": metric.p_value_not_worse,
+                "relative": metric.relative,
+                "relative_low": relative_low,
+                "relative_high": relative_high,
+                "variance_reduction": metric.variance_reduction,
+                "required_accounts": metric.required_units,
+                "metric_status": metric.status,
+                "sample_ratio_p_value": result.sample_ratio.p_value,
+                "sample_ratio_verdict": result.sample_ratio.verdict,
+                "mismatched_accounts": found.mismatches,
+                "is_planned_look": result.is_planned_look,
+                "days_left": result.days_left,
+                "arm_verdict": of_arm.verdict,
+                "verdict": result.verdict,
+                "reasons": result.reasons,
+            }
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return interval or (None, None)
+
+
+def replace_days(warehouse: Warehouse, days: Sequence[date], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Make ``rows`` all that the mart has of ``days``: each day in one transaction, others as they are.
+
+    ``rows`` come in the order of their days.
+
+    Raises:
+        WarehouseError: BigQuery refused; the days that were not yet replaced are as before.
+    """
+    settings = warehouse.settings
+    warehouse.ensure_dataset(settings.marts_dataset)
+    table = warehouse.table(settings.marts_dataset, MART)
+    warehouse.ensure_table(table, SCHEMA, partition_field="readout_date", description=DESCRIPTION)
+    by_day = {day: list(found) for day, found in groupby(rows, lambda row: row["readout_date"])}
+    batch: list[date] = []
+    for day in days:
+        if batch and sum(len(by_day.get(each, ())) for each in [*batch, day]) > _ROWS_AT_ONCE:
+            _replace(warehouse, table, batch, by_day)
+            batch = []
+        batch.append(day)
+    if batch:
+        _replace(warehouse, table, batch, by_day)
+
+
+def _replace(
+    warehouse: Warehouse, table: str, days: Sequence[date], by_day: Mapping[date, list[Mapping[str, Any]]]
+) -> None:
+    listed = ", ".join(literal(day) for day in days)
+    statements = [f"delete from `{table}` where readout_date in ({listed})"]
+    rows = [row for day in days for row in by_day.get(day, ())]
+    if rows:
+        names = ", ".join(f"`{field.name}`" for field in SCHEMA)
+        values = ",\n".join(f"({', '.join(_value(row[field.name]) for field in SCHEMA)})" for row in rows)
+        statements.append(f"insert into `{table}` ({names}) values {values}")
+    warehouse.run(";\n".join(["begin transaction", *statements, "commit transaction"]) + ";")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(literal(each) for each in value)}]"
+    return literal(value)
