@@ -72,6 +72,8 @@ class Progress:
     """Complete days since its start."""
     information: tuple[float, ...] = ()
     """Share of the planned units at each look up to the day; by the calendar where it is left out."""
+    is_exposing: bool = True
+    """Whether units still come; the windows of those that came may still be open."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,9 @@ class MetricColumns(_Part):
     margin: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Share of control by which a guardrail may be worse."
     )
+    minimum_effect: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Share of control that would be worth having, of a success metric."
+    )
 
     @model_validator(mode="after")
     def _is_one_metric(self) -> MetricColumns:
@@ -66,6 +69,8 @@ class MetricColumns(_Part):
             raise PydanticCustomError("metric", "a metric takes column, or numerator and denominator")
         if self.margin is not None and self.role != "guardrail":
             raise PydanticCustomError("metric", "margin is of a guardrail")
+        if self.minimum_effect is not None and self.role != "success":
+            raise PydanticCustomError("metric", "minimum_effect is of a success metric")
         return self
 
     @property
@@ -122,6 +127,7 @@ class OutsideMap(_Part):
             [self.variant.control, *(each for each in variants if each != self.variant.control)], 1.0
         )
         metrics = tuple(
-            MetricDesign(name, each.role, each.worse, each.margin) for name, each in self.metrics.items()
+            MetricDesign(name, each.role, each.worse, each.margin, each.minimum_effect)
+            for name, each in self.metrics.items()
         )
         return Design(self.variant.control, allocation, metrics)

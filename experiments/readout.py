@@ -76,6 +76,9 @@ def readout(
     ratio = SampleRatio(p_value=p_value, verdict=ratio_verdict)
     decision = decide(design, look, units, ratio, read)
     total = sum(units.values())
+    required = max((each for each in plan.values() if each is not None), default=None)
+    left = _days_left(progress, total, required)
+    outlook = [] if decision.verdict != "keep running" else _outlook(progress, total, required, left)
     return Readout(
         units=total,
         control=design.control,
@@ -86,9 +89,10 @@ def readout(
             for arm in design.treatments
         },
         is_planned_look=look.is_planned,
-        days_left=_days_left(progress, total, plan),
+        required_units=required,
+        days_left=left,
         verdict=decision.verdict,
-        reasons=[*decision.reasons, *notes],
+        reasons=[*decision.reasons, *outlook, *notes],
     )
 
 
@@ -186,13 +190,24 @@ def _required(
     return found
 
 
-def _days_left(
-    progress: Progress | None, units: int, plan: Mapping[tuple[str, str], int | None]
-) -> int | None:
-    needed = [each for each in plan.values() if each is not None]
-    if progress is None or not needed:
+def _days_left(progress: Progress | None, units: int, required: int | None) -> int | None:
+    if progress is None or required is None:
         return None
-    return days_left(units, max(needed), progress.day)
+    if not progress.is_exposing:
+        return 0 if units >= required else None
+    return days_left(units, required, progress.day)
+
+
+def _outlook(progress: Progress | None, units: int, required: int | None, left: int | None) -> list[str]:
+    """What is still to be waited for."""
+    if progress is None or required is None:
+        return []
+    if units >= required:
+        return [f"the {required:,} units that were asked for have come"]
+    come = f"{units:,} of the {required:,} units that are needed have come"
+    if left is None:
+        return [come if progress.is_exposing else f"{come}, and no more will"]
+    return [f"{come}: about {left:,} {'day' if left == 1 else 'days'} more at the pace so far"]
 
 
 def _read(

@@ -72,8 +72,10 @@ class Readout(_Part):
     sample_ratio: SampleRatio
     arms: dict[str, ArmReadout]
     is_planned_look: bool
+    required_units: int | None
+    """That every minimum effect and margin asks for; None where nothing is asked, or the data cannot say."""
     days_left: int | None
-    """Until every minimum effect and margin has the units it needs."""
+    """Until they have come, at the pace so far; None where that is not known, or no more units come."""
     verdict: Verdict
     reasons: list[str]
 

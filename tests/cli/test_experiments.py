@@ -80,6 +80,25 @@ def test_a_person_gets_a_table_and_the_reasons(files: tuple[str, str]) -> None:
     assert "Mens E-Mail: visit improved" in result.stdout
 
 
+def test_the_units_that_a_minimum_effect_needs_are_told(files: tuple[str, str]) -> None:
+    Path(files[1]).write_text(
+        MAP.replace("visit, role: success", "visit, role: success, minimum_effect: 0.5")
+    )
+
+    result = CliRunner().invoke(
+        app, ["experiments", "read", files[0], "--map", files[1], "--json", "--details"]
+    )
+
+    found = json.loads(result.stdout)
+    units = found["arms"]["Womens E-Mail"]["metrics"]["visit"]["required_units"]
+    assert found["required_units"] == max(
+        arm["metrics"]["visit"]["required_units"] for arm in found["arms"].values()
+    )
+    assert f"an effect of 50% needs {units:,} units" in found["reasons"][3]
+    # A share of 0.1 and 0.05 more at 5% / 4 tests: 1,005 an arm.
+    assert 3 * 950 < units < 3 * 1_150
+
+
 def test_details_tell_all_that_is_known_of_a_metric(files: tuple[str, str]) -> None:
     result = CliRunner().invoke(
         app, ["experiments", "read", files[0], "--map", files[1], "--json", "--details"]
@@ -100,6 +119,7 @@ def test_details_tell_all_that_is_known_of_a_metric(files: tuple[str, str]) -> N
         ('"No E-Mail": 1, ', "", "campaign.map.yml:1: allocation has no No E-Mail, which is control"),
         ("unit: customer_id", "", "campaign.map.yml:2: unit: is missing"),
         ("role: success, covariate", "role: success, margin: 0.1, covariate", "margin is of a guardrail"),
+        ("worse: lower", "minimum_effect: 0.1", "minimum_effect is of a success metric"),
         ("column: spend", "column: spent", "campaign.csv: column spent is in the map but not in the file"),
     ],
 )  # fmt: skip

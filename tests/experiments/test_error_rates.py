@@ -7,10 +7,15 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from experiments.declaration import Experiment, Metric
+from experiments.design import Design, MetricDesign, Progress, look_of
+from experiments.plan import plan
+from experiments.readout import nominal_level, readout
 from experiments.statistics.estimate import Estimate, compare
 from experiments.statistics.moments import Moments
 from experiments.statistics.power import inflation_of_looks, required_units
 from experiments.statistics.sequential import always_valid_half_width, critical_values
+from experiments.statistics.sums import Sums
 
 REPETITIONS = 4_000
 UNITS = 600
@@ -118,7 +123,48 @@ def test_cuped_takes_the_square_of_the_correlation_away(correlation: float) -> N
     assert found.variance_reduction == pytest.approx(correlation**2, abs=0.005)
 
 
+def test_a_ratios_covariate_takes_the_square_of_its_correlation_with_the_linear_form_away() -> None:
+    pages, visits, before = (np.concatenate(each[:200], axis=None) for each in CONTROL)
+    ratio = pages.sum() / visits.sum()
+    correlation = np.corrcoef((pages - ratio * visits) / visits.mean(), before + 0.3 * pages)[0, 1]
+    arms = [Moments.of_units(pages[part], (before + 0.3 * pages)[part], visits[part])
+            for part in (slice(None, None, 2), slice(1, None, 2))]  # fmt: skip
+
+    found = compare(*arms)
+
+    assert correlation**2 > 0.01
+    assert found.variance_reduction == pytest.approx(correlation**2, abs=0.005)
+
+
+def test_a_guardrail_that_is_worse_by_its_margin_passes_once_in_forty() -> None:
+    for kind, effect, sign, wanted in (
+        # Worse by the margin itself, and not at all.
+        ("cuped mean", -0.1, 1, 0.025), ("cuped ratio", -0.1, 1, 0.025), ("cuped ratio", 0.1, -1, 0.025),
+    ):  # fmt: skip
+        found = judged(kind, shop(17, effect))
+        assert (found.p_value_not_worse(0.1, sign) < 0.025).mean() == pytest.approx(wanted, abs=0.0075)
+
+
 LOOKS = np.arange(1, 8) / 7
+
+
+def test_seven_looks_at_skewed_units_are_wrong_as_seldom_as_one() -> None:
+    bounds = critical_values(tuple(LOOKS), 0.05)
+    wrong: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for seed in (31, 33):
+        arms = shop(seed), shop(seed + 1)
+        for kind in KINDS:
+            crossed = np.zeros(REPETITIONS, bool)
+            for look, bound in enumerate(bounds, 1):
+                so_far = UNITS * look // 7
+                control, same = (
+                    of(kind, (pages[:, :so_far], visits[:, :so_far], before[:, :so_far]))
+                    for pages, visits, before in arms
+                )
+                crossed |= np.abs(compare(control, same).z) > bound
+            wrong[kind].append(crossed.mean())
+
+    assert all(0.04 < np.mean(found) < 0.055 for found in wrong.values()), wrong
 
 
 def looked_at(effect: float = 0.0) -> tuple[Array, Array]:
@@ -168,3 +214,89 @@ def test_looks_keep_the_planned_power_at_a_few_units_more() -> None:
 
     assert 1.02 < inflation < 1.04
     assert abs(found - 0.8) < 0.03
+
+
+METRIC = {
+    "version": 1, "owner": "tests", "description": "…", "window_days": 7, "worse": "lower",
+    "value": {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "x", "aggregate": "sum"},
+}  # fmt: skip
+PAID, STREAMS = {"mean": 12.0, "deviation": 30.0}, {"mean": 200.0, "deviation": 260.0}
+DECLARED = {
+    "id": "power", "version": 1, "owner": "tests", "hypothesis": "…", "surface": "home", "salt": "power",
+    "variants": [{"name": "control", "percent": 20}, {"name": "offer", "percent": 80}],
+    "control": "control",
+    "metrics": [
+        {"metric": "paid", "role": "success", "minimum_effect": 0.08, "baseline": PAID},
+        {"metric": "streams", "role": "guardrail", "margin": 0.05, "baseline": STREAMS},
+    ],
+    "looks": [7, 14, 21, 28], "start": "2026-03-01", "end": "2026-03-28",
+}  # fmt: skip
+
+
+def arriving(seed: int, units: int, looks: int, mean: float, deviation: float) -> list[Moments]:
+    """An arm's moments at each look, of normal values: drawn as a mean and a sum of squares a batch."""
+    draw = np.random.default_rng(seed)
+    each = units // looks
+    means = draw.normal(mean, deviation / np.sqrt(each), (looks, REPETITIONS))
+    within = deviation**2 * draw.chisquare(each - 1, means.shape)
+    found = []
+    for look in range(1, looks + 1):
+        n, average = float(each * look), means[:look].mean(0)
+        squares = within[:look].sum(0) + each * ((means[:look] - average) ** 2).sum(0)
+        found.append(Moments(n, average, squares / (n - 1)))
+    return found
+
+
+def test_the_units_that_a_plan_asks_for_give_the_power_that_it_promises() -> None:
+    experiment = Experiment.model_validate(DECLARED)
+    declared = {name: Metric.model_validate(METRIC | {"id": name}) for name in ("paid", "streams")}
+    planned = plan(experiment, declared)
+    design = experiment.design(declared)
+    needed = {each.metric: each.units or 0 for each in planned.metrics}
+
+    def estimates(name: str, units: int, mean: float, deviation: float, effect: float) -> list[Estimate]:
+        seed = 100 * len(name)
+        control = arriving(seed, units // 5, 4, mean, deviation)
+        offer = arriving(seed + 1, units * 4 // 5, 4, mean * (1 + effect), deviation)
+        return [compare(*pair) for pair in zip(control, offer, strict=True)]
+
+    def found(units: dict[str, int]) -> tuple[Array, Array]:
+        """Looks × repetitions: whether the effect is found, and the guardrail's margin excluded."""
+        paid = estimates("paid", units["paid"], **PAID, effect=0.08)
+        streams = estimates("streams", units["streams"], **STREAMS, effect=0.0)
+        levels = [nominal_level(look_of(design, Progress(day)), design.alpha) for day in design.looks]
+        return (
+            np.array([each.p_value < level for each, level in zip(paid, levels, strict=True)]),
+            np.array([each.p_value_not_worse(0.05, 1) < level / 2
+                      for each, level in zip(streams, levels, strict=True)]),
+        )  # fmt: skip
+
+    improved, kept = found(needed)
+    assert improved.any(0).mean() == pytest.approx(planned.power_per_test, abs=0.05)
+    assert kept.any(0).mean() == pytest.approx(planned.power_per_test, abs=0.05)
+    # What is shipped has both, at one look, with the units of whichever asks for more.
+    improved, kept = found(dict.fromkeys(needed, planned.units or 0))
+    assert (improved & kept).any(0).mean() > experiment.power - 0.05
+
+
+def test_a_readout_of_several_arms_and_metrics_ships_nothing_without_an_effect_but_once_in_forty() -> None:
+    """Two arms × two success metrics, at once: an improvement is one of the two directions."""
+    names = ("control", "a", "b")
+    design = Design(
+        "control",
+        dict.fromkeys(names, 1.0),
+        (MetricDesign("pages", "success"), MetricDesign("visits", "success")),
+    )
+    arms = {name: shop(23 + place)[:2] for place, name in enumerate(names)}
+    shipped = 0
+    for each in range(1_000):
+        sums = {
+            name: {
+                metric: Sums.of(UNITS, sum_y=values[each].sum(), sum_y2=(values[each] ** 2).sum())
+                for metric, values in zip(("pages", "visits"), arms[name], strict=True)
+            }
+            for name in names
+        }
+        shipped += readout(design, dict.fromkeys(names, UNITS), sums).verdict == "ship"
+
+    assert 0.01 < shipped / 1_000 < 0.05

@@ -160,7 +160,24 @@ def test_the_days_that_are_left_follow_from_the_pace_so_far() -> None:
 
     required = found.arms["offer"].metrics["paid"].required_units
     assert required == pytest.approx(2 * 14_128 * 1.022, rel=5e-3)
-    assert found.days_left == 4
+    assert (found.required_units, found.days_left) == (required, 4)
+    assert found.reasons[-1] == (
+        f"20,000 of the {required:,} units that are needed have come: about 4 days more at the pace so far"
+    )
+
+
+def test_where_no_more_units_come_no_days_are_promised() -> None:
+    nothing_yet = OFFER | {"paid": share(10_000, 1_000)}
+
+    found = read(nothing_yet, LOOKED_AT, Progress(14, is_exposing=False))
+
+    assert found.days_left is None
+    assert found.reasons[-1].endswith("units that are needed have come, and no more will")
+    coarse = replace(LOOKED_AT, metrics=(replace(PAID, minimum_effect=0.5),))
+    done = read(nothing_yet, coarse, Progress(14, is_exposing=False))
+    assert (done.days_left, done.reasons[-1]) == (
+        0, f"the {done.required_units:,} units that were asked for have come",
+    )  # fmt: skip
 
 
 def test_what_others_are_given_are_the_numbers_of_each_arm_and_the_reasons() -> None:

@@ -24,38 +24,15 @@ from experiments.statistics.power import (
 )
 from experiments.statistics.sample_ratio import sample_ratio
 from experiments.statistics.sequential import (
-    always_valid_half_width,
     critical_values,
     crossing_probability,
     spent,
 )
 from experiments.statistics.sums import Sums
+from tests.experiments.peers.units import HANDFUL
+from tests.experiments.sums_of_units import sums_of
 
-# spend, history before it, pages, visits
-CONTROL = np.array([
-    [12.5, 40.0, 9, 3], [0.0, 12.0, 2, 1], [7.25, 31.0, 14, 4], [30.0, 66.5, 5, 1], [3.0, 8.0, 4, 2],
-    [18.0, 35.0, 21, 6], [9.75, 28.0, 3, 1], [22.0, 71.0, 12, 3],
-]).T  # fmt: skip
-OFFER = np.array([
-    [15.0, 37.0, 11, 2], [2.5, 9.5, 6, 2], [41.0, 80.0, 25, 5], [11.0, 22.0, 8, 1], [19.5, 44.0, 3, 1],
-    [27.25, 51.0, 17, 4], [8.0, 14.0, 7, 3], [35.0, 58.0, 13, 2], [6.5, 30.0, 9, 2],
-]).T  # fmt: skip
-
-
-def sums_of(units: np.ndarray, y: int, x: int | None = None, d: int | None = None) -> Sums:
-    """The sufficient statistics of units whose columns are values."""
-
-    def total(*columns: int) -> Fraction:
-        return Fraction(math.fsum(np.prod(units[list(columns)], axis=0)))
-
-    found = {"sum_y": total(y), "sum_y2": total(y, y)}
-    if x is not None:
-        found |= {"sum_x": total(x), "sum_x2": total(x, x), "sum_xy": total(x, y)}
-    if d is not None:
-        found |= {"sum_d": total(d), "sum_d2": total(d, d), "sum_yd": total(y, d)}
-    if x is not None and d is not None:
-        found["sum_xd"] = total(x, d)
-    return Sums.of(units.shape[1], **found)
+CONTROL, OFFER = (np.array(HANDFUL[arm]) for arm in ("control", "offer"))
 
 
 def compared(y: int, x: int | None = None, d: int | None = None) -> Estimate:
@@ -77,45 +54,6 @@ def test_a_mean_is_compared_as_by_scipys_welch_test() -> None:
     assert (found.difference - half, found.difference + half) == exactly(interval.low, interval.high)
     assert (found.control, found.treatment) == exactly(CONTROL[0].mean(), OFFER[0].mean())
     assert found.z == pytest.approx(stats.norm.isf(welch.pvalue / 2))
-
-
-GBSTATS = {
-    "mean": (5.604166666666668, 5.706372403892403, 0.3420121320169258, 14.636439145646724),
-    "cuped": (4.631913884259845, 2.0721644375235333, 0.041757557847683424, 14.36457784009708),
-    "ratio": (1.1666666666666665, 0.5132158195388709, 0.04353161217344215, 11.262804350631141),
-}
-
-
-@pytest.mark.parametrize(
-    ("metric", "columns"), [("mean", (0, None, None)), ("cuped", (0, 1, None)), ("ratio", (2, None, 3))]
-)
-def test_gbstats_finds_the_same(metric: str, columns: tuple[int, int | None, int | None]) -> None:
-    """Values of gbstats 0.8.0's TwoSidedTTest on the same units."""
-    found = compared(*columns)
-
-    assert (found.difference, math.sqrt(found.variance), found.p_value, found.degrees) == exactly(
-        *GBSTATS[metric]
-    )
-
-
-def test_gbstats_finds_the_same_relative_lift() -> None:
-    for columns, lift, error in (
-        ((0,), 0.43739837398373993, 0.529546337704937),
-        ((2, None, 3), 0.3499999999999999, 0.16492675519218603),
-    ):
-        found = compared(*columns)
-        assert (found.relative, math.sqrt(found.relative_variance)) == exactly(lift, error)
-
-
-def test_spotify_confidence_finds_the_same() -> None:
-    """Values of spotify-confidence 4.1.0: StudentsTTest, and the slope and difference of ZTestLinreg."""
-    plain, adjusted = compared(0), compared(0, 1)
-
-    half = plain.half_width(0.05)
-    assert (plain.difference, plain.p_value, plain.difference - half, plain.difference + half) == exactly(
-        5.60416666666667, 0.34201213201693, -6.58504473756688, 17.79337807090022
-    )
-    assert adjusted.difference == pytest.approx(4.63191388425984, rel=1e-9)
 
 
 def test_the_covariate_of_a_mean_is_the_covariate_of_a_ratio_over_ones() -> None:
@@ -206,17 +144,6 @@ def test_alpha_may_be_spent_by_days_while_units_come_as_they_will() -> None:
     assert by_days[0] == pytest.approx(2.9626, abs=1e-4)
     # The looks have more in common than days say, so less is wasted.
     assert by_days[1] < 1.9686
-
-
-def test_the_always_valid_interval_is_gbstats_sequential_one() -> None:
-    """gbstats 0.8.0's SequentialTwoSidedTTest with a tuning parameter of twice the units."""
-    found = compared(0)
-
-    half = always_valid_half_width(found.variance, found.variance / 2, 0.05)
-
-    assert (found.difference - half, found.difference + half) == exactly(
-        -11.991824750510862, 23.200158083844197
-    )
 
 
 def test_holm_steps_down_until_something_is_kept() -> None:
