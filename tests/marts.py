@@ -20,6 +20,7 @@ MARTS = {
     "agg_mrr_movements_daily": "snapshot_date",
     "fct_churn": "churn_date",
     "agg_trial_outcomes": "trial_start_date",
+    "agg_upsell_daily": "measured_date",
     "agg_retention_cohorts": "activity_month",
     "fct_offer_journey": "journey_date",
     "agg_conversions_daily": "journey_date",

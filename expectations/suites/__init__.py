@@ -13,6 +13,7 @@ from expectations.suites.outcomes import outcome_suites
 from expectations.suites.segments import segment_suites
 from expectations.suites.subscribers import subscriber_suites
 from expectations.suites.suite import MartSuite
+from expectations.suites.upsell import upsell_suites
 from loaders.warehouse.dbt_models import DbtModel
 from segue.window import RunWindow
 
@@ -25,6 +26,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
         *subscriber_suites(window),
         *movement_suites(window),
         *outcome_suites(window),
+        *upsell_suites(window),
         *dimension_suites(),
         *conversion_suites(models),
         *feature_suites(),

@@ -171,6 +171,13 @@ def _subscriber_daily(window: RunWindow) -> MartSuite:
                 "expansion, contraction and reactivation have a reason, and nothing else has",
             ),
             no_rows(
+                "select snapshot_date, account_id, movement from {batch} "
+                "where (movement = 'churn') <> (was_paying_at_day_start and not was_paying_at_day_end) "
+                "or (movement in ('new', 'reactivation')) "
+                "<> (was_paying_at_day_end and not was_paying_at_day_start)",
+                "who churned paid when the day began, who is new or back pays when it ends, and nobody else",
+            ),
+            no_rows(
                 _mrr_differences(window, "fct_subscriber_daily", "mrr_usd_amount"),
                 "MRR identity: the accounts' MRR is the subscriptions' MRR, to the cent, every day",
             ),

@@ -55,6 +55,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "fct_churn": ("days", 14),
         "agg_retention_cohorts": ("days", 30),
         "agg_trial_outcomes": ("days", 90),
+        "agg_upsell_daily": ("days", 0),
         "dim_account": ("whole", 0),
         "dim_date": ("whole", 0),
         "dim_plan": ("whole", 0),

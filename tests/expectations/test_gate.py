@@ -52,7 +52,9 @@ create or replace table `{audit}.fct_subscriber_daily` as
 select date '2026-03-31' as snapshot_date, 'a1' as account_id, 'DE' as market, true as is_subscriber,
     true as is_payer, false as is_member, true as is_paid, false as is_in_trial, false as is_in_grace,
     1 as subscription_count, cast(10.89 as numeric(38, 9)) as mrr_usd_amount,
-    'new' as movement, cast(null as string) as churn_reason, cast(null as string) as movement_reason;
+    'new' as movement, cast(null as string) as churn_reason, cast(null as string) as movement_reason,
+    cast(10.89 as numeric(38, 9)) as movement_usd_amount, cast(0 as numeric(38, 9)) as fx_usd_amount,
+    false as was_paying_at_day_start, true as was_paying_at_day_end;
 
 create or replace table `{audit}.agg_subscribers_daily` as
 select date '2026-03-31' as snapshot_date, 'DE' as market, 'individual' as plan_kind, 'stripe' as provider,
@@ -84,6 +86,16 @@ create or replace table `{audit}.agg_trial_outcomes` as
 select date '2026-03-31' as trial_start_date, 'DE' as market, 'individual' as plan_kind,
     'stripe' as provider, 3 as started, 1 as converted, 1 as pending, 1 as abandoned, 2 as mature_started,
     1 as mature_converted;
+
+create or replace table `{audit}.agg_upsell_daily` as
+select date '2026-03-31' as measured_date, 0 as horizon_days, date '2026-03-31' as move_date,
+    'start' as move, 'free' as from_plan_kind, cast(null as string) as from_billing_interval,
+    cast(null as int64) as from_billing_interval_count, 'individual' as to_plan_kind,
+    'month' as to_billing_interval, 1 as to_billing_interval_count, 'DE' as market,
+    cast(null as string) as offer_id, false as is_offer_touched, 1 as accounts, 1 as retained_accounts,
+    1 as on_plan_accounts, cast(0 as numeric(38, 9)) as mrr_before_usd_amount,
+    cast(10.89 as numeric(38, 9)) as mrr_after_usd_amount,
+    cast(null as numeric(38, 9)) as revenue_usd_amount;
 
 create or replace table `{audit}.agg_retention_cohorts` as
 select date '2026-03-01' as activity_month, date '2026-02-01' as cohort_month, 'DE' as market,
@@ -146,7 +158,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
     assert {outcome.model for outcome in result.outcomes} == {
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
         "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "agg_trial_outcomes",
-        "agg_retention_cohorts", "dim_account", "dim_plan",
+        "agg_retention_cohorts", "agg_upsell_daily", "dim_account", "dim_plan",
         "fct_offer_journey", "agg_conversions_daily", "fct_account_features", "offer_contents",
         "offer_decisions", "offer_segments",
     }  # fmt: skip
@@ -189,6 +201,22 @@ DAMAGES = [
         "churns of the run's days are those of the movements",
     ),
     ("update `{audit}.agg_trial_outcomes` set abandoned = 0 where true", "are the started ones"),
+    (
+        "update `{audit}.fct_subscriber_daily` set was_paying_at_day_end = false where true",
+        "who is new or back pays when it ends",
+    ),
+    (
+        "update `{audit}.agg_upsell_daily` set accounts = 2, retained_accounts = 3 where true",
+        "is one of those that moved",
+    ),
+    (
+        "update `{audit}.agg_upsell_daily` set move_date = date '2026-03-30' where true",
+        "measured when its horizon is over",
+    ),
+    (
+        "update `{audit}.agg_upsell_daily` set mrr_after_usd_amount = 10.88 where true",
+        "moves from free are the day's new and returned payers",
+    ),
     ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
     ("update `{audit}.fct_account_features` set plan_kind = 'gold' where true", "gold"),
     ("update `{audit}.offer_decisions` set suppressed_reason = 'BORED' where true", "BORED"),
@@ -291,7 +319,8 @@ def test_a_run_with_a_reason_goes_on_against_the_gate_and_says_what_failed(
 UNPRICED = """
 update `{audit}.fct_subscription_daily`
 set price_amount = null, currency = null, mrr_amount = null, mrr_usd_amount = null where true;
-update `{audit}.fct_subscriber_daily` set mrr_usd_amount = 0 where true;
+update `{audit}.fct_subscriber_daily` set mrr_usd_amount = 0, movement_usd_amount = 0 where true;
+update `{audit}.agg_upsell_daily` set mrr_after_usd_amount = 0 where true;
 update `{audit}.agg_subscribers_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
 update `{audit}.agg_mrr_movements_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
 """

@@ -1,4 +1,6 @@
--- Journeys look further back than the run and up to the as-of day: their charges need rates as well.
+-- What is earned by what happened before the run needs rates as well: charges are read as far back as
+-- trials last, and
+-- up to the as-of day.
 {{ config(materialized="view") }}
 
 with
@@ -22,7 +24,9 @@ with
     needed as (
         select *
         from validity
-        where valid_from_date <= {{ as_of_day() }} and valid_to_date > {{ start_day(-journey_reach_days()) }}
+        where
+            valid_from_date <= {{ as_of_day() }}
+            and valid_to_date > {{ start_day(-var("trial_conversion_days")) }}
     )
 
 select rate_date, needed.currency, needed.usd_rate, needed.valid_from_date as told_date
@@ -30,7 +34,7 @@ from needed
 cross join
     unnest(
         generate_date_array(
-            greatest(needed.valid_from_date, {{ start_day(-journey_reach_days()) }}),
+            greatest(needed.valid_from_date, {{ start_day(-var("trial_conversion_days")) }}),
             least(date_sub(needed.valid_to_date, interval 1 day), {{ as_of_day() }})
         )
     ) as rate_date

@@ -81,6 +81,7 @@ class Payment:
     occurred_at: datetime
     ingested_at: datetime
     refunded_payment_id: str | None = None
+    currency: str = "EUR"
 
 
 @dataclass(frozen=True)

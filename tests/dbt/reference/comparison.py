@@ -27,6 +27,7 @@ DETAILS = {
 
 AGGREGATES = (
     "agg_subscribers_daily", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
+    "agg_upsell_daily",
 )  # fmt: skip
 
 CELL = ("market", "plan_kind", "provider", "currency")
@@ -41,6 +42,18 @@ KEYS = {
     "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
     "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider"),
     "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
+    "agg_upsell_daily": (
+        "measured_date",
+        "horizon_days",
+        "from_plan_kind",
+        "from_billing_interval",
+        "from_billing_interval_count",
+        "to_plan_kind",
+        "to_billing_interval",
+        "to_billing_interval_count",
+        "market",
+        "offer_id",
+    ),
 }
 """What identifies a row of each table."""
 

@@ -32,6 +32,7 @@ from tests.dbt.reference.outcomes import (
     trial_outcomes,
 )
 from tests.dbt.reference.subscribers import subscriber_rows
+from tests.dbt.reference.upsell import Plan, PlanMove, plan_moves
 
 Row = dict[str, Any]
 
@@ -46,6 +47,7 @@ class Marts:
     movements: list[Movement]
     trials: list[TrialOutcome]
     cohorts: list[CohortMember]
+    plan_moves: list[PlanMove]
 
 
 def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
@@ -72,6 +74,7 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
         movements=moves,
         trials=trial_outcomes(known, company.payments, accounts, prices, window),
         cohorts=cohort_members(known, accounts, prices, window),
+        plan_moves=plan_moves(known, days, closes, company.payments, accounts, prices, window),
     )
 
 
@@ -85,6 +88,7 @@ def aggregates(parts: Iterable[Marts], window: Window) -> dict[str, list[Row]]:
         "agg_mrr_movements_daily": _movements([v for m in everything for v in m.movements]),
         "agg_trial_outcomes": _trials([t for m in everything for t in m.trials]),
         "agg_retention_cohorts": _cohorts([c for m in everything for c in m.cohorts], window),
+        "agg_upsell_daily": _upsell([p for m in everything for p in m.plan_moves]),
     }  # fmt: skip
 
 
@@ -259,6 +263,44 @@ def _cohorts(members: list[CohortMember], window: Window) -> list[Row]:
         }
 
     return _grouped(members, row)
+
+
+def _upsell(moves: list[PlanMove]) -> list[Row]:
+    def plan(side: str, sold: Plan) -> Row:
+        kind, rhythm = sold
+        interval, count = rhythm or (None, None)
+        return {
+            f"{side}_plan_kind": kind,
+            f"{side}_billing_interval": interval,
+            f"{side}_billing_interval_count": count,
+        }
+
+    cells: dict[Any, list[PlanMove]] = {}
+    for move in moves:
+        key = (move.measured_on, move.horizon_days, move.before, move.after, move.market, move.offer_id)
+        cells.setdefault(key, []).append(move)
+    return [
+        {
+            "measured_date": measured_on,
+            "horizon_days": horizon,
+            "move_date": measured_on - DAY * horizon,
+            "move": theirs[0].kind,
+        }
+        | plan("from", before)
+        | plan("to", after)
+        | {
+            "market": market,
+            "offer_id": offer_id,
+            "is_offer_touched": offer_id is not None,
+            "accounts": len(theirs),
+            "retained_accounts": sum(move.is_paying for move in theirs),
+            "on_plan_accounts": sum(move.is_on_plan for move in theirs),
+            "mrr_before_usd_amount": None if horizon else total([move.mrr_before for move in theirs]),
+            "mrr_after_usd_amount": total([move.mrr_after for move in theirs]),
+            "revenue_usd_amount": total([move.revenue for move in theirs]) if horizon else None,
+        }
+        for (measured_on, horizon, before, after, market, offer_id), theirs in cells.items()
+    ]
 
 
 def _grouped(items: list[Any], row: Callable[[Any, list[Any]], Row]) -> list[Row]:

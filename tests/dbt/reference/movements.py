@@ -32,6 +32,9 @@ class Movement:
     churn_reason: str | None
     reason: str | None = None
     changes: dict[Cell, Change] = field(default_factory=dict)
+    was_paying: bool = False
+    """At the close of the day before, for a subscription of its own."""
+    is_paying: bool = False
 
     @property
     def mrr_usd(self) -> Decimal:
@@ -51,9 +54,12 @@ def movements(
         by_account.setdefault((closing.day, closing.account_id), []).append(closing)
     found = []
     for (day, account_id), theirs in sorted(by_account.items()):
-        movement = Movement(day, account_id, "none", None, changes=_changes(theirs, prices))
         was_paid = any(c.before is not None and c.before.standing.is_paid for c in theirs)
         is_paid = any(c.after is not None and c.after.standing.is_paid for c in theirs)
+        movement = Movement(
+            day, account_id, "none", None,
+            changes=_changes(theirs, prices), was_paying=was_paid, is_paying=is_paid,
+        )  # fmt: skip
         if is_paid and not was_paid:
             has_paid_before = _has_paid_before(lives, accounts, account_id, day)
             movement.kind = "reactivation" if has_paid_before else "new"

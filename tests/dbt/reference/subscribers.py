@@ -73,13 +73,14 @@ def subscriber_rows(
                 row.was_active_at_end and left_at >= ends,
             )
             held.setdefault((row.day, member.account_id), []).append(theirs)
+    known = {(movement.day, movement.account_id): movement for movement in movements}
     moved = {
-        (movement.day, movement.account_id): movement
-        for movement in movements
+        key
+        for key, movement in known.items()
         if movement.kind != "none"
         or any(change.mrr or change.mrr_usd or change.fx_usd for change in movement.changes.values())
     }
-    return [_row(key, held.get(key, []), moved.get(key)) for key in sorted({*held, *moved}, key=str)]
+    return [_row(key, held.get(key, []), known.get(key)) for key in sorted({*held, *moved}, key=str)]
 
 
 def _stays(members: Iterable[Membership], window: Window) -> dict[str, list[Membership]]:
@@ -117,6 +118,8 @@ def _row(key: tuple[object, str], held: list[_Entitlement], movement: Movement |
         "is_auto_renew": any(e.is_payer and bool(e.row.standing.auto_renew) for e in held),
         "was_active_at_day_start": any(e.is_active_at_start for e in held),
         "was_active_at_day_end": any(e.is_active_at_end for e in held),
+        "was_paying_at_day_start": movement is not None and movement.was_paying,
+        "was_paying_at_day_end": movement is not None and movement.is_paying,
         "subscription_count": len({e.row.life.subscription_id for e in held}),
         "mrr_usd_amount": total([e.mrr_usd for e in held]),
         "movement": movement.kind if movement else "none",

@@ -161,6 +161,17 @@ def test_the_aggregates_are_those_of_the_reference(built: Built, shared_catalogu
     assert not differs, differs[:4000]
 
 
+def test_the_companies_move_between_plans_in_every_way_and_pay_afterwards(built: Built) -> None:
+    moves = built.aggregated["agg_upsell_daily"]
+    assert {row["move"] for row in moves} == {
+        "start", "end", "upgrade", "downgrade", "longer_rhythm", "shorter_rhythm",
+    }  # fmt: skip
+    assert {row["horizon_days"] for row in moves} >= {0, 30}
+    later = [row for row in moves if row["horizon_days"] == 30]
+    for measure in ("retained_accounts", "on_plan_accounts", "mrr_after_usd_amount", "revenue_usd_amount"):
+        assert 0 < sum(bool(row[measure]) for row in later) < len(later), measure
+
+
 Totals = Counter[tuple[Any, ...]]
 
 

@@ -118,6 +118,7 @@ with
             logical_or(is_payer and coalesce(is_auto_renew, false)) as is_auto_renew,
             logical_or(was_active_at_day_start) as was_active_at_day_start,
             logical_or(was_active_at_day_end) as was_active_at_day_end,
+            logical_or(is_payer and is_paid and was_active_at_day_end) as was_paying_at_day_end,
             count(distinct subscription_id) as subscription_count,
             sum(mrr_usd_amount) as mrr_usd_amount,
             max(tenure_days) as tenure_days
@@ -158,6 +159,11 @@ select
     coalesce(subscriber.is_auto_renew, false) as is_auto_renew,
     coalesce(subscriber.was_active_at_day_start, false) as was_active_at_day_start,
     coalesce(subscriber.was_active_at_day_end, false) as was_active_at_day_end,
+    -- A movement says what has changed since the close before; without one nothing has.
+    coalesce(movement.movement = 'churn', false)
+    or coalesce(subscriber.was_paying_at_day_end, false)
+    and coalesce(movement.movement not in ('new', 'reactivation'), true) as was_paying_at_day_start,
+    coalesce(subscriber.was_paying_at_day_end, false) as was_paying_at_day_end,
     cast(coalesce(subscriber.subscription_count, 0) as int64) as subscription_count,
     cast(coalesce(subscriber.mrr_usd_amount, 0) as numeric(38, 9)) as mrr_usd_amount,
     coalesce(movement.movement, 'none') as movement,

@@ -1,0 +1,123 @@
+"""Every rate has one numerator and one denominator: as its metric says, and once more from other tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from loaders.warehouse.client import warehouse_of
+from segue.settings import PROJECT_ROOT
+from tests.company_in_order import LAST_DAY, SPEC, CompanyInOrder
+from tests.dbt.metrics import Metrics
+
+FIRST_DAY = SPEC.first_day + timedelta(days=1)
+MONTH = LAST_DAY.replace(day=1)
+
+SURVIVORS = "marts.dim_account as account on {held} = account.account_id " \
+    "and {day} >= account.valid_from_date and {day} < account.valid_to_date"  # fmt: skip
+UPGRADES = f"""
+    with closes as (
+        select *, strpos('basic student individual duo family', plan_kind) as place
+        from marts.fct_subscriber_daily
+        where snapshot_date between '{SPEC.first_day}' and '{LAST_DAY}' and was_paying_at_day_end
+    ), upgrades as (
+        select today.account_id, today.snapshot_date
+        from closes as today
+        inner join closes as yesterday
+            on today.account_id = yesterday.account_id
+            and today.snapshot_date = date_add(yesterday.snapshot_date, interval 1 day)
+        where today.place > yesterday.place
+    )"""
+CHURNS = f"""
+    with churns as (
+        select account_id, snapshot_date
+        from marts.fct_subscriber_daily
+        where snapshot_date between '{FIRST_DAY}' and '{LAST_DAY - timedelta(days=14)}' and movement = 'churn'
+    )"""
+
+TWO_WAYS = {
+    "churn_rate": (
+        f"select sum(accounts) from marts.agg_upsell_daily where horizon_days = 0 and move = 'end' "
+        f"and measured_date between '{FIRST_DAY}' and '{LAST_DAY}'",
+        "select count(distinct coalesce(account.resolved_account_id, close.account_id)) "
+        "from marts.fct_subscription_daily as close left join "
+        f"{SURVIVORS.format(held='close.account_id', day=repr(str(FIRST_DAY)))} "
+        f"where close.snapshot_date = '{SPEC.first_day}' and close.was_active_at_day_end and close.is_paid",
+    ),
+    "churn_recovery_14d": (
+        f"{CHURNS} select count(distinct concat(churns.account_id, string(churns.snapshot_date))) "
+        "from churns inner join marts.fct_subscriber_daily as later "
+        "on churns.account_id = later.account_id and later.was_paying_at_day_end "
+        "and date_diff(later.snapshot_date, churns.snapshot_date, day) between 1 and 14 "
+        f"where later.snapshot_date between '{FIRST_DAY}' and '{LAST_DAY}'",
+        f"{CHURNS} select count(*) from churns",
+    ),
+    "retention": (
+        f"select countif(was_paying_at_day_end) from marts.fct_subscriber_daily "
+        f"where snapshot_date = '{LAST_DAY}'",
+        "select count(distinct coalesce(account.resolved_account_id, life.account_id)) "
+        "from history.int_subscription_versions as life left join "
+        f"{SURVIVORS.format(held='life.account_id', day=repr(str(LAST_DAY)))} "
+        f"where life.known_date between '{MONTH}' and '{LAST_DAY}' and life.is_paid "
+        f"and life.valid_from_at < timestamp(date '{LAST_DAY + timedelta(days=1)}') "
+        "and life.account_id not in (select account_id from raw.accounts where is_test or is_employee)",
+    ),
+    "upgrades_touched_by_an_offer": (
+        f"{UPGRADES} select count(distinct upgrades.account_id) from upgrades inner join "
+        "raw.offer_impressions as impression on upgrades.account_id = impression.account_id "
+        "and date_diff(upgrades.snapshot_date, date(impression.occurred_at), day) between 0 and 6",
+        f"{UPGRADES} select count(*) from upgrades",
+    ),
+}
+"""Rate → queries of its numerator and its denominator that do not read what the metric reads."""
+
+BY_THE_REFERENCE = {"trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d"}
+"""Rates that need more weeks than the small company has: ``tests/dbt/reference`` counts them."""
+
+
+@pytest.fixture(scope="module")
+def metrics(parsed_project: Path) -> Metrics:
+    return Metrics(parsed_project.parent / "semantic_manifest.json")
+
+
+def value(company: CompanyInOrder, query: str) -> Decimal:
+    [row] = warehouse_of(company.settings).run(query)
+    return Decimal(row[0] or 0)
+
+
+def test_every_rate_is_computed_in_two_ways(metrics: Metrics) -> None:
+    assert metrics.ratios.keys() == TWO_WAYS.keys() | BY_THE_REFERENCE
+
+
+@pytest.mark.parametrize("rate", TWO_WAYS)
+def test_a_rate_has_the_numerator_and_the_denominator_that_its_name_says(
+    company_in_order: CompanyInOrder, metrics: Metrics, rate: str
+) -> None:
+    first = MONTH if rate == "retention" else FIRST_DAY
+    told = [
+        value(company_in_order, metrics.sql(part, first, LAST_DAY, "marts")) for part in metrics.ratios[rate]
+    ]
+    counted = [value(company_in_order, query) for query in TWO_WAYS[rate]]
+
+    assert told == counted
+    assert told[0] <= told[1]
+    assert told[1] > 0
+
+
+def test_the_page_and_the_metric_give_one_churn_rate(
+    company_in_order: CompanyInOrder, metrics: Metrics
+) -> None:
+    page = (PROJECT_ROOT / "docs" / "queries.md").read_text()
+    [query] = [each for each in page.split("```sql\n") if "opening_payers" in each]
+    query = query.partition("```")[0]
+    query = query.replace("2026-03-02", str(FIRST_DAY)).replace("2026-03-05", str(LAST_DAY))
+
+    [row] = warehouse_of(company_in_order.settings).run(query)
+
+    assert [row.churned_payers, row.opening_payers] == [
+        value(company_in_order, metrics.sql(part, FIRST_DAY, LAST_DAY, "marts"))
+        for part in metrics.ratios["churn_rate"]
+    ]
