@@ -164,7 +164,7 @@ def test_the_aggregates_are_those_of_the_reference(built: Built, shared_catalogu
 def test_the_companies_move_between_plans_in_every_way_and_pay_afterwards(built: Built) -> None:
     moves = built.aggregated["agg_upsell_daily"]
     assert {row["move"] for row in moves} == {
-        "start", "end", "upgrade", "downgrade", "longer_rhythm", "shorter_rhythm",
+        "start", "end", "upgrade", "downgrade", "longer_rhythm", "shorter_rhythm", "other",
     }  # fmt: skip
     assert {row["horizon_days"] for row in moves} >= {0, 30}
     later = [row for row in moves if row["horizon_days"] == 30]
