@@ -73,6 +73,7 @@ def list_(as_json: JsonOption = False) -> None:
     from datetime import UTC
 
     from runs.experiment_readouts import declared_experiments
+    from segue.settings import get_settings
 
     today = datetime.now(UTC).date()
     rows: list[dict[str, Any]] = [
@@ -87,7 +88,7 @@ def list_(as_json: JsonOption = False) -> None:
             "end": each.end.isoformat(),
             "metrics": {use.metric: use.role for use in each.metrics},
         }
-        for each in declared_experiments()[0].values()
+        for each in declared_experiments(get_settings())[0].values()
     ]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -115,8 +116,9 @@ def plan_(
     """
     from experiments.plan import plan
     from runs.experiment_readouts import declared_experiments
+    from segue.settings import get_settings
 
-    experiments, metrics = declared_experiments()
+    experiments, metrics = declared_experiments(get_settings())
     experiment = experiments.get(experiment_id)
     if experiment is None:
         typer.echo(f"{experiment_id} is not declared; there are {', '.join(experiments)}", err=True)

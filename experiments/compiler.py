@@ -24,30 +24,36 @@ _HEAD: Final = """-- fmt: off
 """
 
 
-def compile_macros(
+def declared_values(
     experiments: Mapping[str, Experiment], metrics: Mapping[str, Metric], holdouts: Holdouts | None = None
-) -> str:
-    """``declared_experiments()``, ``declared_metrics()``: lists of objects, in the order of their ids.
+) -> dict[str, list[dict[str, Any]]]:
+    """What the macros of these names return: lists of objects, in the order of their ids.
 
-    ``declared_holdouts()`` has one, with the metrics, or none; ``metric_facts()`` says where marts are read.
+    ``declared_holdouts`` has one, with the metrics, or none. Given to dbt as vars, they count instead of what
+    was compiled.
     """
-    listed = {
+    return {
         "declared_experiments": [_experiment(each) for _, each in sorted(experiments.items())],
         "declared_metrics": [_metric(each) for _, each in sorted(metrics.items())],
         "declared_holdouts": [
             {"id": each.id, "metrics": [use.metric for use in each.metrics]} for each in (holdouts,) if each
         ],
-        "metric_facts": [
-            {
-                "mart": mart,
-                "relation": facts.relation,
-                "partition": facts.partition,
-                "reach": facts.reach_days,
-            }
-            for mart, facts in FACTS.items()
-        ],
     }
-    return _HEAD + "\n".join(_macro(name, values) for name, values in listed.items())
+
+
+def compile_macros(
+    experiments: Mapping[str, Experiment], metrics: Mapping[str, Metric], holdouts: Holdouts | None = None
+) -> str:
+    """The macros of the declared values, and ``metric_facts()``, which says where marts are read."""
+    facts = [
+        {"mart": mart, "relation": each.relation, "partition": each.partition, "reach": each.reach_days}
+        for mart, each in FACTS.items()
+    ]
+    macros = [
+        *(_macro(name, values) for name, values in declared_values(experiments, metrics, holdouts).items()),
+        _macro("metric_facts", facts),
+    ]
+    return _HEAD + "\n".join(macros)
 
 
 def _experiment(experiment: Experiment) -> dict[str, Any]:
@@ -83,6 +89,6 @@ def _macro(name: str, values: list[dict[str, Any]]) -> str:
         "    {%- set declared -%}{% raw %}\n"
         f"[\n{listed}\n]\n"
         "    {% endraw %}{%- endset -%}\n"
-        "    {{ return(fromjson(declared)) }}\n"
+        f'    {{{{ return(var("{name}", fromjson(declared))) }}}}\n'
         "{%- endmacro %}\n"
     )

@@ -78,9 +78,8 @@ def readout_of_day(
         return None
     sums = _sums(design, metrics, known)
     total = sum(units.values())
-    found = readout(
-        design, units, sums, Progress((day - experiment.start).days + 1), _notes(others, mismatches, total)
-    )
+    progress = Progress((day - experiment.start).days + 1, is_exposing=day < experiment.end)
+    found = readout(design, units, sums, progress, _notes(others, mismatches, total))
     is_mismatched = mismatches > MISMATCHES_BLOCK_ABOVE * total
     return DayReadout(
         day=day,

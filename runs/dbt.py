@@ -46,8 +46,8 @@ class ProjectError(BuildError):
 
 
 def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
-    """The variables of a run: its days, and what it may read."""
-    return {
+    """The variables of a run: its days, what it may read, and experiments that are declared elsewhere."""
+    return _experiments(settings) | {
         "start_date": window.start_date.isoformat(),
         "known_start_date": window.first_day(as_known_then=True).isoformat(),
         "end_date": window.end_date.isoformat(),
@@ -55,6 +55,16 @@ def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
         "history_start_date": settings.history_start_date.isoformat(),
         "history_from": {model: day.isoformat() for model, day in window.history.first_days.items()},
     }
+
+
+def _experiments(settings: Settings) -> dict[str, Any]:
+    if settings.experiments_dir is None:
+        return {}
+    from experiments.compiler import declared_values
+    from experiments.registry import load
+
+    registry = load(settings.experiments_dir)
+    return {**declared_values(registry.experiments, registry.metrics, registry.holdouts)}
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:

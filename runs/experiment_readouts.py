@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from experiments.daily import DayReadout, readout_of_day
 from experiments.declaration import Experiment, Metric
-from experiments.registry import load
+from experiments.registry import EXPERIMENTS_DIR, load
 from loaders.experiments.daily_sums import MART, daily_sums, newest_day
 from loaders.experiments.readouts import replace_days, rows_of
 from loaders.warehouse.client import warehouse_of
@@ -50,13 +50,13 @@ Declared: TypeAlias = tuple[dict[str, Experiment], dict[str, Metric]]
 """Experiments and metrics by id."""
 
 
-def declared_experiments() -> Declared:
+def declared_experiments(settings: Settings) -> Declared:
     """All experiments by id, holdouts included, and the metrics that they are judged by.
 
     Raises:
         DeclarationsError: files of experiments or rules have mistakes.
     """
-    registry = load()
+    registry = load(settings.experiments_dir or EXPERIMENTS_DIR)
     return all_experiments(registry, load_rules()), registry.metrics
 
 
@@ -68,7 +68,7 @@ def read_experiment(
     Raises:
         NothingToReadError: nobody declared it, nothing is published, or nobody was exposed by then.
     """
-    experiments, metrics = declared or declared_experiments()
+    experiments, metrics = declared or declared_experiments(settings)
     experiment = experiments.get(experiment_id)
     if experiment is None:
         raise NothingToReadError(f"{experiment_id} is not declared; there are {', '.join(experiments)}")
@@ -100,7 +100,7 @@ def write_readouts(
     newest = newest_day(warehouse)
     if newest is None:
         return WrittenReadouts((), (), 0, ())
-    experiments, metrics = declared or declared_experiments()
+    experiments, metrics = declared or declared_experiments(settings)
     days = tuple(days_between(first, max(last, newest)))
     since = min((each.start for each in experiments.values()), default=first)
     sums = daily_sums(warehouse, min(since, first), days[-1])

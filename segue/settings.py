@@ -202,6 +202,10 @@ class Settings(BaseSettings):
     )
 
     # Experiments
+    experiments_dir: Path | None = Field(
+        default=None,
+        description="Folder of declared experiments and metrics that counts instead of the code's own.",
+    )
     alert_callback: str | None = Field(
         default=None,
         description="module:callable that is given each alert of an experiment, as a dictionary, one time; "

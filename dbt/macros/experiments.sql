@@ -9,7 +9,7 @@
     {"id": "upgrade-wording-2026", "version": 1, "rule": null, "surface": "home", "salt": "upgrade-wording-2026", "control": "control", "variants": [{"name": "control", "first_bucket": 0, "last_bucket": 4999}, {"name": "price_first", "first_bucket": 5000, "last_bucket": 9999}], "metrics": ["conversions_per_journey_30d", "churned_60d"], "start": "2026-09-15", "end": "2026-11-30"}
 ]
     {% endraw %}{%- endset -%}
-    {{ return(fromjson(declared)) }}
+    {{ return(var("declared_experiments", fromjson(declared))) }}
 {%- endmacro %}
 
 {% macro declared_metrics() -%}
@@ -22,7 +22,7 @@
     {"id": "paid_annually_30d", "version": 1, "value": {"mart": "fct_subscriber_daily", "day": "snapshot_date", "at": null, "column": "billing_interval", "equals": "year", "aggregate": "any"}, "numerator": null, "denominator": null, "window_days": 30, "worse": "lower", "cap": null, "covariate_days": 28}
 ]
     {% endraw %}{%- endset -%}
-    {{ return(fromjson(declared)) }}
+    {{ return(var("declared_metrics", fromjson(declared))) }}
 {%- endmacro %}
 
 {% macro declared_holdouts() -%}
@@ -31,7 +31,7 @@
     {"id": "holdouts", "metrics": ["paid_60d", "mrr_60d", "churned_60d"]}
 ]
     {% endraw %}{%- endset -%}
-    {{ return(fromjson(declared)) }}
+    {{ return(var("declared_holdouts", fromjson(declared))) }}
 {%- endmacro %}
 
 {% macro metric_facts() -%}
@@ -41,5 +41,5 @@
     {"mart": "fct_offer_journey", "relation": "fct_offer_journey", "partition": "journey_date", "reach": 45}
 ]
     {% endraw %}{%- endset -%}
-    {{ return(fromjson(declared)) }}
+    {{ return(var("metric_facts", fromjson(declared))) }}
 {%- endmacro %}

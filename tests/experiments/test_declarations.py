@@ -177,12 +177,18 @@ def test_models_are_given_what_was_declared(folder: Path) -> None:
     (folder / "metrics" / "streams.yml").write_text(yaml.safe_dump(streams))
     registry = load(folder)
     given: list[Any] = []
-    of_dbt = {"fromjson": json.loads, "return": given.append}
+    variables: dict[str, Any] = {}
+    of_dbt = {"fromjson": json.loads, "return": given.append, "var": variables.get}
     macros = compile_macros(registry.experiments, registry.metrics)
     calls = "{{ declared_experiments() }}{{ declared_metrics() }}"
-    Environment(undefined=StrictUndefined).from_string(macros + calls, globals=of_dbt).render()
+    template = Environment(undefined=StrictUndefined).from_string(macros + calls, globals=of_dbt)
+    template.render()
+    # A run may be told of others, which then count alone.
+    variables["declared_experiments"] = []
+    template.render()
 
-    [[experiment], [paid, compiled_streams]] = given
+    [[experiment], [paid, compiled_streams], none, same_metrics] = given
+    assert (none, same_metrics) == ([], [paid, compiled_streams])
     assert experiment == {
         "id": "longer-trial", "version": 1, "rule": None, "surface": "home", "salt": "longer-trial",
         "control": "control",

@@ -206,4 +206,4 @@ def test_active_rules_that_hold_somebody_out_have_a_standing_experiment() -> Non
     whole = found["holdout-global"]
     assert whole.salt == book.program.global_holdout.salt
     assert whole.design(load().metrics).allocation == {"held_out": 2, "served": 98}
-    assert list(declared_experiments()[0]) == list(found)
+    assert list(declared_experiments(Settings(_env_file=None))[0]) == list(found)
