@@ -33,9 +33,13 @@ SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
 
 @dataclass
 class CompanyInOrder:
-    """The company's project; ``after`` holds all that was published when a day's first run had ended."""
+    """The company's project, and its truth.
+
+    ``after`` holds all that was published when a day's first run had ended.
+    """
 
     settings: Settings
+    truth: Path
     after: dict[date, Fingerprints] = field(default_factory=dict)
 
 
@@ -56,8 +60,9 @@ def company_in_order(
     settings: Settings = dbt_world("in-order")
     landing = Path(urlparse(settings.landing_files_root).path)
     with _lock(shared_folder):
-        generate(SPEC, tmp_path_factory.mktemp("company-in-order"), landing=landing)
-        built = CompanyInOrder(settings)
+        company = tmp_path_factory.mktemp("company-in-order")
+        generate(SPEC, company, landing=landing)
+        built = CompanyInOrder(settings, company / "truth")
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
             for step in STEPS:

@@ -41,8 +41,6 @@ def sorted_events(events: dict[str, Ints], first_number: int) -> dict[str, Ints]
 
 
 def event_rows(
-    spec: CompanySpec,
-    random: np.random.Generator,
     people: People,
     subs: Subscriptions,
     subscription_ids: pa.Array,
@@ -85,7 +83,7 @@ def event_rows(
             "export_name": pa.nulls(kind.size, pa.string()),
             "export_covers": pa.nulls(kind.size, pa.string()),
             "occurred_at": instants(events["at"]),
-            "ingested_at": instants(arrivals(spec, random, events["at"])),
+            "ingested_at": instants(events["arrived"]),
             "bought_at": instants(events["at"][latest_opening]),
             "list_price": amounts(events["price"]),
             "plan_before": picked(PLAN_IDS, events["plan"][before]),

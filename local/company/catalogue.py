@@ -17,7 +17,15 @@ OFFERS = (
     "student-verify",
     "duo-upgrade",
     "family-upgrade",
+    "trial-convert",
+    "winback-6-months",
+    "price-hold",
+    "payment-nudge",
+    "stay-discount",
+    "update-card-return",
 )
+PASSING_OFFERS = 6
+"""The first of them are shown also by surfaces that ask nobody."""
 SURFACES = ("home", "checkout", "paywall", "email")
 PROVIDERS = ("stripe", "google_play", "app_store", "periods")
 RHYTHMS = (("week", 1), ("month", 1), ("year", 1), ("month", 3), ("week", 4))

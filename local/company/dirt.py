@@ -34,10 +34,20 @@ def _renamed(table: pa.Table, column: str, suffix: str) -> pa.Table:
 
 
 class Dirt:
-    """Adds ``amount`` dirty rows of each kind to one chunk's tables and counts them."""
+    """Adds ``amount`` dirty rows of each kind to one chunk's tables and counts them.
+
+    ``spared``: accounts whose surfaces decide by what is known of them: no impression of theirs is made up,
+    and none of them merges.
+    """
 
     def __init__(
-        self, spec: CompanySpec, random: np.random.Generator, tables: Tables, manifest: Manifest, amount: int
+        self,
+        spec: CompanySpec,
+        random: np.random.Generator,
+        tables: Tables,
+        manifest: Manifest,
+        amount: int,
+        spared: pa.Array,
     ) -> None:
         self._spec = spec
         self._random = random
@@ -45,6 +55,7 @@ class Dirt:
         self._clean = dict(tables)
         self._manifest = manifest
         self._amount = amount
+        self._spared = spared
         self._refused: dict[str, Ints] = {}
 
     def add(self) -> None:
@@ -66,6 +77,8 @@ class Dirt:
         inside = (arrived >= self._spec.start_us + DAY_US) & (arrived < self._spec.end_us - DAY_US)
         # Delivered once more, it is still no later than the latest event.
         inside &= arrived < integers(rows, "occurred_at") + (MAX_LATE_DAYS - 2) * DAY_US
+        if table in ("offer_impressions", "offer_clicks"):
+            inside &= ~pc.is_in(rows["account_id"], value_set=self._spared).to_numpy()
         chosen = self._random.permutation(np.nonzero(inside)[0])[: self._amount]
         return rows.take(pa.array(np.sort(chosen)))
 
@@ -187,6 +200,7 @@ class Dirt:
         single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
         people = pc.invert(pc.or_(accounts["is_test"], accounts["is_employee"]))
         people = pc.and_(people, pc.is_in(accounts["account_id"], value_set=single))
+        people = pc.and_not(people, pc.is_in(accounts["account_id"], value_set=self._spared))
         events = pa.concat_tables([self._clean[table].select(["account_id"]) for table in EVENT_TABLES])
         payers = pc.unique(events["account_id"])
         merged = pc.and_(people, pc.is_in(accounts["account_id"], value_set=payers))

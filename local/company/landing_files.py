@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.landing.contracts import CONTRACTS
-from local.company.billing import event_rows, is_opening, member_rows, payment_rows, sorted_events
 from local.company.catalogue import (
     CURRENCIES,
     MARKETS,
@@ -22,34 +21,16 @@ from local.company.catalogue import (
     price_change_us,
     usd_rates_micro,
 )
-from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
+from local.company.chunk import chunk_tables
+from local.company.columns import amounts, dates, instants, picked
 from local.company.content import content_table
-from local.company.dirt import Dirt, Tables
-from local.company.lives import CODE, Life, Subscriptions, new_subscriptions
-from local.company.natural_dirt import count_currency_changes, count_natural_dirt
+from local.company.dirt import Tables
+from local.company.known_features import incomplete_day
 from local.company.notifications import landing_rows
-from local.company.people import (
-    Openings,
-    People,
-    Touches,
-    account_rows,
-    casual_touches,
-    consent_rows,
-    deletion_rows,
-    engagement_rows,
-    leading_touches,
-    new_people,
-    touch_rows,
-)
-from local.company.providers import EVENT_TABLE, by_landing_table
-from local.company.scores import score_rows
 from local.company.spec import DAY_US, CompanySpec, Manifest, day_label
 from local.company.truth import Truth
 
 CHUNK_ACCOUNTS = 100_000
-NUMBERS_PER_CHUNK = 1_000_000_000
-"""Identifiers of chunks do not meet: each counts within its own range."""
-_NEVER = np.iinfo(np.int64).max
 
 
 def generate(
@@ -73,93 +54,12 @@ def generate(
     _write(spec, landing, _catalogue_tables(spec), 0, manifest)
     for chunk, first in enumerate(range(0, spec.accounts, CHUNK_ACCOUNTS)):
         count = min(CHUNK_ACCOUNTS, spec.accounts - first)
-        _write(spec, landing, _chunk(spec, chunk, first, count, manifest, truth), chunk, manifest)
+        _write(spec, landing, chunk_tables(spec, chunk, first, count, manifest, truth), chunk, manifest)
         on_progress(first + count, spec.accounts)
     truth.close()
     (out / "manifest.json").write_text(manifest.to_json(spec))
     (out / "spec.json").write_text(spec.to_json())
     return manifest
-
-
-def _chunk(spec: CompanySpec, chunk: int, first: int, count: int, manifest: Manifest, truth: Truth) -> Tables:
-    """All tables of one chunk of accounts; its random numbers depend on the seed and the chunk only."""
-
-    def random(subject: str) -> np.random.Generator:
-        return spec.stream(subject, chunk)
-
-    people = new_people(spec, random("people"), first, count)
-    subs = new_subscriptions(spec, random("subscriptions"), people.created_at, people.market, people.affinity)
-    ids = identifiers("s", chunk * NUMBERS_PER_CHUNK + np.arange(subs.account.size), 12)
-    if chunk == 0:
-        _set_two_payers_apart(people, subs)
-    ordinary = ~(people.is_test | people.is_employee)[subs.account]
-    life = Life(spec, random("lives"), subs, ordinary if chunk == 0 else np.zeros_like(ordinary))
-    life.run()
-    truth.add(people, subs, ids, life.intervals.columns())
-    events = sorted_events(life.events.columns(), chunk * NUMBERS_PER_CHUNK)
-    leading, offers = _led_openings(spec, random("led openings"), people, subs, events)
-    # Until they are written, the events of every provider stay canonical.
-    tables: Tables = by_landing_table(event_rows(spec, random("events"), people, subs, ids, events, offers))
-    tables |= {
-        "payments": payment_rows(spec, random("payments"), ids, events),
-        "plan_members": member_rows(spec, random("members"), people, subs, ids),
-        "engagement_daily": engagement_rows(
-            spec, random("listening"), people, _first_openings(subs.account, subs.opened_at, count)
-        ),
-    }
-    tables |= consent_rows(spec, random("consents"), people)
-    tables |= score_rows(spec, random("scores"), people)
-    tables |= deletion_rows(spec, random("deletions"), people, account_rows(spec, random("accounts"), people))
-    number = chunk * NUMBERS_PER_CHUNK
-    arriving = random("arrivals of touches")
-    for touches in (leading, casual_touches(spec, random("casual touches"), people)):
-        for table, rows in touch_rows(spec, arriving, people, touches, number, ids).items():
-            tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
-        number += touches.size
-    for table in EVENT_TABLE.values():
-        count_currency_changes(tables[table], table, manifest)
-    # A small company has one of each kind; a small rest of a large one need not.
-    Dirt(spec, random("dirt"), tables, manifest, amount=max(count // 1_000, int(chunk == 0))).add()
-    count_natural_dirt(spec, tables, manifest)
-    truth.add_events({table: tables[table] for table in EVENT_TABLE.values()})
-    return tables
-
-
-def _set_two_payers_apart(people: People, subs: Subscriptions) -> None:
-    """Even a small company has a test account and an employee who subscribe."""
-    payers = np.unique(subs.account)
-    if payers.size > 2:
-        people.is_test[payers[0]] = True
-        people.is_employee[payers[1]] = True
-
-
-def _led_openings(
-    spec: CompanySpec,
-    random: np.random.Generator,
-    people: People,
-    subs: Subscriptions,
-    events: dict[str, Ints],
-) -> tuple[Touches, Ints]:
-    """The offers that led to openings, and the offer of every event (−1: none)."""
-    opening = np.nonzero(is_opening(events))[0]
-    sub, kind = events["sub"][opening], events["kind"][opening]
-    openings = Openings(
-        account=subs.account[sub],
-        sub=sub,
-        at=events["at"][opening],
-        is_trial=kind == CODE["trial_started"],
-        is_return=kind == CODE["reactivated"],
-    )
-    touches, offer_of_opening = leading_touches(spec, random, people, openings)
-    offers = np.full(events["sub"].size, -1)
-    offers[opening] = offer_of_opening
-    return touches, offers
-
-
-def _first_openings(account: Ints, opened_at: Ints, count: int) -> Ints:
-    first = np.full(count, _NEVER)
-    np.minimum.at(first, account, opened_at)
-    return first
 
 
 def _catalogue_tables(spec: CompanySpec) -> Tables:
@@ -226,7 +126,7 @@ def _write(spec: CompanySpec, landing: Path, tables: Tables, chunk: int, manifes
             if not rows.num_rows and contract.may_be_absent:
                 continue
             label = day_label(spec.start_us // DAY_US + day)
-            if name == "engagement_daily" and chunk == 0 and day == min(2, spec.days - 1):
+            if name == "engagement_daily" and chunk == 0 and day == incomplete_day(spec):
                 rows = rows.drop_columns(["skips_blocked"])
                 number = np.array([spec.start_us // DAY_US + day])
                 manifest.count_dirt("files_without_a_column", name, number)

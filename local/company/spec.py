@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 
@@ -71,7 +72,8 @@ class Manifest:
 
     ``rows``, ``rows_by_day``: rows as written, dirty ones included. ``dirty``: rows of each kind of dirt
     (files, for ``files_without_a_column``); ``dirty_by_day``: the same by kind, table and day.
-    ``quarantined``: the rows that the contracts must refuse.
+    ``quarantined``: the rows that the contracts must refuse. ``mistakes``: impressions that surfaces report
+    otherwise than it was decided, by kind.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -79,6 +81,7 @@ class Manifest:
     dirty: Counter[str] = field(default_factory=Counter)
     dirty_by_day: dict[str, dict[str, Counter[str]]] = field(default_factory=lambda: defaultdict(_by_table))
     quarantined: dict[str, Counter[str]] = field(default_factory=_by_table)
+    mistakes: Counter[str] = field(default_factory=Counter)
 
     def count_dirt(self, kind: str, table: str, days: NDArray[np.int64]) -> None:
         """One row of dirt for each of ``days``, the arrival days since 1970; none is an amount too."""
@@ -90,6 +93,10 @@ class Manifest:
         """The contract must refuse one row for each of ``days``."""
         for day in days:
             self.quarantined[table][day_label(day)] += 1
+
+    def count_mistakes(self, mistakes: Iterable[str | None]) -> None:
+        """One for each impression; None: it is as it was decided."""
+        self.mistakes.update(kind for kind in mistakes if kind is not None)
 
     def to_json(self, spec: CompanySpec) -> str:
         """The manifest as it is written beside the landing files."""

@@ -105,6 +105,11 @@ class Truth:
                 self._event_writer = pq.ParquetWriter(path, rows.schema)
             self._event_writer.write_table(rows)
 
+    def add_mistakes(self, impression_ids: pa.Array, mistakes: list[str | None]) -> None:
+        """What surfaces report otherwise than it was decided; of one chunk only."""
+        told = pa.table({"impression_id": impression_ids, "mistake": pa.array(mistakes, pa.string())})
+        pq.write_table(told.filter(told["mistake"].is_valid()), self._folder / "impression_mistakes.parquet")
+
     def close(self) -> None:
         """Finish what is written by chunk, and write ``days.parquet`` (day × currency)."""
         for writer in (self._writer, self._event_writer):

@@ -54,6 +54,10 @@ def describe(spec: CompanySpec, folder: Path) -> Company:
             )
     for table in ("days", "subscription_intervals"):
         connection.execute(f"create view truth_{table} as from '{folder}/truth/{table}.parquet'")
+    if (folder / "truth/impression_mistakes.parquet").exists():
+        connection.execute(
+            f"create view impression_mistakes as from '{folder}/truth/impression_mistakes.parquet'"
+        )
     connection.execute(
         "create view canonical_events as select *, ingested_at::date as arrival_date "
         f"from '{folder}/truth/subscription_events.parquet'"
@@ -67,6 +71,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("local.company.landing_files.CHUNK_ACCOUNTS", 1_000)
         return describe(SPEC, tmp_path_factory.mktemp("company"))
+
+
+@pytest.fixture(scope="session")
+def large_company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """A company of the demo's size."""
+    spec = CompanySpec(accounts=3_000, days=63, seed=2026, end_date=date(2026, 11, 25))
+    return describe(spec, tmp_path_factory.mktemp("large-company"))
 
 
 @pytest.fixture

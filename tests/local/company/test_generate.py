@@ -165,7 +165,8 @@ def test_volumes_are_plausible(company: Company) -> None:
 
     assert 0.25 < subscribed / accounts < 0.4
     assert 0.25 < company.manifest.rows["engagement_daily"] / account_days < 0.4
-    assert 0.1 < company.manifest.rows["offer_impressions"] / account_days < 0.2
+    # Where surfaces ask what was decided, most visits see no offer.
+    assert 0.05 < company.manifest.rows["offer_impressions"] / account_days < 0.1
 
 
 def test_plans_of_every_rhythm_are_sold(company: Company) -> None:

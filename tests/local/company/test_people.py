@@ -52,7 +52,7 @@ def test_chains_run_from_impression_to_click_to_checkout_to_opening(company: Com
         )
         == 0
     )
-    assert company.value("select count(distinct offer_id) from canonical_events") == 6
+    assert company.value("select count(distinct offer_id) from canonical_events") >= 6
     assert company.rows("select distinct surface from offer_impressions order by 1") == [
         ("checkout",), ("email",), ("home",), ("paywall",),
     ]  # fmt: skip
