@@ -8,11 +8,11 @@ import pyarrow as pa
 from experiments import registry as experiments
 from local.company.assignments import assignment_rows
 from local.company.billing import event_rows, is_opening, member_rows, payment_rows, sorted_events
-from local.company.columns import Ints, arrivals, identifiers
+from local.company.columns import Ints, account_numbers, arrivals, identifiers
 from local.company.content import content_table
 from local.company.dirt import Dirt, Tables
 from local.company.known_features import KnownFeatures
-from local.company.lives import CODE, Life, Subscriptions, new_subscriptions
+from local.company.lives import CODE, Life, Record, Subscriptions, first_openings, joined, new_subscriptions
 from local.company.natural_dirt import count_currency_changes, count_natural_dirt
 from local.company.people import (
     People,
@@ -29,11 +29,13 @@ from local.company.surfaces import Surfaces
 from local.company.touches import (
     Openings,
     Touches,
+    Visits,
     casual_touches,
     leading_touches,
     new_visits,
     touch_rows,
 )
+from local.company.trials import Trials, brought_subscriptions, exposures, no_trials, run_trials
 from local.company.truth import Truth
 
 NUMBERS_PER_CHUNK = 1_000_000_000
@@ -42,7 +44,6 @@ REPORTING_SHARE = 0.6
 MOST_REPORTING = 3_000
 """Deciding for an account takes a millisecond a visit, which millions of accounts have no time for."""
 ASSIGNED_EXPERIMENT = "trial-length-2026"
-_NEVER = np.iinfo(np.int64).max
 
 
 def chunk_tables(
@@ -50,17 +51,31 @@ def chunk_tables(
 ) -> Tables:
     """All tables of one chunk of accounts; its random numbers depend on the seed and the chunk only."""
     people = new_people(spec, spec.stream("people", chunk), first, count)
-    subs = new_subscriptions(
+    visits = new_visits(spec, spec.stream("visits", chunk), people)
+    untried = new_subscriptions(
         spec, spec.stream("subscriptions", chunk), people.created_at, people.market, people.affinity
     )
+    if chunk == 0:
+        _set_two_payers_apart(people, untried)
+    trials = _trials(spec, chunk, people, visits, untried)
+    subs = joined(untried, brought_subscriptions(people, trials))
     ids = identifiers("s", chunk * NUMBERS_PER_CHUNK + np.arange(subs.account.size), 12)
     if chunk == 0:
-        _set_two_payers_apart(people, subs)
-    events = _lived(spec, chunk, people, subs, ids, truth)
+        manifest.experiments = truth.add_trials(people, subs, trials)
+    events = _lived(spec, chunk, people, subs, untried.account.size, ids, truth)
     tables = _tables(spec, chunk, people, subs, ids, events)
     features = KnownFeatures(spec, people, subs, events, tables, _reporting_accounts(spec, chunk, people))
     openings, place = _openings(subs, events)
-    touches, offers = _touches(spec, chunk, people, features, openings, manifest, truth)
+    tried, brought_offers = exposures(spec, spec.stream("exposures", chunk), trials, untried.account.size)
+    features.saw(tried)
+    is_brought = (openings.sub >= untried.account.size) & ~openings.is_return
+    touches, led_offers = _touches(
+        spec, chunk, people, visits, features, openings.of(~is_brought), manifest, truth
+    )
+    touches.append(tried)
+    offers = np.full(openings.at.size, -1)
+    offers[~is_brought] = led_offers
+    offers[is_brought] = brought_offers[openings.sub[is_brought] - untried.account.size]
     number = chunk * NUMBERS_PER_CHUNK
     for of_kind in touches:
         for table, rows in touch_rows(people, of_kind, number, ids).items():
@@ -90,15 +105,30 @@ def _set_two_payers_apart(people: People, subs: Subscriptions) -> None:
 
 
 def _lived(
-    spec: CompanySpec, chunk: int, people: People, subs: Subscriptions, ids: pa.Array, truth: Truth
+    spec: CompanySpec,
+    chunk: int,
+    people: People,
+    subs: Subscriptions,
+    first_brought: int,
+    ids: pa.Array,
+    truth: Truth,
 ) -> dict[str, Ints]:
-    """Events of all subscriptions, each with its arrival."""
+    """Events of all subscriptions, each with its arrival.
+
+    What experiments bring comes last, from ``first_brought`` on, and lives by random numbers of its own.
+    """
+    every = np.arange(subs.account.size)
     ordinary = ~(people.is_test | people.is_employee)[subs.account]
-    exemplary = ordinary if chunk == 0 else np.zeros_like(ordinary)
-    life = Life(spec, spec.stream("lives", chunk), subs, exemplary)
-    life.run()
-    truth.add(people, subs, ids, life.intervals.columns())
-    events = sorted_events(life.events.columns(), chunk * NUMBERS_PER_CHUNK)
+    exemplary = ordinary & (every < first_brought) & (chunk == 0)
+    lived, intervals = Record(), Record()
+    for subject, some in (("lives", every < first_brought), ("brought lives", every >= first_brought)):
+        life = Life(spec, spec.stream(subject, chunk), subs.of(some), exemplary[some])
+        life.run()
+        for record, of_life in ((lived, life.events), (intervals, life.intervals)):
+            columns = of_life.columns()
+            record.add(**columns | {"sub": every[some][columns["sub"]]})
+    truth.add(people, subs, ids, intervals.columns())
+    events = sorted_events(lived.columns(), chunk * NUMBERS_PER_CHUNK)
     return events | {"arrived": arrivals(spec, spec.stream("arrivals of events", chunk), events["at"])}
 
 
@@ -111,8 +141,7 @@ def _tables(
     events: dict[str, Ints],
 ) -> Tables:
     """What does not depend on any offer."""
-    pays_since = np.full(people.number.size, _NEVER)
-    np.minimum.at(pays_since, subs.account, subs.opened_at)
+    pays_since = first_openings(subs, people.number.size)
     assigned = experiments.load().experiments[ASSIGNED_EXPERIMENT]
     accounts = account_rows(spec, spec.stream("accounts", chunk), people)
     return {
@@ -152,17 +181,29 @@ def _reporting_accounts(spec: CompanySpec, chunk: int, people: People) -> Ints:
     return np.nonzero(reports)[0][:MOST_REPORTING]
 
 
+def _trials(spec: CompanySpec, chunk: int, people: People, visits: Visits, subs: Subscriptions) -> Trials:
+    """Of the first chunk; whoever is a member of somebody's plan is no unit."""
+    if chunk:
+        return no_trials()
+    ids = identifiers("s", np.arange(subs.account.size))
+    shared = member_rows(spec, spec.stream("members"), people, subs, ids)
+    members = account_numbers(shared) - people.number[0]
+    return run_trials(
+        spec, spec.stream("trials"), people, visits, first_openings(subs, people.number.size), members
+    )
+
+
 def _touches(
     spec: CompanySpec,
     chunk: int,
     people: People,
+    visits: Visits,
     features: KnownFeatures,
     openings: Openings,
     manifest: Manifest,
     truth: Truth,
 ) -> tuple[list[Touches], Ints]:
     """What surfaces of all kinds show, and the offer of every opening (−1: none)."""
-    visits = new_visits(spec, spec.stream("visits", chunk), people)
     reports = np.zeros(people.number.size, bool)
     reports[features.accounts] = True
     leading, offers = leading_touches(spec, spec.stream("led openings", chunk), people, openings, reports)

@@ -29,6 +29,12 @@ def identifiers(prefix: str, numbers: Ints, width: int = 9) -> pa.Array:
     )
 
 
+def account_numbers(table: pa.Table) -> Ints:
+    """The numbers in the account ids of a table."""
+    digits = pc.utf8_slice_codeunits(table["account_id"], 1)
+    return np.asarray(pc.cast(digits, pa.int64()).to_numpy(), np.int64)
+
+
 def picked(values: Sequence[str | None], codes: Ints) -> pa.Array:
     """The values that the codes point to; −1 becomes null."""
     choices = pa.array([*values, None], pa.string())

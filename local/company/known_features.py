@@ -16,12 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from local.company.catalogue import MARKETS, PLAN_RHYTHM, PLAN_SEATS, PLANS, RHYTHMS, price_change_us
-from local.company.columns import Ints
+from local.company.catalogue import MARKETS, OFFERS, PLAN_RHYTHM, PLAN_SEATS, PLANS, RHYTHMS, price_change_us
+from local.company.columns import Ints, account_numbers
 from local.company.lives import EVENT_TYPES, REASONS, Subscriptions
 from local.company.natural_dirt import integers
 from local.company.people import People
 from local.company.spec import DAY_US, CompanySpec
+from local.company.touches import Touches
 
 WINDOW_DAYS: Final = 28
 RECENT_DAYS: Final = 7
@@ -198,6 +199,19 @@ class KnownFeatures:
         self._read_scores()
         self._listening = self._listened()
 
+    def saw(self, touches: Touches) -> None:
+        """What the accounts were shown, and what they did with it, whatever was decided for them."""
+        steps = (
+            ("shown", touches.at, touches.arrived, np.ones(touches.size, bool)),
+            ("clicked", touches.click_at, touches.click_arrived, touches.clicked),
+            ("converted", touches.checkout_at, touches.checkout_arrived, touches.checked_out),
+        )
+        for kind, at, arrived, happened in steps:
+            for place in np.nonzero(happened & np.isin(touches.who, self.accounts))[0].tolist():
+                offer_id = OFFERS[touches.offer[place]]
+                touch = Touch(kind, offer_id, int(at[place]) // DAY_US, int(arrived[place]) // DAY_US)
+                self.known[int(touches.who[place])].touches.append(touch)
+
     def row(self, who: int, day: int) -> dict[str, Any] | None:
         """At the end of ``day``, days since 1970; None where it is not certain."""
         known, end = self.known[who], (day + 1) * DAY_US
@@ -283,8 +297,7 @@ class KnownFeatures:
 
     def _accounts(self, table: str) -> Ints:
         """Indices of a table's accounts."""
-        numbers = pc.cast(pc.utf8_slice_codeunits(self._tables[table]["account_id"], 1), pa.int64())
-        return np.asarray(numbers.to_numpy(), np.int64) - self._first
+        return account_numbers(self._tables[table]) - self._first
 
     def _of_known(self, table: str) -> tuple[pa.Table, Ints]:
         """A table's rows of the known accounts, and their indices."""

@@ -28,6 +28,7 @@ from local.company.dirt import Tables
 from local.company.known_features import incomplete_day
 from local.company.notifications import landing_rows
 from local.company.spec import DAY_US, CompanySpec, Manifest, day_label
+from local.company.trials import write_declarations
 from local.company.truth import Truth
 
 CHUNK_ACCOUNTS = 100_000
@@ -42,6 +43,8 @@ def generate(
 ) -> Manifest:
     """Write landing files (to ``landing``, by default ``out/landing``), ``truth/`` and ``manifest.json``.
 
+    ``experiments/`` declares what is tried, beside what the code declares: SEGUE_EXPERIMENTS_DIR may name it.
+
     ``on_progress`` is called with the accounts done and to do. ``spec.json`` is written last: a company
     without it is incomplete. An earlier company in the folders is replaced.
     """
@@ -50,6 +53,7 @@ def generate(
     for folder in (landing, out / "truth"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+    write_declarations(spec, out / "experiments")
     manifest, truth = Manifest(), Truth(spec, out / "truth")
     _write(spec, landing, _catalogue_tables(spec), 0, manifest)
     for chunk, first in enumerate(range(0, spec.accounts, CHUNK_ACCOUNTS)):

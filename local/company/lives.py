@@ -6,7 +6,7 @@ intervals that tests compare the marts with. Neither is derived from the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,27 @@ class Subscriptions:
     def billed_by(self, who: Ints, providers: tuple[str, ...]) -> Mask:
         """Whether one of ``providers`` bills each subscription."""
         return np.isin(self.provider(who), [PROVIDERS.index(provider) for provider in providers])
+
+    def of(self, wanted: Mask) -> Subscriptions:
+        """Some of them, copied."""
+        return Subscriptions(**{each.name: getattr(self, each.name)[wanted] for each in fields(self)})
+
+
+def joined(first: Subscriptions, second: Subscriptions) -> Subscriptions:
+    """Both, the second's after the first's."""
+    return Subscriptions(
+        **{
+            each.name: np.concatenate([getattr(first, each.name), getattr(second, each.name)])
+            for each in fields(Subscriptions)
+        }
+    )
+
+
+def first_openings(subs: Subscriptions, accounts: int) -> Ints:
+    """When each account subscribes for the first time; the greatest number where it never does."""
+    first = np.full(accounts, np.iinfo(np.int64).max)
+    np.minimum.at(first, subs.account, subs.opened_at)
+    return first
 
 
 @dataclass

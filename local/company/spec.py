@@ -73,7 +73,8 @@ class Manifest:
     ``rows``, ``rows_by_day``: rows as written, dirty ones included. ``dirty``: rows of each kind of dirt
     (files, for ``files_without_a_column``); ``dirty_by_day``: the same by kind, table and day.
     ``quarantined``: the rows that the contracts must refuse. ``mistakes``: impressions that surfaces report
-    otherwise than it was decided, by kind.
+    otherwise than it was decided, by kind. ``experiments``: of each arm the units that came by, how
+    many are reported, and how many of these subscribe within two weeks.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -82,6 +83,7 @@ class Manifest:
     dirty_by_day: dict[str, dict[str, Counter[str]]] = field(default_factory=lambda: defaultdict(_by_table))
     quarantined: dict[str, Counter[str]] = field(default_factory=_by_table)
     mistakes: Counter[str] = field(default_factory=Counter)
+    experiments: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
 
     def count_dirt(self, kind: str, table: str, days: NDArray[np.int64]) -> None:
         """One row of dirt for each of ``days``, the arrival days since 1970; none is an amount too."""

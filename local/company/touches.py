@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,7 @@ from local.company.catalogue import MARKETS, OFFERS, PASSING_OFFERS, SURFACES
 from local.company.columns import Ints, arrivals, identifiers, instants, picked
 from local.company.people import HOUR_US, SECOND_US, People, account_days
 from local.company.spec import DAY_US, CompanySpec
-
-
-def decision_id(account: str, generation: int) -> str:
-    return f"{account}.{generation}"
-
+from serving.decision_id import decision_id
 
 RESULTS = ("completed", "abandoned", "failed")
 Mask = NDArray[np.bool_]
@@ -99,6 +95,10 @@ class Openings:
     at: Ints
     is_trial: Mask
     is_return: Mask
+
+    def of(self, wanted: Mask) -> Openings:
+        """Some of them."""
+        return Openings(**{each.name: getattr(self, each.name)[wanted] for each in fields(self)})
 
 
 def casual_touches(spec: CompanySpec, random: np.random.Generator, people: People, visits: Visits) -> Touches:
@@ -232,7 +232,7 @@ def _reported(touches: Touches, accounts: pa.Array) -> dict[str, pa.Array]:
         for name, kind in _REPORTED.items()
     }
     ids = [
-        None if each.generation is None else decision_id(account, each.generation)
+        decision_id(account, each.generation, each.rule_id) if each.generation and each.rule_id else None
         for account, each in zip(accounts.to_pylist(), touches.decided, strict=True)
     ]
     return columns | {"decision_id": pa.array(ids, pa.string())}

@@ -20,9 +20,10 @@ from local.company.catalogue import (
     usd_rates_micro,
 )
 from local.company.columns import Ints, amounts, dates, identifiers, instants, picked
-from local.company.lives import STATES, Subscriptions
+from local.company.lives import STATES, Subscriptions, first_openings
 from local.company.people import People
 from local.company.spec import DAY_US, CompanySpec
+from local.company.trials import ARMS, TRIED, Trials, window_end
 
 _CURRENCY_OF_MARKET = np.array([CURRENCIES.index(currency) for currency in CURRENCY_OF_MARKET])
 _IN_A_YEAR = np.array([{"week": 52, "month": 12, "year": 1}[interval] for interval, _ in RHYTHMS])
@@ -104,6 +105,32 @@ class Truth:
                 path = self._folder / "subscription_events.parquet"
                 self._event_writer = pq.ParquetWriter(path, rows.schema)
             self._event_writer.write_table(rows)
+
+    def add_trials(
+        self, people: People, subs: Subscriptions, trials: Trials
+    ) -> dict[str, dict[str, dict[str, int]]]:
+        """Units of the experiments, of one chunk only; returns the amounts by experiment and arm."""
+        opened_at = first_openings(subs, people.number.size)
+        subscribes = opened_at[trials.who] < window_end(trials.exposed_at)
+        rows = pa.table(
+            {
+                "experiment_id": picked([each.id for each in TRIED], trials.experiment),
+                "account_id": identifiers("a", people.number[trials.who]),
+                "variant": picked(ARMS, trials.variant),
+                "exposed_at": instants(trials.exposed_at),
+                "is_reported": pa.array(trials.is_logged),
+                "is_subscribing": pa.array(subscribes),
+            }
+        )
+        pq.write_table(rows, self._folder / "experiment_units.parquet")
+        amounts: dict[str, dict[str, dict[str, int]]] = {}
+        for row in rows.to_pylist():
+            arms = amounts.setdefault(row["experiment_id"], {})
+            arm = arms.setdefault(row["variant"], {"units": 0, "reported": 0, "subscribing": 0})
+            arm["units"] += 1
+            arm["reported"] += row["is_reported"]
+            arm["subscribing"] += row["is_reported"] and row["is_subscribing"]
+        return amounts
 
     def add_mistakes(self, impression_ids: pa.Array, mistakes: list[str | None]) -> None:
         """What surfaces report otherwise than it was decided; of one chunk only."""

@@ -54,10 +54,8 @@ def describe(spec: CompanySpec, folder: Path) -> Company:
             )
     for table in ("days", "subscription_intervals"):
         connection.execute(f"create view truth_{table} as from '{folder}/truth/{table}.parquet'")
-    if (folder / "truth/impression_mistakes.parquet").exists():
-        connection.execute(
-            f"create view impression_mistakes as from '{folder}/truth/impression_mistakes.parquet'"
-        )
+    for table in ("impression_mistakes", "experiment_units"):
+        connection.execute(f"create view {table} as from '{folder}/truth/{table}.parquet'")
     connection.execute(
         "create view canonical_events as select *, ingested_at::date as arrival_date "
         f"from '{folder}/truth/subscription_events.parquet'"
