@@ -20,6 +20,7 @@ from loaders.bigtable import load_segments
 from local import platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import CompanySpec, generate
+from local.company.trials import write_declarations
 from local.demo_report import show
 from runs.steps import StepReport, run
 from segue.errors import SegueError
@@ -74,6 +75,8 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
         say("start", line)
 
     fresh = _forget_another_company(state_dir, spec)
+    # Before the platform begins, which is told of them.
+    write_declarations(spec, state_dir / "company/experiments")
     with ThreadPoolExecutor(1) as pool:
         emulators = pool.submit(platform.up, state_dir, platform.EMULATORS, progress)
         if fresh:

@@ -300,10 +300,17 @@ def variables(state: StateFolder) -> dict[str, str]:
         "SEGUE_LANDING_QUIET_MINUTES": os.environ.get("SEGUE_LANDING_QUIET_MINUTES", "0"),
         "SEGUE_LANDING_DEADLINE_HOURS": os.environ.get("SEGUE_LANDING_DEADLINE_HOURS", "0"),
         "SEGUE_ERASURE_SALT": _erasure_salt(state),
+        **_experiments(state),
         # A person waits in front of an embedded platform: failures show after seconds, not minutes.
         "SEGUE_TASK_RETRIES": os.environ.get("SEGUE_TASK_RETRIES", "1"),
         "SEGUE_TASK_RETRY_DELAY_SECONDS": os.environ.get("SEGUE_TASK_RETRY_DELAY_SECONDS", "2"),
     }
+
+
+def _experiments(state: StateFolder) -> dict[str, str]:
+    """A generated company tries something of its own."""
+    folder = state.path / "company/experiments"
+    return {"SEGUE_EXPERIMENTS_DIR": str(folder)} if folder.is_dir() else {}
 
 
 def _erasure_salt(state: StateFolder) -> str:

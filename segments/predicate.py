@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Annotated, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -57,12 +58,12 @@ class Predicate(BaseModel):
     not_in: Values | None = Field(default=None, description="False for a missing value.")
     is_null: bool | None = Field(default=None, description="true: no value; false: a value.")
 
-    @property
+    @cached_property
     def operator(self) -> str:
         """The operator of a comparison, as it is written in a rule file."""
         return next(name for name in ALL_OPERATORS if _given(self, name) is not None)
 
-    @property
+    @cached_property
     def operand(self) -> Value | list[Value]:
         """What the feature is compared with."""
         return cast("Value | list[Value]", _given(self, self.operator))

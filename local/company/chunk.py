@@ -89,7 +89,7 @@ def chunk_tables(
         count_currency_changes(tables[table], table, manifest)
     # A small company has one of each kind; a small rest of a large one need not.
     amount = max(count // 1_000, int(chunk == 0))
-    spared = identifiers("a", people.number[features.accounts])
+    spared = identifiers("a", people.number[np.union1d(features.accounts, trials.who)])
     Dirt(spec, spec.stream("dirt", chunk), tables, manifest, amount, spared).add()
     count_natural_dirt(spec, tables, manifest)
     truth.add_events({table: tables[table] for table in EVENT_TABLE.values()})

@@ -36,8 +36,8 @@ def _renamed(table: pa.Table, column: str, suffix: str) -> pa.Table:
 class Dirt:
     """Adds ``amount`` dirty rows of each kind to one chunk's tables and counts them.
 
-    ``spared``: accounts whose surfaces decide by what is known of them: no impression of theirs is made up,
-    and none of them merges.
+    ``spared``: accounts whose surfaces decide by what is known of them, and units of experiments: no
+    impression of theirs is made up, and none of them merges.
     """
 
     def __init__(

@@ -15,6 +15,8 @@ import yaml
 from annotated_types import Le
 
 from loaders.warehouse.dbt_models import dbt_models
+from local.company import CompanySpec
+from local.company.trials import write_declarations
 from runs.dbt import dbt_environment, dbt_vars
 from segments.rule import Days, Frequency
 from segue.settings import PROJECT_ROOT, Settings
@@ -167,6 +169,20 @@ def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
         "history_start_date": "2020-01-01",
         "history_from": {"int_subscription_events": "2026-03-10"},
     }
+
+
+def test_a_run_may_have_declarations_of_its_own(tmp_path: Path) -> None:
+    spec = CompanySpec(accounts=1, days=30, seed=1, end_date=date(2026, 3, 31))
+    write_declarations(spec, tmp_path / "experiments")
+    settings = Settings(_env_file=None, experiments_dir=tmp_path / "experiments")
+    window = RunWindow.whole(settings, date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10))
+
+    given = dbt_vars(settings, window)
+
+    ids = {each["id"]: each["start"] for each in given["declared_experiments"]}
+    assert ids["paywall-yearly-price"] == "2026-03-05"
+    assert "trial-length-2026" in ids
+    assert {each["id"] for each in given["declared_metrics"]} > {"subscribed_14d"}
 
 
 def test_the_semantic_models_define_the_metrics_that_the_squad_reports(parsed_project: Path) -> None:
