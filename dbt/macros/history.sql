@@ -109,5 +109,7 @@
     is_conflicting_opening,
     subscription_started_at,
     first_paid_at,
-    is_paid
+    is_paid,
+    cancelled_at,
+    period_ends
 {%- endmacro %}

@@ -22,6 +22,7 @@ PROVIDERS = ("google_play", "app_store", "stripe", "periods")
 PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
 INTERVALS = ("day", "week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
+RENEWAL_RISKS = ("grace", "overdue", "price_rise")
 UNPRICED = "mrr_usd_amount is null"
 """Nobody told a price, or a rate of its currency; the subscription counts anyway."""
 
@@ -73,6 +74,8 @@ def _subscription_daily() -> MartSuite:
             one_of("billing_interval", INTERVALS),
             at_least("billing_interval_count", 1),
             one_of("state", ENTITLED_STATES),
+            one_of("renewal_risk", RENEWAL_RISKS),
+            at_least("days_since_cancelled", 0),
             at_least("mrr_amount", 0),
             between("mrr_usd_amount", 0, 100_000),
             at_least("tenure_days", 0),
@@ -86,6 +89,14 @@ def _subscription_daily() -> MartSuite:
                 "where is_trial and is_paid or is_trial <> (state = 'trial') "
                 "or state = 'active' and not is_paid",
                 "an entitled subscription is paid, in trial, or in grace that was never paid",
+            ),
+            no_rows(
+                "select subscription_id, next_renewal_date, is_renewal_due_14d, renewal_risk, cancelled_at "
+                "from {batch} "
+                "where not is_auto_renew and (next_renewal_date is not null or is_renewal_due_14d) "
+                "or coalesce(is_auto_renew, true) and cancelled_at is not null "
+                "or renewal_risk is not null and not is_renewal_due_14d",
+                "what does not renew has no next renewal, and what is not due is at no risk",
             ),
             no_rows(
                 "select snapshot_date, subscription_id, provider, plan_id, market, price_amount, currency "

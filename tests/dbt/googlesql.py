@@ -66,6 +66,17 @@ def declared(data_type: str) -> str:
     )
 
 
+def type_of(data_type: str) -> Any:
+    """The type that a contract or a raw table's schema writes, arrays of structs of simple types included."""
+    kind = declared(data_type)
+    if kind.startswith("ARRAY<"):
+        return TypeFactory.create_array_type(type_of(kind.removeprefix("ARRAY<").removesuffix(">")))
+    if kind.startswith("STRUCT<"):
+        fields = (field.split(" ") for field in kind.removeprefix("STRUCT<").removesuffix(">").split(", "))
+        return TypeFactory.create_struct_type([(name, type_of(field)) for name, field in fields])
+    return TypeFactory.create_simple_type(_KINDS[kind.upper()])
+
+
 def _fields(kind: Any) -> Sequence[Any]:
     fields: Sequence[Any] = kind.as_struct().field
     return fields
@@ -107,11 +118,8 @@ class GoogleSql:
         self.tables: dict[str, Columns] = {}
 
     def declare(self, table: str, kinds: Mapping[str, str]) -> None:
-        """A table with columns of these types, none of them an array or a struct."""
-        names = {name: kind.upper().split("(")[0] for name, kind in kinds.items()}
-        self.tables[table] = [
-            (name, TypeFactory.create_simple_type(_KINDS[kind])) for name, kind in names.items()
-        ]
+        """A table with columns of these types."""
+        self.tables[table] = [(name, type_of(kind)) for name, kind in kinds.items()]
 
     def resolve(self, sql: str) -> Any:
         """The resolved statement; an unknown name or a type that does not fit raises."""

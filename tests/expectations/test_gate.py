@@ -38,7 +38,10 @@ select date '2026-03-31' as snapshot_date, 's1' as subscription_id, 'a1' as acco
     'active' as state, false as is_trial, true as is_paid, true as was_active_at_day_end,
     false as was_active_at_day_start, cast(9.99 as numeric(38, 9)) as price_amount, 'EUR' as currency,
     cast(9.99 as numeric(38, 9)) as mrr_amount,
-    cast(10.89 as numeric(38, 9)) as mrr_usd_amount, 1 as subscription_number, 0 as tenure_days;
+    cast(10.89 as numeric(38, 9)) as mrr_usd_amount, 1 as subscription_number, 0 as tenure_days,
+    cast(null as bool) as is_auto_renew, cast(null as date) as next_renewal_date, false as is_renewal_due_14d,
+    cast(null as string) as renewal_risk, cast(null as timestamp) as cancelled_at,
+    cast(null as int64) as days_since_cancelled;
 
 create or replace table `{audit}.int_subscription_days` as
 select snapshot_date, subscription_id, provider, market, plan_kind, currency, was_active_at_day_end,
@@ -218,6 +221,10 @@ DAMAGES = [
         "moves from free are the day's new and returned payers",
     ),
     ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
+    (
+        "update `{audit}.fct_subscription_daily` set renewal_risk = 'grace' where true",
+        "what is not due is at no risk",
+    ),
     ("update `{audit}.fct_account_features` set plan_kind = 'gold' where true", "gold"),
     ("update `{audit}.offer_decisions` set suppressed_reason = 'BORED' where true", "BORED"),
     (

@@ -187,5 +187,13 @@ select
     usd_rate,
     subscription_started_at,
     first_paid_at,
-    tenure_days
+    tenure_days,
+    cancelled_at,
+    (
+        select told.ends_at
+        from unnest(period_ends) as told
+        where told.told_at < timestamp(date_add(snapshot_date, interval 1 day))
+        order by told.told_at desc
+        limit 1
+    ) as current_period_end_at
 from netted

@@ -84,6 +84,16 @@ class Prices:
         newest = max(known[currency], key=lambda p: (p.valid_from, p.ingested_at))
         return replace(standing, price_amount=newest.price_amount, currency=currency)
 
+    def listed(self, standing: Standing, market: str, day: date) -> Decimal | None:
+        """The list price of the plan in the market and the standing's currency, as known now."""
+        meant = [
+            price
+            for price in self._prices
+            if (price.plan_id, price.market, price.currency) == (standing.plan_id, market, standing.currency)
+            and price.valid_from <= day
+        ]
+        return max(meant, key=lambda p: (p.valid_from, p.ingested_at)).price_amount if meant else None
+
     def mrr(self, standing: Standing) -> Decimal | None:
         """Monthly recurring revenue in currency of a quoted standing; 0 in trial and when not entitled."""
         return monthly(standing.price_amount, self.rhythm(standing)) if standing.is_paid else ZERO
@@ -140,6 +150,8 @@ class SubscriptionDay:
     usd_rate: Decimal | None
     started_at: datetime
     tenure_days: int
+    paid_until: datetime | None
+    cancelled_at: datetime | None
 
     @property
     def cell(self) -> Cell:
@@ -174,6 +186,7 @@ def subscription_days(
             prices.kind(standing.plan_id), prices.rhythm(standing),
             parts[0].since <= begins, was_active_at_end,
             mrr, in_usd(mrr, rate), net, in_usd(net, rate), rate, started_at, tenure_days,
+            life.paid_until(part.since, min(part.until or ends, ends)), life.cancelled_at(part.since),
         )  # fmt: skip
 
 

@@ -116,6 +116,22 @@ class Life:
     subscription_id: str
     events: tuple[Event, ...]
     periods: tuple[Period, ...]
+    instants: tuple[Instant, ...] = ()
+
+    def paid_until(self, since: datetime, before: datetime) -> datetime | None:
+        """The end of what is paid as the last that was heard in [since, before) left it; None: not told."""
+        heard = [instant for instant in self.instants if since <= instant.at < before]
+        until = heard[-1].standing.paid_until
+        return None if until == UNTIL_FURTHER_NOTICE else until
+
+    def cancelled_at(self, moment: datetime) -> datetime | None:
+        """When auto-renew was switched off, where it is off and was or may have been on before."""
+        switched_off_at = None
+        heard = [instant for instant in self.instants if instant.at <= moment]
+        for before, instant in pairwise(heard):
+            if instant.standing.auto_renew is False and before.standing.auto_renew is not False:
+                switched_off_at = instant.at
+        return switched_off_at if heard[-1].standing.auto_renew is False else None
 
     @property
     def started_at(self) -> datetime | None:
@@ -187,7 +203,7 @@ def live(subscription_id: str, events: Iterable[Event], tolerance: timedelta) ->
     if due is not None:
         _expire(instants, due)
     told = tuple(event for event in notified if event.provider_event_id != UNTOLD_END)
-    return Life(subscription_id, told, tuple(_periods(instants)))
+    return Life(subscription_id, told, tuple(_periods(instants)), tuple(instants))
 
 
 def _first_charge_fails(event: Event, notified: list[Event]) -> bool:

@@ -31,6 +31,7 @@ from tests.dbt.reference.outcomes import (
     measured_date,
     trial_outcomes,
 )
+from tests.dbt.reference.renewals import is_renewal_due, renewal_date, renewal_risk
 from tests.dbt.reference.subscribers import subscriber_rows
 from tests.dbt.reference.upsell import Plan, PlanMove, plan_moves
 
@@ -64,7 +65,7 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
     return Marts(
         rows={
             "int_subscription_periods": [row for life in known for row in _periods(life)],
-            "fct_subscription_daily": _subscription_rows(days, known, accounts, window),
+            "fct_subscription_daily": _subscription_rows(days, known, accounts, prices, window),
             "fct_subscriber_daily": subscriber_rows(days, company.members, moves, accounts, window),
             "fct_churn": churn_rows(known, accounts, window),
             "fct_subscription_event": event_rows(known, days, accounts, prices, window),
@@ -124,7 +125,7 @@ def _periods(life: Life) -> Iterable[Row]:
 
 
 def _subscription_rows(
-    days: list[SubscriptionDay], known: list[Life], accounts: Accounts, window: Window
+    days: list[SubscriptionDay], known: list[Life], accounts: Accounts, prices: Prices, window: Window
 ) -> list[Row]:
     shown = [row for row in days if row.day >= window.start and not row.holder.is_excluded]
     numbers = {day: subscription_numbers(known, accounts, day) for day in {row.day for row in shown}}
@@ -155,6 +156,13 @@ def _subscription_rows(
             "subscription_number": numbers[row.day][row.holder.account_id, row.life.subscription_id],
             "subscription_start_date": row.started_at.date(),
             "tenure_days": row.tenure_days,
+            "current_period_end_at": row.paid_until,
+            "trial_ends_at": row.paid_until if row.standing.state == "trial" else None,
+            "next_renewal_date": renewal_date(row),
+            "is_renewal_due_14d": is_renewal_due(row),
+            "renewal_risk": renewal_risk(row, prices),
+            "cancelled_at": row.cancelled_at,
+            "days_since_cancelled": (row.day - row.cancelled_at.date()).days if row.cancelled_at else None,
         }
         for row in shown
     ]

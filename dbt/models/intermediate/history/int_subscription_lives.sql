@@ -403,6 +403,17 @@ with
             *,
             lag(state) over life as state_before,
             lag(is_auto_renew) over life as was_auto_renew,
+            -- What never was to renew, a prepaid plan, is not cancelled.
+            if(
+                not is_auto_renew
+                and lag(occurred_at) over life is not null
+                and coalesce(lag(is_auto_renew) over life, true),
+                occurred_at,
+                null
+            ) as switched_off_at,
+            nullif(paid_until_at, {{ until_further_notice() }}) as period_ends_at,
+            lag(nullif(paid_until_at, {{ until_further_notice() }})) over life
+            is distinct from nullif(paid_until_at, {{ until_further_notice() }}) as is_other_end,
             lag(state) over life is distinct from state
             or lag(is_paid) over life is distinct from is_paid
             or lag(account_id) over life is distinct from account_id
@@ -417,9 +428,32 @@ with
         window life as ({{ life }})
     ),
 
+    numbered as (
+        select
+            *,
+            last_value(switched_off_at ignore nulls) over so_far as last_switched_off_at,
+            sum(if(is_change or is_conflicting_opening, 1, 0)) over so_far as period_number
+        from compared
+        window so_far as ({{ life }} rows between unbounded preceding and current row)
+    ),
+
+    -- Renewals put the end of what is paid off and begin no period.
+    period_ends as (
+        select
+            known_date,
+            subscription_id,
+            period_number,
+            array_agg(
+                struct(occurred_at as told_at, period_ends_at as ends_at) order by occurred_at
+            ) as period_ends
+        from numbered
+        where is_change or is_conflicting_opening or is_other_end
+        group by known_date, subscription_id, period_number
+    ),
+
     periods as (
         select *, lead(occurred_at) over ({{ life }}) as valid_to_at
-        from compared
+        from numbered
         where is_change or is_conflicting_opening
     )
 
@@ -455,7 +489,14 @@ select
     min(if(is_paid, occurred_at, null)) over (
         partition by period.subscription_id, period.known_date
     ) as first_paid_at,
-    coalesce(is_paid, false) as is_paid
+    coalesce(is_paid, false) as is_paid,
+    if(not is_auto_renew, last_switched_off_at, null) as cancelled_at,
+    ends.period_ends
 from periods as period
+inner join
+    period_ends as ends
+    on period.known_date = ends.known_date
+    and period.subscription_id = ends.subscription_id
+    and period.period_number = ends.period_number
 inner join
     touched on period.subscription_id = touched.subscription_id and period.known_date = touched.known_date

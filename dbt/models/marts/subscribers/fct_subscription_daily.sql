@@ -47,6 +47,58 @@ with
                 and earlier.subscription_id <= days.subscription_id
             )
         group by days.snapshot_date, days.subscription_id
+    ),
+
+    -- The renewal that comes next. Where a payment has failed it is being made, and where none was heard of
+    -- it is
+    -- late.
+    renewals as (
+        select
+            snapshot_date,
+            subscription_id,
+            plan_id,
+            market,
+            currency,
+            price_amount,
+            state,
+            date(current_period_end_at) as next_renewal_date,
+            was_active_at_day_end
+            and is_paid
+            and (
+                state = 'grace'
+                or date(current_period_end_at)
+                <= date_add(snapshot_date, interval {{ var("renewal_outlook_days") }} day)
+            ) as is_due
+        from subscription_days
+        where coalesce(is_auto_renew, true)
+    ),
+
+    risks as (
+        select
+            due.snapshot_date,
+            due.subscription_id,
+            case
+                when due.state = 'grace'
+                then 'grace'
+                when due.next_renewal_date < due.snapshot_date
+                then 'overdue'
+                when price_then.price_amount > greatest(price_now.price_amount, due.price_amount)
+                then 'price_rise'
+            end as renewal_risk
+        from renewals as due
+        left join
+            {{ ref("int_list_prices") }} as price_now
+            on due.plan_id = price_now.plan_id
+            and due.market = price_now.market
+            and due.currency = price_now.currency
+            and {{ valid_on("price_now", "due.snapshot_date") }}
+        left join
+            {{ ref("int_list_prices") }} as price_then
+            on due.plan_id = price_then.plan_id
+            and due.market = price_then.market
+            and due.currency = price_then.currency
+            and {{ valid_on("price_then", "due.next_renewal_date") }}
+        where due.is_due
     )
 
 select
@@ -74,9 +126,22 @@ select
     cast(day.usd_rate as numeric(38, 9)) as usd_rate,
     cast(number.subscription_number as int64) as subscription_number,
     date(day.subscription_started_at) as subscription_start_date,
-    day.tenure_days
+    day.tenure_days,
+    day.current_period_end_at,
+    if(day.state = 'trial', day.current_period_end_at, null) as trial_ends_at,
+    renewal.next_renewal_date,
+    coalesce(renewal.is_due, false) as is_renewal_due_14d,
+    risk.renewal_risk,
+    day.cancelled_at,
+    date_diff(day.snapshot_date, date(day.cancelled_at), day) as days_since_cancelled
 from subscription_days as day
 inner join
     subscription_numbers as number
     on day.subscription_id = number.subscription_id
     and day.snapshot_date = number.snapshot_date
+left join
+    renewals as renewal
+    on day.subscription_id = renewal.subscription_id
+    and day.snapshot_date = renewal.snapshot_date
+left join
+    risks as risk on day.subscription_id = risk.subscription_id and day.snapshot_date = risk.snapshot_date
