@@ -184,28 +184,6 @@ with
             or move.from_billing_interval_count is distinct from move.to_billing_interval_count
     ),
 
-    -- The impressions of the days before the moves, and of no others.
-    impressions as (
-        {%- for horizon_days in horizons %}
-            select account_id, offer_id, impression_date, occurred_at, arrival_date
-            from
-                (
-                    {{
-                        history_rows(
-                            "int_offer_impression_days",
-                            "arrival_date",
-                            first_arrival_day(horizon_days + var("attribution_days")),
-                            last=earliest_of(
-                                run_day("as_of_date"),
-                                moved_day(run_day("end_date"), -horizon_days + var("attribution_days")),
-                            ),
-                        )
-                    }}
-                )
-                {{ "union distinct" if not loop.last }}
-        {%- endfor %}
-    ),
-
     -- The offer that was shown last within a window before the change, and had arrived a window after it.
     last_shown as (
         select move.move_date, move.account_id, impression.offer_id
@@ -213,7 +191,7 @@ with
         inner join
             holders as holder on move.move_date = holder.move_date and move.account_id = holder.account_id
         inner join
-            impressions as impression
+            {{ ref("stg_merchandising__impressions_before_moves") }} as impression
             on holder.holder_account_id = impression.account_id
             and impression.occurred_at <= move.changed_at
             and impression.occurred_at
