@@ -10,6 +10,7 @@ from expectations.suites.dimensions import dimension_suites
 from expectations.suites.features import feature_suites
 from expectations.suites.movements import movement_suites
 from expectations.suites.outcomes import outcome_suites
+from expectations.suites.revenue import revenue_suites
 from expectations.suites.segments import segment_suites
 from expectations.suites.subscribers import subscriber_suites
 from expectations.suites.suite import MartSuite
@@ -27,6 +28,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
         *movement_suites(window),
         *outcome_suites(window),
         *upsell_suites(window),
+        *revenue_suites(window),
         *dimension_suites(),
         *conversion_suites(models),
         *feature_suites(),

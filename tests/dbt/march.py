@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,16 @@ def impression(number: int, account_id: str, occurred: str, offer_id: str = "tri
         "impression_id": f"imp_{number}", "account_id": account_id, "offer_id": offer_id, "surface": "home",
         "market": "SE", "occurred_at": at(occurred), "ingested_at": at(occurred) + timedelta(minutes=5),
     }  # fmt: skip
+
+
+def payment(number: int, subscription_id: str, occurred: str, amount: str, **other: Any) -> Row:
+    """A charge in euro that succeeded, unless told otherwise."""
+    row = {
+        "payment_id": f"pay_{number}", "subscription_id": subscription_id, "kind": "charge",
+        "amount": Decimal(amount), "currency": "EUR", "status": "succeeded", "attempt": 1,
+        "occurred_at": at(occurred), "ingested_at": at(occurred) + timedelta(minutes=5),
+    }  # fmt: skip
+    return row | other
 
 
 def listening(account_id: str, on: str, streams: int) -> Row:
@@ -140,10 +151,26 @@ def land_march(warehouse: Warehouse) -> None:
          "surface": "home", "market": "SE", "occurred_at": at("2026-03-01 09:30"),
          "ingested_at": at("2026-03-01 09:31")},
     ])  # fmt: skip
+    refund = {"kind": "refund", "refunded_payment_id": "pay_3"}
     warehouse.land("payments", [
-        {"payment_id": "pay_1", "subscription_id": "trial", "kind": "charge", "amount": Decimal("9.99"),
-         "currency": "EUR", "status": "succeeded", "attempt": 1, "occurred_at": at("2026-03-03 10:00"),
-         "ingested_at": at("2026-03-03 10:05")},
+        payment(1, "trial", "2026-03-03 10:00", "9.99"),
+        payment(2, "grace", "2026-03-01 12:00", "10", status="failed"),
+        # Refunded twice.
+        payment(3, "late", "2026-03-01 12:00", "7"),
+        payment(4, "late", "2026-03-02 12:00", "7", **refund),
+        payment(5, "late", "2026-03-02 13:00", "7", **refund),
+        payment(6, "moves", "2026-03-02 06:00", "9800", currency="JPY"),
+        payment(7, "family", "2026-03-02 09:00", "16"),
+        payment(8, "family", "2026-03-04 09:00", "16", kind="dispute", refunded_payment_id="pay_7"),
+    ])  # fmt: skip
+    invoice = {
+        "id": "in_1", "billing_reason": "manual", "currency": "eur", "amount_paid": 400,
+        "parent": {"subscription_details": {"subscription": "merged", "metadata": {"account_id": "a_old"}}},
+    }  # fmt: skip
+    payload = {"id": "evt_in", "type": "invoice.paid", "livemode": True, "data": {"object": invoice}}
+    warehouse.land("stripe_events", [
+        {"event_id": "evt_in", "payload": json.dumps(payload), "occurred_at": at("2026-03-02 10:00"),
+         "ingested_at": at("2026-03-02 10:01")},
     ])  # fmt: skip
     warehouse.land("engagement_daily", [
         *(listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")),

@@ -47,12 +47,16 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
     assert published == {
         "int_subscription_events": ("arrivals", 0),
         "int_subscription_versions": ("arrivals", 0),
+        "int_notified_payments": ("arrivals", 0),
         "int_offer_impression_days": ("arrivals", 0),
         "int_offer_first_impressions": ("arrivals", 0),
         "fct_subscription_daily": ("days", 0),
         "fct_subscriber_daily": ("days", 0),
         "fct_subscription_event": ("days", 0),
         "agg_subscribers_daily": ("days", 0),
+        "fct_payment": ("days", 0),
+        "agg_revenue_daily": ("days", 0),
+        "agg_revenue_monthly": ("days", 0),
         "agg_mrr_movements_daily": ("days", 0),
         "fct_churn": ("days", 14),
         "agg_retention_cohorts": ("days", 30),
@@ -90,6 +94,7 @@ def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
         "dim_date",
         "int_subscription_events",
         "int_subscription_versions",
+        "int_notified_payments",
         "int_offer_impression_days",
         "int_offer_first_impressions",
     }
@@ -191,6 +196,7 @@ def test_the_semantic_models_define_the_metrics_that_the_squad_reports(parsed_pr
 
     assert {metric["name"] for metric in semantic["metrics"]} >= {
         "active_subscribers", "mrr_usd", "net_mrr_usd", "churn_rate", "trial_conversion", "retention",
+        "gross_revenue_usd", "net_revenue_usd", "accrued_revenue_usd", "refund_rate", "dispute_rate",
     }  # fmt: skip
     assert [
         spine["primary_column"]["name"] for spine in semantic["project_configuration"]["time_spines"]

@@ -41,6 +41,12 @@ def test_the_movements_explain_every_close(marts: Warehouse) -> None:
     assert [row["unexplained_usd"] for row in rows] == [Decimal(0)] * 4
 
 
+def test_the_bridge_explains_all_between_cash_and_mrr(marts: Warehouse) -> None:
+    [bridge] = [query for query in QUERIES if "gap_usd" in query]
+
+    assert [row["gap_usd"] for row in answer(marts, bridge)] == [Decimal(0)]
+
+
 def test_every_scan_of_a_mart_names_its_days() -> None:
     for query in QUERIES:
         for table in re.findall(r"from (?:marts|ops)\.(?!dim_)\w+\n\s*(.*)", query):

@@ -19,6 +19,7 @@ from runs import steps
 from runs.published import PublishedMart
 from segue.settings import Settings
 from segue.window import RunWindow
+from tests.expectations.revenue_tables import revenue_tables
 from tests.expectations.segment_tables import segment_tables
 
 DAY = date(2026, 3, 31)
@@ -144,7 +145,7 @@ def audit(settings: Settings) -> str:
     for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
         warehouse.ensure_dataset(dataset)
     name = f"{settings.project_id}.{settings.audit_dataset(DAY)}"
-    warehouse.run(AUDIT_TABLES.format(audit=name) + segment_tables(name))
+    warehouse.run(AUDIT_TABLES.format(audit=name) + revenue_tables(name) + segment_tables(name))
     return name
 
 
@@ -162,6 +163,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
         "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "agg_trial_outcomes",
         "agg_retention_cohorts", "agg_upsell_daily", "dim_account", "dim_plan",
+        "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
         "fct_offer_journey", "agg_conversions_daily", "fct_account_features", "offer_contents",
         "offer_decisions", "offer_segments",
     }  # fmt: skip
@@ -202,6 +204,26 @@ DAMAGES = [
     (
         "update `{audit}.fct_churn` set churn_date = date '2026-03-31' where true",
         "churns of the run's days are those of the movements",
+    ),
+    (
+        "update `{audit}.fct_payment` set vat_usd_amount = 0 where true",
+        "what counts is VAT, fee and net, to the cent",
+    ),
+    (
+        "insert `{audit}.fct_payment` select * from `{audit}.fct_payment`",
+        "no payment counts twice",
+    ),
+    (
+        "update `{audit}.agg_revenue_daily` set gross_amount = 119.87, net_amount = 97.81 where true",
+        "cash of a day is the sum of its payments",
+    ),
+    (
+        "update `{audit}.agg_revenue_daily` set fee_usd_amount = 0 where true",
+        "gross - refunds - disputes - VAT - fee = net",
+    ),
+    (
+        "update `{audit}.agg_revenue_monthly` set bridge_prepaid_amount = 0 where true",
+        "the bridge leads from gross cash to MRR",
     ),
     ("update `{audit}.agg_trial_outcomes` set abandoned = 0 where true", "are the started ones"),
     (
@@ -330,6 +352,10 @@ update `{audit}.fct_subscriber_daily` set mrr_usd_amount = 0, movement_usd_amoun
 update `{audit}.agg_upsell_daily` set mrr_after_usd_amount = 0 where true;
 update `{audit}.agg_subscribers_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
 update `{audit}.agg_mrr_movements_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
+update `{audit}.fct_payment` set currency = null where true;
+update `{audit}.agg_revenue_daily` set currency = null, mrr_amount = 0, mrr_usd_amount = 0 where true;
+update `{audit}.agg_revenue_monthly` set currency = null, mrr_amount = 0, mrr_usd_amount = 0,
+    bridge_price_amount = -9.99, bridge_price_usd_amount = -10.89 where true;
 """
 
 

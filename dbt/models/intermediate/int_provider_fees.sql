@@ -20,6 +20,7 @@ select
         ),
         1000000
     ) as to_tenure_days,
-    fee.fee_basis_points
+    fee.fee_basis_points,
+    fee.is_returned
 from {{ ref("provider_fees") }} as fee
 inner join validity on fee.provider = validity.provider and fee.valid_from_date = validity.valid_from_date

@@ -99,6 +99,8 @@ def _stripe_invoice(event: Event, metadata: Json) -> Json:
         "object": "invoice",
         "billing_reason": "subscription_cycle",
         "currency": (event.currency or "").lower(),
+        "amount_due": smallest_unit(event),
+        "amount_paid": smallest_unit(event),
         "parent": {"subscription_details": {"subscription": event.subscription_id, "metadata": metadata}},
         "lines": {
             "data": [

@@ -12,5 +12,6 @@ select
     ingested_at,
     arrival_date
 from {{ source("billing", "payments") }}
-where {{ arrived_within(var("trial_conversion_days")) }}
-qualify {{ first_arrival("payment_id") }}
+where {{ arrived_within(payment_window_days()) }}
+-- A payment that is pending and then settles is told twice, and is not delivered twice.
+qualify {{ first_arrival("payment_id, payment_status") }}

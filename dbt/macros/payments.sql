@@ -1,0 +1,26 @@
+{#
+  How far before a run's first day payments are read: journeys look so far back, and each refund and dispute of
+  theirs is held against its charge.
+#}
+{% macro payment_window_days() -%}
+    {{ return([journey_reach_days() + var("payment_reach_days"), var("trial_conversion_days")] | max) }}
+{%- endmacro %}
+
+{# Names of the columns of a payment that a provider's notification tells. #}
+{% macro notified_payment_columns() -%}
+    provider,
+    payment_id,
+    subscription_id,
+    account_id,
+    payment_kind,
+    payment_status,
+    payment_amount,
+    currency,
+    charged_amount,
+    refunded_payment_id,
+    occurred_at,
+    ingested_at,
+    arrival_date,
+    landing_file,
+    landing_row
+{%- endmacro %}
