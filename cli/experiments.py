@@ -31,6 +31,9 @@ def read(
     details: Annotated[
         bool, typer.Option("--details", help="With --json: all that is known of every metric.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Also write a page with plots to OUT.")
+    ] = None,
 ) -> None:
     """Read an experiment that was run elsewhere, as those of the platform are read.
 
@@ -43,7 +46,13 @@ def read(
 
     outside = parse(map_file, OutsideMap)
     found = read_units(file, outside)
-    result = readout(outside.design(list(found.units)), found.units, found.sums, notes=notes_of(found))
+    design = outside.design(list(found.units))
+    result = readout(design, found.units, found.sums, notes=notes_of(found))
+    if html is not None:
+        from experiments.page import DatedReadout, page
+
+        facts = {"file": file.name, "control": design.control}
+        html.write_text(page(file.stem, design, [DatedReadout(None, result)], facts), encoding="utf-8")
     if as_json:
         print(json.dumps(result.model_dump(mode="json") if details else result.to_dict(), indent=2))
         return

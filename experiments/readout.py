@@ -241,6 +241,7 @@ def _read(
         relative_interval=_interval(estimate.relative, stretch * np.sqrt(estimate.relative_variance)),
         variance_reduction=_number(estimate.variance_reduction) if has_covariate else None,
         p_value_not_worse=_number(not_worse),
+        fixed_interval=_interval(estimate.difference, estimate.half_width(design.alpha)),
         always_valid_interval=None if always is None else _interval(estimate.difference, always),
         detectable=_number(detectable),
         required_units=required,

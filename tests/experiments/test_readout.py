@@ -137,6 +137,9 @@ def test_an_early_look_asks_for_more_than_the_last_one() -> None:
     assert last.interval is not None
     assert first.interval[0] < 0 < last.interval[0]
     assert first.p_value == last.p_value
+    assert first.fixed_interval == last.fixed_interval
+    assert first.fixed_interval is not None
+    assert first.interval[0] < first.fixed_interval[0] < first.fixed_interval[1] < first.interval[1]
 
 
 def test_between_looks_nothing_is_decided_and_the_interval_holds_whenever_one_looks() -> None:
