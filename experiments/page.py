@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -15,6 +15,7 @@ from experiments.plots import Plot, intervals, number, over_days, percent
 from experiments.results import MetricReadout, Readout
 
 TEMPLATE: Final = "page.html.jinja"
+_NOTHING: Final = "–"
 ARM_STYLES: Final = 6
 """Colours and dashes of arms; more arms use them again."""
 
@@ -65,7 +66,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": _percent, "interval": _interval, "p": _p_value}
+    environment.filters |= {"number": _number, "interval": _interval, "p": _p_value}
     asked = _asked(newest.readout)
     # Of a version that asked for something else there is nothing to compare.
     dated = [
@@ -77,6 +78,7 @@ def page(
         day=newest.day,
         readout=newest.readout,
         units=_units(design, newest.readout),
+        columns=_columns(newest.readout),
         overview=_overview(design, newest.readout),
         exposures=_exposures(design, dated) if len(dated) > 1 else None,
         metric_plots=list(_metric_plots(design, dated)) if len(dated) > 1 else [],
@@ -103,6 +105,24 @@ def _units(design: Design, readout: Readout) -> list[_ArmUnits]:
         )
         for arm, weight in design.allocation.items()
     ]
+
+
+def _columns(readout: Readout) -> list[tuple[str, Callable[[MetricReadout], str]]]:
+    """Of the table of metrics; those that say nothing of any metric are left out."""
+    columns: list[tuple[str, Callable[[MetricReadout], str]]] = [
+        ("control", lambda metric: _number(metric.control)),
+        ("treatment", lambda metric: _number(metric.treatment)),
+        ("difference", lambda metric: _number(metric.difference)),
+        ("interval", lambda metric: _interval(metric.interval)),
+        ("relative", lambda metric: _share(metric.relative, "+.2%")),
+        ("p", lambda metric: _p_value(metric.p_value)),
+        ("p, corrected", lambda metric: _p_value(metric.p_value_adjusted)),
+        ("p, not worse", lambda metric: _p_value(metric.p_value_not_worse)),
+        ("variance saved", lambda metric: _share(metric.variance_reduction, ".1%")),
+        ("units needed", lambda metric: _count(metric.required_units)),
+    ]
+    metrics = [metric for of_arm in readout.arms.values() for metric in of_arm.metrics.values()]
+    return [each for each in columns if any(each[1](metric) != _NOTHING for metric in metrics)]
 
 
 def _overview(design: Design, readout: Readout) -> Plot:
@@ -158,7 +178,7 @@ def _metric_plots(design: Design, dated: Sequence[tuple[date, Readout]]) -> Iter
 
 
 def _references(metric: MetricDesign, found: MetricReadout) -> Iterator[tuple[float, str]]:
-    yield 0.0, "no difference"
+    yield 0.0, ""
     if found.control:
         if metric.margin is not None:
             yield -metric.sign * metric.margin * abs(found.control), f"margin, {metric.margin:.3g} of control"
@@ -168,18 +188,22 @@ def _references(metric: MetricDesign, found: MetricReadout) -> Iterator[tuple[fl
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else number(value)
+    return _NOTHING if value is None else number(value)
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else percent(value)
+def _count(value: int | None) -> str:
+    return _NOTHING if value is None else f"{value:,}"
 
 
-def _interval(ends: tuple[float, float] | None, form: Any = number) -> str:
-    return "–" if ends is None else f"{form(ends[0])} to {form(ends[1])}"
+def _share(value: float | None, form: str) -> str:
+    return _NOTHING if value is None else format(value, form)
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return _NOTHING if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def _p_value(value: float | None) -> str:
     if value is None:
-        return "–"
+        return _NOTHING
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

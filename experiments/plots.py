@@ -120,15 +120,19 @@ def over_days(
     bands: Mapping[str, Sequence[tuple[date, Range]]],
     references: Iterable[tuple[float, str]] = (),
 ) -> Plot:
-    """Lines and bands over days; each by the kind that it is drawn as. Days without a value are left out."""
+    """Lines and bands over days; each by the kind that it is drawn as. Days without a value are left out.
+
+    The axis is that of the days after the first quarter: what is known of a few units would hide the rest.
+    """
     plot = Plot(title, description)
     days = sorted({day for series in (*lines.values(), *bands.values()) for day, _ in series})
     references = list(references)
-    values = [value for series in lines.values() for _, value in series]
-    values += [end for band in bands.values() for _, ends in band for end in ends]
-    values += [value for value, _ in references]
-    if not days or not values:
+    if not days:
         return plot
+    settled = days[len(days) // 4]
+    values = [value for series in lines.values() for day, value in series if day >= settled]
+    values += [end for band in bands.values() for day, ends in band if day >= settled for end in ends]
+    values += [value for value, _ in references]
     levels = steps(min(values), max(values))
     x = _Scale((days[0].toordinal(), days[-1].toordinal()), (plot.left, plot.right))
     y = _Scale((levels[0], levels[-1]), (plot.bottom, plot.top))
