@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,19 @@ def test_a_person_gets_a_table_and_the_reasons(files: tuple[str, str]) -> None:
     assert "900 units, 300 in No E-Mail; sample ratio ok (p = 1.0000)" in result.stdout
     assert "ship:" in result.stdout
     assert "Mens E-Mail: visit improved" in result.stdout
+
+
+def test_the_same_readout_is_written_as_a_page(files: tuple[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "campaign.html"
+
+    result = CliRunner().invoke(
+        app, ["experiments", "read", files[0], "--map", files[1], "--json", "--html", str(out)]
+    )
+
+    text = out.read_text()
+    assert "<h1>campaign</h1>" in text
+    assert "<caption>Womens E-Mail against No E-Mail</caption>" in text
+    assert all(escape(reason, quote=False) in text for reason in json.loads(result.stdout)["reasons"])
 
 
 def test_the_units_that_a_minimum_effect_needs_are_told(files: tuple[str, str]) -> None:
