@@ -73,7 +73,15 @@ def text_of(entry: str, rule: Rule, locale: str | None, judged: date, contents: 
     return Text(None, flaws[0] if flaws else Reason.CONTENT_MISSING)
 
 
-def content_flaws(rule: Rule, locale: str | None, judged: date, contents: Contents) -> tuple[Reason, ...]:
-    """The flaws of all arms' entries for a reader of ``locale``, in the order of the steps; none: fit."""
+def content_flaws(
+    rule: Rule, variant: Variant | None, locale: str | None, judged: date, contents: Contents
+) -> tuple[Reason, ...]:
+    """Why the offer cannot be shown to a reader of ``locale``; none: it can.
+
+    The flaw of the arm's own entry, or else those of the other arms', in the order of the steps.
+    """
+    own = text_of(shown_entry(rule, variant), rule, locale, judged, contents).flaw
+    if own is not None:
+        return (own,)
     flaws = {text_of(entry, rule, locale, judged, contents).flaw for entry in arm_entries(rule)}
     return tuple(step for step in CONTENT_STEPS if step in flaws)

@@ -185,7 +185,7 @@ def judge(rule: Rule, program: Program, row: Row, contents: Contents) -> Decisio
     failed = tuple(reason for reason, fails in failures.items() if fails)
     variant = _variant(rule, account_id)
     if not failed:
-        failed = (*content_flaws(rule, row["locale"], day, contents), *_rested(rule, row))
+        failed = (*content_flaws(rule, variant, row["locale"], day, contents), *_rested(rule, row))
     if failed:
         return Decision(rule, failed[0], failed, points, variant)
     shown = text_of(shown_entry(rule, variant), rule, row["locale"], day, contents)

@@ -58,7 +58,7 @@ CONTENT_STEPS: Final = (
     Reason.CONTENT_EXPIRED,
     Reason.CONTENT_OUTDATED,
 )
-"""What can be wrong with what would be shown; of several entries each may have a flaw of its own."""
+"""What can be wrong with what would be shown; an account's own arm is told of first."""
 
 CANDIDATE_STEPS: Final = (
     *CONTENT_STEPS,

@@ -222,6 +222,10 @@ def test_an_arm_that_cannot_be_shown_takes_the_offer_out_of_every_arm_so_that_th
     assert reason(text(), text(entry_id="deep")) == {"r": "SELECTED"}
     assert reason(text()) == {"r": "CONTENT_MISSING"}
     assert reason(text(), text(entry_id="deep", is_published=False)) == {"r": "CONTENT_UNPUBLISHED"}
+    # Of two flaws its own arm's is the account's reason.
+    expired = text(valid_until_at=datetime(2026, 3, 6, tzinfo=UTC))
+    own = {"control": "CONTENT_EXPIRED", "treatment": "CONTENT_MISSING"}[arm]
+    assert reason(expired) == {"r": own}
     # What no account is in needs no content.
     ended = {
         "id": "e", "salt": "s", "variants": [

@@ -180,19 +180,52 @@ with
             rule.cool_down,
             rule.cool_down_days,
             rule.rule_cap,
+            rule.content_id,
+            rule.variants,
+            if(
+                rule.experiment_id is null, null, {{ account_bucket("rule.experiment_salt") }}
+            ) as experiment_bucket,
             array(
                 select exposure
                 from unnest(passing.offer_exposures) as exposure
                 where exposure.offer_id = rule.offer_id
-            )[safe_offset(0)] as exposure,
-            content.content_bits
+            )[safe_offset(0)] as exposure
         from passing
         inner join rules as rule on passing.rule_number = rule.rule_number
+    ),
+
+    assigned as (
+        select
+            * except (variants, experiment_bucket),
+            array(
+                select variant
+                from unnest(variants) as variant
+                where experiment_bucket between variant.first_bucket and variant.last_bucket
+            )[safe_offset(0)] as variant
+        from exposed
+    ),
+
+    -- What the account's own arm would show; where that is fit, another arm's flaw counts.
+    worded as (
+        select
+            assigned.* except (content_id),
+            reading.entry_id as content_id,
+            reading.content_version,
+            reading.content_locale,
+            reading.valid_until_at as content_valid_until_at,
+            if(reading.flaw = 0, content.content_bits, reading.flaw) as content_bits
+        from assigned
+        left join
+            readings as reading
+            on assigned.feature_date = reading.feature_date
+            and assigned.rule_number = reading.rule_number
+            and assigned.reader_locale = reading.reader_locale
+            and coalesce(assigned.variant.content_id, assigned.content_id) = reading.entry_id
         left join
             content_flaws as content
-            on passing.feature_date = content.feature_date
-            and passing.rule_number = content.rule_number
-            and passing.reader_locale = content.reader_locale
+            on assigned.feature_date = content.feature_date
+            and assigned.rule_number = content.rule_number
+            and assigned.reader_locale = content.reader_locale
     ),
 
     -- What cannot be shown is no candidate, and takes no other's place.
@@ -200,9 +233,13 @@ with
         select
             feature_date,
             account_id,
-            reader_locale,
             served_until_at,
             rule_number,
+            variant,
+            content_id,
+            content_version,
+            content_locale,
+            content_valid_until_at,
             priority,
             exclusivity_group,
             rule_cap,
@@ -237,7 +274,7 @@ with
                 {{ step_bit("COOLING_DOWN") }},
                 0
             ) as outcome
-        from exposed
+        from worded
     ),
 
     -- A control arm competes like the others and wins as a no-show.
@@ -295,58 +332,27 @@ with
             ) as ranked
     ),
 
-    competed as (
+    decided as (
         select
             candidate.feature_date,
             candidate.account_id,
-            candidate.reader_locale,
             candidate.served_until_at,
-            candidate.rule_number,
             candidate.score_points,
             candidate.outcome,
+            candidate.variant,
+            candidate.content_id,
+            candidate.content_version,
+            candidate.content_locale,
+            candidate.content_valid_until_at,
             rule.rule_id,
             rule.rule_version,
             rule.offer_id,
             rule.offer_reason,
             rule.priority,
             rule.experiment_id,
-            rule.variants,
-            rule.content_id,
-            rule.to_date,
-            if(
-                {{ failed_bits("candidate.outcome") }} = 0 and rule.experiment_id is not null,
-                {{ account_bucket("rule.experiment_salt") }},
-                null
-            ) as experiment_bucket
+            rule.to_date
         from best_of_rule as candidate
         inner join rules as rule on candidate.rule_number = rule.rule_number
-    ),
-
-    assigned as (
-        select
-            * except (variants),
-            array(
-                select variant
-                from unnest(variants) as variant
-                where experiment_bucket between variant.first_bucket and variant.last_bucket
-            )[safe_offset(0)] as variant
-        from competed
-    ),
-
-    decided as (
-        select
-            assigned.* except (content_id),
-            reading.entry_id as content_id,
-            reading.content_version,
-            reading.content_locale,
-            reading.valid_until_at as content_valid_until_at
-        from assigned
-        left join
-            readings as reading
-            on assigned.feature_date = reading.feature_date
-            and assigned.rule_number = reading.rule_number
-            and assigned.reader_locale = reading.reader_locale
-            and coalesce(assigned.variant.content_id, assigned.content_id) = reading.entry_id
     ),
 
     offered as (
