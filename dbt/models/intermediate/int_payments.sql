@@ -126,10 +126,15 @@ with
     ),
 
     charges as (
-        select payment_id, currency, payment_date, occurred_at, if(is_settled, cents, 0) as charge_cents
+        select
+            payment_id,
+            currency,
+            payment_date,
+            occurred_at,
+            is_settled,
+            if(is_settled, cents, 0) as charge_cents
         from matched
         where payment_kind = 'charge'
-        qualify row_number() over (partition by payment_id order by is_settled desc, occurred_at) = 1
     ),
 
     -- Refunds and disputes of one charge, of which earlier ones leave less to take.
@@ -182,7 +187,14 @@ with
             earlier_takings as earlier
             on payment.payment_id = earlier.payment_id
             and payment.payment_date = earlier.payment_date
-        where payment.payment_date >= {{ start_day(-var("journey_horizon_days")) }}
+        where payment.payment_date >= {{ start_day(-journey_reach_days()) }}
+        -- The charge as it stood by the end of the day: succeeded, or else failed or pending.
+        qualify
+            row_number() over (
+                partition by payment.payment_id, payment.payment_date
+                order by charge.is_settled desc, charge.occurred_at
+            )
+            = 1
     ),
 
     -- What counts of the amount, before anything is known of who pays.
@@ -231,10 +243,10 @@ with
             life.plan_id,
             opening.offer_id as acquisition_offer_id,
             date(payment.charged_at) as charge_date,
-            date_diff(
-                date(payment.charged_at),
-                least(date(life.subscription_started_at), date(payment.charged_at)),
-                day
+            if(
+                life.subscription_started_at < payment.charged_at,
+                date_diff(date(payment.charged_at), date(life.subscription_started_at), day),
+                0
             ) as tenure_days
         from weighed as payment
         left join

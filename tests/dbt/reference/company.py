@@ -71,7 +71,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class Payment:
-    """A charge or a refund."""
+    """A charge, refund or dispute: a row of the payments feed, or an event of Stripe that tells it."""
 
     payment_id: str
     subscription_id: str
@@ -82,6 +82,17 @@ class Payment:
     ingested_at: datetime
     refunded_payment_id: str | None = None
     currency: str = "EUR"
+    source: str = "payments"
+    account_id: str | None = None
+    """Of an event of Stripe: whom its metadata names."""
+    landing_row: int = 0
+
+    @property
+    def shown_id(self) -> str:
+        """As the mart names it."""
+        if self.source == "payments":
+            return self.payment_id
+        return f"{self.source}:{self.payment_id}{':reversed' if self.status == 'reversed' else ''}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ class Company:
             renamed(self.events, "provider_event_id", "subscription_id", "account_id", "export_name"),
             renamed(self.accounts, "account_id", "merged_into"),
             renamed(self.members, "subscription_id", "account_id"),
-            renamed(self.payments, "payment_id", "subscription_id", "refunded_payment_id"),
+            renamed(self.payments, "payment_id", "subscription_id", "refunded_payment_id", "account_id"),
         )
 
 
@@ -164,6 +175,7 @@ class ProviderFee:
     valid_from: date
     from_tenure_days: int
     basis_points: int
+    is_returned: bool = True
 
 
 @dataclass(frozen=True)

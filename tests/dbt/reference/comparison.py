@@ -13,6 +13,7 @@ from tests.dbt.compiled_project import CompiledProject, Execution
 from tests.dbt.reference.company import Catalogue, Company, Window
 from tests.dbt.reference.days import midnight
 from tests.dbt.reference.marts import Marts, aggregates, marts
+from tests.dbt.reference.notifications import stripe_event
 
 Row = dict[str, Any]
 
@@ -22,12 +23,13 @@ DETAILS = {
     "fct_subscriber_daily": "account_id",
     "fct_subscription_event": "subscription_id",
     "fct_churn": "account_id",
+    "fct_payment": "subscription_id",
 }
 """Tables whose rows belong to one company each, with the column that says to which."""
 
 AGGREGATES = (
     "agg_subscribers_daily", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
-    "agg_upsell_daily",
+    "agg_upsell_daily", "agg_revenue_daily", "agg_revenue_monthly",
 )  # fmt: skip
 
 CELL = ("market", "plan_kind", "provider", "currency")
@@ -38,10 +40,13 @@ KEYS = {
     "fct_subscriber_daily": ("snapshot_date", "account_id"),
     "fct_subscription_event": ("subscription_id", "occurred_at", "provider", "provider_event_id"),
     "fct_churn": ("churn_date", "account_id"),
+    "fct_payment": ("payment_date", "payment_id"),
     "agg_subscribers_daily": ("snapshot_date", *CELL),
     "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
     "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider"),
     "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
+    "agg_revenue_daily": ("revenue_date", *CELL),
+    "agg_revenue_monthly": ("closing_date", *CELL),
     "agg_upsell_daily": (
         "measured_date",
         "horizon_days",
@@ -84,19 +89,20 @@ class Built:
 def raw_rows(companies: Sequence[Company], catalogue: Catalogue, window: Window) -> dict[str, list[Row]]:
     """The raw tables that the companies deliver, every identifier under its company's prefix."""
     tables: dict[str, list[Row]] = {"subscription_events": [], "accounts": [], "plan_members": []}
-    tables["payments"] = []
+    tables |= {"payments": [], "stripe_events": []}
     for number, company in enumerate(companies):
         own = company.named(prefix(number))
         for table, rows in (
             ("subscription_events", own.events),
             ("accounts", own.accounts),
             ("plan_members", own.members),
-            ("payments", own.payments),
+            ("payments", tuple(row for row in own.payments if row.source == "payments")),
         ):
             tables[table] += [
                 {"landing_row": n} | asdict(row) | {"arrival_date": row.ingested_at.date()}
                 for n, row in enumerate(rows, start=1)
             ]
+        tables["stripe_events"] += [stripe_event(row) for row in own.payments if row.source == "stripe"]
     arrived = {"ingested_at": midnight(window.history_start), "arrival_date": window.history_start}
     tables["plans"] = [{**asdict(plan), **arrived, "trial_days": 30, "seats": 1} for plan in catalogue.plans]
     tables["plan_prices"] = [asdict(p) | {"arrival_date": p.ingested_at.date()} for p in catalogue.prices]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from tests.dbt.reference.accounts import Accounts, Holder
-from tests.dbt.reference.company import Catalogue, ListPrice, Plan, Window
+from tests.dbt.reference.company import Catalogue, ListPrice, Plan, ProviderFee, Window
 from tests.dbt.reference.lives import Life, Standing
 from tests.dbt.reference.money import ZERO, Rhythm, cents, in_usd, is_same_rhythm, monthly
 
@@ -104,27 +104,35 @@ class Prices:
         """The revenue without VAT, and without the provider's fee of what remains."""
         if mrr is None:
             return None
+        untaxed = self.untaxed(mrr, standing.plan_id, standing.currency, market, day)
+        fee = self.fee(provider, day, tenure_days)
+        return untaxed - cents(untaxed * (fee.basis_points if fee else 0) / 10_000)
+
+    def untaxed(
+        self, amount: Decimal, plan_id: str | None, currency: str | None, market: str, day: date
+    ) -> Decimal:
+        """The amount without the VAT of the day, where the list price includes it."""
         listed = [
             price.tax_inclusive
             for price in sorted(self._prices, key=lambda p: (p.valid_from, p.ingested_at))
-            if price.plan_id == standing.plan_id
+            if price.plan_id == plan_id
             and price.market == market
-            and price.currency == standing.currency
+            and price.currency == currency
             and price.valid_from <= day
         ]
         vat = [rate.basis_points for rate in self._vat if rate.market == market and rate.valid_from <= day]
         is_inclusive = listed[-1] if listed else True
-        untaxed = cents(mrr * 10_000 / (10_000 + (vat[-1] if vat and is_inclusive else 0)))
-        return untaxed - cents(untaxed * self._fee(provider, day, tenure_days) / 10_000)
+        return cents(amount * 10_000 / (10_000 + (vat[-1] if vat and is_inclusive else 0)))
 
-    def _fee(self, provider: str, day: date, tenure_days: int) -> int:
+    def fee(self, provider: str | None, day: date, tenure_days: int) -> ProviderFee | None:
+        """What the provider keeps of a subscription of that age."""
         # A newer rule replaces all older ones of the provider, whatever the tenure.
         since = max(
             (f.valid_from for f in self._fees if f.provider == provider and f.valid_from <= day), default=None
         )
         steps = [f for f in self._fees if f.provider == provider and f.valid_from == since]
         reached = [step for step in steps if step.from_tenure_days <= tenure_days]
-        return max(reached, key=lambda s: s.from_tenure_days).basis_points if reached else 0
+        return max(reached, key=lambda s: s.from_tenure_days) if reached else None
 
 
 @dataclass(frozen=True)

@@ -364,22 +364,92 @@ def _members(choose: _Chooser, subscription_id: str, account_ids: tuple[str, ...
     return found
 
 
-def _payments(choose: _Chooser, subscription_id: str) -> list[Payment]:
+def _payments(choose: _Chooser, subscription_id: str, account_ids: tuple[str, ...]) -> list[Payment]:
+    """Charges of the feed, some told by Stripe too or alone, with what is taken back of them."""
     found: list[Payment] = []
-    for number in range(choose.of((0, 0, 1, 2))):
-        days, status = choose.pair(tuple(range(2, LAST_DAY, 3)), ("succeeded", "succeeded", "failed"))
-        at = BEGINS + DAY * days + timedelta(hours=10)
+    for number in range(choose.of((0, 0, 1, 2, 3))):
+        days, hour = choose.pair(tuple(range(2, LAST_DAY, 3)), HOURS)
+        at = BEGINS + DAY * days + timedelta(hours=hour)
         name = f"{subscription_id}-p{number}"
+        amount, currency = choose.of(AMOUNTS)
         charge = Payment(
-            name, subscription_id, "charge", Decimal("9.99"), status, at, at + timedelta(hours=2)
+            name, subscription_id, "charge", Decimal(amount),
+            choose.of(("succeeded", "succeeded", "succeeded", "failed", "pending")),
+            at, at + timedelta(hours=2), currency=currency,
         )  # fmt: skip
-        found.append(charge)
-        for n, (after, amount) in enumerate(choose.of(((), (), ((3, "9.99"),), ((3, "5"), (13, "4.99"))))):
-            back = at + DAY * after
-            refund = replace(charge, payment_id=f"{name}-r{n}", kind="refund", amount=Decimal(amount),
-                             occurred_at=back, ingested_at=back + timedelta(hours=2),
-                             status="succeeded", refunded_payment_id=name)  # fmt: skip
-            found.append(refund)
+        feed = [charge]
+        if charge.status != "succeeded" and choose.chance(2):
+            # Another try, or the bank's answer.
+            later = at + DAY * choose.of((0, 0, 1, 5))
+            feed.append(
+                replace(charge, status="succeeded", occurred_at=later, ingested_at=later + timedelta(hours=3))
+            )  # fmt: skip
+        feed += _taken_back(choose, charge)
+        told_by = choose.of(("payments", "payments", "payments", "stripe", "both"))
+        if told_by != "stripe":
+            found += feed
+        if told_by != "payments":
+            # The same, told over midnight, or the day after.
+            shifted = timedelta(hours=choose.of((0, 0, 0, -1, 1, 24, -24, 48)))
+            found += [
+                replace(
+                    each, source="stripe", account_id=choose.of(account_ids),
+                    payment_id=f"n{each.payment_id}",
+                    refunded_payment_id=each.refunded_payment_id and f"n{each.refunded_payment_id}",
+                    occurred_at=each.occurred_at + shifted, ingested_at=each.ingested_at + shifted,
+                )
+                for each in feed
+                # Refunds are events of the subscription as well; what fails is told by an id of its own.
+                if each.kind != "refund" and (each.kind != "charge" or each.status == "succeeded")
+                and each.status != "failed" and each.amount
+            ]  # fmt: skip
+            won = [each for each in found if each.source == "stripe" and each.kind == "dispute"]
+            if won and choose.chance(2):
+                back = won[-1].occurred_at + DAY * choose.of((0, 1, 4))
+                found.append(
+                    replace(won[-1], status="reversed", occurred_at=back, ingested_at=back + DAY)
+                )  # fmt: skip
+    return [
+        replace(each, landing_row=n)
+        for n, each in enumerate(found, start=1)
+        if each.occurred_at.date() <= WINDOW.as_of + DAY
+    ]
+
+
+AMOUNTS = (("9.99", "EUR"), ("9.99", "EUR"), ("10.01", "EUR"), ("1480", "JPY"), ("5", "CHF"), ("0", "EUR"))
+
+
+def _taken_back(choose: _Chooser, charge: Payment) -> list[Payment]:
+    whole = str(charge.amount)
+    found = []
+    for n, (kind, after, amount, status) in enumerate(
+        choose.of((
+            (), (), (),
+            (("refund", 3, whole, "succeeded"),),
+            (("refund", 3, "5", "succeeded"), ("refund", 13, "4.99", "succeeded")),
+            # Twice, and beyond what was charged.
+            (("refund", 0, whole, "succeeded"), ("refund", 0, whole, "succeeded")),
+            (("refund", 1, "6", "succeeded"), ("refund", 2, "7", "succeeded")),
+            (("dispute", 2, whole, "succeeded"),),
+            (("dispute", 2, whole, "succeeded"), ("dispute", 4, whole, "succeeded")),
+            (("refund", 1, whole, "succeeded"), ("dispute", 9, whole, "failed")),
+            (("dispute", 1, whole, "pending"),),
+        ))
+    ):  # fmt: skip
+        back = charge.occurred_at + DAY * after
+        # Yen have no decimals.
+        taken = Decimal(amount) if charge.currency != "JPY" else Decimal(amount).quantize(Decimal(1))
+        found.append(
+            replace(
+                charge, payment_id=f"{charge.payment_id}-r{n}", kind=kind, amount=taken, status=status,
+                occurred_at=back, ingested_at=back + timedelta(hours=2),
+                refunded_payment_id=charge.payment_id,
+            )
+        )  # fmt: skip
+        if status == "pending" and choose.chance(2):
+            lost = back + DAY * 4
+            told = lost + timedelta(hours=2)
+            found.append(replace(found[-1], status="succeeded", occurred_at=lost, ingested_at=told))
     return found
 
 
@@ -395,8 +465,8 @@ def companies(draw: st.DrawFn, providers: tuple[str, ...] = PROVIDERS) -> Compan
         theirs = _events(choose, subscription_id, account_ids, providers)
         events += theirs
         members += _members(choose, subscription_id, account_ids)
-        if any(event.event_type == "trial_started" for event in theirs):
-            payments += _payments(choose, subscription_id)
+        if choose.chance(2) or any(event.event_type == "trial_started" for event in theirs):
+            payments += _payments(choose, subscription_id, account_ids)
     if "periods" in providers and choose.chance(5):
         events += choose.exported(("x1", "x2", "x3")[: choose.of((1, 1, 2, 3))], account_ids)
     numbered = tuple(replace(event, landing_row=row) for row, event in enumerate(events, start=1))

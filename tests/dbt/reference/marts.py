@@ -31,7 +31,9 @@ from tests.dbt.reference.outcomes import (
     measured_date,
     trial_outcomes,
 )
+from tests.dbt.reference.payments import paid, payment_rows
 from tests.dbt.reference.renewals import is_renewal_due, renewal_date, renewal_risk
+from tests.dbt.reference.revenue import Part, daily_parts, monthly_parts, revenue_rows
 from tests.dbt.reference.subscribers import subscriber_rows
 from tests.dbt.reference.upsell import Plan, PlanMove, plan_moves
 
@@ -44,6 +46,8 @@ class Marts:
 
     rows: dict[str, list[Row]]
     days: list[SubscriptionDay]
+    daily_revenue: list[Part]
+    monthly_revenue: list[Part]
     closings: list[Closing]
     movements: list[Movement]
     trials: list[TrialOutcome]
@@ -60,6 +64,8 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
         for life in known
         for row in subscription_days(life, accounts, prices, window.start - DAY, window.end)
     ]
+    feed = tuple(p for p in company.payments if p.source == "payments" and p.status == "succeeded")
+    payments = paid(company.payments, known, accounts, prices, window)
     closes = closings(days, accounts, window)
     moves = movements(closes, known, accounts, prices)
     return Marts(
@@ -69,13 +75,16 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
             "fct_subscriber_daily": subscriber_rows(days, company.members, moves, accounts, window),
             "fct_churn": churn_rows(known, accounts, window),
             "fct_subscription_event": event_rows(known, days, accounts, prices, window),
+            "fct_payment": payment_rows(payments, window),
         },
         days=days,
+        daily_revenue=daily_parts(payments, days, window),
+        monthly_revenue=monthly_parts(payments, days, prices, window),
         closings=closes,
         movements=moves,
-        trials=trial_outcomes(known, company.payments, accounts, prices, window),
+        trials=trial_outcomes(known, feed, accounts, prices, window),
         cohorts=cohort_members(known, accounts, prices, window),
-        plan_moves=plan_moves(known, days, closes, company.payments, accounts, prices, window),
+        plan_moves=plan_moves(known, days, closes, feed, accounts, prices, window),
     )
 
 
@@ -87,6 +96,8 @@ def aggregates(parts: Iterable[Marts], window: Window) -> dict[str, list[Row]]:
             c for m in everything for c in m.closings
         ]),
         "agg_mrr_movements_daily": _movements([v for m in everything for v in m.movements]),
+        "agg_revenue_daily": revenue_rows([p for m in everything for p in m.daily_revenue], False),
+        "agg_revenue_monthly": revenue_rows([p for m in everything for p in m.monthly_revenue], True),
         "agg_trial_outcomes": _trials([t for m in everything for t in m.trials]),
         "agg_retention_cohorts": _cohorts([c for m in everything for c in m.cohorts], window),
         "agg_upsell_daily": _upsell([p for m in everything for p in m.plan_moves]),

@@ -56,6 +56,7 @@ def shared_catalogue() -> Catalogue:
             date.fromisoformat(row["valid_from_date"]),
             int(row["from_tenure_days"]),
             int(row["fee_basis_points"]),
+            row["is_returned"] == "true",
         )
         for row in _seed("provider_fees.csv")
     )
@@ -170,6 +171,23 @@ def test_the_companies_move_between_plans_in_every_way_and_pay_afterwards(built:
     later = [row for row in moves if row["horizon_days"] == 30]
     for measure in ("retained_accounts", "on_plan_accounts", "mrr_after_usd_amount", "revenue_usd_amount"):
         assert 0 < sum(bool(row[measure]) for row in later) < len(later), measure
+
+
+def test_the_companies_are_paid_in_every_way(built: Built) -> None:
+    found = Counter(
+        (row["source"], row["payment_kind"], row["not_counted_reason"])
+        for rows in built.details["fct_payment"].values()
+        for row in rows
+    )
+
+    assert {reason for _, _, reason in found} == {
+        None, "test_account", "pending", "failed", "dispute_won", "told_by_payments", "told_by_notification",
+        "charge_not_paid", "already_refunded", "already_disputed", "beyond_charge", "nothing_taken",
+    }  # fmt: skip
+    assert {(source, kind) for source, kind, _ in found} == {
+        ("payments", "charge"), ("payments", "refund"), ("payments", "dispute"),
+        ("stripe", "charge"), ("stripe", "dispute"),
+    }  # fmt: skip
 
 
 Totals = Counter[tuple[Any, ...]]

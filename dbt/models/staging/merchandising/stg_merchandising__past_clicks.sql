@@ -1,4 +1,0 @@
-select click_id, impression_id, occurred_at
-from {{ source("merchandising", "offer_clicks") }}
-where {{ arrived_by_checkpoint() }}
-qualify {{ first_arrival("click_id") }}
