@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Experiments: what they need, what they have shown.")
 
 EXIT_UNKNOWN = 3
+DayOption = Annotated[
+    datetime | None,
+    typer.Option("--day", formats=["%Y-%m-%d"], help="UTC day; by default the newest published one."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -31,6 +35,9 @@ def read(
     details: Annotated[
         bool, typer.Option("--details", help="With --json: all that is known of every metric.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Also write a page with plots to OUT.")
+    ] = None,
 ) -> None:
     """Read an experiment that was run elsewhere, as those of the platform are read.
 
@@ -43,7 +50,13 @@ def read(
 
     outside = parse(map_file, OutsideMap)
     found = read_units(file, outside)
-    result = readout(outside.design(list(found.units)), found.units, found.sums, notes=notes_of(found))
+    design = outside.design(list(found.units))
+    result = readout(design, found.units, found.sums, notes=notes_of(found))
+    if html is not None:
+        from experiments.page import DatedReadout, page
+
+        facts = {"file": file.name, "control": design.control}
+        html.write_text(page(file.stem, design, [DatedReadout(None, result)], facts), encoding="utf-8")
     if as_json:
         print(json.dumps(result.model_dump(mode="json") if details else result.to_dict(), indent=2))
         return
@@ -135,10 +148,7 @@ def plan_(
 @app.command("readout")
 def readout_(
     experiment_id: Annotated[str, typer.Argument(metavar="ID", help="An experiment, or holdout-….")],
-    day: Annotated[
-        datetime | None,
-        typer.Option("--day", formats=["%Y-%m-%d"], help="UTC day; by default the newest published one."),
-    ] = None,
+    day: DayOption = None,
     as_json: JsonOption = False,
     details: Annotated[
         bool, typer.Option("--details", help="With --json: all that is known of every metric.")
@@ -159,6 +169,24 @@ def readout_(
     from rich.console import Console
 
     Console().print(f"{experiment_id} by the end of {found.day}", *_tables(found.readout), sep="\n")
+
+
+@app.command("page")
+def page_(
+    experiment_id: Annotated[str, typer.Argument(metavar="ID", help="An experiment, or holdout-….")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the page.")],
+    day: DayOption = None,
+) -> None:
+    """Write what an experiment, or a holdout, has shown as a page of HTML with plots; it needs no network.
+
+    Exit code: 0 written, 3 there is nothing to read: not declared, not published, or nobody was exposed yet.
+    """
+    from runs.experiment_readouts import experiment_page
+    from segue.settings import get_settings
+
+    text = experiment_page(get_settings(), experiment_id, day.date() if day else None)
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {out}")
 
 
 def _plan_tables(found: ExperimentPlan) -> list[RenderableType]:

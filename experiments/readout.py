@@ -16,7 +16,7 @@ from experiments.statistics.estimate import Estimate, compare
 from experiments.statistics.multiplicity import holm, holm_adjusted
 from experiments.statistics.power import (
     corrected_power,
-    days_left,
+    days_until,
     detectable_effect,
     inflation_of_looks,
     look_fractions,
@@ -54,7 +54,11 @@ def readout(
     # Impossible quotients are answered with nan, which becomes None.
     with np.errstate(divide="ignore", invalid="ignore"):
         metrics = _metrics(design, sums)
-        plan = _required(design, units, metrics)
+        counted = {
+            metric.name: {arm: sums[arm][metric.name].n for arm in design.allocation}
+            for metric in design.metrics
+        }
+        plan = _required(design, counted, metrics)
         statuses = _statuses(design, look, metrics)
         adjusted = _adjusted(design, metrics)
         read = {
@@ -77,7 +81,7 @@ def readout(
     decision = decide(design, look, units, ratio, read)
     total = sum(units.values())
     required = max((each for each in plan.values() if each is not None), default=None)
-    left = _days_left(progress, total, required)
+    left = _days_left(progress, total, counted, plan)
     outlook = [] if decision.verdict != "keep running" else _outlook(progress, total, required, left)
     return Readout(
         units=total,
@@ -168,9 +172,13 @@ def _statuses(design: Design, look: Look, metrics: _Estimates) -> dict[tuple[str
 
 
 def _required(
-    design: Design, units: Mapping[str, int], metrics: _Estimates
+    design: Design, counted: Mapping[str, Mapping[str, int]], metrics: _Estimates
 ) -> dict[tuple[str, str], int | None]:
-    """Units of the whole experiment for what is asked of a metric: its variance falls as units come."""
+    """Units of the whole experiment for what is asked of a metric: its variance falls as units come.
+
+    ``counted`` are the units per metric and arm that the estimates are of: fewer than were exposed while
+    windows are open.
+    """
     power = corrected_power(design.power, design.guardrail_tests)
     weights = sum(design.allocation.values())
     found: dict[tuple[str, str], int | None] = {}
@@ -183,31 +191,45 @@ def _required(
         for arm in design.treatments:
             estimate = metrics[arm, metric.name]
             ratio = detectable_effect(estimate.variance, alpha, power) / (asked * abs(estimate.control))
-            pair = units.get(design.control, 0) + units.get(arm, 0)
+            pair = counted[metric.name][design.control] + counted[metric.name][arm]
             of_pair = design.allocation[design.control] + design.allocation[arm]
             needed = inflation * pair * ratio**2 * weights / of_pair
             found[arm, metric.name] = math.ceil(needed) if math.isfinite(needed) else None
     return found
 
 
-def _days_left(progress: Progress | None, units: int, required: int | None) -> int | None:
-    if progress is None or required is None:
+def _days_left(
+    progress: Progress | None,
+    units: int,
+    counted: Mapping[str, Mapping[str, int]],
+    plan: Mapping[tuple[str, str], int | None],
+) -> int | None:
+    """Until every metric is known of as many units as it asks for; their windows are part of it."""
+    needed = {key: each for key, each in plan.items() if each is not None}
+    if progress is None or not needed:
         return None
-    if not progress.is_exposing:
-        return 0 if units >= required else None
-    return days_left(units, required, progress.day)
+    left = 0
+    for (_, metric), required in needed.items():
+        missing = required - sum(counted[metric].values())
+        days = days_until(missing, units, progress.day)
+        if days is None or (days and not progress.is_exposing and units < required):
+            return None
+        left = max(left, days)
+    return left
 
 
 def _outlook(progress: Progress | None, units: int, required: int | None, left: int | None) -> list[str]:
     """What is still to be waited for."""
     if progress is None or required is None:
         return []
+    days = "" if not left else f"about {left:,} {'day' if left == 1 else 'days'} more"
     if units >= required:
-        return [f"the {required:,} units that were asked for have come"]
+        come = f"the {required:,} units that were asked for have come"
+        return [f"{come}: {days} until their windows are over" if days else come]
     come = f"{units:,} of the {required:,} units that are needed have come"
-    if left is None:
-        return [come if progress.is_exposing else f"{come}, and no more will"]
-    return [f"{come}: about {left:,} {'day' if left == 1 else 'days'} more at the pace so far"]
+    if days:
+        return [f"{come}: {days} at the pace so far, their windows included"]
+    return [come if progress.is_exposing else f"{come}, and no more will"]
 
 
 def _read(
@@ -241,6 +263,7 @@ def _read(
         relative_interval=_interval(estimate.relative, stretch * np.sqrt(estimate.relative_variance)),
         variance_reduction=_number(estimate.variance_reduction) if has_covariate else None,
         p_value_not_worse=_number(not_worse),
+        fixed_interval=_interval(estimate.difference, estimate.half_width(design.alpha)),
         always_valid_interval=None if always is None else _interval(estimate.difference, always),
         detectable=_number(detectable),
         required_units=required,

@@ -46,6 +46,8 @@ class MetricReadout(_Part):
     """Share of the difference's variance that the covariate takes away; None without one."""
     p_value_not_worse: float | None
     """One-sided, of being worse by the guardrail's margin or more."""
+    fixed_interval: Interval | None
+    """What ``interval`` would be if this were the only look: not to be decided by where there are others."""
     always_valid_interval: Interval | None
     """Where looks are planned: holds however often one looks."""
     detectable: float | None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import ceil
 from typing import TypeAlias
 
-from experiments.daily import DayReadout, readout_of_day
+from experiments.daily import DailySums, DayReadout, readout_of_day
 from experiments.declaration import Experiment, Metric
+from experiments.page import DatedReadout, page
 from experiments.registry import EXPERIMENTS_DIR, load
 from loaders.experiments.daily_sums import MART, daily_sums, newest_day
 from loaders.experiments.readouts import replace_days, rows_of
@@ -19,6 +21,9 @@ from segments.source import load_rules
 from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import days_between
+
+PAGE_DAYS = 60
+"""A page has about so many days, however long an experiment runs."""
 
 
 class NothingToReadError(SegueError):
@@ -68,20 +73,70 @@ def read_experiment(
     Raises:
         NothingToReadError: nobody declared it, nothing is published, or nobody was exposed by then.
     """
+    experiment, metrics = _declared(settings, experiment_id, declared)
+    sums, asked = _sums(settings, experiment, day)
+    found = readout_of_day(experiment, metrics, sums, asked)
+    if found is None:
+        raise NothingToReadError(f"nobody was exposed to {experiment_id} by {asked}")
+    return found
+
+
+def experiment_page(
+    settings: Settings, experiment_id: str, day: date | None = None, declared: Declared | None = None
+) -> str:
+    """The page of what an experiment had shown over the days up to ``day``, by default the newest published.
+
+    Of a long experiment not every day is shown, but every look and the last day.
+
+    Raises:
+        NothingToReadError: nobody declared it, nothing is published, or nobody was exposed by then.
+    """
+    experiment, metrics = _declared(settings, experiment_id, declared)
+    sums, asked = _sums(settings, experiment, day)
+    last = max(experiment.start, min(asked, experiment.start + timedelta(days=experiment.looks[-1] - 1)))
+    found = [
+        DatedReadout(each, known.readout)
+        for each in _shown_days(experiment, last)
+        if (known := readout_of_day(experiment, metrics, sums, each)) is not None
+    ]
+    if not found:
+        raise NothingToReadError(f"nobody was exposed to {experiment_id} by {asked}")
+    facts = {
+        "hypothesis": experiment.hypothesis,
+        "owner": experiment.owner,
+        "of": experiment.rule or experiment.surface or "all offers",
+        "version": str(experiment.version),
+        "exposures": f"{experiment.start} to {experiment.end}",
+        "looks": f"after {', '.join(map(str, experiment.looks))} days",
+    }
+    return page(experiment.id, experiment.design(metrics), found, facts)
+
+
+def _shown_days(experiment: Experiment, last: date) -> list[date]:
+    days = list(days_between(experiment.start, last))
+    looks = {experiment.start + timedelta(days=look - 1) for look in experiment.looks}
+    every = ceil(len(days) / PAGE_DAYS)
+    return [day for day in days if (last - day).days % every == 0 or day in looks]
+
+
+def _declared(
+    settings: Settings, experiment_id: str, declared: Declared | None
+) -> tuple[Experiment, dict[str, Metric]]:
     experiments, metrics = declared or declared_experiments(settings)
     experiment = experiments.get(experiment_id)
     if experiment is None:
         raise NothingToReadError(f"{experiment_id} is not declared; there are {', '.join(experiments)}")
+    return experiment, metrics
+
+
+def _sums(settings: Settings, experiment: Experiment, day: date | None) -> tuple[list[DailySums], date]:
+    """The published sums up to ``day``, and the last day that they are of."""
     warehouse = warehouse_of(settings)
     newest = newest_day(warehouse)
     if newest is None:
         raise NothingToReadError(f"{MART} was never published")
     asked = min(day or newest, newest)
-    sums = daily_sums(warehouse, experiment.start, asked, experiment_id).get(experiment_id, [])
-    found = readout_of_day(experiment, metrics, sums, asked)
-    if found is None:
-        raise NothingToReadError(f"nobody was exposed to {experiment_id} by {asked}")
-    return found
+    return daily_sums(warehouse, experiment.start, asked, experiment.id).get(experiment.id, []), asked
 
 
 def write_readouts(

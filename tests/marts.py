@@ -27,6 +27,7 @@ MARTS = {
     "agg_revenue_monthly": "closing_date",
     "fct_offer_journey": "journey_date",
     "agg_conversions_daily": "journey_date",
+    "agg_orphan_touches_daily": "touch_date",
     "fct_account_features": "feature_date",
     "offer_contents": "feature_date",
     "offer_decisions": "decision_date",

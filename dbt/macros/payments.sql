@@ -3,7 +3,11 @@
   theirs is held against its charge.
 #}
 {% macro payment_window_days() -%}
-    {{ return([journey_reach_days() + var("payment_reach_days"), var("trial_conversion_days")] | max) }}
+    {{
+        return(
+            [var("journey_horizon_days") + var("payment_reach_days"), var("trial_conversion_days")] | max
+        )
+    }}
 {%- endmacro %}
 
 {# Names of the columns of a payment that a provider's notification tells. #}

@@ -81,14 +81,6 @@
 {# Of a feed that says what holds until another row says otherwise, all that was known at the as-of day. #}
 {% macro arrived_ever() -%} {{ arrived_from(var("history_start_date")) }} {%- endmacro %}
 
-{#
-  How far before its first day a run looks at offers: a journey of its days competes for a conversion with those
-  that were opened up to an attribution window before it.
-#}
-{% macro journey_reach_days() -%}
-    {{ return(var("journey_horizon_days") + var("attribution_days")) }}
-{%- endmacro %}
-
 {# Whether a dated row (an account's version, a rate, a price) is the one of the day. #}
 {% macro valid_on(row, day) -%}
     {{ day }} >= {{ row }}.valid_from_date and {{ day }} < {{ row }}.valid_to_date

@@ -57,11 +57,11 @@ def inflation_of_looks(fractions: tuple[float, ...], alpha: float, power: float)
     return float((optimize.brentq(missing, single, 2 * single) / single) ** 2)
 
 
-def days_left(units: int, required: int, days: int) -> int | None:
-    """Days until ``required`` units at the pace of the last ``days``; None where nobody comes."""
-    if units >= required:
+def days_until(missing: int, units: int, days: int) -> int | None:
+    """Days until ``missing`` more units at the pace of ``units`` in ``days``; None where nobody comes."""
+    if missing <= 0:
         return 0
-    return math.ceil((required - units) * days / units) if units and days else None
+    return math.ceil(missing * days / units) if units and days else None
 
 
 def corrected_power(power: float, guardrails: int) -> float:

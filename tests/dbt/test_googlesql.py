@@ -48,7 +48,6 @@ READS_EVERYTHING: dict[str, str] = {
     "stg_content__entries": HOLDS,
     "stg_merchandising__experiment_assignments": "the first assignment of an account holds for good",
     "int_subscription_lives": "a life that is touched is told anew from all its events",
-    "int_offer_first_impressions": "the checkpoint of a month, built once, from the history of impressions",
 }
 """Model → why it reads a feed or its history since the first arrival day."""
 
@@ -119,12 +118,12 @@ def project(march: Warehouse) -> Project:
 @pytest.fixture(scope="module")
 def incremental(project: Project) -> dict[str, Any]:
     """The models that read feeds or their history, resolved for a run of one day upon what was published."""
-    as_of, checkpoint = date(2026, 3, 10), date(2026, 3, 1)
+    as_of = date(2026, 3, 10)
     of_history = [
         name for name, m in project.models.items() if m["config"]["meta"].get("published") == "arrivals"
     ]
     history = HistoryWindow(
-        first_days=dict.fromkeys(of_history, as_of) | {"int_offer_first_impressions": checkpoint},
+        first_days=dict.fromkeys(of_history, as_of) | {"int_offer_journey_states": date(2026, 3, 11)},
         raw_read_at=datetime.now(UTC),
         code_version="",
     )
@@ -162,8 +161,8 @@ def test_every_scan_of_a_partitioned_table_has_a_constant_filter(project: Projec
 
 
 def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, incremental: dict[str, Any]) -> None:
-    """A run that builds one day, and a checkpoint because an account was corrected, reads no feed from its
-    first arrival day on; what does is listed with the reason."""
+    """A run that builds one day reads no feed from its first arrival day on; what does is listed with the
+    reason. Once a month the journeys' checkpoint is one more."""
     first = project.warehouse.settings.history_start_date
     scans = [
         (name, scan)
@@ -175,8 +174,13 @@ def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, increment
     assert {name for name, scan in scans if scan.since is None or scan.since <= first} == set(
         READS_EVERYTHING
     )
+    # A journey's longest life and the window without a touch before what the checkpoint tells, however long
+    # the history is.
+    assert {scan.since for name, scan in scans if name == "stg_merchandising__offer_impressions"} == {
+        date(2025, 12, 22)
+    }
     assert {scan.table.split(".")[2] for _, scan in scans} >= {
-        "offer_impressions", "int_offer_impression_days", "int_subscription_versions",
+        "offer_impressions", "int_offer_journey_states", "int_subscription_versions",
     }  # fmt: skip
 
 

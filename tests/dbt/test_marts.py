@@ -131,13 +131,13 @@ def test_the_last_touch_is_credited_with_the_trial_and_its_payment(march: Wareho
     journeys = march.rows(
         "audit_20260305.fct_offer_journey",
         "account_id, offer_id, impressions, clicks, conversion_type, is_last_touch_conversion, paid_at, "
-        "revenue_usd_amount, is_mature",
+        "revenue_usd_amount, end_reason, is_mature",
         "1, 2",
     )
     assert journeys == [
-        ("a_free", "trial-30-days", 1, 0, None, False, None, "0.00", True),
-        ("a_trial", "trial-30-days", 1, 1, "trial", True, "2026-03-03 10:00", "11.24", True),
-        ("a_trial", "winback-3-months", 1, 0, "trial", False, "2026-03-03 10:00", "11.24", True),
+        ("a_free", "trial-30-days", 1, 0, None, False, None, "0.00", "quiet", True),
+        ("a_trial", "trial-30-days", 1, 1, "trial", True, "2026-03-03 10:00", "11.24", "converted", True),
+        ("a_trial", "winback-3-months", 1, 0, "trial", False, "2026-03-03 10:00", "11.24", "converted", True),
     ]
 
 

@@ -48,8 +48,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "int_subscription_events": ("arrivals", 0),
         "int_subscription_versions": ("arrivals", 0),
         "int_notified_payments": ("arrivals", 0),
-        "int_offer_impression_days": ("arrivals", 0),
-        "int_offer_first_impressions": ("arrivals", 0),
+        "int_offer_journey_states": ("arrivals", 0),
         "fct_subscription_daily": ("days", 0),
         "fct_subscriber_daily": ("days", 0),
         "fct_subscription_event": ("days", 0),
@@ -67,6 +66,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "dim_plan": ("whole", 0),
         "fct_offer_journey": ("days", 45),
         "agg_conversions_daily": ("days", 45),
+        "agg_orphan_touches_daily": ("days", 1),
         "fct_account_features": ("days", 0),
         "offer_contents": ("days", 0),
         "offer_decisions": ("days", 0),
@@ -95,8 +95,7 @@ def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
         "int_subscription_events",
         "int_subscription_versions",
         "int_notified_payments",
-        "int_offer_impression_days",
-        "int_offer_first_impressions",
+        "int_offer_journey_states",
     }
     assert "dim_date" in tested
 

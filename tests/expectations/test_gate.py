@@ -117,14 +117,22 @@ select 'individual-month' as plan_id, 'DE' as market, 'EUR' as currency, date '2
     'individual' as plan_kind, 'month' as billing_interval, 1 as billing_interval_count;
 
 create or replace table `{audit}.fct_offer_journey` as
-select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id, 'home' as surface,
-    'DE' as market, 'none' as variant, 'trial' as conversion_type,
-    timestamp '2026-03-31 08:00:00' as opened_at, 2 as impressions, 1 as clicks, 1 as checkouts,
-    timestamp '2026-03-31 09:00:00' as converted_at, false as is_mature;
+select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id, 1 as journey_number,
+    'home' as surface, 'DE' as market, 'none' as variant, 'trial' as conversion_type,
+    2 as impressions, 1 as clicks, 1 as checkouts, true as is_last_touch_conversion,
+    true as is_first_touch_conversion, timestamp '2026-03-31 08:00:00' as opened_at,
+    timestamp '2026-03-31 08:10:00' as first_click_at, timestamp '2026-03-31 08:20:00' as first_checkout_at,
+    timestamp '2026-03-31 08:30:00' as last_touch_at, timestamp '2026-03-31 09:00:00' as converted_at,
+    timestamp '2026-03-31 09:00:00' as ended_at, 'converted' as end_reason,
+    cast(null as timestamp) as paid_at, false as is_mature, false as is_closed;
 
 create or replace table `{audit}.agg_conversions_daily` as
 select date '2026-03-31' as journey_date, 'o1' as offer_id, 'home' as surface, 'DE' as market,
     'none' as variant, 2 as impressions, 0 as mature_impressions, 1 as reach;
+
+create or replace table `{audit}.agg_orphan_touches_daily` as
+select date '2026-03-31' as touch_date, 'click' as touch, 'home' as surface, 60 as touches, 2 as orphans,
+    1 as missing_orphans, 1 as not_shown_orphans, 0 as too_early_orphans, 0 as too_late_orphans;
 
 create or replace table `{audit}.fct_account_features` as
 select date '2026-03-31' as feature_date, 'a1' as account_id, 'DE' as market, 'de' as locale,
@@ -164,8 +172,8 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "agg_trial_outcomes",
         "agg_retention_cohorts", "agg_upsell_daily", "dim_account", "dim_plan",
         "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
-        "fct_offer_journey", "agg_conversions_daily", "fct_account_features", "offer_contents",
-        "offer_decisions", "offer_segments",
+        "fct_offer_journey", "agg_conversions_daily", "agg_orphan_touches_daily", "fct_account_features",
+        "offer_contents", "offer_decisions", "offer_segments",
     }  # fmt: skip
     recorded = warehouse_of(settings).run(
         f"select count(*) as rows_ from `{settings.project_id}.ops.validation_results` "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -137,6 +138,9 @@ def test_an_early_look_asks_for_more_than_the_last_one() -> None:
     assert last.interval is not None
     assert first.interval[0] < 0 < last.interval[0]
     assert first.p_value == last.p_value
+    assert first.fixed_interval == last.fixed_interval
+    assert first.fixed_interval is not None
+    assert first.interval[0] < first.fixed_interval[0] < first.fixed_interval[1] < first.interval[1]
 
 
 def test_between_looks_nothing_is_decided_and_the_interval_holds_whenever_one_looks() -> None:
@@ -162,7 +166,27 @@ def test_the_days_that_are_left_follow_from_the_pace_so_far() -> None:
     assert required == pytest.approx(2 * 14_128 * 1.022, rel=5e-3)
     assert (found.required_units, found.days_left) == (required, 4)
     assert found.reasons[-1] == (
-        f"20,000 of the {required:,} units that are needed have come: about 4 days more at the pace so far"
+        f"20,000 of the {required:,} units that are needed have come: about 4 days more at the pace so far, "
+        "their windows included"
+    )
+
+
+def test_units_whose_windows_are_open_are_waited_for() -> None:
+    """Of 40,000 a half is measured after twenty days: their variance is that of 20,000."""
+    halves = {"control": 20_000, "offer": 20_000}
+    sums = {"control": CONTROL, "offer": OFFER | {"paid": share(10_000, 1_000)}}
+
+    found = readout(LOOKED_AT, halves, sums, Progress(21))
+    whole = read(OFFER | {"paid": share(10_000, 1_000)}, LOOKED_AT, Progress(21))
+
+    required = found.required_units
+    assert required == whole.required_units
+    assert required is not None
+    assert 20_000 < required < 40_000
+    assert found.days_left == math.ceil((required - 20_000) * 21 / 40_000)
+    assert found.reasons[-1] == (
+        f"the {required:,} units that were asked for have come: about {found.days_left} days more "
+        "until their windows are over"
     )
 
 

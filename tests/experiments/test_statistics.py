@@ -18,7 +18,7 @@ from experiments.statistics.exact import ExactSum
 from experiments.statistics.multiplicity import holm, holm_adjusted
 from experiments.statistics.power import (
     corrected_power,
-    days_left,
+    days_until,
     inflation_of_looks,
     required_units,
 )
@@ -165,8 +165,8 @@ def test_units_are_the_textbooks() -> None:
     # One in ten in control: 25 / 9 of the units of two halves.
     assert required_units(variance, 0.02, (10, 90), 0.05, 0.8) == pytest.approx(2 * 3839 * 25 / 9, rel=1e-3)
     assert corrected_power(0.8, 1) == pytest.approx(0.9)
-    assert days_left(1_000, 4_000, 7) == 21
-    assert (days_left(5, 4, 1), days_left(0, 4, 1)) == (0, None)
+    assert days_until(3_000, 1_000, 7) == 21
+    assert (days_until(-1, 5, 1), days_until(4, 0, 1)) == (0, None)
     # gsDesign's inflation factor of sfLDOF at five looks and 80% is between 1.02 and 1.03.
     assert inflation_of_looks((0.2, 0.4, 0.6, 0.8, 1.0), 0.05, 0.8) == pytest.approx(1.0247, abs=1e-3)
 

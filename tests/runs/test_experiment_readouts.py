@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,7 @@ from runs.experiment_readouts import (
     Declared,
     NothingToReadError,
     declared_experiments,
+    experiment_page,
     read_experiment,
     write_readouts,
 )
@@ -182,6 +184,28 @@ def test_one_experiment_is_read_by_its_name_and_day(settings: Settings) -> None:
         read_experiment(settings, "nobody", declared=DECLARED)
     with pytest.raises(NothingToReadError, match="wrose is not declared; there are better, worse, "):
         read_experiment(settings, "wrose", declared=DECLARED)
+
+
+def test_a_page_has_every_look_and_the_last_day_however_long_it_ran(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = experiment_page(settings, "better", date(2026, 9, 16), DECLARED)
+    monkeypatch.setattr("runs.experiment_readouts.PAGE_DAYS", 4)
+    thinned = experiment_page(settings, "better", date(2027, 1, 1), DECLARED)
+
+    assert "Verdict on 2026-09-16</h2>" in whole
+    assert "<dt>looks</dt><dd>after 14, 20, 28 days</dd>" in whole
+    assert days_of(whole) == [date(2026, 9, number) for number in range(1, 17)]
+    # Every fifth day back from the last, and the look after fourteen.
+    assert days_of(thinned) == [date(2026, 9, number) for number in (5, 10, 14, 15, 20)]
+    with pytest.raises(NothingToReadError, match="nobody was exposed to nobody by 2026-09-20"):
+        experiment_page(settings, "nobody", declared=DECLARED)
+
+
+def days_of(page: str) -> list[date]:
+    """The days of the table of a page's only metric."""
+    found = re.findall(r'<th scope="row">(2026-\d\d-\d\d)</th>', page)
+    return [date.fromisoformat(each) for each in found]
 
 
 def test_nothing_is_read_before_anything_is_published(world: Callable[..., Settings]) -> None:

@@ -18,7 +18,7 @@ from runs.history_models import history_models
 from segue.settings import Settings
 
 EVENTS, VERSIONS = "int_subscription_events", "int_subscription_versions"
-IMPRESSIONS, FIRST_IMPRESSIONS = "int_offer_impression_days", "int_offer_first_impressions"
+JOURNEYS = "int_offer_journey_states"
 MAY_30, MAY_31 = date(2026, 5, 30), date(2026, 5, 31)
 JUNE_1, JUNE_2, JUNE_3, JUNE_4 = (date(2026, 6, day) for day in (1, 2, 3, 4))
 DAYS = [MAY_30, MAY_31, JUNE_1, JUNE_2, JUNE_3]
@@ -74,9 +74,10 @@ def everything_published(settings: Settings) -> None:
     published(settings, *((mart, day) for mart in (EVENTS, VERSIONS) for day in DAYS))
 
 
-def impressions_published(settings: Settings) -> None:
+def journeys_published(settings: Settings) -> None:
+    everything_published(settings)
     landed(settings, *DAYS, table="offer_impressions")
-    published(settings, *((IMPRESSIONS, day) for day in DAYS), (FIRST_IMPRESSIONS, JUNE_1))
+    published(settings, (JOURNEYS, JUNE_1))
 
 
 def edit_macro(settings: Settings, name: str) -> None:
@@ -91,9 +92,8 @@ def to_build(settings: Settings, as_of: date) -> tuple[date, date]:
     return first_days[EVENTS], first_days[VERSIONS]
 
 
-def impressions_to_build(settings: Settings, as_of: date) -> tuple[date, date]:
-    first_days = history_window(settings, as_of).first_days
-    return first_days[IMPRESSIONS], first_days[FIRST_IMPRESSIONS]
+def journeys_to_build(settings: Settings, as_of: date) -> date:
+    return history_window(settings, as_of).first_days[JOURNEYS]
 
 
 def test_the_next_day_is_built_alone(settings: Settings) -> None:
@@ -215,41 +215,43 @@ def test_every_feed_that_a_history_table_is_made_of_is_declared(parsed_project: 
 def test_a_history_table_comes_after_those_that_it_follows(parsed_project: Path) -> None:
     assert [(model.name, model.follows) for model in history_models(parsed_project)] == [
         ("int_notified_payments", ()),
-        (IMPRESSIONS, ()),
         (EVENTS, ()),
-        (FIRST_IMPRESSIONS, (IMPRESSIONS,)),
         (VERSIONS, (EVENTS,)),
+        (JOURNEYS, (EVENTS, VERSIONS)),
     ]
 
 
 def test_impressions_of_the_next_day_leave_the_checkpoint_as_it_is(settings: Settings) -> None:
-    impressions_published(settings)
+    journeys_published(settings)
+    landed(settings, JUNE_4)
     landed(settings, JUNE_4, table="offer_impressions")
 
-    assert impressions_to_build(settings, JUNE_4) == (JUNE_4, JUNE_4 + timedelta(days=1))
+    assert journeys_to_build(settings, JUNE_4) == JUNE_4 + timedelta(days=1)
 
 
-def test_impressions_before_the_checkpoint_that_landed_again_change_it(settings: Settings) -> None:
-    impressions_published(settings)
-    landed(settings, MAY_31, changed_at=LATER + timedelta(hours=1), table="offer_impressions")
+@pytest.mark.parametrize("table", ["offer_impressions", "offer_clicks", "accounts", "subscription_events"])
+def test_what_arrived_before_the_checkpoint_changes_it_when_it_lands_again(
+    settings: Settings, table: str
+) -> None:
+    journeys_published(settings)
+    landed(settings, MAY_31, changed_at=LATER + timedelta(hours=1), table=table)
 
-    assert impressions_to_build(settings, JUNE_3) == (MAY_31, JUNE_1)
+    assert journeys_to_build(settings, JUNE_3) == JUNE_1
 
 
-def test_accounts_before_the_checkpoint_that_landed_again_change_it_alone(settings: Settings) -> None:
-    impressions_published(settings)
-    landed(settings, JUNE_1, changed_at=LATER + timedelta(hours=1), table="accounts")
+def test_what_arrived_since_the_checkpoint_does_not_change_it(settings: Settings) -> None:
+    journeys_published(settings)
     landed(settings, JUNE_2, changed_at=LATER + timedelta(hours=1), table="accounts")
 
-    assert impressions_to_build(settings, JUNE_3) == (JUNE_4, JUNE_1)
+    assert journeys_to_build(settings, JUNE_3) == JUNE_3 + timedelta(days=1)
 
 
 def test_a_new_month_has_a_checkpoint_of_its_own(settings: Settings) -> None:
-    impressions_published(settings)
+    journeys_published(settings)
     july_1 = date(2026, 7, 1)
     landed(settings, july_1, table="offer_impressions")
 
-    assert impressions_to_build(settings, july_1) == (july_1, july_1)
+    assert journeys_to_build(settings, july_1) == july_1
 
 
 def test_an_edited_model_has_its_history_built_again_and_a_reverted_one_has_not(

@@ -11,5 +11,5 @@ select
     ingested_at,
     arrival_date
 from {{ source("merchandising", "checkouts") }}
-where {{ arrived_within(journey_reach_days()) }}
+where {{ arrived_from(touches_from_day()) }}
 qualify {{ first_arrival("checkout_id") }}

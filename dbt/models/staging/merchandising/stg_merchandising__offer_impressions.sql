@@ -17,5 +17,5 @@ select
     ingested_at,
     arrival_date
 from {{ source("merchandising", "offer_impressions") }}
-where {{ arrived_within(journey_reach_days()) }}
+where {{ arrived_from(touches_from_day()) }}
 qualify {{ first_arrival("impression_id") }}

@@ -1,0 +1,86 @@
+{{ config(cluster_by=["account_id"], group="offers") }}
+
+{#- Of a run that begins before the cut the checkpoint says nothing. #}
+{%- set states_from = checkpoint_from(is_cut_read()) %}
+
+with recursive
+    states as (
+        {{
+            history_rows(
+                "int_offer_journey_states",
+                "known_date",
+                states_from,
+                last=checkpoint_day(),
+                columns="account_id, offer_id, journeys, opened_at, last_touch_at",
+            )
+        }}
+    ),
+
+    -- What was open at the cut goes on from its last touch.
+    moments as (
+        select
+            account_id,
+            offer_id,
+            touched_at,
+            logical_or(is_shown) as is_shown,
+            logical_or(is_carried) as is_carried
+        from
+            (
+                select account_id, offer_id, touched_at, click_id is null as is_shown, false as is_carried
+                from {{ ref("int_offer_touches") }}
+                union all
+                select account_id, offer_id, opened_at, true, false
+                from states
+                where opened_at is not null
+                union all
+                select account_id, offer_id, last_touch_at, false, true
+                from states
+                where last_touch_at > opened_at
+            )
+        group by account_id, offer_id, touched_at
+    ),
+
+    {{ start_ctes(ref("int_subscription_periods"), ref("int_account_versions"), journeys_since()) }},
+
+    {{ journey_ctes("timestamp(" ~ as_of_day(1) ~ ")") }},
+
+    numbered as (
+        select
+            journey.*,
+            coalesce(state.journeys, 0)
+            - if(state.opened_at is null, 0, 1)
+            + row_number() over (
+                partition by journey.account_id, journey.offer_id order by journey.opened_at
+            ) as journey_number
+        from journeys as journey
+        left join
+            states as state on journey.account_id = state.account_id and journey.offer_id = state.offer_id
+    )
+
+-- A start converts all that is open. Of those it has one last touch and one first touch.
+select
+    journey.account_id,
+    journey.offer_id,
+    journey.journey_number,
+    journey.opened_at,
+    journey.last_touch_at,
+    journey.window_ends_at,
+    journey.next_opened_at,
+    journey.ended_at,
+    journey.end_reason,
+    journey.converted_at,
+    start.subscription_id as converted_subscription_id,
+    start.conversion_type,
+    journey.converted_at is not null
+    and row_number() over (
+        partition by journey.account_id, journey.converted_at
+        order by journey.last_touch_at desc, journey.opened_at desc, journey.offer_id
+    )
+    = 1 as is_last_touch_conversion,
+    journey.converted_at is not null
+    and row_number() over (
+        partition by journey.account_id, journey.converted_at order by journey.opened_at, journey.offer_id
+    )
+    = 1 as is_first_touch_conversion
+from numbered as journey
+left join starts as start on journey.account_id = start.account_id and journey.converted_at = start.started_at
