@@ -29,14 +29,22 @@ def declared_values(
 ) -> dict[str, list[dict[str, Any]]]:
     """What the macros of these names return: lists of objects, in the order of their ids.
 
-    ``declared_holdouts`` has one, with the metrics, or none. Given to dbt as vars, they count instead of what
-    was compiled.
+    ``declared_holdouts`` has one, with metrics and term, or none. Given to dbt as vars, they count instead of
+    what was compiled.
     """
     return {
         "declared_experiments": [_experiment(each) for _, each in sorted(experiments.items())],
         "declared_metrics": [_metric(each) for _, each in sorted(metrics.items())],
         "declared_holdouts": [
-            {"id": each.id, "metrics": [use.metric for use in each.metrics]} for each in (holdouts,) if each
+            {
+                "id": each.id,
+                "version": each.version,
+                "metrics": [use.metric for use in each.metrics],
+                "start": each.start.isoformat(),
+                "end": each.end.isoformat(),
+            }
+            for each in (holdouts,)
+            if each
         ],
     }
 

@@ -54,6 +54,7 @@ def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
         "as_of_date": window.as_of_date.isoformat(),
         "history_start_date": settings.history_start_date.isoformat(),
         "history_from": {model: day.isoformat() for model, day in window.history.first_days.items()},
+        "published_marts": list(window.history.published_marts),
     }
 
 
@@ -73,6 +74,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "SEGUE_PROJECT_ID": settings.project_id,
         "SEGUE_RAW_DATASET": settings.raw_dataset,
         "SEGUE_HISTORY_DATASET": settings.history_dataset,
+        "SEGUE_MARTS_DATASET": settings.marts_dataset,
         "SEGUE_BIGQUERY_ENDPOINT": settings.bigquery_endpoint or "",
         "SEGUE_LOCATION": settings.location,
         # Of whoever works by hand; a run names its own.

@@ -23,6 +23,10 @@ from runs.history_models import HistoryModel, checkpoint_day, history_models, pa
 from segue.settings import Settings
 from segue.window import DAY, HistoryWindow
 
+READ_AS_PUBLISHED = ("fct_experiment_decision",)
+"""Marts of which later runs read earlier days: what was decided then is what was served, whatever the rules
+say now, so that it is no part of the history that a run can build anew."""
+
 Landed = Mapping[str, Mapping[date, datetime]]
 """Raw table → arrival day → when the day's rows last changed."""
 
@@ -52,7 +56,16 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
         rebuilt = min((first_days[name] for name in model.follows), default=as_of_date + DAY)
         stale |= {day for day in days if day >= rebuilt}
         first_days[model.name] = min(stale, default=as_of_date + DAY)
-    return HistoryWindow(first_days=first_days, raw_read_at=raw_read_at, code_version=version)
+    return HistoryWindow(
+        first_days=first_days,
+        raw_read_at=raw_read_at,
+        code_version=version,
+        published_marts=tuple(
+            name
+            for name in READ_AS_PUBLISHED
+            if warehouse.find_table(warehouse.table(settings.marts_dataset, name)) is not None
+        ),
+    )
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)

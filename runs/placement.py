@@ -31,9 +31,9 @@ def placed_manifest(settings: Settings, audit_dataset: str) -> Manifest:
         _move(node, settings.project_id, audit_dataset, node.alias)
         # Four requests for each table of an audit dataset, which has no readers.
         node.config.persist_docs = {}
+    datasets = {"history": settings.history_dataset, "published": settings.marts_dataset}
     for source in manifest.sources.values():
-        is_history = source.source_name == "history"
-        dataset = settings.history_dataset if is_history else settings.raw_dataset
+        dataset = datasets.get(source.source_name, settings.raw_dataset)
         _move(source, settings.project_id, dataset, source.identifier)
     return manifest
 

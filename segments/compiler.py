@@ -13,6 +13,7 @@ element and a row of constants, under a kilobyte, and no subquery, join or colum
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -109,6 +110,33 @@ def _macros(book: RuleBook) -> Iterator[tuple[str, str]]:
     yield "account_bucket(salt)", sql.bucket("{{ salt }}")
     yield "served_until()", sql.served_until()
     yield "max_offers_per_account()", str(program.max_offers_per_account)
+    respecting = ", ".join(sql.text(rule.id) for rule in rules if rule.holdout.respects_global)
+    yield "rules_of_global_holdout()", f"array<string>[{respecting}]"
+    yield "standing_holdouts()", f"{{{{ return({json.dumps(_standing_holdouts(book, rules))}) }}}}"
+
+
+def _standing_holdouts(book: RuleBook, rules: tuple[Rule, ...]) -> list[dict[str, str | int]]:
+    """What is drawn for each holdout; the program's is of no rule, which is an empty text."""
+    program = book.program
+    found: list[dict[str, str | int]] = [
+        {
+            "id": "holdout-global",
+            "rule": "",
+            "salt": program.global_holdout.salt,
+            "buckets": program.global_holdout.buckets,
+        }
+    ]
+    found += [
+        {
+            "id": f"holdout-{rule.id}",
+            "rule": rule.id,
+            "salt": rule.holdout_salt,
+            "buckets": rule.holdout.local_buckets,
+        }
+        for rule in rules
+        if rule.holdout.local_buckets
+    ]
+    return [each for each in found if each["buckets"]]
 
 
 def _plain(text: str) -> str:

@@ -48,7 +48,8 @@ class HistoryWindow(BaseModel):
 
     Of a table that ``first_days`` does not name everything is built; a day after the run's as-of day means
     that nothing has to be. ``raw_read_at`` is when the run began to read raw, ``code_version`` a digest of
-    the models and macros that the history is made by.
+    the models and macros that the history is made by. ``published_marts`` are those of which it reads the
+    days before its own as published: no later arrival changes them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +57,7 @@ class HistoryWindow(BaseModel):
     first_days: Mapping[str, date]
     raw_read_at: datetime
     code_version: str
+    published_marts: tuple[str, ...] = ()
 
 
 class RunWindow(BaseModel):

@@ -28,6 +28,8 @@ MARTS = {
     "fct_offer_journey": "journey_date",
     "agg_conversions_daily": "journey_date",
     "agg_orphan_touches_daily": "touch_date",
+    "fct_experiment_decision": "decision_date",
+    "fct_experiment_exposure": "exposure_date",
     "fct_account_features": "feature_date",
     "offer_contents": "feature_date",
     "offer_decisions": "decision_date",

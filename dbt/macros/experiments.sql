@@ -29,7 +29,7 @@
 {% macro declared_holdouts() -%}
     {%- set declared -%}{% raw %}
 [
-    {"id": "holdouts", "metrics": ["paid_60d", "mrr_60d", "churned_60d"]}
+    {"id": "holdouts", "version": 1, "metrics": ["paid_60d", "mrr_60d", "churned_60d"], "start": "2026-09-01", "end": "2027-07-01"}
 ]
     {% endraw %}{%- endset -%}
     {{ return(var("declared_holdouts", fromjson(declared))) }}

@@ -109,3 +109,11 @@ timestamp(date_add(feature_date, interval 4 + mod(mod(cast(concat('0x', substr(t
 {% macro max_offers_per_account() -%}
 3
 {%- endmacro %}
+
+{% macro rules_of_global_holdout() -%}
+array<string>['annual_switch', 'cancel_save', 'duo_upgrade', 'family_upgrade', 'price_change_save', 'student_verify', 'trial_ending_convert', 'trial_for_engaged_free', 'winback_dormant', 'winback_payment_failure', 'winback_recent']
+{%- endmacro %}
+
+{% macro standing_holdouts() -%}
+{{ return([{"id": "holdout-global", "rule": "", "salt": "program-2026", "buckets": 200}, {"id": "holdout-cancel_save", "rule": "cancel_save", "salt": "holdout:cancel_save", "buckets": 500}, {"id": "holdout-price_change_save", "rule": "price_change_save", "salt": "holdout:price_change_save", "buckets": 500}, {"id": "holdout-trial_for_engaged_free", "rule": "trial_for_engaged_free", "salt": "holdout:trial_for_engaged_free", "buckets": 100}, {"id": "holdout-winback_recent", "rule": "winback_recent", "salt": "holdout:winback_recent", "buckets": 200}]) }}
+{%- endmacro %}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from expectations.suites.conversions import conversion_suites
 from expectations.suites.dimensions import dimension_suites
+from expectations.suites.experiments import experiment_suites
 from expectations.suites.features import feature_suites
 from expectations.suites.movements import movement_suites
 from expectations.suites.outcomes import outcome_suites
@@ -33,6 +34,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
         *conversion_suites(models),
         *feature_suites(),
         *segment_suites(window),
+        *experiment_suites(),
     ]
     return [_as_declared(suite, models[suite.model]) for suite in suites]
 

@@ -50,6 +50,9 @@ def entry(entry_id: str, version: int = 1, since: str = "2026-01-01 00:00") -> R
     }  # fmt: skip
 
 
+LISTENERS = ("a_free", "a_deleted", "a_silent", "a_held", "a_local5", "a_control12")
+
+
 def land_march(warehouse: Warehouse) -> None:
     """Every lifecycle that the tests below look at, one subscription each."""
     warehouse.land("plans", [plan("solo", "individual", "month"), plan("home", "family", "month")])
@@ -111,6 +114,8 @@ def land_march(warehouse: Warehouse) -> None:
               **eur("8")),
     ])  # fmt: skip
     names = "trial midnight brief grace late moves old new upside lapsed family member free deleted silent"
+    # By their ids: out of everything, out of one rule, in an experiment's control arm.
+    names += " held local5 control12"
     warehouse.land("accounts", [
         *(account(f"a_{name}") for name in names.split()),
         account("a_tardy", market="NO"),
@@ -173,7 +178,7 @@ def land_march(warehouse: Warehouse) -> None:
          "ingested_at": at("2026-03-02 10:01")},
     ])  # fmt: skip
     warehouse.land("engagement_daily", [
-        *(listening(name, "2026-03-01", 240) for name in ("a_free", "a_deleted", "a_silent")),
+        *(listening(name, "2026-03-01", 240) for name in LISTENERS),
         # Arrives after all the days, and corrects one that was known.
         listening("a_free", "2026-03-02", 400) | {"ingested_at": at("2026-03-06 09:00")},
         listening("a_free", "2026-03-01", 10) | {"ingested_at": at("2026-03-06 09:00")},

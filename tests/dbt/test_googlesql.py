@@ -70,7 +70,7 @@ class Project:
         self.google = GoogleSql()
         self.partition_columns: dict[str, str] = {}
         for source in compiled.sources.values():
-            if source["source_name"] == "history":
+            if source["source_name"] in ("history", "published"):
                 # What earlier runs published has the columns of its model's contract.
                 model = self.nodes[f"model.segue.{source['name']}"]
                 kinds = {name: column["data_type"] for name, column in model["columns"].items()}

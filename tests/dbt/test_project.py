@@ -43,12 +43,18 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
     known_then = {
         name for name, node in models(manifest).items() if node["config"]["meta"].get("as_known_then")
     }
-    assert known_then == {"fct_account_features", "offer_contents", "offer_decisions", "offer_segments"}
+    assert known_then == {
+        "fct_account_features", "fct_experiment_decision", "offer_contents", "offer_decisions",
+        "offer_segments",
+    }  # fmt: skip
     assert published == {
         "int_subscription_events": ("arrivals", 0),
         "int_subscription_versions": ("arrivals", 0),
         "int_notified_payments": ("arrivals", 0),
         "int_offer_journey_states": ("arrivals", 0),
+        "int_experiment_impressions": ("arrivals", 0),
+        "fct_experiment_decision": ("days", 0),
+        "fct_experiment_exposure": ("days", 90),
         "fct_subscription_daily": ("days", 0),
         "fct_subscriber_daily": ("days", 0),
         "fct_subscription_event": ("days", 0),
@@ -96,6 +102,7 @@ def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
         "int_subscription_versions",
         "int_notified_payments",
         "int_offer_journey_states",
+        "int_experiment_impressions",
     }
     assert "dim_date" in tested
 
@@ -172,6 +179,7 @@ def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
         "as_of_date": "2026-03-10",
         "history_start_date": "2020-01-01",
         "history_from": {"int_subscription_events": "2026-03-10"},
+        "published_marts": [],
     }
 
 

@@ -80,23 +80,26 @@ def test_consent_and_deletion_hold_from_their_day_on(march: Warehouse) -> None:
 
 def test_segments_offer_or_say_why_not(march: Warehouse) -> None:
     found = march.query(
-        "select account_id, offers, suppressed_reason from audit_20260305.offer_segments "
+        "select account_id, offers, held_back, suppressed_reason from audit_20260305.offer_segments "
         "where segment_date = '2026-03-05' order by account_id"
     )
     segments = [
         (
             row["account_id"],
             [(o["offer_id"], o["priority"], o["variant"], o["content_version"]) for o in row["offers"]],
+            [(o["offer_id"], o["variant"]) for o in row["held_back"]],
             row["suppressed_reason"],
         )
         for row in found
     ]
     assert segments == [
-        ("a_deleted", [], "DELETION_REQUESTED"),
-        ("a_free", [("trial-30-days", 20, "thirty_days", 1)], None),
+        ("a_control12", [], [("trial-30-days", "control")], None),
+        ("a_deleted", [], [], "DELETION_REQUESTED"),
+        ("a_free", [("trial-30-days", 20, "thirty_days", 1)], [], None),
+        ("a_held", [], [], "GLOBAL_HOLDOUT"),
         # The second version of the text arrived on the sixth.
-        ("a_lapsed", [("winback-3-months", 10, None, 1)], None),
-        ("a_silent", [], "NO_CONSENT"),
+        ("a_lapsed", [("winback-3-months", 10, None, 1)], [], None),
+        ("a_silent", [], [], "NO_CONSENT"),
     ]
 
 

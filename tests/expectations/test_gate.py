@@ -134,6 +134,16 @@ create or replace table `{audit}.agg_orphan_touches_daily` as
 select date '2026-03-31' as touch_date, 'click' as touch, 'home' as surface, 60 as touches, 2 as orphans,
     1 as missing_orphans, 1 as not_shown_orphans, 0 as too_early_orphans, 0 as too_late_orphans;
 
+create or replace table `{audit}.fct_experiment_decision` as
+select date '2026-03-31' as decision_date, 'holdout-global' as experiment_id, 'a1' as account_id,
+    'served' as variant, false as is_held_back, 'DE' as market;
+
+create or replace table `{audit}.fct_experiment_exposure` as
+select date '2026-03-31' as exposure_date, 'x' as experiment_id, 1 as experiment_version, 'a1' as account_id,
+    'control' as variant, true as is_control, timestamp '2026-03-31 08:00:00' as exposed_at,
+    'surface' as exposure_source, 2 as exposures, 'control' as hashed_variant, false as is_variant_mismatch,
+    false as is_excluded, cast(null as string) as exclusion_reason;
+
 create or replace table `{audit}.fct_account_features` as
 select date '2026-03-31' as feature_date, 'a1' as account_id, 'DE' as market, 'de' as locale,
     0 as tenure_days, 0 as streams_28d, true as is_entitled, false as is_test_account,
@@ -174,6 +184,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
         "fct_offer_journey", "agg_conversions_daily", "agg_orphan_touches_daily", "fct_account_features",
         "offer_contents", "offer_decisions", "offer_segments",
+        "fct_experiment_decision", "fct_experiment_exposure",
     }  # fmt: skip
     recorded = warehouse_of(settings).run(
         f"select count(*) as rows_ from `{settings.project_id}.ops.validation_results` "
@@ -261,6 +272,7 @@ DAMAGES = [
         "update `{audit}.offer_segments` set valid_until_at = timestamp '2026-03-31 12:00:00' where true",
         "still valid when they go online",
     ),
+    ("update `{audit}.fct_experiment_exposure` set exposure_source = 'guess' where true", "guess"),
     (
         "update `{audit}.dim_account` set resolved_account_id = 'a2' where account_id = 'a3'",
         "every survivor is its own",

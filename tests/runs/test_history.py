@@ -214,6 +214,7 @@ def test_every_feed_that_a_history_table_is_made_of_is_declared(parsed_project: 
 
 def test_a_history_table_comes_after_those_that_it_follows(parsed_project: Path) -> None:
     assert [(model.name, model.follows) for model in history_models(parsed_project)] == [
+        ("int_experiment_impressions", ()),
         ("int_notified_payments", ()),
         (EVENTS, ()),
         (VERSIONS, (EVENTS,)),

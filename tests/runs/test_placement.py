@@ -15,7 +15,9 @@ from segue.settings import Settings
 
 @pytest.fixture(scope="module")
 def settings(dbt_world: Callable[..., Settings]) -> Settings:
-    return dbt_world("placement", raw_dataset="raw_eu", history_dataset="history_eu")
+    return dbt_world(
+        "placement", raw_dataset="raw_eu", history_dataset="history_eu", marts_dataset="marts_eu"
+    )
 
 
 def test_models_go_to_the_audit_dataset_and_sources_are_where_the_settings_say(settings: Settings) -> None:
@@ -30,6 +32,8 @@ def test_models_go_to_the_audit_dataset_and_sources_are_where_the_settings_say(s
     assert relations["source.segue.billing.plans"] == f"`{project}`.`raw_eu`.`plans`"
     history = "int_subscription_events"
     assert relations[f"source.segue.history.{history}"] == f"`{project}`.`history_eu`.`{history}`"
+    decided = "fct_experiment_decision"
+    assert relations[f"source.segue.published.{decided}"] == f"`{project}`.`marts_eu`.`{decided}`"
 
 
 def test_each_run_has_a_project_of_its_own(settings: Settings) -> None:

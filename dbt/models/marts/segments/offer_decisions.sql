@@ -443,5 +443,10 @@ select
         from unnest(outcomes) as outcome
     ) as decisions,
     offers,
-    served_until_at
+    served_until_at,
+    array(
+        select names[ordinal({{ rule_number("outcome") }})].rule_id
+        from unnest(outcomes) as outcome
+        where {{ failed_bits("outcome") }} = {{ step_bit("GLOBAL_HOLDOUT") }}
+    ) as globally_held_out_rules
 from concluded
