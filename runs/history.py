@@ -144,11 +144,19 @@ def ensure_history_tables(warehouse: Warehouse, models: Sequence[HistoryModel]) 
 
 
 def _schema_field(column: Mapping[str, Any]) -> bigquery.SchemaField:
-    kind, _, arguments = column["data_type"].upper().partition("(")
+    return _field(column["name"], column["data_type"].upper(), column["description"])
+
+
+def _field(name: str, kind: str, description: str = "", mode: str = "NULLABLE") -> bigquery.SchemaField:
+    if kind.startswith("ARRAY<"):
+        return _field(name, kind[len("ARRAY<") : -1], description, "REPEATED")
+    if kind.startswith("STRUCT<"):
+        members = [each.split() for each in kind[len("STRUCT<") : -1].split(", ")]
+        fields = [_field(member.lower(), of_member) for member, of_member in members]
+        return bigquery.SchemaField(name, "RECORD", mode, description=description, fields=fields)
+    kind, _, arguments = kind.partition("(")
     precision, scale = (int(part) for part in arguments.rstrip(")").split(",")) if arguments else (None, None)
-    return bigquery.SchemaField(
-        column["name"], kind, description=column["description"], precision=precision, scale=scale
-    )
+    return bigquery.SchemaField(name, kind, mode, description=description, precision=precision, scale=scale)
 
 
 def project_vars(manifest: Path) -> Path:
