@@ -56,6 +56,7 @@ def test_googles_node_client_reads_what_the_loader_wrote(
         assert [each["offerId"] for each in theirs[name]["account"]["offers"]] == [
             each.offer_id for each in stored.offers
         ]
+        assert theirs[name]["decisionIds"] == [each.decision_id for each in ours[name].offers]
 
 
 def test_googles_node_client_follows_a_rollback(run_node: RunNode, two_generations: Settings) -> None:

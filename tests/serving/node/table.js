@@ -13,6 +13,11 @@ function rowKey(accountId) {
   return `${createHash('sha256').update(id).digest('hex').slice(0, 4)}#${accountId}`;
 }
 
+// what the surface logs with the offer that it shows
+function decisionId(accountId, generation, ruleId) {
+  return createHash('sha256').update(`${generation}#${ruleId}#${accountId}`, 'utf8').digest('hex').slice(0, 32);
+}
+
 // `decode: false` leaves values as the wire has them, which is not always a Buffer
 function bytes(value) {
   return typeof value === 'string' ? Buffer.from(value, 'base64') : Buffer.from(value);
@@ -43,7 +48,10 @@ async function main([project, instance, tableName, ...accountIds]) {
     // no cell, or an empty one (a tombstone): the account is not known
     if (value === undefined || value.length === 0) return {accountId, account: null};
     const account = offers.toObject(offers.decode(value), {longs: String, defaults: true});
-    return {accountId, account, payloadHex: value.toString('hex')};
+    // a control arm is not shown, also where an older loader left it among the offers
+    const shown = account.offers.filter(offer => !offer.isControl);
+    const decisionIds = shown.map(offer => decisionId(accountId, generation, offer.ruleId));
+    return {accountId, account, decisionIds, payloadHex: value.toString('hex')};
   });
   console.log(JSON.stringify({generation: generation.toString(), answers}));
   await client.close();
