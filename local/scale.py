@@ -106,8 +106,9 @@ def bytes_read(measured: Measured, assumed: Assumed) -> dict[str, float]:
         "history": 2 * events + m.raw_day + m.versions_month,
         # Periods, accounts and days go through six statements each.
         "subscribers": 6 * (m.versions_month + m.accounts_all) + 3 * m.subscriber_marts_day * days,
-        # Journeys of 45 days, with a week of attribution, and what they were read from.
-        "conversions": 52 * (m.impressions_day + m.touches_day + m.conversion_marts_day),
+        # What was shown since the checkpoint's instant and a week before it, 69 to 99 days as the month goes;
+        # journeys of 45 days.
+        "conversions": 84 * (m.impressions_day + m.touches_day) + 45 * m.conversion_marts_day,
         # Windows of 28 days; features and decisions are read once more by what follows them.
         "segments": 28 * (m.listening_day + m.impressions_day + m.touches_day + m.scores_day)
         + 2 * m.features_day
@@ -127,7 +128,7 @@ def day_of(accounts: int, measured: Measured | None = None, assumed: Assumed | N
     for group, bottleneck in (
         ("history", "bytes: all events are scanned for the touched"),
         ("subscribers", "slots: windows over the restated days"),
-        ("conversions", "bytes: 52 days of impressions"),
+        ("conversions", "bytes: 84 days of impressions"),
         ("segments", "slots: accounts × rules; bytes of 28 days"),
     ):
         core_seconds = assumed.build_core_seconds.get(group, 30) * accounts / 1e6
