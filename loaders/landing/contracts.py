@@ -216,7 +216,7 @@ class OfferClick(LandingRow):
     rules = (NotAfterArrival("occurred_at"),)
 
     click_id: Identifier
-    impression_id: Identifier
+    impression_id: Identifier | None = None
     account_id: Identifier
     offer_id: Identifier
     surface: Identifier
@@ -231,7 +231,7 @@ class Checkout(LandingRow):
     rules = (NotAfterArrival("occurred_at"),)
 
     checkout_id: Identifier
-    click_id: Identifier
+    click_id: Identifier | None = None
     account_id: Identifier
     offer_id: Identifier
     surface: Identifier

@@ -112,6 +112,8 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
     warehouse.land("checkouts", [
         checked_out(20, "buyer", "2026-02-03 08:01"), checked_out(17, "early", "2026-02-01 07:58"),
         checked_out(30, "taps", "2026-03-11 08:02"), checked_out(997, "taps", "2026-03-11 08:05"),
+        # Who goes to the checkout by a link in a mail has clicked on nothing.
+        checked_out(996, "taps", "2026-03-11 08:06") | {"click_id": None},
     ])  # fmt: skip
     warehouse.land("experiment_assignments", [
         {"experiment_id": "assigned", "account_id": name, "variant": "a", "salt_version": 1,
@@ -286,7 +288,7 @@ def test_what_names_nothing_that_it_can_answer_is_counted_by_reason_and_in_no_jo
         "too_early_orphans, too_late_orphans",
         "1",
         "touch_date = '2026-03-11'",
-    ) == [("checkout", "home", 2, 0, 1, 1, 0, 0, 0), ("click", "home", 6, 1, 4, 1, 1, 1, 1)]
+    ) == [("checkout", "home", 3, 0, 2, 2, 0, 0, 0), ("click", "home", 6, 1, 4, 1, 1, 1, 1)]
     assert journeys(built, "impressions, clicks, checkouts", "taps") == [
         ("taps", 1, 1, 0, 0),
         ("taps", 2, 1, 2, 1),
