@@ -148,6 +148,21 @@ def test_every_model_resolves_to_the_types_of_its_contract(project: Project) -> 
             }, name
 
 
+def test_a_recursion_is_at_the_top_of_its_statement(project: Project) -> None:
+    """BigQuery refuses ``with recursive`` anywhere else, and dbt puts a select around what is under contract:
+    https://github.com/dbt-labs/dbt-adapters/issues/582."""
+    recursive = {name for name, model in project.models.items() if "with recursive" in model["compiled_code"]}
+
+    assert recursive == {
+        "int_account_versions", "int_checkpoint_accounts", "int_checkpoint_journeys", "int_offer_journeys",
+    }  # fmt: skip
+    for name in recursive:
+        model = project.models[name]
+        assert model["compiled_code"].strip().startswith("with recursive"), name
+        assert model["compiled_code"].count("with recursive") == 1, name
+        assert not model["config"]["contract"]["enforced"], name
+
+
 def test_every_scan_of_a_partitioned_table_has_a_constant_filter(project: Project) -> None:
     unpruned = {
         (name, scan.table)
