@@ -56,7 +56,7 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
     """Accounts that saw an offer since October, each with one thing that a journey must get right."""
     warehouse = new_warehouse("journeys")
     ensure_history_tables(warehouse_of(warehouse.settings), history_models(warehouse.settings.dbt_manifest))
-    names = "always again kept old quiet reached too_late early too_early buyer back refunded taps"
+    names = "always again kept old quiet reached too_late early too_early buyer back refunded taps tardy"
     warehouse.land("accounts", [
         *(account(name, since=SINCE) for name in names.split()),
         account("old", merged_into="kept", ingested_at=at("2026-02-10 05:00")),
@@ -96,6 +96,7 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
         shown(25, "refunded", "2026-02-04 08:00"),
         shown(30, "taps", "2026-03-11 08:00"), shown(31, "taps", "2026-03-11 08:00", is_shown=False),
         shown(32, "taps", "2026-03-01 08:00"),
+        shown(33, "tardy", "2026-03-03 08:00"),
     ])  # fmt: skip
     warehouse.land("offer_clicks", [
         clicked(13, "reached", "2026-02-07 09:00"),
@@ -107,6 +108,7 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
         clicked(999, "buyer", "2026-02-01 08:10"),
         clicked(30, "taps", "2026-03-11 08:01"), clicked(30, "taps", "2026-03-11 07:56", "clk_early"),
         clicked(30, "taps", "2026-03-11 07:50", "clk_too_early"), clicked(31, "taps", "2026-03-11 08:02"),
+        clicked(33, "tardy", "2026-03-03 09:00") | {"ingested_at": at("2026-03-09 09:00")},
         clicked(32, "taps", "2026-03-11 08:03"), clicked(998, "taps", "2026-03-11 08:04"),
     ])  # fmt: skip
     warehouse.land("checkouts", [
@@ -203,6 +205,15 @@ def test_an_offer_that_is_shown_again_long_after_has_a_second_journey(built: War
     assert journeys(built, "opened_at, impressions, end_reason", "again") == [
         ("again", 2, "2026-03-01 08:00", 1, "quiet")
     ]
+
+
+def test_an_immature_journey_is_completed_by_later_runs(built: Warehouse) -> None:
+    columns = "clicks, last_touch_at, end_reason, is_mature"
+    assert journeys(built, columns, "tardy", on="20260305") == [
+        ("tardy", 1, 0, "2026-03-03 08:00", None, False)
+    ]
+    # The click has arrived six days late.
+    assert journeys(built, columns, "tardy") == [("tardy", 1, 1, "2026-03-03 09:00", "quiet", True)]
 
 
 def test_impressions_count_for_whom_the_account_was_on_their_day(built: Warehouse) -> None:

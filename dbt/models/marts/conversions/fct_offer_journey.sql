@@ -128,6 +128,8 @@ with
             on journey.converted_subscription_id = payment.subscription_id
         where
             payment.is_counted
+            and payment.payment_date
+            between {{ start_day(-var("journey_horizon_days")) }} and {{ as_of_day() }}
             and payment.payment_date >= date(journey.converted_at)
             and payment.occurred_at < journey.counts_until_at
     ),
