@@ -57,10 +57,10 @@ def company_in_order(
     dbt_world: Any, tmp_path_factory: pytest.TempPathFactory, shared_folder: Path
 ) -> CompanyInOrder:
     """Built without Airflow and without the gate; no test may change it."""
-    settings: Settings = dbt_world("in-order")
+    company = tmp_path_factory.mktemp("company-in-order")
+    settings: Settings = dbt_world("in-order", experiments_dir=company / "experiments")
     landing = Path(urlparse(settings.landing_files_root).path)
     with _lock(shared_folder):
-        company = tmp_path_factory.mktemp("company-in-order")
         generate(SPEC, company, landing=landing)
         built = CompanyInOrder(settings, company / "truth")
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:

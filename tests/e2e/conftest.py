@@ -77,6 +77,7 @@ def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platfor
     with open_folder() as state, pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         landing = state / "gcs" / local_platform.LANDING_BUCKET
         generate(SPEC, company, landing=landing)
+        shutil.copytree(company / "experiments", state / "company/experiments")
         patch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
         patch.setenv("AIRFLOW__CELERY__BROKER_URL", stack.enter_context(redis(state)))
         patch.setenv("SEGUE_RESULTS_URI", (state / "results").as_uri())
