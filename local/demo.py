@@ -148,6 +148,7 @@ def _backfill(
     say("backfill", f"airflow backfill create --dag-id daily_marts --from-date {first} --to-date {last}")
     airflow_backfill(embedded, first, last)
     client.unpause("offer_segments")
+    client.unpause("experiments")
     client.unpause("daily_marts")
     seen: dict[str, str] = {}
 

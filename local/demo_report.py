@@ -1,4 +1,4 @@
-"""What the demo shows at its end: the marts, an offer plan, and one account, explained and looked up."""
+"""What the demo shows at its end: marts, experiments, an offer plan, one account explained and looked up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,16 @@ from rich.table import Table
 from loaders.bigtable import list_generations
 from loaders.warehouse.client import warehouse_of
 from local import platform
+from local.company.trials import TRIED
+from runs.experiment_readouts import NothingToReadError, read_experiment
 from segue.settings import Settings
 from serving.remote import OfferServiceClient
+
+_WORDS = {
+    *("day", "generation", "movement", "first paid in", "in", "month complete"),
+    *("experiment", "verdict", "because"),
+}
+"""Columns that are read, not compared."""
 
 
 def show(console: Console, embedded: platform.Platform, since: date, last: date) -> None:
@@ -28,6 +37,10 @@ def show(console: Console, embedded: platform.Platform, since: date, last: date)
     console.print(_movements(settings, last))
     console.print(_cohorts(settings, last))
     console.print(_trials(settings, last))
+    tried = _tried(settings)
+    if tried.rows:  # A company of few days tries nothing.
+        console.print(tried)
+        _command(console, embedded, "experiments", "readout", TRIED[0].id)
     _command(console, embedded, "segments", "plan")
     account = _an_account_with_offers(settings, last)
     _command(console, embedded, "segments", "explain", account)
@@ -135,11 +148,20 @@ def _trials(settings: Settings, day: date) -> Table:
     return table
 
 
+def _tried(settings: Settings) -> Table:
+    """What the company tried on its surfaces, and what came of it."""
+    table = _table("What was tried", "experiment", "units", "verdict", "because")
+    for tried in TRIED:
+        with suppress(NothingToReadError):
+            found = read_experiment(settings, tried.id).readout
+            table.add_row(tried.id, f"{found.units:,}", found.verdict, found.reasons[0])
+    return table
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
-    words = ("day", "generation", "movement", "first paid in", "in", "month complete")
     for column in columns:
-        table.add_column(column, justify="left" if column in words else "right")
+        table.add_column(column, justify="left" if column in _WORDS else "right")
     return table
 
 
