@@ -38,7 +38,18 @@ CHURNS = f"""
         where snapshot_date between '{FIRST_DAY}' and '{LAST_DAY - timedelta(days=14)}' and movement = 'churn'
     )"""
 
+
+def paid(kind: str) -> str:
+    """What counts of a kind of payments, payment by payment; dollars of refunds are negative."""
+    return (
+        "select sum(abs(amount_usd_amount)) from marts.fct_payment "
+        f"where payment_date between '{FIRST_DAY}' and '{LAST_DAY}' and payment_kind = '{kind}'"
+    )
+
+
 TWO_WAYS = {
+    "refund_rate": (paid("refund"), paid("charge")),
+    "dispute_rate": (paid("dispute"), paid("charge")),
     "churn_rate": (
         f"select sum(accounts) from marts.agg_upsell_daily where horizon_days = 0 and move = 'end' "
         f"and measured_date between '{FIRST_DAY}' and '{LAST_DAY}'",
