@@ -54,7 +54,13 @@ def compile_macros(
 ) -> str:
     """The macros of the declared values, and ``metric_facts()``, which says where marts are read."""
     facts = [
-        {"mart": mart, "relation": each.relation, "partition": each.partition, "reach": each.reach_days}
+        {
+            "mart": mart,
+            "relation": each.relation,
+            "partition": each.partition,
+            "cents": dict(each.cents),
+            "reach": each.reach_days,
+        }
         for mart, each in FACTS.items()
     ]
     macros = [

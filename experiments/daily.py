@@ -19,6 +19,7 @@ EXPOSURES: Final = "exposures"
 BY_DECISION: Final = "exposures_by_decision"
 """Those of them of whom no surface told: they count from the day on which they were decided for."""
 EXCLUDED: Final = "excluded_"
+"""Who was left out, by reason, on the day on which that was known; y are those that had been counted."""
 MISMATCHES_BLOCK_ABOVE: Final = 0.001
 """Share of the exposed accounts."""
 
@@ -72,12 +73,14 @@ def readout_of_day(
         if row.metric == EXPOSURES and row.variant in design.allocation:
             units[row.variant] += row.units
             mismatches += int(row.sums["sum_y"] or 0)
-        else:
-            others[row.metric] += row.units
-    if not units:
+            continue
+        others[row.metric] += row.units
+        if row.metric.startswith(EXCLUDED) and row.variant in design.allocation:
+            units[row.variant] -= int(row.sums["sum_y"] or 0)
+    total = sum(units.values())
+    if not total:
         return None
     sums = _sums(design, metrics, known)
-    total = sum(units.values())
     progress = Progress((day - experiment.start).days + 1, is_exposing=day < experiment.end)
     found = readout(design, units, sums, progress, _notes(others, mismatches, total))
     is_mismatched = mismatches > MISMATCHES_BLOCK_ABOVE * total
@@ -92,6 +95,8 @@ def readout_of_day(
 
 def _counts(row: DailySums, experiment: Experiment, metrics: Mapping[str, Metric], day: date) -> bool:
     """Whether the row is known on the day, and of accounts that were exposed while the experiment ran."""
+    if row.metric.startswith(EXCLUDED):
+        return experiment.start <= row.metric_date <= day
     metric = metrics.get(row.metric)
     exposed = row.metric_date - timedelta(days=metric.window_days if metric else 0)
     return row.metric_date <= day and experiment.start <= exposed <= experiment.end

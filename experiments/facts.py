@@ -28,6 +28,8 @@ class Facts:
     numbers: frozenset[str] = frozenset()
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column → the values that may be asked for; none: any."""
+    cents: Mapping[str, str] = field(default_factory=dict)
+    """Amount → the relation's column of its cents, where it has those."""
     reach_days: int | None = None
     """How many days a run has of it; None: as many as any metric asks for."""
 
@@ -41,10 +43,17 @@ FACTS: Final[Mapping[str, Facts]] = {
         numbers=frozenset({"mrr_usd_amount"}),
         texts={"plan_kind": (), "billing_interval": (), "movement": ("churn",)},
     ),
+    "fct_payment": Facts(
+        relation="int_payments",
+        partition="payment_date",
+        instants=frozenset({"occurred_at"}),
+        numbers=frozenset({"amount_usd_amount", "net_usd_amount"}),
+        cents={"amount_usd_amount": "counted_usd_cents", "net_usd_amount": "net_usd_cents"},
+    ),
     "fct_offer_journey": Facts(
         relation="fct_offer_journey",
         partition="journey_date",
-        instants=frozenset({"opened_at", "converted_at", "paid_at"}),
+        instants=frozenset({"opened_at", "first_click_at", "converted_at", "trial_started_at", "paid_at"}),
         reach_days=45,
     ),
 }
@@ -73,12 +82,20 @@ def _mistakes(source: Source) -> Iterator[tuple[str, str]]:
     if facts is None:
         yield "mart", f"{source.mart} has no facts for metrics; allowed: {', '.join(FACTS)}"
     elif facts.day is None:
-        if source.at not in facts.instants:
-            yield "at", f"is {source.at}; allowed: {', '.join(sorted(facts.instants))}"
-        if (source.aggregate, source.column, source.day) != ("count", None, None):
-            yield "aggregate", f"rows of {source.mart} are counted: aggregate: count, without column and day"
+        yield from _mistakes_of_instants(source, facts)
     else:
         yield from _mistakes_of_days(source, facts)
+
+
+def _mistakes_of_instants(source: Source, facts: Facts) -> Iterator[tuple[str, str]]:
+    if source.at not in facts.instants or source.day is not None:
+        yield "at", f"is {source.at}; allowed: {', '.join(sorted(facts.instants))}, without day"
+    if source.equals is not None:
+        yield "equals", f"{source.mart} has no texts to ask for"
+    is_sum = source.aggregate == "sum" and source.column in facts.numbers
+    if not is_sum and (source.aggregate, source.column) != ("count", None):
+        sums = f", or sum of {', '.join(sorted(facts.numbers))}" if facts.numbers else ""
+        yield "aggregate", f"of rows of {source.mart} is asked: count, without column{sums}"
 
 
 def _mistakes_of_days(source: Source, facts: Facts) -> Iterator[tuple[str, str]]:

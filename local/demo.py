@@ -142,7 +142,7 @@ def _backfill(
     embedded: platform.Platform, client: AirflowClient, first: date, last: date, say: StepReport
 ) -> None:
     """The last days through the scheduler, with a line whenever a run or its tasks move on."""
-    client.wait_for_dags({"daily_marts", "offer_segments"}, 120)
+    client.wait_for_dags({"daily_marts", "experiments", "offer_segments"}, 120)
     client.wait_for_backfills("daily_marts", 120)
     days = {str(first + _DAY * n) for n in range((last - first).days + 1)}
     say("backfill", f"airflow backfill create --dag-id daily_marts --from-date {first} --to-date {last}")

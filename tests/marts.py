@@ -30,6 +30,7 @@ MARTS = {
     "agg_orphan_touches_daily": "touch_date",
     "fct_experiment_decision": "decision_date",
     "fct_experiment_exposure": "exposure_date",
+    "agg_experiment_daily": "metric_date",
     "fct_account_features": "feature_date",
     "offer_contents": "feature_date",
     "offer_decisions": "decision_date",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from expectations.suites.conversions import conversion_suites
 from expectations.suites.dimensions import dimension_suites
+from expectations.suites.experiment_sums import experiment_sum_suites
 from expectations.suites.experiments import experiment_suites
 from expectations.suites.features import feature_suites
 from expectations.suites.movements import movement_suites
@@ -32,6 +33,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
         *revenue_suites(window),
         *dimension_suites(),
         *conversion_suites(models),
+        *experiment_sum_suites(),
         *feature_suites(),
         *segment_suites(window),
         *experiment_suites(),

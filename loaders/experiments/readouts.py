@@ -124,6 +124,14 @@ def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
     return interval or (None, None)
 
 
+def ensure_readouts(warehouse: Warehouse, dataset: str) -> str:
+    """Create the mart in a dataset where it is missing; returns its full name, unquoted."""
+    warehouse.ensure_dataset(dataset)
+    table = warehouse.table(dataset, MART)
+    warehouse.ensure_table(table, SCHEMA, partition_field="readout_date", description=DESCRIPTION)
+    return table
+
+
 def replace_days(warehouse: Warehouse, days: Sequence[date], rows: Iterable[Mapping[str, Any]]) -> None:
     """Make ``rows`` all that the mart has of ``days``: each day in one transaction, others as they are.
 
@@ -132,10 +140,7 @@ def replace_days(warehouse: Warehouse, days: Sequence[date], rows: Iterable[Mapp
     Raises:
         WarehouseError: BigQuery refused; the days that were not yet replaced are as before.
     """
-    settings = warehouse.settings
-    warehouse.ensure_dataset(settings.marts_dataset)
-    table = warehouse.table(settings.marts_dataset, MART)
-    warehouse.ensure_table(table, SCHEMA, partition_field="readout_date", description=DESCRIPTION)
+    table = ensure_readouts(warehouse, warehouse.settings.marts_dataset)
     by_day = {day: list(found) for day, found in groupby(rows, lambda row: row["readout_date"])}
     batch: list[date] = []
     for day in days:

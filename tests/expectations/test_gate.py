@@ -144,6 +144,12 @@ select date '2026-03-31' as exposure_date, 'x' as experiment_id, 1 as experiment
     'surface' as exposure_source, 2 as exposures, 'control' as hashed_variant, false as is_variant_mismatch,
     false as is_excluded, cast(null as string) as exclusion_reason;
 
+create or replace table `{audit}.agg_experiment_daily` as
+select date '2026-03-31' as metric_date, 'x' as experiment_id, 'control' as variant, 'paid' as metric,
+    3 as units, numeric '2' as sum_y, numeric '2' as sum_yy, numeric '1' as sum_x, numeric '1' as sum_xx,
+    numeric '1' as sum_xy, cast(null as numeric) as sum_d, cast(null as numeric) as sum_dd,
+    cast(null as numeric) as sum_yd, cast(null as numeric) as sum_xd;
+
 create or replace table `{audit}.fct_account_features` as
 select date '2026-03-31' as feature_date, 'a1' as account_id, 'DE' as market, 'de' as locale,
     0 as tenure_days, 0 as streams_28d, true as is_entitled, false as is_test_account,
@@ -184,7 +190,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
         "fct_offer_journey", "agg_conversions_daily", "agg_orphan_touches_daily", "fct_account_features",
         "offer_contents", "offer_decisions", "offer_segments",
-        "fct_experiment_decision", "fct_experiment_exposure",
+        "fct_experiment_decision", "fct_experiment_exposure", "agg_experiment_daily",
     }  # fmt: skip
     recorded = warehouse_of(settings).run(
         f"select count(*) as rows_ from `{settings.project_id}.ops.validation_results` "
@@ -273,6 +279,10 @@ DAMAGES = [
         "still valid when they go online",
     ),
     ("update `{audit}.fct_experiment_exposure` set exposure_source = 'guess' where true", "guess"),
+    (
+        "update `{audit}.agg_experiment_daily` set sum_yy = 1 where true",
+        "the sums are those of some accounts",
+    ),
     (
         "update `{audit}.dim_account` set resolved_account_id = 'a2' where account_id = 'a3'",
         "every survivor is its own",

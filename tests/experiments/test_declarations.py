@@ -225,7 +225,7 @@ def test_models_are_given_what_was_declared(folder: Path) -> None:
         # What a journey earns grows for weeks after the day that it is booked on.
         (
             "{mart: fct_offer_journey, day: journey_date, column: revenue_usd_amount, aggregate: sum}",
-            "value.at: is None; allowed: converted_at, opened_at, paid_at",
+            "value.at: is None; allowed: converted_at, first_click_at, opened_at, paid_at, trial_started_at",
         ),
         (
             "{mart: fct_offer_journey, at: paid_at, aggregate: count}",
@@ -261,5 +261,5 @@ def test_a_holdout_is_judged_by_metrics_that_are_declared(folder: Path) -> None:
     (folder / "holdouts.yml").write_text(text.replace("churned_60d", "paid").replace("mrr_60d", "payed"))
 
     assert [line for line in problems(folder) if "payed" in line] == [
-        "holdouts.yml:9: metrics[1].metric: payed is not declared; allowed: paid, streams"
+        "holdouts.yml:10: metrics[2].metric: payed is not declared; allowed: paid, streams"
     ]

@@ -2,7 +2,11 @@
 
 with
     days as (
-        select price_date from unnest(generate_date_array({{ start_day(-1) }}, {{ end_day() }})) as price_date
+        select price_date
+        from
+            unnest(
+                generate_date_array({{ start_day(-1 - experiment_reach_days()) }}, {{ end_day() }})
+            ) as price_date
     ),
 
     -- What the first catalogue says speaks for the days before it arrived as well.

@@ -187,7 +187,7 @@ with
             earlier_takings as earlier
             on payment.payment_id = earlier.payment_id
             and payment.payment_date = earlier.payment_date
-        where payment.payment_date >= {{ start_day(-var("journey_horizon_days")) }}
+        where payment.payment_date >= {{ start_day(-paid_reach_days()) }}
         -- The charge as it stood by the end of the day: succeeded, or else failed or pending.
         qualify
             row_number() over (

@@ -1,6 +1,6 @@
--- What is earned by what happened before the run needs rates as well: charges are read as far back as
--- trials last, and
--- up to the as-of day.
+-- What is earned by what happened before the run needs rates as well: as far back as trials last and
+-- experiments
+-- look, and up to the as-of day.
 {{ config(materialized="view") }}
 
 with
@@ -24,9 +24,7 @@ with
     needed as (
         select *
         from validity
-        where
-            valid_from_date <= {{ as_of_day() }}
-            and valid_to_date > {{ start_day(-var("trial_conversion_days")) }}
+        where valid_from_date <= {{ as_of_day() }} and valid_to_date > {{ start_day(-rate_reach_days()) }}
     )
 
 select rate_date, needed.currency, needed.usd_rate, needed.valid_from_date as told_date
@@ -34,7 +32,7 @@ from needed
 cross join
     unnest(
         generate_date_array(
-            greatest(needed.valid_from_date, {{ start_day(-var("trial_conversion_days")) }}),
+            greatest(needed.valid_from_date, {{ start_day(-rate_reach_days()) }}),
             least(date_sub(needed.valid_to_date, interval 1 day), {{ as_of_day() }})
         )
     ) as rate_date

@@ -68,6 +68,7 @@ def _of(experiment: Arms, log: Log, as_of: date) -> Iterable[Row]:
     for account_id, touches in seen.items():
         first = min(touches, key=lambda touch: (touch["exposed_at"], touch["tie"]))
         drawn = experiment.drawn(account_id)
+        reason, excluded_at = _exclusion(experiment, log, account_id, first, touches)
         yield {
             "exposure_date": first["exposed_at"].date(),
             "experiment_id": experiment.id,
@@ -85,23 +86,26 @@ def _of(experiment: Arms, log: Log, as_of: date) -> Iterable[Row]:
             "generation": first["generation"],
             "hashed_variant": drawn,
             "is_variant_mismatch": drawn != first["variant"],
-            "exclusion_reason": (reason := _exclusion(experiment, log, account_id, first, touches)),
+            "exclusion_reason": reason,
             "is_excluded": reason is not None,
+            "excluded_at": excluded_at,
         }
 
 
-def _exclusion(experiment: Arms, log: Log, account_id: str, first: Row, touches: Sequence[Row]) -> str | None:
-    if len({touch["variant"] for touch in touches}) > 1:
-        return "two_variants"
+def _exclusion(
+    experiment: Arms, log: Log, account_id: str, first: Row, touches: Sequence[Row]
+) -> tuple[str | None, datetime | None]:
+    """Why the account is no unit, and from when on that is known."""
     if first["variant"] not in experiment.upto:
-        return "unknown_variant"
+        return "unknown_variant", first["exposed_at"]
     for taking in log.takings:
         who = log.survivors.get(taking["account_id"], taking["account_id"])
         if who == account_id and taking["offer_id"] == first["offer_id"]:
             began = datetime.combine(experiment.start, time(), UTC)
             if began <= taking["occurred_at"] < first["exposed_at"]:
-                return "converted_before"
-    return None
+                return "converted_before", first["exposed_at"]
+    crossings = [touch["exposed_at"] for touch in touches if touch["variant"] != first["variant"]]
+    return ("two_variants", min(crossings)) if crossings else (None, None)
 
 
 def _logged(experiment: Arms, log: Log, as_of: date) -> Iterable[Row]:

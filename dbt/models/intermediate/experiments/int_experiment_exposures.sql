@@ -155,8 +155,10 @@ with
             experiment.control,
             experiment.start_date,
             count(*) over experiment_account as exposures,
-            min(exposure.variant) over experiment_account as first_variant,
-            max(exposure.variant) over experiment_account as last_variant,
+            first_value(exposure.variant) over (
+                partition by exposure.experiment_id, exposure.account_id
+                order by exposure.exposed_at, exposure.tie
+            ) as first_variant,
             row_number() over (
                 partition by exposure.experiment_id, exposure.account_id
                 order by exposure.exposed_at, exposure.tie
@@ -169,11 +171,16 @@ with
         window experiment_account as (partition by exposure.experiment_id, exposure.account_id)
     ),
 
+    -- When an account was first seen in another arm than its own.
+    crossings as (
+        select experiment_id, account_id, min(exposed_at) as crossed_at
+        from ranked
+        where variant != first_variant
+        group by experiment_id, account_id
+    ),
+
     firsts as (
-        select
-            * except (place, first_variant, last_variant),
-            first_variant != last_variant as is_of_two_variants,
-            {{ account_bucket("salt") }} as bucket
+        select * except (place, first_variant), {{ account_bucket("salt") }} as bucket
         from ranked
         where place = 1
     ),
@@ -226,8 +233,13 @@ with
             unit.*,
             hashed.variant as hashed_variant,
             declared.variant is not null as is_declared_variant,
-            coalesce(taking.has_converted_before, false) as has_converted_before
+            coalesce(taking.has_converted_before, false) as has_converted_before,
+            crossing.crossed_at
         from firsts as unit
+        left join
+            crossings as crossing
+            on unit.experiment_id = crossing.experiment_id
+            and unit.account_id = crossing.account_id
         left join
             variants as hashed
             on unit.experiment_id = hashed.experiment_id
@@ -245,13 +257,14 @@ with
     reasoned as (
         select
             *,
+            -- What is known from the beginning comes first, so that no later day changes the reason.
             case
-                when is_of_two_variants
-                then 'two_variants'
                 when not is_declared_variant
                 then 'unknown_variant'
                 when has_converted_before
                 then 'converted_before'
+                when crossed_at is not null
+                then 'two_variants'
             end as exclusion_reason
         from judged
     )
@@ -274,5 +287,8 @@ select
     hashed_variant,
     variant != hashed_variant as is_variant_mismatch,
     exclusion_reason is not null as is_excluded,
-    exclusion_reason
+    exclusion_reason,
+    if(
+        exclusion_reason = 'two_variants', crossed_at, if(exclusion_reason is null, null, exposed_at)
+    ) as excluded_at
 from reasoned
