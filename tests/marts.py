@@ -19,6 +19,7 @@ MARTS = {
     "agg_subscribers_daily": "snapshot_date",
     "agg_mrr_movements_daily": "snapshot_date",
     "fct_churn": "churn_date",
+    "fct_trial": "trial_date",
     "agg_trial_outcomes": "trial_start_date",
     "agg_upsell_daily": "measured_date",
     "agg_retention_cohorts": "activity_month",

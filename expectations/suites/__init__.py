@@ -28,7 +28,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
     suites = [
         *subscriber_suites(window),
         *movement_suites(window),
-        *outcome_suites(window),
+        *outcome_suites(window, models),
         *upsell_suites(window),
         *revenue_suites(window),
         *dimension_suites(),

@@ -49,6 +49,32 @@ def test_the_bridge_explains_all_between_cash_and_mrr(marts: Warehouse) -> None:
     assert [row["gap_usd"] for row in answer(marts, bridge)] == [Decimal(0)]
 
 
+def test_movements_between_two_closes_add_up_whatever_lies_between(marts: Warehouse) -> None:
+    [query] = [query for query in QUERIES if "'closing'" in query]
+
+    lines = {row["line"]: (row["accounts"], row["mrr_usd"]) for row in answer(marts, query)}
+    closing = lines.pop("closing")[1]
+    assert sum(Decimal(str(amount)) for _, amount in lines.values()) == Decimal(str(closing))
+    [close] = answer(
+        marts,
+        "select sum(mrr_usd_amount) as usd from marts.agg_subscribers_daily "
+        "where snapshot_date = '2026-03-05'",
+    )
+    assert Decimal(str(close["usd"])) == Decimal(str(closing))
+    # Who left and came back within the days has not churned, and who came and left was never there.
+    assert {line: accounts for line, (accounts, _) in lines.items() if line != "fx"} == {
+        "opening": 7, "new": 4, "expansion": 2, "contraction": 1, "churn": 2,
+    }  # fmt: skip
+
+
+def test_a_trial_is_credited_to_the_offer_that_was_touched_last(marts: Warehouse) -> None:
+    [query] = [query for query in QUERIES if "last_touch_offer_id" in query]
+
+    assert [(row["last_touch_offer_id"], row["trials"]) for row in answer(marts, query)] == [
+        ("trial-30-days", 1)
+    ]
+
+
 def test_every_scan_of_a_mart_names_its_days() -> None:
     for query in QUERIES:
         for table in re.findall(r"from (?:marts|ops)\.(?!dim_)\w+\n\s*(.*)", query):

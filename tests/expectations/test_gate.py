@@ -86,8 +86,19 @@ select churn_date, account_id, 'DE' as market, 'other' as churn_reason, false as
     false as is_recovered_14d, cast(null as int64) as days_to_recovery
 from (select date '2026-03-30' as churn_date, 'a1' as account_id);
 
+create or replace table `{audit}.fct_trial` as
+select date '2026-03-31' as trial_date, subscription_id, timestamp '2026-03-31 09:00:00' as trial_started_at,
+    'a1' as account_id, 'DE' as market, 'stripe' as provider, cast(null as timestamp) as trial_ended_at,
+    outcome <> 'pending' as is_mature, outcome, outcome = 'converted' as is_converted,
+    if(outcome = 'converted', timestamp '2026-03-31 10:00:00', null) as converted_at,
+    false as is_refunded_14d, if(outcome = 'abandoned', 'voluntary', null) as not_converted_reason,
+    1 as trials, if(outcome = 'converted', 1, 0) as conversions
+from (select 's1' as subscription_id, 'converted' as outcome union all select 's2', 'pending'
+    union all select 's3', 'abandoned');
+
 create or replace table `{audit}.agg_trial_outcomes` as
 select date '2026-03-31' as trial_start_date, 'DE' as market, 'individual' as plan_kind,
+    cast(null as string) as offer_id,
     'stripe' as provider, 3 as started, 1 as converted, 1 as pending, 1 as abandoned, 2 as mature_started,
     1 as mature_converted;
 
@@ -185,7 +196,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
     assert (result.failures, result.warnings) == ([], [])
     assert {outcome.model for outcome in result.outcomes} == {
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
-        "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "agg_trial_outcomes",
+        "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "fct_trial", "agg_trial_outcomes",
         "agg_retention_cohorts", "agg_upsell_daily", "dim_account", "dim_plan",
         "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
         "fct_offer_journey", "agg_conversions_daily", "agg_orphan_touches_daily", "fct_account_features",
@@ -250,6 +261,11 @@ DAMAGES = [
         "update `{audit}.agg_revenue_monthly` set bridge_prepaid_amount = 0 where true",
         "the bridge leads from gross cash to MRR",
     ),
+    (
+        "update `{audit}.fct_trial` set not_converted_reason = null where true",
+        "an abandoned trial is mature and has a reason",
+    ),
+    ("delete from `{audit}.fct_trial` where outcome = 'pending'", "trials of every day are the counted ones"),
     ("update `{audit}.agg_trial_outcomes` set abandoned = 0 where true", "are the started ones"),
     (
         "update `{audit}.fct_subscriber_daily` set was_paying_at_day_end = false where true",

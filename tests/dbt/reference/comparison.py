@@ -24,6 +24,7 @@ DETAILS = {
     "fct_subscription_event": "subscription_id",
     "fct_churn": "account_id",
     "fct_payment": "subscription_id",
+    "fct_trial": "subscription_id",
 }
 """Tables whose rows belong to one company each, with the column that says to which."""
 
@@ -41,9 +42,10 @@ KEYS = {
     "fct_subscription_event": ("subscription_id", "occurred_at", "provider", "provider_event_id"),
     "fct_churn": ("churn_date", "account_id"),
     "fct_payment": ("payment_date", "payment_id"),
+    "fct_trial": ("subscription_id", "trial_started_at"),
     "agg_subscribers_daily": ("snapshot_date", *CELL),
     "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
-    "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider"),
+    "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider", "offer_id"),
     "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
     "agg_revenue_daily": ("revenue_date", *CELL),
     "agg_revenue_monthly": ("closing_date", *CELL),

@@ -68,11 +68,13 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
     payments = paid(company.payments, known, accounts, prices, window)
     closes = closings(days, accounts, window)
     moves = movements(closes, known, accounts, prices)
+    trials = trial_outcomes(known, feed, accounts, prices, window)
     return Marts(
         rows={
             "int_subscription_periods": [row for life in known for row in _periods(life)],
             "fct_subscription_daily": _subscription_rows(days, known, accounts, prices, window),
             "fct_subscriber_daily": subscriber_rows(days, company.members, moves, accounts, window),
+            "fct_trial": [trial.row for trial in trials],
             "fct_churn": churn_rows(known, accounts, window),
             "fct_subscription_event": event_rows(known, days, accounts, prices, window),
             "fct_payment": payment_rows(payments, window),
@@ -82,7 +84,7 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
         monthly_revenue=monthly_parts(payments, days, prices, window),
         closings=closes,
         movements=moves,
-        trials=trial_outcomes(known, feed, accounts, prices, window),
+        trials=trials,
         cohorts=cohort_members(known, accounts, prices, window),
         plan_moves=plan_moves(known, days, closes, feed, accounts, prices, window),
     )
@@ -255,7 +257,7 @@ def _movements(moves: list[Movement]) -> list[Row]:
 
 def _trials(trials: list[TrialOutcome]) -> list[Row]:
     def row(cell: Any, theirs: list[TrialOutcome]) -> Row:
-        names = ("trial_start_date", "market", "plan_kind", "provider")
+        names = ("trial_start_date", "market", "plan_kind", "provider", "offer_id")
         return dict(zip(names, cell, strict=True)) | {
             "started": len(theirs),
             "converted": sum(t.is_converted for t in theirs),

@@ -28,35 +28,95 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class TrialOutcome:
     """A trial of an account that is not excluded, and what became of it."""
 
-    cell: tuple[date, str, str | None, str]
-    is_converted: bool
+    cell: tuple[date, str, str | None, str, str | None]
+    subscription_id: str
+    account_id: str
+    plan_id: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    converted_at: datetime | None
+    is_refunded: bool
     is_mature: bool
+    ended_into: Period | None
+
+    @property
+    def is_converted(self) -> bool:
+        return self.converted_at is not None
+
+    @property
+    def outcome(self) -> str:
+        return "converted" if self.is_converted else "abandoned" if self.is_mature else "pending"
+
+    @property
+    def not_converted_reason(self) -> str | None:
+        if self.outcome != "abandoned" or self.ended_into is None:
+            return None
+        if self.is_refunded:
+            return "refunded"
+        if self.ended_into.standing.state in ("grace", "billing_retry"):
+            return "involuntary"
+        return self.ended_into.end_reason or "no_payment"
+
+    @property
+    def row(self) -> Row:
+        day, market, kind, provider, offer_id = self.cell
+        return {
+            "trial_date": day,
+            "subscription_id": self.subscription_id,
+            "trial_started_at": self.started_at,
+            "account_id": self.account_id,
+            "market": market,
+            "provider": provider,
+            "plan_id": self.plan_id,
+            "plan_kind": kind,
+            "offer_id": offer_id,
+            "trial_ended_at": self.ended_at,
+            "is_mature": self.is_mature,
+            "outcome": self.outcome,
+            "is_converted": self.is_converted,
+            "converted_at": self.converted_at,
+            "is_refunded_14d": self.is_refunded,
+            "not_converted_reason": self.not_converted_reason,
+        }
 
 
 def trial_outcomes(
     lives: Iterable[Life], payments: Iterable[Payment], accounts: Accounts, prices: Prices, window: Window
 ) -> list[TrialOutcome]:
-    """The trials that began in the restated days: start day, market, plan kind and provider each."""
-    paid = _kept_charges(payments, window)
+    """The trials that began in the restated days: start day, market, plan kind, provider and offer each."""
+    charged = _charges(payments, window)
     first = midnight(window.start - DAY * RESTATED_TRIAL_DAYS)
     found = []
     for life in lives:
-        for began, ended_at in _trials(life):
+        for began, ended_into in _trials(life):
             day = began.since.date()
             holder = accounts.on(began.standing.account_id or "", day)
             if holder.is_excluded or not first <= began.since < midnight(window.end + DAY):
                 continue
             until = began.since + DAY * CONVERSION_DAYS
-            is_converted = any(began.since <= at < until for at in paid.get(life.subscription_id, []))
-            is_mature = ended_at is not None and ended_at + DAY * REFUND_DAYS <= midnight(window.as_of + DAY)
-            kind = prices.kind(began.standing.plan_id)
-            cell = (day, holder.market, kind, began.opening.deciding.provider)
-            found.append(TrialOutcome(cell, is_converted, is_mature))
+            theirs = [c for c in charged.get(life.subscription_id, []) if began.since <= c[0] < until]
+            known_until = midnight(window.as_of + DAY)
+            ended_at = ended_into.since if ended_into and ended_into.since < known_until else None
+            deciding, plan_id = began.opening.deciding, began.standing.plan_id
+            found.append(
+                TrialOutcome(
+                    (day, holder.market, prices.kind(plan_id), deciding.provider, deciding.offer_id),
+                    life.subscription_id,
+                    holder.account_id,
+                    plan_id,
+                    began.since,
+                    ended_at,
+                    min((at for at, is_refunded in theirs if not is_refunded), default=None),
+                    any(is_refunded for _, is_refunded in theirs),
+                    ended_at is not None and ended_at + DAY * REFUND_DAYS <= known_until,
+                    ended_into,
+                )
+            )
     return found
 
 
-def _trials(life: Life) -> Iterable[tuple[Period, datetime | None]]:
-    """Where the life enters a trial, and when it enters anything else."""
+def _trials(life: Life) -> Iterable[tuple[Period, Period | None]]:
+    """Where the life enters a trial, and where it enters anything else."""
     began: Period | None = None
     for before, period in pairwise([None, *life.periods]):
         was_trial = before is not None and before.standing.state == "trial"
@@ -64,19 +124,19 @@ def _trials(life: Life) -> Iterable[tuple[Period, datetime | None]]:
         if is_trial and not was_trial:
             began = period
         if was_trial and not is_trial and began is not None and period is not None:
-            yield began, period.since
+            yield began, period
             began = None
     if began is not None:
         yield began, None
 
 
-def _kept_charges(payments: Iterable[Payment], window: Window) -> dict[str, list[datetime]]:
-    """When each subscription paid something that was not taken back in full within the refund window."""
+def _charges(payments: Iterable[Payment], window: Window) -> dict[str, list[tuple[datetime, bool]]]:
+    """When each subscription paid something, and whether all of it came back within the refund window."""
     known: dict[str, Payment] = {}
     for payment in sorted(payments, key=lambda p: p.ingested_at):
         if window.knows(payment.ingested_at.date()) and payment.occurred_at < midnight(window.as_of + DAY):
             known.setdefault(payment.payment_id, payment)
-    kept: dict[str, list[datetime]] = {}
+    found: dict[str, list[tuple[datetime, bool]]] = {}
     for charge in known.values():
         if charge.kind != "charge" or charge.status != "succeeded" or charge.amount <= 0:
             continue
@@ -91,9 +151,9 @@ def _kept_charges(payments: Iterable[Payment], window: Window) -> dict[str, list
             ),
             Decimal(0),
         )
-        if refunded < charge.amount:
-            kept.setdefault(charge.subscription_id, []).append(charge.occurred_at)
-    return kept
+        is_refunded = refunded >= charge.amount
+        found.setdefault(charge.subscription_id, []).append((charge.occurred_at, is_refunded))
+    return found
 
 
 def churn_rows(lives: list[Life], accounts: Accounts, window: Window) -> list[Row]:

@@ -1,0 +1,163 @@
+{{
+    config(
+        partition_by={"field": "trial_date", "data_type": "date", "granularity": "day"},
+        cluster_by=["account_id", "subscription_id"],
+        meta={
+            "published": "days",
+            "restates_days": var("trial_conversion_days"),
+            "measures": ["trials", "conversions"],
+        },
+    )
+}}
+
+with
+    lives as (
+        select
+            subscription_id,
+            account_id,
+            provider,
+            plan_id,
+            offer_id,
+            state,
+            end_reason,
+            valid_from_at,
+            lag(state) over (partition by subscription_id order by valid_from_at) as state_before
+        from {{ ref("int_subscription_periods") }}
+    ),
+
+    -- A trial begins where the life enters it and ends where it enters anything else.
+    turns as (
+        select
+            *,
+            lead(valid_from_at) over life as turns_at,
+            lead(state) over life as state_after,
+            lead(end_reason) over life as end_reason_after
+        from lives
+        where state is distinct from state_before and (state = 'trial' or state_before = 'trial')
+        window life as (partition by subscription_id order by valid_from_at)
+    ),
+
+    trials as (
+        select
+            turn.subscription_id,
+            turn.provider,
+            turn.plan_id,
+            turn.offer_id,
+            turn.valid_from_at as trial_started_at,
+            -- The end that is assumed while nothing is heard may lie ahead.
+            if(turn.turns_at < timestamp({{ as_of_day(1) }}), turn.turns_at, null) as trial_ended_at,
+            turn.state_after,
+            turn.end_reason_after,
+            date(turn.valid_from_at) as trial_date,
+            coalesce(account.resolved_account_id, turn.account_id) as account_id,
+            coalesce(account.resolved_market, 'ZZ') as market,
+            plan.plan_kind
+        from turns as turn
+        left join
+            {{ ref("int_account_versions") }} as account
+            on turn.account_id = account.account_id
+            and {{ valid_on("account", "date(turn.valid_from_at)") }}
+        left join {{ ref("stg_billing__plans") }} as plan on turn.plan_id = plan.plan_id
+        where
+            turn.state = 'trial'
+            and not coalesce(account.is_resolved_test_account, false)
+            and {{ rebuilt_days("date(turn.valid_from_at)", var("trial_conversion_days")) }}
+    ),
+
+    charges as (
+        select payment_id, subscription_id, occurred_at, payment_amount
+        from {{ ref("stg_billing__payments") }}
+        where
+            payment_kind = 'charge'
+            and payment_status = 'succeeded'
+            and payment_amount > 0
+            and occurred_at < timestamp({{ as_of_day(1) }})
+    ),
+
+    refunds as (
+        select charge.payment_id, sum(refund.payment_amount) as refunded_amount
+        from charges as charge
+        inner join
+            {{ ref("stg_billing__payments") }} as refund on charge.payment_id = refund.refunded_payment_id
+        where
+            refund.payment_kind = 'refund'
+            and refund.payment_status = 'succeeded'
+            and refund.occurred_at < timestamp_add(charge.occurred_at, interval {{ var("refund_days") }} day)
+            and refund.occurred_at < timestamp({{ as_of_day(1) }})
+        group by charge.payment_id
+    ),
+
+    trial_charges as (
+        select
+            trial.subscription_id,
+            trial.trial_started_at,
+            charge.occurred_at,
+            coalesce(refund.refunded_amount, 0) >= charge.payment_amount as is_refunded
+        from trials as trial
+        inner join
+            charges as charge
+            on trial.subscription_id = charge.subscription_id
+            and charge.occurred_at >= trial.trial_started_at
+            and charge.occurred_at
+            < timestamp_add(trial.trial_started_at, interval {{ var("trial_conversion_days") }} day)
+        left join refunds as refund on charge.payment_id = refund.payment_id
+    ),
+
+    payments as (
+        select
+            subscription_id,
+            trial_started_at,
+            min(if(is_refunded, null, occurred_at)) as converted_at,
+            logical_or(is_refunded) as is_refunded
+        from trial_charges
+        group by subscription_id, trial_started_at
+    ),
+
+    outcomes as (
+        select
+            trial.*,
+            payment.converted_at,
+            payment.converted_at is not null as is_converted,
+            coalesce(payment.is_refunded, false) as is_refunded,
+            coalesce(
+                timestamp_add(trial.trial_ended_at, interval {{ var("refund_days") }} day)
+                <= timestamp({{ as_of_day(1) }}),
+                false
+            ) as is_mature
+        from trials as trial
+        left join
+            payments as payment
+            on trial.subscription_id = payment.subscription_id
+            and trial.trial_started_at = payment.trial_started_at
+    )
+
+select
+    trial_date,
+    subscription_id,
+    trial_started_at,
+    account_id,
+    market,
+    provider,
+    plan_id,
+    plan_kind,
+    offer_id,
+    trial_ended_at,
+    is_mature,
+    case when is_converted then 'converted' when is_mature then 'abandoned' else 'pending' end as outcome,
+    is_converted,
+    converted_at,
+    is_refunded as is_refunded_14d,
+    case
+        when is_converted or not is_mature
+        then null
+        when is_refunded
+        then 'refunded'
+        when state_after in ('grace', 'billing_retry')
+        then 'involuntary'
+        when end_reason_after is not null
+        then end_reason_after
+        else 'no_payment'
+    end as not_converted_reason,
+    1 as trials,
+    if(is_converted, 1, 0) as conversions
+from outcomes
