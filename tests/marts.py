@@ -23,6 +23,7 @@ MARTS = {
     "agg_trial_outcomes": "trial_start_date",
     "agg_upsell_daily": "measured_date",
     "agg_retention_cohorts": "activity_month",
+    "agg_retention_days": "measured_date",
     "fct_payment": "payment_date",
     "agg_revenue_daily": "revenue_date",
     "agg_revenue_monthly": "closing_date",

@@ -13,7 +13,7 @@ from segue.window import RunWindow
 def outcome_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSuite]:
     """Suites of ``fct_churn``, ``fct_trial``, ``agg_trial_outcomes`` and ``agg_retention_cohorts``."""
     conversion_days = models["fct_trial"].restates_days
-    return [_churns(window), _single_trials(), _trials(window, conversion_days), _cohorts()]
+    return [_churns(window), _single_trials(), _trials(window, conversion_days), _cohorts(), _days()]
 
 
 def _churns(window: RunWindow) -> MartSuite:
@@ -118,6 +118,26 @@ def _cohorts() -> MartSuite:
                 "select activity_month, cohort_month, market from {batch} "
                 "where retained_accounts > cohort_accounts",
                 "the retained are part of their cohort",
+            ),
+        ),
+    )
+
+
+def _days() -> MartSuite:
+    key = ("measured_date", "day_number", "market", "plan_kind", "provider")
+    return MartSuite(
+        model="agg_retention_days",
+        key=key,
+        watch_row_count=False,
+        expectations=(
+            unique_key(*key),
+            *not_null("cohort_date", "cohort_accounts", "retained_accounts"),
+            no_rows(
+                "select measured_date, day_number, cohort_date, cohort_accounts, retained_accounts "
+                "from {batch} "
+                "where retained_accounts > cohort_accounts or day_number not in (7, 30, 60, 90) "
+                "or date_diff(measured_date, cohort_date, day) <> day_number",
+                "the retained are part of a cohort that began as many days before",
             ),
         ),
     )

@@ -48,6 +48,7 @@ _FLOOR_ACCOUNTS: Final = 50
 _SELECTED: Final = (
     "fct_subscription_event", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
     "agg_mrr_movements_daily", "agg_retention_cohorts", "agg_trial_outcomes", "fct_churn", "fct_trial",
+    "agg_retention_days",
     "dim_account", "dim_plan",
 )  # fmt: skip
 

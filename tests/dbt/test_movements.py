@@ -175,6 +175,21 @@ def test_cohorts_keep_their_size_and_say_whether_the_month_is_over(march: Wareho
     ]
 
 
+def test_a_day_measures_who_paid_first_so_many_days_before(march: Warehouse) -> None:
+    measured = built(
+        march,
+        "agg_retention_days",
+        "measured_date, day_number, cohort_date, plan_kind, cohort_accounts, retained_accounts",
+        "true",
+        "1, 2, 4",
+    )
+    # The first charge after the month failed on the 2nd; it is recovered on the 4th.
+    assert measured == [
+        ("2026-03-03", 30, "2026-02-01", "family", 1, 1),
+        ("2026-03-03", 30, "2026-02-01", "individual", 1, 0),
+    ]
+
+
 def test_an_account_keeps_what_it_was(march: Warehouse) -> None:
     versions = built(
         march,

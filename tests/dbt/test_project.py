@@ -66,6 +66,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "fct_churn": ("days", 14),
         "fct_trial": ("days", 90),
         "agg_retention_cohorts": ("days", 30),
+        "agg_retention_days": ("days", 0),
         "agg_trial_outcomes": ("days", 90),
         "agg_upsell_daily": ("days", 0),
         "dim_account": ("whole", 0),

@@ -86,7 +86,7 @@ TWO_WAYS = {
 """Rate → queries of its numerator and its denominator that do not read what the metric reads."""
 
 BY_THE_REFERENCE = {
-    "renewal_risk_14d", "trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d",
+    "day_retention", "renewal_risk_14d", "trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d",
 }  # fmt: skip
 """Rates that need more weeks, or lives, than the small company has: ``tests/dbt/reference`` counts them."""
 

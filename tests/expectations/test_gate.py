@@ -117,6 +117,10 @@ select date '2026-03-01' as activity_month, date '2026-02-01' as cohort_month, '
     'individual' as plan_kind, 'stripe' as provider, 1 as month_number, 5 as cohort_accounts,
     4 as retained_accounts, false as is_complete;
 
+create or replace table `{audit}.agg_retention_days` as
+select date '2026-03-31' as measured_date, 30 as day_number, date '2026-03-01' as cohort_date, 'DE' as market,
+    'individual' as plan_kind, 'stripe' as provider, 5 as cohort_accounts, 4 as retained_accounts;
+
 create or replace table `{audit}.dim_account` as
 select account_id, date '0001-01-01' as valid_from_date, date '9999-12-31' as valid_to_date,
     'a1' as resolved_account_id, 'DE' as resolved_market, true as is_current,
@@ -197,7 +201,7 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
     assert {outcome.model for outcome in result.outcomes} == {
         "int_subscription_periods", "fct_subscription_daily", "fct_subscriber_daily", "agg_subscribers_daily",
         "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "fct_trial", "agg_trial_outcomes",
-        "agg_retention_cohorts", "agg_upsell_daily", "dim_account", "dim_plan",
+        "agg_retention_cohorts", "agg_retention_days", "agg_upsell_daily", "dim_account", "dim_plan",
         "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
         "fct_offer_journey", "agg_conversions_daily", "agg_orphan_touches_daily", "fct_account_features",
         "offer_contents", "offer_decisions", "offer_segments",
@@ -260,6 +264,10 @@ DAMAGES = [
     (
         "update `{audit}.agg_revenue_monthly` set bridge_prepaid_amount = 0 where true",
         "the bridge leads from gross cash to MRR",
+    ),
+    (
+        "update `{audit}.agg_retention_days` set cohort_date = date '2026-02-28' where true",
+        "a cohort that began as many days before",
     ),
     (
         "update `{audit}.fct_trial` set not_converted_reason = null where true",

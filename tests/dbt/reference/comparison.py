@@ -31,6 +31,7 @@ DETAILS = {
 AGGREGATES = (
     "agg_subscribers_daily", "agg_mrr_movements_daily", "agg_trial_outcomes", "agg_retention_cohorts",
     "agg_upsell_daily", "agg_revenue_daily", "agg_revenue_monthly",
+    "agg_retention_days",
 )  # fmt: skip
 
 CELL = ("market", "plan_kind", "provider", "currency")
@@ -46,6 +47,7 @@ KEYS = {
     "agg_subscribers_daily": ("snapshot_date", *CELL),
     "agg_mrr_movements_daily": ("snapshot_date", "movement", "churn_reason", "movement_reason", *CELL),
     "agg_trial_outcomes": ("trial_start_date", "market", "plan_kind", "provider", "offer_id"),
+    "agg_retention_days": ("measured_date", "day_number", "market", "plan_kind", "provider"),
     "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
     "agg_revenue_daily": ("revenue_date", *CELL),
     "agg_revenue_monthly": ("closing_date", *CELL),

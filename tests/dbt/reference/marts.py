@@ -25,9 +25,11 @@ from tests.dbt.reference.money import ZERO, total
 from tests.dbt.reference.movements import Movement, movements
 from tests.dbt.reference.outcomes import (
     CohortMember,
+    DayCohortMember,
     TrialOutcome,
     churn_rows,
     cohort_members,
+    day_cohort_members,
     measured_date,
     trial_outcomes,
 )
@@ -52,6 +54,7 @@ class Marts:
     movements: list[Movement]
     trials: list[TrialOutcome]
     cohorts: list[CohortMember]
+    day_cohorts: list[DayCohortMember]
     plan_moves: list[PlanMove]
 
 
@@ -86,6 +89,7 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
         movements=moves,
         trials=trials,
         cohorts=cohort_members(known, accounts, prices, window),
+        day_cohorts=day_cohort_members(known, accounts, prices, window),
         plan_moves=plan_moves(known, days, closes, feed, accounts, prices, window),
     )
 
@@ -101,6 +105,7 @@ def aggregates(parts: Iterable[Marts], window: Window) -> dict[str, list[Row]]:
         "agg_revenue_daily": revenue_rows([p for m in everything for p in m.daily_revenue], False),
         "agg_revenue_monthly": revenue_rows([p for m in everything for p in m.monthly_revenue], True),
         "agg_trial_outcomes": _trials([t for m in everything for t in m.trials]),
+        "agg_retention_days": _day_cohorts([c for m in everything for c in m.day_cohorts]),
         "agg_retention_cohorts": _cohorts([c for m in everything for c in m.cohorts], window),
         "agg_upsell_daily": _upsell([p for m in everything for p in m.plan_moves]),
     }  # fmt: skip
@@ -322,6 +327,17 @@ def _upsell(moves: list[PlanMove]) -> list[Row]:
         }
         for (measured_on, horizon, before, after, market, offer_id), theirs in cells.items()
     ]
+
+
+def _day_cohorts(members: list[DayCohortMember]) -> list[Row]:
+    def row(cell: Any, theirs: list[DayCohortMember]) -> Row:
+        names = ("measured_date", "day_number", "cohort_date", "market", "plan_kind", "provider")
+        return dict(zip(names, cell, strict=True)) | {
+            "cohort_accounts": len(theirs),
+            "retained_accounts": sum(m.is_retained for m in theirs),
+        }
+
+    return _grouped(members, row)
 
 
 def _grouped(items: list[Any], row: Callable[[Any, list[Any]], Row]) -> list[Row]:

@@ -20,6 +20,7 @@ CONVERSION_DAYS = 90
 REFUND_DAYS = 14
 RESTATED_COHORT_DAYS = 30
 RECOVERY_DAYS = 14
+RETENTION_DAYS = (7, 30, 60, 90)
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -253,6 +254,45 @@ def cohort_members(
             )  # fmt: skip
             cell = (month, cohort_month, market, kind, first.opening.deciding.provider)
             found.append(CohortMember(cell, is_retained))
+    return found
+
+
+@dataclass(frozen=True)
+class DayCohortMember:
+    """An account so many days after its first payment."""
+
+    cell: tuple[date, int, date, str, str, str]
+    is_retained: bool
+
+
+def day_cohort_members(
+    lives: Iterable[Life], accounts: Accounts, prices: Prices, window: Window
+) -> list[DayCohortMember]:
+    """Every account on each of the window's days that is 7, 30, 60 or 90 days after its first payment."""
+    paid_periods = [
+        (period.since, life.subscription_id, period)
+        for life in lives
+        for period in life.periods
+        if period.standing.is_paid
+    ]
+    found = []
+    for day in days_between(window.start, window.end):
+        close = midnight(day + DAY)
+        paid: dict[str, list[tuple[datetime, str, Period]]] = {}
+        for entry in paid_periods:
+            holder = accounts.on(entry[2].standing.account_id or "", day)
+            if not holder.is_excluded:
+                paid.setdefault(holder.account_id, []).append(entry)
+        for theirs in paid.values():
+            since, _, first = min(theirs, key=lambda entry: entry[:2])
+            number = (day - since.date()).days
+            if number not in RETENTION_DAYS:
+                continue
+            market = accounts.on(first.standing.account_id or "", since.date()).market
+            kind = prices.kind(first.standing.plan_id) or "unknown"
+            is_retained = any(at < close and (period.until or _NEVER) >= close for at, _, period in theirs)
+            cell = (day, number, since.date(), market, kind, first.opening.deciding.provider)
+            found.append(DayCohortMember(cell, is_retained))
     return found
 
 
