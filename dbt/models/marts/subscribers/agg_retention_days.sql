@@ -6,7 +6,8 @@
     )
 }}
 
--- A day measures the accounts that paid for the first time 7, 30, 60 and 90 days before it: every cell has had its full
+-- A day measures the accounts that paid for the first time 7, 30, 60 and 90 days before it: every cell has
+-- had its full
 -- opportunity, and a run builds its own days alone.
 with
     paid_periods as (
@@ -27,8 +28,7 @@ with
     ),
 
     measurements as (
-        select
-            measured_date, day_number, date_sub(measured_date, interval day_number day) as cohort_date
+        select measured_date, day_number, date_sub(measured_date, interval day_number day) as cohort_date
         from unnest(generate_date_array({{ start_day() }}, {{ end_day() }})) as measured_date
         cross join unnest([7, 30, 60, 90]) as day_number
     ),
@@ -54,9 +54,8 @@ with
             logical_or(
                 period.valid_from_at < timestamp(date_add(candidate.measured_date, interval 1 day))
                 and period.ends_at >= timestamp(date_add(candidate.measured_date, interval 1 day))
-            ) over (
-                partition by candidate.measured_date, candidate.day_number, period.account_id
-            ) as is_retained
+            ) over (partition by candidate.measured_date, candidate.day_number, period.account_id)
+            as is_retained
         from candidates as candidate
         inner join
             paid_periods as period
