@@ -84,13 +84,14 @@ class Prices:
         newest = max(known[currency], key=lambda p: (p.valid_from, p.ingested_at))
         return replace(standing, price_amount=newest.price_amount, currency=currency)
 
-    def listed(self, standing: Standing, market: str, day: date) -> Decimal | None:
-        """The list price of the plan in the market and the standing's currency, as known now."""
+    def listed(self, standing: Standing, market: str, day: date, known_on: date) -> Decimal | None:
+        """The list price of a day in the market and the standing's currency, by what another knew."""
         meant = [
             price
             for price in self._prices
             if (price.plan_id, price.market, price.currency) == (standing.plan_id, market, standing.currency)
             and price.valid_from <= day
+            and price.ingested_at.date() <= max(known_on, self._first_catalogue)
         ]
         return max(meant, key=lambda p: (p.valid_from, p.ingested_at)).price_amount if meant else None
 

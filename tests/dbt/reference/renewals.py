@@ -34,7 +34,7 @@ def renewal_risk(row: SubscriptionDay, prices: Prices) -> str | None:
     assert on is not None
     if on < row.day:
         return "overdue"
-    now, then = (prices.listed(row.standing, row.holder.market, day) for day in (row.day, on))
+    now, then = (prices.listed(row.standing, row.holder.market, day, row.day) for day in (row.day, on))
     paid = row.standing.price_amount
     if now is None or then is None or paid is None:
         return None

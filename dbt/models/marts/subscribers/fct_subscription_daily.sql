@@ -73,6 +73,68 @@ with
         where coalesce(is_auto_renew, true)
     ),
 
+    -- As the day knew the catalogue; what the first one says speaks for the days before it arrived as well.
+    price_versions as (
+        select
+            *,
+            if(arrival_date = min(arrival_date) over (), date '0001-01-01', arrival_date) as known_from_date
+        from {{ ref("stg_billing__plan_price_versions") }}
+    ),
+
+    outlooks as (
+        select distinct snapshot_date, next_renewal_date, plan_id, market, currency
+        from renewals
+        where is_due and next_renewal_date >= snapshot_date
+    ),
+
+    list_prices as (
+        select
+            outlook.*,
+            price.price_amount,
+            price.valid_from_date <= outlook.snapshot_date as is_begun,
+            row_number() over (
+                partition by
+                    outlook.snapshot_date,
+                    outlook.next_renewal_date,
+                    outlook.plan_id,
+                    outlook.market,
+                    outlook.currency
+                order by price.valid_from_date desc, price.arrival_date desc
+            ) as place,
+            row_number() over (
+                partition by
+                    outlook.snapshot_date,
+                    outlook.next_renewal_date,
+                    outlook.plan_id,
+                    outlook.market,
+                    outlook.currency,
+                    price.valid_from_date <= outlook.snapshot_date
+                order by price.valid_from_date desc, price.arrival_date desc
+            ) as place_of_begun
+        from outlooks as outlook
+        inner join
+            price_versions as price
+            on outlook.plan_id = price.plan_id
+            and outlook.market = price.market
+            and outlook.currency = price.currency
+        where
+            price.known_from_date <= outlook.snapshot_date
+            and price.valid_from_date <= outlook.next_renewal_date
+    ),
+
+    price_outlooks as (
+        select
+            snapshot_date,
+            next_renewal_date,
+            plan_id,
+            market,
+            currency,
+            max(if(is_begun and place_of_begun = 1, price_amount, null)) as price_now,
+            max(if(place = 1, price_amount, null)) as price_then
+        from list_prices
+        group by snapshot_date, next_renewal_date, plan_id, market, currency
+    ),
+
     risks as (
         select
             due.snapshot_date,
@@ -82,22 +144,17 @@ with
                 then 'grace'
                 when due.next_renewal_date < due.snapshot_date
                 then 'overdue'
-                when price_then.price_amount > greatest(price_now.price_amount, due.price_amount)
+                when price.price_then > greatest(price.price_now, due.price_amount)
                 then 'price_rise'
             end as renewal_risk
         from renewals as due
         left join
-            {{ ref("int_list_prices") }} as price_now
-            on due.plan_id = price_now.plan_id
-            and due.market = price_now.market
-            and due.currency = price_now.currency
-            and {{ valid_on("price_now", "due.snapshot_date") }}
-        left join
-            {{ ref("int_list_prices") }} as price_then
-            on due.plan_id = price_then.plan_id
-            and due.market = price_then.market
-            and due.currency = price_then.currency
-            and {{ valid_on("price_then", "due.next_renewal_date") }}
+            price_outlooks as price
+            on due.snapshot_date = price.snapshot_date
+            and due.next_renewal_date = price.next_renewal_date
+            and due.plan_id = price.plan_id
+            and due.market = price.market
+            and due.currency = price.currency
         where due.is_due
     )
 
