@@ -29,6 +29,7 @@ MARTS = {
     "agg_revenue_monthly": "closing_date",
     "fct_offer_journey": "journey_date",
     "agg_conversions_daily": "journey_date",
+    "agg_conversion_funnel": "journey_date",
     "agg_orphan_touches_daily": "touch_date",
     "fct_experiment_decision": "decision_date",
     "fct_experiment_exposure": "exposure_date",

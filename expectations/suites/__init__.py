@@ -10,6 +10,7 @@ from expectations.suites.dimensions import dimension_suites
 from expectations.suites.experiment_sums import experiment_sum_suites
 from expectations.suites.experiments import experiment_suites
 from expectations.suites.features import feature_suites
+from expectations.suites.funnel import funnel_suites
 from expectations.suites.movements import movement_suites
 from expectations.suites.outcomes import outcome_suites
 from expectations.suites.revenue import revenue_suites
@@ -34,6 +35,7 @@ def all_suites(window: RunWindow, models: Mapping[str, DbtModel]) -> list[MartSu
         *dimension_suites(),
         *conversion_suites(models),
         *experiment_sum_suites(),
+        *funnel_suites(window, models),
         *feature_suites(),
         *segment_suites(window),
         *experiment_suites(),

@@ -1,4 +1,4 @@
-"""Expectations on the offer journey and the conversion marts."""
+"""Expectations on the journeys of offers, and on touches that belong to none."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from loaders.warehouse.dbt_models import DbtModel
 
 
 def conversion_suites(models: Mapping[str, DbtModel]) -> list[MartSuite]:
-    """Suites of ``fct_offer_journey``, ``agg_conversions_daily`` and ``agg_orphan_touches_daily``."""
+    """Suites of ``fct_offer_journey`` and ``agg_orphan_touches_daily``."""
     # A journey is restated for as long as anything can happen to it.
-    return [_journeys(models["fct_offer_journey"].restates_days), _conversions(), _orphans()]
+    return [_journeys(models["fct_offer_journey"].restates_days), _orphans()]
 
 
 def _journeys(horizon_days: int) -> MartSuite:
@@ -62,23 +62,6 @@ def _journeys(horizon_days: int) -> MartSuite:
                 "select account_id, offer_id from {batch} where checkouts > 0 and clicks = 0",
                 "a checkout follows a click",
                 severity=WARNING,
-            ),
-        ),
-    )
-
-
-def _conversions() -> MartSuite:
-    return MartSuite(
-        model="agg_conversions_daily",
-        key=("journey_date", "offer_id", "surface", "market", "variant"),
-        expectations=(
-            unique_key("journey_date", "offer_id", "surface", "market", "variant"),
-            *not_null("offer_id", "surface", "market", "impressions", "reach"),
-            at_least("impressions", 1),
-            no_rows(
-                "select journey_date, offer_id, surface, impressions, reach from {batch} "
-                "where reach > impressions or mature_impressions > impressions",
-                "reach and mature impressions are parts of the impressions",
             ),
         ),
     )

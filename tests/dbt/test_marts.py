@@ -152,3 +152,39 @@ def test_conversions_add_up_over_offers(march: Warehouse) -> None:
         ("2026-03-01", "winback-3-months", 1, 0, 0, 0, "0.00", 1),
         ("2026-03-02", "trial-30-days", 1, 0, 0, 0, "0.00", 1),
     ]
+
+
+def test_what_is_paid_of_trials_and_of_clicks_is_a_part_of_them(march: Warehouse) -> None:
+    cells = march.rows(
+        "audit_20260305.agg_conversions_daily",
+        "offer_id, rule_id, mature_journeys, mature_clicked_journeys, mature_conversions, mature_trials, "
+        "mature_trials_paid, mature_clicked_paid, mature_purchases, closed_journeys",
+        "1",
+        "journey_date = '2026-03-01'",
+    )
+    assert cells == [
+        ("trial-30-days", "none", 1, 1, 1, 1, 1, 1, 0, 0),
+        ("winback-3-months", "none", 1, 0, 0, 0, 0, 0, 0, 0),
+    ]
+
+
+def test_the_funnel_tells_how_far_journeys_came_and_how_long_it_took(march: Warehouse) -> None:
+    stages = march.rows(
+        "audit_20260305.agg_conversion_funnel",
+        "stage, from_stage, journeys, from_journeys, settled_journeys, settled_dropped_journeys, "
+        "median_seconds",
+        "stage_number",
+        "journey_date = '2026-03-01' and offer_id = 'trial-30-days'",
+    )
+    # The 45 days are not over: what is paid is counted, and no rate can be given yet.
+    assert stages == [
+        ("impression", None, 1, None, 1, None, None),
+        ("click", "impression", 1, 1, 1, 0, 5400),
+        ("checkout", "click", 0, 1, 0, 1, None),
+        ("start", "impression", 1, 1, 1, 0, 7200),
+        ("trial", "impression", 1, 1, 1, 0, 7200),
+        ("trial_paid", "trial", 1, 1, 0, 0, None),
+        ("paid", "impression", 1, 1, 0, 0, None),
+        ("refund", "paid", 0, 1, 0, 0, None),
+        ("chargeback", "paid", 0, 1, 0, 0, None),
+    ]

@@ -74,6 +74,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "dim_plan": ("whole", 0),
         "fct_offer_journey": ("days", 45),
         "agg_conversions_daily": ("days", 45),
+        "agg_conversion_funnel": ("days", 45),
         "agg_orphan_touches_daily": ("days", 1),
         "agg_experiment_daily": ("days", 0),
         "fct_account_features": ("days", 0),

@@ -31,6 +31,17 @@ UPGRADES = f"""
             and today.snapshot_date = date_add(yesterday.snapshot_date, interval 1 day)
         where today.place > yesterday.place
     )"""
+JOURNEYS = f"journey_date between '{FIRST_DAY}' and '{LAST_DAY}'"
+MATURE = f"select countif(is_mature) from marts.fct_offer_journey where {JOURNEYS}"
+PAID = (
+    "sum(amount_usd_amount) from marts.fct_payment "
+    f"where payment_date between '{FIRST_DAY}' and '{LAST_DAY}' and is_counted"
+)
+RENEWALS = (
+    f"select count(*) from marts.fct_subscription_daily as renewal where snapshot_date = '{LAST_DAY}' "
+    "and was_active_at_day_end and is_paid and is_auto_renew is not false and (state = 'grace' or "
+    "date(current_period_end_at) <= date_add(snapshot_date, interval 14 day))"
+)
 CHURNS = f"""
     with churns as (
         select account_id, snapshot_date
@@ -76,6 +87,29 @@ TWO_WAYS = {
         f"and life.valid_from_at < timestamp(date '{LAST_DAY + timedelta(days=1)}') "
         "and life.account_id not in (select account_id from raw.accounts where is_test or is_employee)",
     ),
+    "renewal_risk_14d": (
+        f"{RENEWALS} and (state = 'grace' or date(current_period_end_at) < snapshot_date or exists ("
+        "select 1 from marts.dim_plan as later where later.plan_id = renewal.plan_id "
+        "and later.market = renewal.market and later.currency = renewal.currency "
+        "and later.valid_from_date > renewal.snapshot_date "
+        "and later.valid_from_date <= date(renewal.current_period_end_at) "
+        "and later.list_price_amount > renewal.price_amount))",
+        RENEWALS,
+    ),
+    "refund_rate": (
+        f"select -{PAID} and payment_kind = 'refund'",
+        f"select {PAID} and payment_kind = 'charge'",
+    ),
+    "dispute_rate": (
+        f"select -{PAID} and payment_kind = 'dispute'",
+        f"select {PAID} and payment_kind = 'charge'",
+    ),
+    "offer_click_rate": (f"{MATURE} and clicks > 0", MATURE),
+    "offer_checkout_rate": (f"{MATURE} and checkouts > 0", f"{MATURE} and clicks > 0"),
+    "offer_conversion_rate": (
+        f"select sum(settled_journeys) from marts.agg_conversion_funnel where {JOURNEYS} and stage = 'start'",
+        MATURE,
+    ),
     "upgrades_touched_by_an_offer": (
         f"{UPGRADES} select count(distinct upgrades.account_id) from upgrades inner join "
         "raw.offer_impressions as impression on upgrades.account_id = impression.account_id "
@@ -86,7 +120,9 @@ TWO_WAYS = {
 """Rate → queries of its numerator and its denominator that do not read what the metric reads."""
 
 BY_THE_REFERENCE = {
-    "day_retention", "renewal_risk_14d", "trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d",
+    "day_retention", "trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d",
+    "offer_click_to_paid", "offer_trial_to_paid", "offer_refund_rate", "offer_chargeback_rate",
+    "offer_revenue_per_journey_usd",
 }  # fmt: skip
 """Rates that need more weeks, or lives, than the small company has: ``tests/dbt/reference`` counts them."""
 

@@ -19,6 +19,7 @@ from runs import steps
 from runs.published import PublishedMart
 from segue.settings import Settings
 from segue.window import RunWindow
+from tests.expectations.journey_tables import journey_tables
 from tests.expectations.revenue_tables import revenue_tables
 from tests.expectations.segment_tables import segment_tables
 
@@ -131,24 +132,6 @@ create or replace table `{audit}.dim_plan` as
 select 'individual-month' as plan_id, 'DE' as market, 'EUR' as currency, date '2026-01-01' as valid_from_date,
     'individual' as plan_kind, 'month' as billing_interval, 1 as billing_interval_count;
 
-create or replace table `{audit}.fct_offer_journey` as
-select date '2026-03-31' as journey_date, 'a1' as account_id, 'o1' as offer_id, 1 as journey_number,
-    'home' as surface, 'DE' as market, 'none' as variant, 'trial' as conversion_type,
-    2 as impressions, 1 as clicks, 1 as checkouts, true as is_last_touch_conversion,
-    true as is_first_touch_conversion, timestamp '2026-03-31 08:00:00' as opened_at,
-    timestamp '2026-03-31 08:10:00' as first_click_at, timestamp '2026-03-31 08:20:00' as first_checkout_at,
-    timestamp '2026-03-31 08:30:00' as last_touch_at, timestamp '2026-03-31 09:00:00' as converted_at,
-    timestamp '2026-03-31 09:00:00' as ended_at, 'converted' as end_reason,
-    cast(null as timestamp) as paid_at, false as is_mature, false as is_closed;
-
-create or replace table `{audit}.agg_conversions_daily` as
-select date '2026-03-31' as journey_date, 'o1' as offer_id, 'home' as surface, 'DE' as market,
-    'none' as variant, 2 as impressions, 0 as mature_impressions, 1 as reach;
-
-create or replace table `{audit}.agg_orphan_touches_daily` as
-select date '2026-03-31' as touch_date, 'click' as touch, 'home' as surface, 60 as touches, 2 as orphans,
-    1 as missing_orphans, 1 as not_shown_orphans, 0 as too_early_orphans, 0 as too_late_orphans;
-
 create or replace table `{audit}.fct_experiment_decision` as
 select date '2026-03-31' as decision_date, 'holdout-global' as experiment_id, 'a1' as account_id,
     'served' as variant, false as is_held_back, 'DE' as market;
@@ -184,7 +167,9 @@ def audit(settings: Settings) -> str:
     for dataset in (settings.audit_dataset(DAY), settings.marts_dataset):
         warehouse.ensure_dataset(dataset)
     name = f"{settings.project_id}.{settings.audit_dataset(DAY)}"
-    warehouse.run(AUDIT_TABLES.format(audit=name) + revenue_tables(name) + segment_tables(name))
+    warehouse.run(
+        AUDIT_TABLES.format(audit=name) + journey_tables(name) + revenue_tables(name) + segment_tables(name)
+    )
     return name
 
 
@@ -203,8 +188,8 @@ def test_a_clean_day_passes_and_every_result_is_recorded(settings: Settings) -> 
         "fct_subscription_event", "agg_mrr_movements_daily", "fct_churn", "fct_trial", "agg_trial_outcomes",
         "agg_retention_cohorts", "agg_retention_days", "agg_upsell_daily", "dim_account", "dim_plan",
         "fct_payment", "agg_revenue_daily", "agg_revenue_monthly",
-        "fct_offer_journey", "agg_conversions_daily", "agg_orphan_touches_daily", "fct_account_features",
-        "offer_contents", "offer_decisions", "offer_segments",
+        "fct_offer_journey", "agg_conversions_daily", "agg_conversion_funnel", "agg_orphan_touches_daily",
+        "fct_account_features", "offer_contents", "offer_decisions", "offer_segments",
         "fct_experiment_decision", "fct_experiment_exposure", "agg_experiment_daily",
     }  # fmt: skip
     recorded = warehouse_of(settings).run(
@@ -290,6 +275,30 @@ DAMAGES = [
     (
         "update `{audit}.agg_upsell_daily` set mrr_after_usd_amount = 10.88 where true",
         "moves from free are the day's new and returned payers",
+    ),
+    (
+        "update `{audit}.agg_conversions_daily` set trials_paid = 2 where true",
+        "paid are purchases and trials that became paid",
+    ),
+    (
+        "update `{audit}.agg_conversions_daily` set clicked_journeys = 2 where true",
+        "what journeys led to is a part of them",
+    ),
+    (
+        "update `{audit}.agg_conversions_daily` set conversions = 0 where true",
+        "each conversion is credited once",
+    ),
+    (
+        "update `{audit}.agg_conversion_funnel` set journeys = 2 where stage = 'checkout'",
+        "no stage of the funnel has more journeys",
+    ),
+    (
+        "update `{audit}.agg_conversion_funnel` set median_seconds = -1 where stage = 'click'",
+        "agg_conversion_funnel.median_seconds",
+    ),
+    (
+        "update `{audit}.agg_conversion_funnel` set journeys = 0 where stage = 'start'",
+        "the stages of the funnel add up",
     ),
     ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
     (

@@ -51,6 +51,8 @@ KEYS = {
     "agg_retention_cohorts": ("activity_month", "cohort_month", "market", "plan_kind", "provider"),
     "agg_revenue_daily": ("revenue_date", *CELL),
     "agg_revenue_monthly": ("closing_date", *CELL),
+    "agg_conversions_daily": ("journey_date", "offer_id", "surface", "market", "variant", "rule_id"),
+    "agg_conversion_funnel": ("journey_date", "offer_id", "surface", "market", "stage"),
     "agg_upsell_daily": (
         "measured_date",
         "horizon_days",

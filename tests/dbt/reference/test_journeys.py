@@ -15,7 +15,8 @@ from segue.settings import Settings
 from segue.window import RunWindow
 from tests.dbt.compiled_project import Execution, compile_project
 from tests.dbt.reference.company import Window
-from tests.dbt.reference.comparison import prefix
+from tests.dbt.reference.comparison import difference, prefix
+from tests.dbt.reference.funnel import conversion_totals, funnel
 from tests.dbt.reference.journeys import Row, Shop, journeys
 from tests.dbt.reference.shops import BEGINS, generated_shops
 
@@ -65,8 +66,9 @@ def test_the_journeys_are_those_of_the_walk(dbt_world: Callable[..., Settings], 
     shops = generated_shops(EXAMPLES, SEED)
 
     execution.land(raw_rows(shops))
-    execution.build(project, ["fct_offer_journey"])
-    actual = by_key(execution.rows(project, "fct_offer_journey"))
+    execution.build(project, ["fct_offer_journey", "agg_conversions_daily", "agg_conversion_funnel"])
+    flights = execution.rows(project, "fct_offer_journey")
+    actual = by_key(flights)
 
     expected: dict[tuple[Any, ...], Row] = {}
     for number, shop in enumerate(shops):
@@ -85,3 +87,9 @@ def test_the_journeys_are_those_of_the_walk(dbt_world: Callable[..., Settings], 
     assert max(row["journey_number"] for row in expected.values()) > 5
     for flag in ("has_early_click", "is_first_touch_conversion", "is_last_touch_conversion"):
         assert {row[flag] for row in expected.values()} == {True, False}
+    for mart, totals in (
+        ("agg_conversions_daily", conversion_totals(flights)),
+        ("agg_conversion_funnel", funnel(flights)),
+    ):
+        differs = difference(mart, totals, execution.rows(project, mart))
+        assert not differs, differs[:3000]
