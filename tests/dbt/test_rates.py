@@ -33,10 +33,6 @@ UPGRADES = f"""
     )"""
 JOURNEYS = f"journey_date between '{FIRST_DAY}' and '{LAST_DAY}'"
 MATURE = f"select countif(is_mature) from marts.fct_offer_journey where {JOURNEYS}"
-PAID = (
-    "sum(amount_usd_amount) from marts.fct_payment "
-    f"where payment_date between '{FIRST_DAY}' and '{LAST_DAY}' and is_counted"
-)
 RENEWALS = (
     f"select count(*) from marts.fct_subscription_daily as renewal where snapshot_date = '{LAST_DAY}' "
     "and was_active_at_day_end and is_paid and is_auto_renew is not false and (state = 'grace' or "
@@ -96,14 +92,6 @@ TWO_WAYS = {
         "and later.list_price_amount > renewal.price_amount))",
         RENEWALS,
     ),
-    "refund_rate": (
-        f"select -{PAID} and payment_kind = 'refund'",
-        f"select {PAID} and payment_kind = 'charge'",
-    ),
-    "dispute_rate": (
-        f"select -{PAID} and payment_kind = 'dispute'",
-        f"select {PAID} and payment_kind = 'charge'",
-    ),
     "offer_click_rate": (f"{MATURE} and clicks > 0", MATURE),
     "offer_checkout_rate": (f"{MATURE} and checkouts > 0", f"{MATURE} and clicks > 0"),
     "offer_conversion_rate": (
@@ -122,7 +110,7 @@ TWO_WAYS = {
 BY_THE_REFERENCE = {
     "day_retention", "trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d",
     "offer_click_to_paid", "offer_trial_to_paid", "offer_refund_rate", "offer_chargeback_rate",
-    "offer_revenue_per_journey_usd",
+    "offer_revenue_per_journey_usd", "variant_mismatch_rate",
 }  # fmt: skip
 """Rates that need more weeks, or lives, than the small company has: ``tests/dbt/reference`` counts them."""
 
