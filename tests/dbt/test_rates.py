@@ -18,19 +18,6 @@ MONTH = LAST_DAY.replace(day=1)
 
 SURVIVORS = "marts.dim_account as account on {held} = account.account_id " \
     "and {day} >= account.valid_from_date and {day} < account.valid_to_date"  # fmt: skip
-UPGRADES = f"""
-    with closes as (
-        select *, strpos('basic student individual duo family', plan_kind) as place
-        from marts.fct_subscriber_daily
-        where snapshot_date between '{SPEC.first_day}' and '{LAST_DAY}' and was_paying_at_day_end
-    ), upgrades as (
-        select today.account_id, today.snapshot_date
-        from closes as today
-        inner join closes as yesterday
-            on today.account_id = yesterday.account_id
-            and today.snapshot_date = date_add(yesterday.snapshot_date, interval 1 day)
-        where today.place > yesterday.place
-    )"""
 JOURNEYS = f"journey_date between '{FIRST_DAY}' and '{LAST_DAY}'"
 MATURE = f"select countif(is_mature) from marts.fct_offer_journey where {JOURNEYS}"
 RENEWALS = (
@@ -38,12 +25,6 @@ RENEWALS = (
     "and was_active_at_day_end and is_paid and is_auto_renew is not false and (state = 'grace' or "
     "date(current_period_end_at) <= date_add(snapshot_date, interval 14 day))"
 )
-CHURNS = f"""
-    with churns as (
-        select account_id, snapshot_date
-        from marts.fct_subscriber_daily
-        where snapshot_date between '{FIRST_DAY}' and '{LAST_DAY - timedelta(days=14)}' and movement = 'churn'
-    )"""
 
 
 def paid(kind: str) -> str:
@@ -64,14 +45,6 @@ TWO_WAYS = {
         "from marts.fct_subscription_daily as close left join "
         f"{SURVIVORS.format(held='close.account_id', day=repr(str(FIRST_DAY)))} "
         f"where close.snapshot_date = '{SPEC.first_day}' and close.was_active_at_day_end and close.is_paid",
-    ),
-    "churn_recovery_14d": (
-        f"{CHURNS} select count(distinct concat(churns.account_id, string(churns.snapshot_date))) "
-        "from churns inner join marts.fct_subscriber_daily as later "
-        "on churns.account_id = later.account_id and later.was_paying_at_day_end "
-        "and date_diff(later.snapshot_date, churns.snapshot_date, day) between 1 and 14 "
-        f"where later.snapshot_date between '{FIRST_DAY}' and '{LAST_DAY}'",
-        f"{CHURNS} select count(*) from churns",
     ),
     "retention": (
         f"select countif(was_paying_at_day_end) from marts.fct_subscriber_daily "
@@ -98,17 +71,12 @@ TWO_WAYS = {
         f"select sum(settled_journeys) from marts.agg_conversion_funnel where {JOURNEYS} and stage = 'start'",
         MATURE,
     ),
-    "upgrades_touched_by_an_offer": (
-        f"{UPGRADES} select count(distinct upgrades.account_id) from upgrades inner join "
-        "raw.offer_impressions as impression on upgrades.account_id = impression.account_id "
-        "and date_diff(upgrades.snapshot_date, date(impression.occurred_at), day) between 0 and 6",
-        f"{UPGRADES} select count(*) from upgrades",
-    ),
 }
 """Rate → queries of its numerator and its denominator that do not read what the metric reads."""
 
 BY_THE_REFERENCE = {
-    "day_retention", "trial_conversion", "upgrade_retention_30d", "upgrade_retention_90d",
+    "churn_recovery_14d", "day_retention", "trial_conversion", "upgrades_touched_by_an_offer",
+    "upgrade_retention_30d", "upgrade_retention_90d",
     "offer_click_to_paid", "offer_trial_to_paid", "offer_refund_rate", "offer_chargeback_rate",
     "offer_revenue_per_journey_usd", "variant_mismatch_rate",
 }  # fmt: skip
