@@ -34,9 +34,11 @@ def partitions(
 
 def test_days_built_alone_and_backwards_are_the_days_of_the_range(march: Warehouse) -> None:
     ranged = {on: partitions(march, "audit_20260305", on) for on in RANGE[:3]}
-    # No trial started on the second, nobody clicked, no experiment before autumn; everything else has rows.
+    # No trial started on the second, nobody clicked, nobody had first paid 7, 30, 60 or 90 days before, no
+    # experiment before autumn; everything else has rows.
     assert {mart for mart, rows in ranged["2026-03-02"].items() if not rows} == {
-        "agg_trial_outcomes", "agg_orphan_touches_daily", "fct_experiment_exposure",
+        "fct_trial", "agg_trial_outcomes", "agg_retention_days", "agg_orphan_touches_daily",
+        "fct_experiment_exposure", "agg_experiment_daily",
     }  # fmt: skip
     for on in ("2026-03-03", "2026-03-02"):
         assert partitions(march, march.build(on, on, AS_OF), on) == ranged[on]

@@ -59,7 +59,7 @@ def test_who_moved_a_horizon_ago_is_looked_at_once_when_it_is_over(march: Wareho
     )
     # Of the two that began on 1 February one was in billing retry when 30 days were over.
     assert moves(march, "2026-03-03", 30, columns) == [
-        ("start", "free", None, "family", "month", 1, "SE", "2026-02-01", 1, 1, 1, None, "18.00", "0.00"),
+        ("start", "free", None, "family", "month", 1, "SE", "2026-02-01", 1, 1, 1, None, "18.00", "18.00"),
         ("start", "free", None, "individual", "month", 1, "SE", "2026-02-01", 1, 0, 0, None, "0.00", "0.00"),
     ]
     assert moves(march, "2026-03-02", 30, columns) == []

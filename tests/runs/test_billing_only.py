@@ -45,9 +45,9 @@ class Company:
         """A run of a day or more, of which only subscriptions and what they are made from are built."""
         wanted_days = asked(self.settings, first, last or first)
         window = land(self.settings, wanted_days).window.new_attempt(self.settings, "")
-        build(self.settings, window, ["+fct_subscription_daily", "+int_offer_journey_states"])
         marts = published_marts(self.settings.dbt_manifest)
         wanted = [each for each in marts if each.kind == "arrivals" or each.name == "fct_subscription_daily"]
+        build(self.settings, window, [f"+{each.name}" for each in wanted])
         let_through(self.settings, window, wanted)
         publish(self.settings, window, wanted)
         return window
