@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from typing import Any, Final
 
-from google.cloud import bigquery
-
 from experiments.daily import DayReadout
 from experiments.declaration import Experiment
 from experiments.results import Interval
 from loaders.warehouse.client import Warehouse
-from loaders.warehouse.ops import literal
+from loaders.warehouse.ops import column, insert_statement, literal
 
 MART: Final = "experiment_readout"
 DESCRIPTION: Final = (
@@ -26,50 +23,46 @@ _ROWS_AT_ONCE: Final = 500
 """A statement's text has to stay below BigQuery's megabyte."""
 
 
-def _field(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bigquery.SchemaField:
-    return bigquery.SchemaField(name, kind, mode=mode, description=description)
-
-
 SCHEMA: Final = (
-    _field(
+    column(
         "readout_date", "DATE", "The UTC day at whose end this was known. Partition column; filter on it."
     ),
-    _field("experiment_id", "STRING", "The experiment; holdout-global and holdout-<rule> are the holdouts."),
-    _field("experiment_version", "INT64", "Version of its declaration, by which it is judged."),
-    _field("arm", "STRING", "The variant that is compared with control."),
-    _field("metric", "STRING", "The metric, as in experiments/metrics/."),
-    _field("metric_role", "STRING", "success, guardrail or deterioration."),
-    _field("control_arm", "STRING", "The variant that it is compared with."),
-    _field("exposed_accounts", "INT64", "Accounts of the arm so far."),
-    _field("exposed_control_accounts", "INT64", "Accounts of control so far."),
-    _field("measured_accounts", "INT64", "Of the arm those whose window after the exposure is complete."),
-    _field("measured_control_accounts", "INT64", "The same of control."),
-    _field("control_value", "FLOAT64", "Mean per account of control, or the ratio of the sums, as observed."),
-    _field("arm_value", "FLOAT64", "The same of the arm."),
-    _field("difference", "FLOAT64", "Arm minus control, less what the covariate explains."),
-    _field(
+    column("experiment_id", "STRING", "The experiment; holdout-global and holdout-<rule> are the holdouts."),
+    column("experiment_version", "INT64", "Version of its declaration, by which it is judged."),
+    column("arm", "STRING", "The variant that is compared with control."),
+    column("metric", "STRING", "The metric, as in experiments/metrics/."),
+    column("metric_role", "STRING", "success, guardrail or deterioration."),
+    column("control_arm", "STRING", "The variant that it is compared with."),
+    column("exposed_accounts", "INT64", "Accounts of the arm so far."),
+    column("exposed_control_accounts", "INT64", "Accounts of control so far."),
+    column("measured_accounts", "INT64", "Of the arm those whose window after the exposure is complete."),
+    column("measured_control_accounts", "INT64", "The same of control."),
+    column("control_value", "FLOAT64", "Mean per account of control, or the ratio of the sums, as observed."),
+    column("arm_value", "FLOAT64", "The same of the arm."),
+    column("difference", "FLOAT64", "Arm minus control, less what the covariate explains."),
+    column(
         "difference_low", "FLOAT64", "95% interval of the difference; always valid between planned looks."
     ),
-    _field("difference_high", "FLOAT64", "Its upper end."),
-    _field("always_valid_low", "FLOAT64", "Of an interval that holds however often one looks."),
-    _field("always_valid_high", "FLOAT64", "Its upper end."),
-    _field("p_value", "FLOAT64", "Two-sided, of this test alone; null where the data cannot say."),
-    _field("p_value_corrected", "FLOAT64", "Holm's, over success metrics and arms; where there is one look."),
-    _field("p_value_not_worse", "FLOAT64", "One-sided, that a guardrail is worse by its margin or more."),
-    _field("relative", "FLOAT64", "Difference over control."),
-    _field("relative_low", "FLOAT64", "Of its interval."),
-    _field("relative_high", "FLOAT64", "Its upper end."),
-    _field("variance_reduction", "FLOAT64", "Share of the variance that the covariate takes away."),
-    _field("required_accounts", "INT64", "Of the whole experiment, for the minimum effect or the margin."),
-    _field("metric_status", "STRING", "improved, worse, not worse (than the margin) or unclear."),
-    _field("sample_ratio_p_value", "FLOAT64", "Whether the arms have the accounts they were meant to have."),
-    _field("sample_ratio_verdict", "STRING", "ok, warn (p < 0.01) or block (p < 0.001)."),
-    _field("mismatched_accounts", "INT64", "Logged in another variant than was drawn; blocks above 0.1%."),
-    _field("is_planned_look", "BOOL", "Whether it may be decided on this day."),
-    _field("days_left", "INT64", "Until the needed accounts are there, at the present pace."),
-    _field("arm_verdict", "STRING", "Of this arm alone."),
-    _field("verdict", "STRING", "ship, do not ship, keep running, stop or blocked."),
-    _field("reasons", "STRING", "The verdict's reasons in words.", mode="REPEATED"),
+    column("difference_high", "FLOAT64", "Its upper end."),
+    column("always_valid_low", "FLOAT64", "Of an interval that holds however often one looks."),
+    column("always_valid_high", "FLOAT64", "Its upper end."),
+    column("p_value", "FLOAT64", "Two-sided, of this test alone; null where the data cannot say."),
+    column("p_value_corrected", "FLOAT64", "Holm's, over success metrics and arms; where there is one look."),
+    column("p_value_not_worse", "FLOAT64", "One-sided, that a guardrail is worse by its margin or more."),
+    column("relative", "FLOAT64", "Difference over control."),
+    column("relative_low", "FLOAT64", "Of its interval."),
+    column("relative_high", "FLOAT64", "Its upper end."),
+    column("variance_reduction", "FLOAT64", "Share of the variance that the covariate takes away."),
+    column("required_accounts", "INT64", "Of the whole experiment, for the minimum effect or the margin."),
+    column("metric_status", "STRING", "improved, worse, not worse (than the margin) or unclear."),
+    column("sample_ratio_p_value", "FLOAT64", "Whether the arms have the accounts they were meant to have."),
+    column("sample_ratio_verdict", "STRING", "ok, warn (p < 0.01) or block (p < 0.001)."),
+    column("mismatched_accounts", "INT64", "Logged in another variant than was drawn; blocks above 0.1%."),
+    column("is_planned_look", "BOOL", "Whether it may be decided on this day."),
+    column("days_left", "INT64", "Until the needed accounts are there, at the present pace."),
+    column("arm_verdict", "STRING", "Of this arm alone."),
+    column("verdict", "STRING", "ship, do not ship, keep running, stop or blocked."),
+    column("reasons", "STRING", "The verdict's reasons in words.", mode="REPEATED"),
 )
 
 
@@ -159,15 +152,5 @@ def _replace(
     statements = [f"delete from `{table}` where readout_date in ({listed})"]
     rows = [row for day in days for row in by_day.get(day, ())]
     if rows:
-        names = ", ".join(f"`{field.name}`" for field in SCHEMA)
-        values = ",\n".join(f"({', '.join(_value(row[field.name]) for field in SCHEMA)})" for row in rows)
-        statements.append(f"insert into `{table}` ({names}) values {values}")
+        statements.append(insert_statement(table, [field.name for field in SCHEMA], rows))
     warehouse.run(";\n".join(["begin transaction", *statements, "commit transaction"]) + ";")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return json.dumps(value)
-    if isinstance(value, list):
-        return f"[{', '.join(literal(each) for each in value)}]"
-    return literal(value)

@@ -13,143 +13,144 @@ from loaders.warehouse.client import Warehouse
 from segue.settings import Settings
 
 
-def _field(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bigquery.SchemaField:
+def column(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bigquery.SchemaField:
+    """A described column of a table that this code creates."""
     return bigquery.SchemaField(name, kind, mode=mode, description=description)
 
 
 RUN_LEDGER = (
-    _field("run_date", "DATE", "Day of the hand-over: arrival day of a landing, segment day of a load."),
-    _field("step", "STRING", "land | bigtable_load"),
-    _field("table_name", "STRING", "Raw table or mart that rows were handed over from."),
-    _field("rows_in", "INT64", "Rows found at the source."),
-    _field("rows_out", "INT64", "Rows handed over."),
-    _field(
+    column("run_date", "DATE", "Day of the hand-over: arrival day of a landing, segment day of a load."),
+    column("step", "STRING", "land | bigtable_load"),
+    column("table_name", "STRING", "Raw table or mart that rows were handed over from."),
+    column("rows_in", "INT64", "Rows found at the source."),
+    column("rows_out", "INT64", "Rows handed over."),
+    column(
         "rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased + ignored."
     ),
-    _field("files", "INT64", "Files read; null for steps without files."),
-    _field("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
-    _field("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
-    _field(
+    column("files", "INT64", "Files read; null for steps without files."),
+    column("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
+    column("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
+    column(
         "detail",
         "STRING",
         "JSON with what else the step noted: absent nullable columns; ignored rows by kind and reason.",
     ),
-    _field("finished_at", "TIMESTAMP", "When the hand-over was complete."),
-    _field("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
-    _field("rows_ignored", "INT64", "Rows left out because they say nothing of subscriptions; null: 0."),
-    _field("first_event_date", "DATE", "Earliest day that the rows of a landing belong to; null: its own."),
-    _field(
+    column("finished_at", "TIMESTAMP", "When the hand-over was complete."),
+    column("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
+    column("rows_ignored", "INT64", "Rows left out because they say nothing of subscriptions; null: 0."),
+    column("first_event_date", "DATE", "Earliest day that the rows of a landing belong to; null: its own."),
+    column(
         "file_generations",
         "STRING",
         "JSON: version by name of the files that landed, by which later runs see what has come or changed.",
     ),
 )
 CORRECTIONS = (
-    _field("run_date", "DATE", "Arrival day whose rows are not what they were."),
-    _field("table_name", "STRING", "Landed table."),
-    _field("first_event_date", "DATE", "Earliest day that the changed rows belong to."),
-    _field("rows_removed", "INT64", "Rows that are there no more."),
-    _field("rows_added", "INT64", "Rows that were not there before."),
-    _field("corrected_at", "TIMESTAMP", "When the day landed again."),
+    column("run_date", "DATE", "Arrival day whose rows are not what they were."),
+    column("table_name", "STRING", "Landed table."),
+    column("first_event_date", "DATE", "Earliest day that the changed rows belong to."),
+    column("rows_removed", "INT64", "Rows that are there no more."),
+    column("rows_added", "INT64", "Rows that were not there before."),
+    column("corrected_at", "TIMESTAMP", "When the day landed again."),
 )
 VALIDATION_RESULTS = (
-    _field("run_date", "DATE", "Last day of the validated run."),
-    _field("validation_id", "STRING", "One per run of the gate."),
-    _field("start_date", "DATE", "First validated day."),
-    _field("end_date", "DATE", "Last validated day."),
-    _field("as_of_date", "DATE", "Last arrival day the run read."),
-    _field("model", "STRING", "Validated model."),
-    _field("expectation", "STRING", "Expectation type or its description."),
-    _field("column", "STRING", "Column, null for expectations on rows."),
-    _field("severity", "STRING", "critical | warning | info"),
-    _field("success", "BOOL", "Whether the expectation held."),
-    _field("unexpected_count", "INT64", "Offending rows, null where not counted."),
-    _field("observed_value", "STRING", "What was observed instead, for aggregates."),
-    _field("sample", "STRING", "JSON list of a few offending keys."),
-    _field("validated_at", "TIMESTAMP", "When the gate ran."),
+    column("run_date", "DATE", "Last day of the validated run."),
+    column("validation_id", "STRING", "One per run of the gate."),
+    column("start_date", "DATE", "First validated day."),
+    column("end_date", "DATE", "Last validated day."),
+    column("as_of_date", "DATE", "Last arrival day the run read."),
+    column("model", "STRING", "Validated model."),
+    column("expectation", "STRING", "Expectation type or its description."),
+    column("column", "STRING", "Column, null for expectations on rows."),
+    column("severity", "STRING", "critical | warning | info"),
+    column("success", "BOOL", "Whether the expectation held."),
+    column("unexpected_count", "INT64", "Offending rows, null where not counted."),
+    column("observed_value", "STRING", "What was observed instead, for aggregates."),
+    column("sample", "STRING", "JSON list of a few offending keys."),
+    column("validated_at", "TIMESTAMP", "When the gate ran."),
 )
 VERDICTS = (
-    _field("run_date", "DATE", "Last day of the validated run."),
-    _field("attempt", "STRING", "The audit dataset that was judged; every build has one of its own."),
-    _field("model", "STRING", "Model that would be published."),
-    _field("row_count", "INT64", "Rows that were judged."),
-    _field("content_digest", "INT64", "Digest of those rows, whatever their order."),
-    _field("failures", "INT64", "Critical expectations that failed in the whole run; 0: may be published."),
-    _field("judged_at", "TIMESTAMP", "When the gate had judged; the last verdict on an attempt counts."),
+    column("run_date", "DATE", "Last day of the validated run."),
+    column("attempt", "STRING", "The audit dataset that was judged; every build has one of its own."),
+    column("model", "STRING", "Model that would be published."),
+    column("row_count", "INT64", "Rows that were judged."),
+    column("content_digest", "INT64", "Digest of those rows, whatever their order."),
+    column("failures", "INT64", "Critical expectations that failed in the whole run; 0: may be published."),
+    column("judged_at", "TIMESTAMP", "When the gate had judged; the last verdict on an attempt counts."),
 )
 PUBLICATIONS = (
-    _field("run_date", "DATE", "Last day of the publishing run."),
-    _field("publication_id", "STRING", "One per publication; all its marts became visible together."),
-    _field("mart", "STRING", "Published mart."),
-    _field("partition_date", "DATE", "Published day of the mart."),
-    _field("row_count", "INT64", "Rows of the partition; without those of the movement `restated`."),
-    _field("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
-    _field("is_final", "BOOL", "No later event restates this day, and no correction is waiting."),
-    _field("published_at", "TIMESTAMP", "When the publication became visible."),
-    _field("raw_read_at", "TIMESTAMP", "When the run began to read raw."),
-    _field("code_version", "STRING", "Digest of the SQL it was built by; for the subscription history only."),
-    _field(
+    column("run_date", "DATE", "Last day of the publishing run."),
+    column("publication_id", "STRING", "One per publication; all its marts became visible together."),
+    column("mart", "STRING", "Published mart."),
+    column("partition_date", "DATE", "Published day of the mart."),
+    column("row_count", "INT64", "Rows of the partition; without those of the movement `restated`."),
+    column("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
+    column("is_final", "BOOL", "No later event restates this day, and no correction is waiting."),
+    column("published_at", "TIMESTAMP", "When the publication became visible."),
+    column("raw_read_at", "TIMESTAMP", "When the run began to read raw."),
+    column("code_version", "STRING", "Digest of the SQL it was built by; for the subscription history only."),
+    column(
         "rows_erased", "INT64", "Built rows left out because their account was erased meanwhile; null: 0."
     ),
-    _field("subjects_erased", "INT64", "Erased ids that were known then, and left out."),
-    _field("attempt", "STRING", "The audit dataset that the rows were built and judged in."),
-    _field("project_digest", "STRING", "SHA-256 of the dbt project that built them."),
-    _field("override_reason", "STRING", "Why they were published against the gate; null: the gate let them."),
+    column("subjects_erased", "INT64", "Erased ids that were known then, and left out."),
+    column("attempt", "STRING", "The audit dataset that the rows were built and judged in."),
+    column("project_digest", "STRING", "SHA-256 of the dbt project that built them."),
+    column("override_reason", "STRING", "Why they were published against the gate; null: the gate let them."),
 )
 RESTATEMENTS = (
-    _field("run_date", "DATE", "Last day of the restating run."),
-    _field("publication_id", "STRING", "The publication that replaced the partition."),
-    _field("mart", "STRING", "Restated mart."),
-    _field("partition_date", "DATE", "Restated day of the mart."),
-    _field(
+    column("run_date", "DATE", "Last day of the restating run."),
+    column("publication_id", "STRING", "The publication that replaced the partition."),
+    column("mart", "STRING", "Restated mart."),
+    column("partition_date", "DATE", "Restated day of the mart."),
+    column(
         "measure",
         "STRING",
         "rows, a measure that the mart declares, or restated_mrr_usd_amount: what the day's movements hold "
         "of the day before that was known too late to restate it.",
     ),
-    _field("value_before", "NUMERIC", "The partition's sum of the measure before; USD for amounts."),
-    _field("value_after", "NUMERIC", "The same after."),
-    _field("change", "NUMERIC", "value_after minus value_before."),
-    _field("as_of_date", "DATE", "Last arrival day the new rows were built from."),
-    _field("restated_at", "TIMESTAMP", "When the change became visible."),
+    column("value_before", "NUMERIC", "The partition's sum of the measure before; USD for amounts."),
+    column("value_after", "NUMERIC", "The same after."),
+    column("change", "NUMERIC", "value_after minus value_before."),
+    column("as_of_date", "DATE", "Last arrival day the new rows were built from."),
+    column("restated_at", "TIMESTAMP", "When the change became visible."),
 )
 DEAD_LETTERS = (
-    _field("run_date", "DATE", "Day of the segments."),
-    _field("generation_ms", "INT64", "Generation that the row is missing from."),
-    _field("shard", "INT64", "Shard of the load."),
-    _field("account_id", "STRING", "Account that the generation does not show."),
-    _field("code", "STRING", "INVALID_ROW | KEY_TOO_LONG | VALUE_TOO_LARGE | a status code of Bigtable's."),
-    _field("reason", "STRING", "The broken rule, or the server's words."),
-    _field("refused_at", "TIMESTAMP", "When the shard gave the row up."),
+    column("run_date", "DATE", "Day of the segments."),
+    column("generation_ms", "INT64", "Generation that the row is missing from."),
+    column("shard", "INT64", "Shard of the load."),
+    column("account_id", "STRING", "Account that the generation does not show."),
+    column("code", "STRING", "INVALID_ROW | KEY_TOO_LONG | VALUE_TOO_LARGE | a status code of Bigtable's."),
+    column("reason", "STRING", "The broken rule, or the server's words."),
+    column("refused_at", "TIMESTAMP", "When the shard gave the row up."),
 )
 ERASURES = (
-    _field("run_date", "DATE", "Day of the erasure."),
-    _field("erasure_id", "STRING", "One per batch of accounts that are erased together."),
-    _field(
+    column("run_date", "DATE", "Day of the erasure."),
+    column("erasure_id", "STRING", "One per batch of accounts that are erased together."),
+    column(
         "subject_kind", "STRING", "account | subscription | customer (a billing provider's id of a payer)"
     ),
-    _field("subject_hash", "STRING", "SHA-256 of the salt and the id, in hex; never the id itself."),
-    _field("state", "STRING", "begun | found (in a later landing, and left out of it) | proved"),
-    _field(
+    column("subject_hash", "STRING", "SHA-256 of the salt and the id, in hex; never the id itself."),
+    column("state", "STRING", "begun | found (in a later landing, and left out of it) | proved"),
+    column(
         "proof",
         "STRING",
         "JSON, in one row of an erasure: rows removed and rows found afterwards, by table; cells; files.",
     ),
-    _field("recorded_at", "TIMESTAMP", "When this row was written."),
+    column("recorded_at", "TIMESTAMP", "When this row was written."),
 )
 EXPERIMENT_ALERTS = (
-    _field("run_date", "DATE", "First day whose readout shows it."),
-    _field("experiment_id", "STRING", "Experiment or holdout that must stop."),
-    _field("experiment_version", "INT64", "Version of its declaration."),
-    _field("owner", "STRING", "Who answers for it."),
-    _field(
+    column("run_date", "DATE", "First day whose readout shows it."),
+    column("experiment_id", "STRING", "Experiment or holdout that must stop."),
+    column("experiment_version", "INT64", "Version of its declaration."),
+    column("owner", "STRING", "Who answers for it."),
+    column(
         "cause",
         "STRING",
         "sample_ratio | variant_mismatch | guardrail:<metric>:<arm> | harm:<metric>:<arm>; raised once.",
     ),
-    _field("detail", "STRING", "The reason in words, with its numbers."),
-    _field("raised_at", "TIMESTAMP", "When it was found."),
-    _field(
+    column("detail", "STRING", "The reason in words, with its numbers."),
+    column("raised_at", "TIMESTAMP", "When it was found."),
+    column(
         "told_at", "TIMESTAMP", "When SEGUE_ALERT_CALLBACK was called, or the log written; null: not yet."
     ),
 )
@@ -187,7 +188,7 @@ def _ensure(warehouse: Warehouse, names: Iterable[str]) -> None:
 
 
 def literal(value: Any) -> str:
-    """A GoogleSQL literal of a plain value.
+    """A GoogleSQL literal of a plain value, or of a list of them.
 
     Raises:
         TypeError: there is no literal for the value's type.
@@ -198,6 +199,10 @@ def literal(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, float):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(literal(each) for each in value)}]"
     if isinstance(value, datetime):
         return f"timestamp '{value.isoformat()}'"
     if isinstance(value, date):
@@ -209,9 +214,9 @@ def literal(value: Any) -> str:
 
 
 def insert_statement(table_id: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """One INSERT … VALUES of small operational rows, to stand inside a transaction."""
-    names = ", ".join(f"`{column}`" for column in columns)
-    values = ",\n".join("(" + ", ".join(literal(row[column]) for column in columns) + ")" for row in rows)
+    """One INSERT … VALUES of a few rows, to stand inside a transaction."""
+    names = ", ".join(f"`{name}`" for name in columns)
+    values = ",\n".join("(" + ", ".join(literal(row[name]) for name in columns) + ")" for row in rows)
     return f"insert into `{table_id}` ({names}) values {values}"
 
 
