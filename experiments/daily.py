@@ -47,6 +47,7 @@ class DayReadout:
     """What an experiment has shown up to a day, and what it stands on."""
 
     day: date
+    design: Design
     readout: Readout
     measured: Mapping[tuple[str, str], int]
     """(variant, metric) → accounts whose window is complete."""
@@ -86,6 +87,7 @@ def readout_of_day(
     is_mismatched = mismatches > MISMATCHES_BLOCK_ABOVE * total
     return DayReadout(
         day=day,
+        design=design,
         readout=_blocked(found, mismatches, total) if is_mismatched else found,
         measured={(arm, name): each.n for arm, of_arm in sums.items() for name, each in of_arm.items()},
         mismatches=mismatches,
@@ -139,10 +141,15 @@ def _notes(others: Mapping[str, int], mismatches: int, total: int) -> list[str]:
     return notes
 
 
-def _blocked(found: Readout, mismatches: int, total: int) -> Readout:
-    reason = (
+def mismatch_reason(mismatches: int, total: int) -> str:
+    """Why nothing may be believed where so many of all exposed accounts were logged wrongly."""
+    return (
         f"{mismatches / total:.2%} of the accounts were logged in another variant than was drawn "
         f"(at most {MISMATCHES_BLOCK_ABOVE:.1%}): who saw what is not known, and no number below holds"
     )
+
+
+def _blocked(found: Readout, mismatches: int, total: int) -> Readout:
+    reason = mismatch_reason(mismatches, total)
     arms = {name: arm.model_copy(update={"verdict": "blocked"}) for name, arm in found.arms.items()}
     return found.model_copy(update={"verdict": "blocked", "arms": arms, "reasons": [reason, *found.reasons]})

@@ -30,7 +30,7 @@ def decide(
     read: Mapping[str, Mapping[str, MetricReadout]],
 ) -> Decision:
     """What follows from the metrics of every arm."""
-    reasons = _ratio_reasons(design, units, ratio)
+    reasons = [] if ratio.verdict == "ok" else [ratio_reason(design, units, ratio)]
     if not look.is_planned and ratio.verdict != "block":
         reasons.append("this is not one of the planned looks: it is not decided today")
     arms: dict[str, Verdict] = {}
@@ -44,24 +44,23 @@ def decide(
     return Decision(min(arms.values(), key=order.index), arms, reasons)
 
 
-def _ratio_reasons(design: Design, units: Mapping[str, int], ratio: SampleRatio) -> list[str]:
-    if ratio.verdict == "ok":
-        return []
+def ratio_reason(design: Design, units: Mapping[str, int], ratio: SampleRatio) -> str:
+    """Why the numbers of a sample ratio that warns or blocks are to be doubted, or not to be believed."""
     total, weights = sum(units.values()), sum(design.allocation.values())
     counts = ", ".join(
         f"{arm} {units.get(arm, 0):,} of {total * weight / weights:,.0f}"
         for arm, weight in design.allocation.items()
     )
     if ratio.verdict == "warn":
-        return [f"the arms have hardly the units they were meant to have ({counts}; p = {ratio.p_value:.2g})"]
-    return [
+        return f"the arms have hardly the units they were meant to have ({counts}; p = {ratio.p_value:.2g})"
+    return (
         f"the arms do not have the units they were meant to have ({counts}; p = {ratio.p_value:.2g}): "
         "what is compared are not the same people, and no number below may be believed"
-    ]
+    )
 
 
 def _judge(design: Design, look: Look, metrics: Mapping[str, MetricReadout]) -> tuple[Verdict, list[str]]:
-    reasons = [_words(metric, metrics[metric.name]) for metric in design.metrics]
+    reasons = [metric_reason(metric, metrics[metric.name]) for metric in design.metrics]
     statuses = {metric: metrics[metric.name].status for metric in design.metrics}
     harmed = any(status == "worse" for status in statuses.values())
     improved = any(status == "improved" for status in statuses.values())
@@ -79,7 +78,8 @@ def _judge(design: Design, look: Look, metrics: Mapping[str, MetricReadout]) -> 
     return ("do not ship" if look.is_last else "keep running"), reasons
 
 
-def _words(metric: MetricDesign, found: MetricReadout) -> str:
+def metric_reason(metric: MetricDesign, found: MetricReadout) -> str:
+    """What a metric of an arm has shown, in words."""
     name = metric.name
     if found.p_value is None:
         return f"{name} does not vary, or has too few units to say anything"

@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from experiments.daily import DayReadout
+from experiments.daily import DayReadout, mismatch_reason
+from experiments.decision import metric_reason, ratio_reason
 from experiments.declaration import Experiment
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import append_rows, ensure_ops_tables, literal, ops_table
@@ -55,21 +56,22 @@ def causes(experiment: Experiment, found: DayReadout) -> Iterator[Alert]:
     def alert(cause: str, detail: str) -> Alert:
         return Alert(experiment.id, experiment.version, experiment.owner, cause, detail, found.day)
 
-    result = found.readout
+    design, result = found.design, found.readout
     if found.is_mismatched:
-        yield alert("variant_mismatch", result.reasons[0])
+        yield alert("variant_mismatch", mismatch_reason(found.mismatches, result.units))
     if result.sample_ratio.verdict == "block":
-        [reason] = [each for each in result.reasons if each.startswith("the arms do not have the units")]
-        yield alert("sample_ratio", reason)
+        units = {result.control: result.control_units}
+        units |= {arm: of_arm.units for arm, of_arm in result.arms.items()}
+        yield alert("sample_ratio", ratio_reason(design, units, result.sample_ratio))
     if result.verdict == "blocked":
         # What the numbers say about harm may not be believed.
         return
     for arm, of_arm in result.arms.items():
-        for name, metric in of_arm.metrics.items():
+        for asked in design.metrics:
+            metric = of_arm.metrics[asked.name]
             if metric.status == "worse":
                 kind = "guardrail" if metric.role == "guardrail" else "harm"
-                [reason] = [each for each in result.reasons if each.startswith(f"{arm}: {name} got worse")]
-                yield alert(f"{kind}:{name}:{arm}", reason)
+                yield alert(f"{kind}:{asked.name}:{arm}", f"{arm}: {metric_reason(asked, metric)}")
 
 
 def raise_once(settings: Settings, alerts: Iterable[Alert]) -> list[Alert]:

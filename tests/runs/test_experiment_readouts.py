@@ -151,6 +151,9 @@ def test_days_are_read_once_and_the_same_again_and_what_must_stop_is_told_one_ti
     assert [(each["experiment_id"], each["owner"], each["day"]) for each in TOLD] == [
         (name, "growth", "2026-09-14") for name in ("worse", "lopsided", "mislogged")
     ]
+    # In the words of the day's readout.
+    reasons = {row["experiment_id"]: row["reasons"] for row in rows if row["readout_date"].day == 14}
+    assert [each["detail"] in reasons[each["experiment_id"]] for each in TOLD] == [True] * 3
 
     # A retry, and a backfill of days before.
     assert write_readouts(telling, date(2026, 9, 14), date(2026, 9, 15), DECLARED).alerts == ()
