@@ -170,3 +170,16 @@
         on version.account_id = resolution.account_id
         and version.version_number = resolution.version_number
 {%- endmacro %}
+
+{#
+  Place of an entitlement among those of its account on a day; the first describes the account: one that lasts,
+  paid, own, and the oldest of those. Two members of one subscription, merged into one unknown account, differ by
+  market only.
+#}
+{% macro entitlement_preference() -%}
+    row_number() over (
+        partition by snapshot_date, account_id
+        order by
+            was_active_at_day_end desc, is_paid desc, is_payer desc, tenure_days desc, subscription_id, market
+    )
+{%- endmacro %}

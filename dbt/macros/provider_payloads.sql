@@ -99,3 +99,65 @@
         and event.arrival_date < plan.known_until_date
     where event.event_type is not null
 {%- endmacro %}
+
+{# Stripe's live events that a history table which is built from them has to read. #}
+{% macro stripe_notifications(history_table) -%}
+    select
+        event_id,
+        account_id as given_account_id,
+        json_value(payload, '$.type') as type,
+        json_query(payload, '$.data.object') as object,
+        json_query(payload, '$.data.previous_attributes') as previous,
+        occurred_at,
+        ingested_at,
+        arrival_date,
+        landing_file,
+        landing_row
+    from {{ source("stripe", "stripe_events") }}
+    where {{ arrived_from(history_from(history_table)) }} and json_value(payload, '$.livemode') = 'true'
+{%- endmacro %}
+
+{# The subscription that an invoice bills, in the layouts since 2025-03-31 and before. #}
+{% macro invoiced_subscription(object) -%}
+    coalesce(
+        json_value({{ object }}, '$.parent.subscription_details.subscription'),
+        json_value({{ object }}, '$.subscription')
+    )
+{%- endmacro %}
+
+{# Who pays, of Stripe's `object`: an invoice has the metadata of its subscription, anything else its own. #}
+{% macro stripe_account() -%}
+    {%- set told %}
+    if(
+        is_invoice,
+        coalesce(
+            json_value(object, '$.parent.subscription_details.metadata.account_id'),
+            json_value(object, '$.subscription_details.metadata.account_id')
+        ),
+        json_value(object, '$.metadata.account_id')
+    )
+    {%- endset %}
+    {{- paying_account("stripe", told, "json_value(object, '$.customer')") -}}
+{%- endmacro %}
+
+{# The App Store's notifications of production that a history table which is built from them has to read. #}
+{% macro app_store_notifications(history_table) -%}
+    select
+        notification_uuid,
+        account_id as given_account_id,
+        json_value(payload, '$.notificationType') as notification_type,
+        json_value(payload, '$.notificationType')
+        || coalesce('/' || json_value(payload, '$.subtype'), '') as type,
+        json_value(payload, '$.data.status') as status,
+        json_query(payload, '$.data.transactionInfo') as transaction_info,
+        json_query(payload, '$.data.renewalInfo') as renewal_info,
+        occurred_at,
+        ingested_at,
+        arrival_date,
+        landing_file,
+        landing_row
+    from {{ source("app_store", "app_store_notifications") }}
+    where
+        {{ arrived_from(history_from(history_table)) }}
+        and json_value(payload, '$.data.environment') = 'Production'
+{%- endmacro %}

@@ -201,22 +201,7 @@ with
             and not coalesce(account.is_resolved_test_account, false)
     ),
 
-    -- The entitlement that describes the account, by the mart's order.
-    ranked as (
-        select
-            *,
-            row_number() over (
-                partition by snapshot_date, account_id
-                order by
-                    was_active_at_day_end desc,
-                    is_paid desc,
-                    is_payer desc,
-                    tenure_days desc,
-                    subscription_id,
-                    market
-            ) as preference
-        from entitlements
-    ),
+    ranked as (select *, {{ entitlement_preference() }} as preference from entitlements),
 
     subscribers as (
         select

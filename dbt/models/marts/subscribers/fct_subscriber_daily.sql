@@ -84,23 +84,7 @@ with
         from members
     ),
 
-    -- The entitlement that describes the account: one that lasts, paid, own, and the oldest of those.
-    -- Two members of one subscription, merged into one unknown account, differ by market only.
-    ranked as (
-        select
-            *,
-            row_number() over (
-                partition by snapshot_date, account_id
-                order by
-                    was_active_at_day_end desc,
-                    is_paid desc,
-                    is_payer desc,
-                    tenure_days desc,
-                    subscription_id,
-                    market
-            ) as preference
-        from entitlements
-    ),
+    ranked as (select *, {{ entitlement_preference() }} as preference from entitlements),
 
     subscribers as (
         select

@@ -11,23 +11,7 @@
 ] -%}
 
 with
-    notifications as (
-        select
-            notification_uuid,
-            account_id as given_account_id,
-            json_value(payload, '$.notificationType')
-            || coalesce('/' || json_value(payload, '$.subtype'), '') as type,
-            json_query(payload, '$.data.transactionInfo') as transaction_info,
-            occurred_at,
-            ingested_at,
-            arrival_date,
-            landing_file,
-            landing_row
-        from {{ source("app_store", "app_store_notifications") }}
-        where
-            {{ arrived_from(history_from("int_notified_payments")) }}
-            and json_value(payload, '$.data.environment') = 'Production'
-    ),
+    notifications as ({{ app_store_notifications("int_notified_payments") }}),
 
     transactions as (
         select

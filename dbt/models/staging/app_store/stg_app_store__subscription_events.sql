@@ -19,26 +19,7 @@
 ] -%}
 
 with
-    notifications as (
-        select
-            notification_uuid,
-            account_id as given_account_id,
-            json_value(payload, '$.notificationType') as notification_type,
-            json_value(payload, '$.notificationType')
-            || coalesce('/' || json_value(payload, '$.subtype'), '') as type,
-            json_value(payload, '$.data.status') as status,
-            json_query(payload, '$.data.transactionInfo') as transaction_info,
-            json_query(payload, '$.data.renewalInfo') as renewal_info,
-            occurred_at,
-            ingested_at,
-            arrival_date,
-            landing_file,
-            landing_row
-        from {{ source("app_store", "app_store_notifications") }}
-        where
-            {{ arrived_from(history_from("int_subscription_events")) }}
-            and json_value(payload, '$.data.environment') = 'Production'
-    ),
+    notifications as ({{ app_store_notifications("int_subscription_events") }}),
 
     -- Who shares a family's subscription does not pay it: seats come with plan_members.
     paid as (

@@ -15,24 +15,7 @@
 ] -%}
 
 with
-    notifications as (
-        select
-            event_id,
-            account_id as given_account_id,
-            json_value(payload, '$.type') as type,
-            json_query(payload, '$.data.object') as object,
-            json_query(payload, '$.data.previous_attributes') as previous,
-            occurred_at,
-            ingested_at,
-            arrival_date,
-            landing_file,
-            landing_row
-        from {{ source("stripe", "stripe_events") }}
-        where
-            {{ arrived_from(history_from("int_notified_payments")) }}
-            and json_value(payload, '$.livemode') = 'true'
-            and json_value(payload, '$.type') in ('{{ types | join("', '") }}')
-    ),
+    notifications as ({{ stripe_notifications("int_notified_payments") }}),
 
     objects as (
         select
@@ -40,12 +23,10 @@ with
             starts_with(type, 'invoice.') as is_invoice,
             starts_with(type, 'charge.dispute.') as is_dispute,
             json_value(object, '$.id') as object_id,
-            coalesce(
-                json_value(object, '$.parent.subscription_details.subscription'),
-                json_value(object, '$.subscription')
-            ) as invoiced_subscription_id,
+            {{ invoiced_subscription("object") }} as invoiced_subscription_id,
             upper(json_value(object, '$.currency')) as currency
         from notifications
+        where type in ('{{ types | join("', '") }}')
     ),
 
     mapped as (
@@ -101,17 +82,7 @@ select
     if(
         is_invoice, invoiced_subscription_id, json_value(object, '$.metadata.subscription_id')
     ) as subscription_id,
-    {%- set told_account %}
-    if(
-        is_invoice,
-        coalesce(
-            json_value(object, '$.parent.subscription_details.metadata.account_id'),
-            json_value(object, '$.subscription_details.metadata.account_id')
-        ),
-        json_value(object, '$.metadata.account_id')
-    )
-    {%- endset %}
-    {{ paying_account("stripe", told_account, "json_value(object, '$.customer')") }} as account_id,
+    {{ stripe_account() }} as account_id,
     if(is_invoice, 'charge', if(is_dispute, 'dispute', 'refund')) as payment_kind,
     payment_status,
     {{ minor_unit_amount("amount", "currency") }} as payment_amount,

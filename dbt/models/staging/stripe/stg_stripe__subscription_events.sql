@@ -37,23 +37,7 @@
 ] -%}
 
 with
-    notifications as (
-        select
-            event_id,
-            account_id as given_account_id,
-            json_value(payload, '$.type') as type,
-            json_query(payload, '$.data.object') as object,
-            json_query(payload, '$.data.previous_attributes') as previous,
-            occurred_at,
-            ingested_at,
-            arrival_date,
-            landing_file,
-            landing_row
-        from {{ source("stripe", "stripe_events") }}
-        where
-            {{ arrived_from(history_from("int_subscription_events")) }}
-            and json_value(payload, '$.livemode') = 'true'
-    ),
+    notifications as ({{ stripe_notifications("int_subscription_events") }}),
 
     listed_plans as (
         select day.arrival_date, array_agg(plan.plan_id) as plan_ids
@@ -78,10 +62,7 @@ with
             type = 'customer.subscription.updated' as is_update,
             type = 'invoice.paid' as is_invoice,
             json_value(object, '$.billing_reason') as billing_reason,
-            coalesce(
-                json_value(object, '$.parent.subscription_details.subscription'),
-                json_value(object, '$.subscription')
-            ) as invoiced_subscription_id,
+            {{ invoiced_subscription("object") }} as invoiced_subscription_id,
             json_value(object, '$.status') as status,
             json_value(previous, '$.status') as status_before,
             {{ base_item("object", "plan_ids") }} as item,
@@ -313,17 +294,7 @@ select
         then invoiced_subscription_id
         else json_value(object, '$.metadata.subscription_id')
     end as subscription_id,
-    {%- set told_account %}
-    if(
-        is_invoice,
-        coalesce(
-            json_value(object, '$.parent.subscription_details.metadata.account_id'),
-            json_value(object, '$.subscription_details.metadata.account_id')
-        ),
-        json_value(object, '$.metadata.account_id')
-    )
-    {%- endset %}
-    {{ paying_account("stripe", told_account, "json_value(object, '$.customer')") }} as account_id,
+    {{ stripe_account() }} as account_id,
     event_type,
     -- Of an invoice for several products nobody can tell the base item.
     coalesce(
