@@ -116,3 +116,14 @@
     row_number() over (partition by {{ key }} order by ingested_at desc, landing_file desc, landing_row desc)
     = 1
 {%- endmacro %}
+
+{#
+  ARRAY of the days in [first, last] of which some part lies in [from_at, ends_at): an end exactly at midnight leaves
+  no part of that day.
+#}
+{% macro touched_days(from_at, ends_at, first, last) -%}
+    generate_date_array(
+        greatest(date({{ from_at }}), {{ first }}),
+        least(date(timestamp_sub({{ ends_at }}, interval 1 microsecond)), {{ last }})
+    )
+{%- endmacro %}

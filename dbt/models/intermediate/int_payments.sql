@@ -78,8 +78,7 @@ with
     ),
 
     -- Of one payment that both the feed and a notification tell, whichever has the earlier day counts, and
-    -- the
-    -- feed of one day: what a day counts then depends on no later day.
+    -- the feed of one day: what a day counts then depends on no later day.
     feed_days as (
         select distinct
             subscription_id, payment_kind, date_add(payment_date, interval days_later day) as payment_date

@@ -1,6 +1,6 @@
 -- Accounts that pay for another plan, or in another rhythm, at a day's close than at the one before. Only
--- lives that
--- change on the days that are looked at are read: those of the run, and those whose horizons end on them.
+-- lives that change on the days that are looked at are read: those of the run, and those whose horizons end
+-- on them.
 {{
     config(
         partition_by={"field": "move_date", "data_type": "date", "granularity": "day"},

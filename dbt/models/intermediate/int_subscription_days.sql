@@ -26,11 +26,7 @@ with
         from entitled_periods as period
         cross join
             unnest(
-                generate_date_array(
-                    greatest(date(period.valid_from_at), {{ start_day(-1) }}),
-                    -- An end exactly at midnight leaves no part of that day.
-                    least(date(timestamp_sub(period.ends_at, interval 1 microsecond)), {{ end_day() }})
-                )
+                {{ touched_days("period.valid_from_at", "period.ends_at", start_day(-1), end_day()) }}
             ) as snapshot_date
     ),
 

@@ -1,6 +1,5 @@
 -- What is earned by what happened before the run needs rates as well: as far back as trials last and
--- experiments
--- look, and up to the as-of day.
+-- experiments look, and up to the as-of day.
 {{ config(materialized="view") }}
 
 with

@@ -1,6 +1,5 @@
 -- The rows of fct_subscriber_daily that metrics ask for, which lie before the days that a run builds of the
--- mart:
--- of the accounts alone whose windows the run completes, from what is known of their lives.
+-- mart: of the accounts alone whose windows the run completes, from what is known of their lives.
 {{
     config(
         partition_by={"field": "snapshot_date", "data_type": "date", "granularity": "day"},
@@ -67,17 +66,14 @@ with
         inner join spans as span on period.subscription_id = span.subscription_id
         cross join
             unnest(
-                generate_date_array(
-                    greatest(date(period.valid_from_at), span.first_date),
-                    least(
-                        date(
-                            timestamp_sub(
-                                coalesce(period.valid_to_at, timestamp '9999-12-31'), interval 1 microsecond
-                            )
-                        ),
-                        span.last_date
+                {{
+                    touched_days(
+                        "period.valid_from_at",
+                        "coalesce(period.valid_to_at, timestamp '9999-12-31')",
+                        "span.first_date",
+                        "span.last_date",
                     )
-                )
+                }}
             ) as snapshot_date
         where period.is_entitled
     ),

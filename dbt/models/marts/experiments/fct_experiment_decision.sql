@@ -47,8 +47,7 @@ with
     ),
 
     -- Who passed all that is asked of the account itself. Nothing after that, since frequency and what
-    -- competes
-    -- refuse only those who may be served.
+    -- competes refuse only those who may be served.
     qualified as (
         select
             decision.decision_date,

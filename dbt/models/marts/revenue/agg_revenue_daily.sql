@@ -68,8 +68,7 @@ with
             sum(mrr_cents) as mrr_cents,
             sum(mrr_usd_cents) as mrr_usd_cents,
             -- What has accrued by the end of the day, beyond what had by its beginning: the days of a month
-            -- add
-            -- up to its revenue, to the cent.
+            -- add up to its revenue, to the cent.
             {%- for amount in ["mrr", "mrr_usd"] %}
                 sum(
                     {{ half_even_div("(" ~ amount ~ "_cents * day_of_month)", "days_of_month") }}

@@ -50,8 +50,7 @@ with
     ),
 
     -- The renewal that comes next. Where a payment has failed it is being made, and where none was heard of
-    -- it is
-    -- late.
+    -- it is late.
     renewals as (
         select
             snapshot_date,
