@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from segue.errors import SegueError
+from segue_client.errors import (
+    InvalidRequestError,
+    LookupFailedError,
+    NothingPublishedError,
+    SegueClientError,
+)
+
+_UP_HINT: Final = "`segue local status` shows whether the embedded services are up"
 
 
 class ExplainingGroup(TyperGroup):
@@ -47,8 +55,10 @@ def foreseen(error: Exception) -> SegueError | None:
             f"Google Cloud did not accept this identity: {_one_line(error)}",
             hint="`gcloud auth application-default login`, or set the SEGUE_…_ENDPOINT of an emulator",
         )
-    if isinstance(error, GoogleAPIError | RequestException | ConnectionError):
+    if isinstance(error, LookupFailedError | GoogleAPIError | RequestException | ConnectionError):
         return ServiceUnavailableError(f"a service did not answer: {_one_line(error)}")
+    if isinstance(error, SegueClientError):
+        return NoAnswerError(error)
     if isinstance(error, OSError):
         return FileSystemError(_one_line(error))
     return None
@@ -63,11 +73,22 @@ class ServiceUnavailableError(SegueError):
 
     code = "service_unavailable"
 
-    def __init__(
-        self, message: str, hint: str = "`segue local status` shows whether the embedded services are up"
-    ) -> None:
+    def __init__(self, message: str, hint: str = _UP_HINT) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class NoAnswerError(SegueError):
+    """A lookup that has no answer, as the client library says it."""
+
+    def __init__(self, error: SegueClientError) -> None:
+        super().__init__(_one_line(error))
+        self.code = error.code
+        self.hint = error.hint
+        if isinstance(error, InvalidRequestError):
+            self.exit_code = 2
+        elif isinstance(error, NothingPublishedError):
+            self.exit_code = 6
 
 
 class FileSystemError(SegueError):

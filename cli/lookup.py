@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.panel import Panel
 
-    from serving.answer import Lookup
+    from segue_client.answer import Lookup
 
 EXIT_CODES: Final = {"found": 0, "unknown": 3, "suppressed": 4, "expired": 5}
 
@@ -28,11 +28,10 @@ def lookup(
     2 wrong usage.
     """
     from segue.settings import get_settings
-    from serving.client import OfferReader
-    from serving.remote import OfferServiceClient
+    from serving.configured import open_reader, open_service_client
 
-    source = OfferServiceClient if service else OfferReader
-    with source.open(get_settings()) as lookups:
+    opened = open_service_client if service else open_reader
+    with opened(get_settings()) as lookups:
         answer = lookups.lookup(account_id)
     if as_json:
         print(json.dumps(answer.to_dict(), ensure_ascii=False, indent=2))

@@ -25,7 +25,7 @@ from local.demo_report import show
 from runs.steps import StepReport, run
 from segue.errors import SegueError
 from segue.settings import Settings
-from serving.client import OfferReader
+from serving.configured import open_reader
 
 _DAY = timedelta(days=1)
 _DATA_FOLDERS = ("company", "bigquery", "gcs", "data_docs", "validation_results", "postgres", "airflow")
@@ -181,7 +181,7 @@ def _wait_online(client: AirflowClient, settings: Settings, day: date, say: Step
         failed = [r.run_id for r in client.runs("offer_segments") if r.state == "failed"]
         if failed:
             raise DemoFailedError(f"offer_segments failed: {failed}")
-        with OfferReader.open(settings) as reader:
+        with open_reader(settings) as reader:
             pointer = reader.pointer()
         if pointer.segment_date == day:
             say("online", f"generation {pointer.generation_ms} of {day}")

@@ -21,7 +21,7 @@ from local import platform
 from local.company.trials import TRIED
 from runs.experiment_readouts import NothingToReadError, read_experiment
 from segue.settings import Settings
-from serving.remote import OfferServiceClient
+from serving.configured import open_service_client
 
 _WORDS = {
     *("day", "generation", "movement", "first paid in", "in", "month complete"),
@@ -44,7 +44,7 @@ def show(console: Console, embedded: platform.Platform, since: date, last: date)
     _command(console, embedded, "segments", "plan")
     account = _an_account_with_offers(settings, last)
     _command(console, embedded, "segments", "explain", account)
-    with OfferServiceClient.open(settings) as service:
+    with open_service_client(settings) as service:
         answer = service.lookup(account)
     console.print(f"[bold]$ uv run segue lookup {account} --service --json[/bold]")
     console.print_json(json.dumps(answer.to_dict(), default=str))

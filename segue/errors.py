@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class SegueError(Exception):
     """Something that can go wrong in operation, in words for whoever operates it.
@@ -15,7 +13,7 @@ class SegueError(Exception):
 
     code: str = "failed"
     hint: str | None = None
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     is_final: bool = False
 
 

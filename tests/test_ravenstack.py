@@ -24,7 +24,8 @@ from typer.testing import CliRunner, Result
 from cli import app
 from loaders.warehouse.client import warehouse_of
 from segue.settings import PROJECT_ROOT, Settings
-from serving.client import OfferReader, Outcome
+from segue_client.answer import Outcome
+from serving.configured import open_reader
 
 DATA = PROJECT_ROOT.parent / "shared" / "data" / "ravenstack"
 MAP = PROJECT_ROOT / "docs" / "examples" / "ravenstack.map.yml"
@@ -217,7 +218,7 @@ def test_every_account_is_looked_up_with_the_offer_that_its_subscriptions_deserv
 ) -> None:
     expected = {str(account): expected_offer(mine) for account, mine in subscriptions.groupby("account_id")}
 
-    with OfferReader.open(platform.settings, now=lambda: datetime(2025, 1, 1, 12, tzinfo=UTC)) as reader:
+    with open_reader(platform.settings, now=lambda: datetime(2025, 1, 1, 12, tzinfo=UTC)) as reader:
         answers = reader.lookup_many(list(expected))
 
     found = {answer.account_id: [offer.offer_id for offer in answer.offers] for answer in answers}

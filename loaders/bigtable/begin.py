@@ -16,10 +16,12 @@ from google.cloud.bigtable.data import Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer, scan
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.export import export_cells
 from loaders.bigtable.manifest import GenerationManifest, GenerationState, LoadMode
+from loaders.bigtable.pointer import read_pointer
 from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.source import SegmentSource
@@ -27,9 +29,8 @@ from loaders.bigtable.strays import delete_cells, remove_cells_everywhere
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
-from serving import schema
-from serving.connection import open_table
-from serving.pointer import Pointer, read_pointer
+from segue_client.bigtable import schema
+from segue_client.bigtable.pointer import Pointer
 
 MAX_SHARDS: Final = 1_000
 """Airflow maps a task at most 1,024 times by default; a larger load has larger shards."""

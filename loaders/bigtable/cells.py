@@ -19,7 +19,7 @@ from grpc.experimental import ChannelOptions
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from loaders.bigtable.errors import LoadCode, LoadError
-from serving.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
+from segue_client.bigtable.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
 
 METHOD: Final = "/google.bigtable.v2.Bigtable/ReadRows"
 

@@ -9,7 +9,7 @@ from typing import Final
 from google.cloud.bigtable.data import Table
 
 from loaders.bigtable.errors import LoadCode, LoadError
-from serving.pointer import read_loading
+from loaders.bigtable.pointer import read_loading
 
 _CHECKED_EVERY_SECONDS: Final = 0.25
 _TIMEOUT_SECONDS: Final = 60.0

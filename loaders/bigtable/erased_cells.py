@@ -15,7 +15,7 @@ from google.cloud.bigtable.data.row_filters import FamilyNameRegexFilter
 from pydantic import BaseModel, ConfigDict
 
 from loaders.bigtable.manifest import GenerationManifest, content
-from serving import schema
+from segue_client.bigtable import schema
 
 ERASED_PREFIX: Final = b"!erased#"
 

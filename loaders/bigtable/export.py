@@ -17,8 +17,8 @@ from loaders.bigtable.payload_sql import Columns, hex_sql, payload_steps
 from loaders.bigtable.rows import MESSAGE, ROW_KEY, TAIL_BYTES, TAIL_FIELDS, tail
 from loaders.warehouse.client import WarehouseError, warehouse_of
 from segue.settings import Settings
-from serving import schema
-from serving.row_key import MAX_ROW_KEY_BYTES
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import MAX_ROW_KEY_BYTES
 
 
 def cells_sql(staged: str, columns: Columns, segment_date: date, generation: int) -> str:

@@ -11,14 +11,15 @@ from google.cloud.bigtable.data import Table
 
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer, scan
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.erased_cells import erased_content
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.pointer import read_pointer
 from loaders.bigtable.rows import checksum, hexadecimal
 from segue.settings import Settings
-from serving.connection import open_table
-from serving.pointer import Pointer, read_pointer
+from segue_client.bigtable.pointer import Pointer
 
 _SCANS_AT_ONCE: Final = 4
 """Each holds what a shard shows, and Python works on one at a time."""

@@ -11,6 +11,7 @@ from google.api_core.exceptions import GoogleAPIError
 
 from loaders.bigtable.begin import abandon, begin
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import LoadMode
 from loaders.bigtable.publish import publish
@@ -18,7 +19,6 @@ from loaders.bigtable.result import LoadResult
 from loaders.bigtable.shard import load_shard
 from loaders.bigtable.source import SegmentSource
 from segue.settings import Settings
-from serving.connection import open_table
 
 _PERHAPS_OVERTAKEN: Final = frozenset(
     {LoadCode.OVERTAKEN, LoadCode.NOT_VERIFIED, LoadCode.SOURCE, LoadCode.CHANGED}

@@ -16,7 +16,7 @@ from google.cloud.bigtable.data.row_filters import (
 )
 from pydantic import BaseModel, ConfigDict
 
-from serving import schema
+from segue_client.bigtable import schema
 
 SHARD_PREFIX: Final = b"!shard#"
 _REFUSED_QUALIFIER: Final = b"refused"

@@ -19,7 +19,7 @@ from google.cloud.bigtable_v2.types import data as data_messages
 
 from loaders.bigtable import columns as col
 from loaders.bigtable.scan import Span
-from serving import schema
+from segue_client.bigtable import schema
 
 MAX_MUTATIONS_PER_REQUEST: Final = 100_000
 """Bigtable's limit; an entry here is one mutation, or one for each span of generations that it removes."""

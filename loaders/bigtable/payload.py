@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from google.protobuf.descriptor import FieldDescriptor
 
 from loaders.bigtable import columns as col
-from serving import schema
+from segue_client.bigtable import schema
 
 Descriptor: TypeAlias = Any
 """A protobuf message descriptor; the C and the Python implementation have classes of their own."""

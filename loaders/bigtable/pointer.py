@@ -1,13 +1,13 @@
-"""The only two writes that readers notice: publishing a generation, and going back to one.
+"""The pointer row as loaders read it, and the only two writes that readers notice: to publish, to go back.
 
-Both are one CheckAndMutateRow on the pointer row, so that whoever comes second sees it.
+Both writes are one CheckAndMutateRow on the pointer row, so that whoever comes second sees it.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from google.cloud.bigtable.data import Mutation, SetCell, Table
+from google.cloud.bigtable.data import Mutation, Row, SetCell, Table
 from google.cloud.bigtable.data.row_filters import (
     CellsColumnLimitFilter,
     ColumnQualifierRegexFilter,
@@ -18,7 +18,34 @@ from google.cloud.bigtable.data.row_filters import (
     ValueRangeFilter,
 )
 
-from serving import schema
+from segue_client.bigtable import schema
+from segue_client.bigtable.pointer import Pointer, parse_pointer
+
+_WHOLE_ROW = RowFilterChain(filters=[FamilyNameRegexFilter(schema.POINTER_FAMILY), CellsColumnLimitFilter(1)])
+
+
+def read_pointer(table: Table, timeout_seconds: float = 10.0) -> Pointer | None:
+    """The published generation, or ``None`` when there is none.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPIError: the table is missing or not reachable in time.
+    """
+    row = _read(table, timeout_seconds)
+    return None if row is None else parse_pointer({cell.qualifier: bytes(cell.value) for cell in row})
+
+
+def read_loading(table: Table, timeout_seconds: float = 10.0) -> int | None:
+    """The generation (milliseconds) of the loader that started last, or ``None``."""
+    row = _read(table, timeout_seconds)
+    if row is None:
+        return None
+    columns = {cell.qualifier: bytes(cell.value) for cell in row}
+    value = columns.get(schema.POINTER_LOADING)
+    return None if value is None else int.from_bytes(value, "big")
+
+
+def _read(table: Table, timeout_seconds: float) -> Row | None:
+    return table.read_row(schema.POINTER_ROW_KEY, row_filter=_WHOLE_ROW, operation_timeout=timeout_seconds)
 
 
 def claim(table: Table, generation: int) -> None:

@@ -13,9 +13,11 @@ from loaders.bigtable import manifest as manifests
 from loaders.bigtable import pointer
 from loaders.bigtable.begin import abandon, discarded, superseded
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.manifest import GenerationManifest, GenerationState
+from loaders.bigtable.pointer import read_loading, read_pointer
 from loaders.bigtable.replication import wait_until_replicated
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.rows import hexadecimal
@@ -24,8 +26,6 @@ from loaders.bigtable.source import SegmentSource
 from loaders.bigtable.strays import remove_cells_everywhere, stray_spans
 from loaders.bigtable.writer import RowWriter
 from segue.settings import Settings
-from serving.connection import open_table
-from serving.pointer import read_loading, read_pointer
 
 _ROUNDS: Final = 5
 

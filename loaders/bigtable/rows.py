@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.bigtable.payload import column_of, encode, fields_of
-from serving import schema
-from serving.row_key import MAX_ROW_KEY_BYTES
-from serving.wire.offers_pb2 import AccountOffers
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import MAX_ROW_KEY_BYTES
+from segue_client.wire.offers_pb2 import AccountOffers
 
 MESSAGE: Final = AccountOffers.DESCRIPTOR
 TAIL_FIELDS: Final = ("segment_date", "generation_ms")

@@ -22,9 +22,10 @@ from google.cloud.bigtable.data.row_filters import (
 )
 
 from loaders.bigtable.cells import Cells, read_cells
+from loaders.bigtable.filters import visible_at, written_between
 from loaders.bigtable.rows import TAIL_BYTES, Digests, digests, key_digests
-from serving import schema
-from serving.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
 
 # Every payload starts with a tag byte above zero, so the values below "\x00" are exactly the empty ones.
 _TOMBSTONE = ValueRangeFilter(end_value=b"\x00", inclusive_end=False)
@@ -81,15 +82,13 @@ def sampled_ranges(table: Table, most: int = _RANGES) -> list[KeyRange]:
 
 def visible(table: Table, generation: int, accounts: KeyRange, deadline_at: float) -> Content:
     """What ``generation`` (milliseconds) shows: about 60 bytes of memory an account."""
-    filters = RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])
+    filters = RowFilterChain(filters=[visible_at(generation), _PAYLOAD])
     return _content(read_cells(table, filters, accounts.first, accounts.after, deadline_at=deadline_at))
 
 
 def visible_keys(table: Table, generation: int, accounts: KeyRange, deadline_at: float) -> Content:
     """The accounts that ``generation`` shows, without their content: its digests are of the keys."""
-    filters = RowFilterChain(
-        filters=[schema.visible_at(generation), _PAYLOAD, StripValueTransformerFilter(True)]
-    )
+    filters = RowFilterChain(filters=[visible_at(generation), _PAYLOAD, StripValueTransformerFilter(True)])
     return _content(read_cells(table, filters, accounts.first, accounts.after, deadline_at=deadline_at))
 
 
@@ -114,7 +113,7 @@ def written(table: Table, generation: int, accounts: KeyRange, deadline_at: floa
 
 def payloads_of(table: Table, generation: int, deadline_at: float) -> Iterator[tuple[bytes, bytes]]:
     """(row key, payload) of every account that ``generation`` shows, whichever generation wrote it."""
-    filters = RowFilterChain(filters=[schema.visible_at(generation), _PAYLOAD])
+    filters = RowFilterChain(filters=[visible_at(generation), _PAYLOAD])
     for keys, values in read_cells(table, filters, deadline_at=deadline_at):
         yield from zip(keys, values, strict=True)
 
@@ -123,7 +122,7 @@ def written_in(
     table: Table, spans: Sequence[Span], accounts: KeyRange, deadline_at: float
 ) -> Iterator[list[bytes]]:
     """Keys of accounts that hold a cell of the generations in ``spans``, visible or not, in parts."""
-    parts: list[RowFilter] = [schema.written_between(*span) for span in spans]
+    parts: list[RowFilter] = [written_between(*span) for span in spans]
     return _keys(
         table,
         [
@@ -141,14 +140,14 @@ def removed_by(
     table: Table, generation: int, accounts: KeyRange, deadline_at: float
 ) -> Iterator[list[bytes]]:
     """Keys of accounts for which ``generation`` shows a tombstone, in parts."""
-    return _keys(table, [schema.visible_at(generation), _TOMBSTONE], accounts, deadline_at)
+    return _keys(table, [visible_at(generation), _TOMBSTONE], accounts, deadline_at)
 
 
 def _cell_of(generation: int) -> list[RowFilter]:
     return [
         FamilyNameRegexFilter(schema.OFFERS_FAMILY),
         ColumnQualifierRegexFilter(schema.OFFERS_QUALIFIER),
-        schema.written_between(generation, generation),
+        written_between(generation, generation),
         CellsColumnLimitFilter(1),
     ]
 

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from google.api_core.exceptions import GoogleAPIError
 
 from loaders.bigtable.begin import Begun, begin
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.load import leaving_nothing_when_overtaken, load_generation
 from loaders.bigtable.manifest import LoadMode, ShardManifest
+from loaders.bigtable.pointer import read_pointer
 from loaders.bigtable.publish import publish
 from loaders.bigtable.result import LoadOutcome, LoadResult
 from loaders.bigtable.shard import load_shard
@@ -19,8 +21,6 @@ from loaders.bigtable.table import ensure_table
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.ops import append_rows, literal, ops_table
 from segue.settings import Settings
-from serving.connection import open_table
-from serving.pointer import read_pointer
 
 LEDGER_STEP = "bigtable_load"
 

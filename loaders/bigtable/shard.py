@@ -18,8 +18,10 @@ from google.cloud.bigtable.data import ReadRowsQuery, Table
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable import mutations, scan
 from loaders.bigtable.claim import Claim
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.bigtable.filters import visible_at
 from loaders.bigtable.manifest import GenerationManifest, LoadMode, ShardManifest
 from loaders.bigtable.rows import (
     TAIL_BYTES,
@@ -38,9 +40,7 @@ from loaders.bigtable.strays import remove_spent_tombstones, remove_strays
 from loaders.bigtable.writer import Entries, RowWriter
 from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
-from serving import schema
-from serving.connection import open_table
-from serving.row_key import account_id_of
+from segue_client.bigtable.row_key import account_id_of
 
 SAMPLE_ROWS: Final = 200
 """How many accounts, chosen evenly at random, are read back as a reader does and compared byte for byte."""
@@ -259,7 +259,7 @@ class _Shard:
         expected_cells = {key: body + self._tail for _, key, body in self._sample.rows if key not in refused}
         if not expected_cells:
             return 0
-        query = ReadRowsQuery(row_keys=list(expected_cells), row_filter=schema.visible_at(self._generation))
+        query = ReadRowsQuery(row_keys=list(expected_cells), row_filter=visible_at(self._generation))
         seen = {row.row_key: bytes(row.cells[0].value) for row in self._table.read_rows(query)}
         wrong = sum(not _is_row_key(key) for key in expected_cells)
         for key, cell in expected_cells.items():

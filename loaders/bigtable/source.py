@@ -30,7 +30,8 @@ SEGMENTS_TABLE: Final = "offer_segments"
 ROW_KEY_SQL: Final = (
     "concat(substr(to_hex(sha256(coalesce(account_id, ''))), 1, 4), '#', coalesce(account_id, ''))"
 )
-"""``serving.row_key.row_key`` in GoogleSQL; of a null id, which no account has, the key of an empty one."""
+"""``segue_client.bigtable.row_key.row_key`` in GoogleSQL; of a null id, which no account has, that of an
+empty one."""
 
 _STAGED_KEPT: Final = timedelta(days=3)
 

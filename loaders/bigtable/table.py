@@ -20,7 +20,7 @@ from google.cloud.bigtable_admin_v2.types import (
 
 from loaders.bigtable.errors import LoadCode, LoadError
 from segue.settings import Settings
-from serving import schema
+from segue_client.bigtable import schema
 
 _TIMEOUT_SECONDS = 60.0
 

@@ -17,7 +17,7 @@ from loaders.bigtable.rows import TAIL_BYTES, digests, key_digests
 from loaders.bigtable.writer import Entries, RowWriter
 from loaders.warehouse.erasures import subject_hash
 from segue.settings import Settings
-from serving.row_key import account_id_of, row_key
+from segue_client.bigtable.row_key import account_id_of, row_key
 
 _DEADLINE_SECONDS: Final = 120.0
 

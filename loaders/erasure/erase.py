@@ -16,6 +16,7 @@ import structlog
 from google.api_core.exceptions import GoogleAPIError
 from google.cloud import bigquery
 
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.deadline import load_deadline
 from loaders.bigtable.errors import LoadError
 from loaders.bigtable.replication import wait_until_replicated
@@ -30,8 +31,7 @@ from loaders.warehouse.erasures import ErasedSubjects, record_erased, subject_ha
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from segue.errors import SegueError
 from segue.settings import Settings
-from serving.connection import open_table
-from serving.row_key import row_key
+from segue_client.bigtable.row_key import row_key
 
 ACCOUNTS_PER_ERASURE: Final = 500
 """With their subscriptions a few thousand ids: a quarter of the pattern that RE2 takes."""

@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from google.cloud.bigtable.data import RowMutationEntry, SetCell, Table
 
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.manifest import GenerationManifest, LoadMode
 from loaders.bigtable.mutations import set_offers
@@ -39,9 +40,8 @@ from loaders.bigtable.writer import Entries, RowWriter
 from local.bench.bigtable import NobodyErased, empty_bigtable
 from local.bench.cores import pinned, two_cores
 from segue.settings import Settings
-from serving import schema
-from serving.connection import open_table
-from serving.row_key import row_key
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import row_key
 
 DAY: Final = date(2026, 1, 31)
 _WRITERS: Final = ("bulk_mutate_rows", "prebuilt bytes", "segue")

@@ -32,7 +32,7 @@ from local.bench.bigtable import SEGMENTS_SCHEMA, NobodyErased, empty_bigtable
 from local.bench.cores import pin, two_cores
 from local.services.ports import LOOPBACK
 from segue.settings import Settings
-from serving.row_key import row_key
+from segue_client.bigtable.row_key import row_key
 from serving.service.probe import health_of
 
 IN_FLIGHT: Final = (1, 16, 64)

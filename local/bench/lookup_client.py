@@ -18,12 +18,12 @@ import grpc
 import psutil
 import uvloop
 
+from loaders.bigtable.filters import visible_at
 from local.bench.lookup import account_id
 from segue.settings import Settings, get_settings
-from serving import schema
-from serving.client import AsyncOfferReader
-from serving.row_key import row_key
-from serving.wire.offers_pb2 import LookupRequest
+from segue_client.bigtable.row_key import row_key
+from segue_client.wire.offers_pb2 import LookupRequest
+from serving.configured import open_async_reader
 
 LookUp = Callable[[str], Awaitable[Any]]
 _WARM_UP_SECONDS = 0.5
@@ -34,8 +34,8 @@ async def _official(settings: Settings) -> AsyncIterator[LookUp]:
     """Google's async data client, with the pointer known: one read a lookup, as ours."""
     from google.cloud.bigtable.data import BigtableDataClientAsync
 
-    async with AsyncOfferReader.open(settings) as reader:
-        visible = schema.visible_at((await reader.pointer()).generation_ms)
+    async with open_async_reader(settings) as reader:
+        visible = visible_at((await reader.pointer()).generation_ms)
     os.environ["BIGTABLE_EMULATOR_HOST"] = settings.bigtable_emulator_host or ""
     async with (
         BigtableDataClientAsync(project=settings.project_id) as client,
@@ -46,7 +46,7 @@ async def _official(settings: Settings) -> AsyncIterator[LookUp]:
 
 @asynccontextmanager
 async def _library(settings: Settings) -> AsyncIterator[LookUp]:
-    async with AsyncOfferReader.open(settings, timeout_seconds=settings.lookup_timeout_seconds) as reader:
+    async with open_async_reader(settings, timeout_seconds=settings.lookup_timeout_seconds) as reader:
         yield reader.lookup
 
 

@@ -23,7 +23,7 @@ from local.company.touches import Decided, Openings, Touches, Visits
 from segments.evaluator import evaluate
 from segments.rule import Rule
 from segments.source import RuleBook, load_rules
-from serving.schema import generation_ms
+from segue_client.bigtable.schema import generation_ms
 
 MISTAKES: Final = ("control_shown", "stale_generation", "wrong_variant")
 """What surfaces get wrong: an offer of a control arm is shown after all; the generation before the right one

@@ -13,7 +13,7 @@ from local.company.catalogue import MARKETS, OFFERS, PASSING_OFFERS, SURFACES
 from local.company.columns import Ints, arrivals, identifiers, instants, picked
 from local.company.people import HOUR_US, SECOND_US, People, account_days
 from local.company.spec import DAY_US, CompanySpec
-from serving.decision_id import decision_id
+from segue_client.decision_id import decision_id
 
 RESULTS = ("completed", "abandoned", "failed")
 Mask = NDArray[np.bool_]

@@ -4,7 +4,8 @@ RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /opt/segue
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON=/usr/local/bin/python
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-dev --no-install-project
+COPY clients/python/pyproject.toml clients/python/README.md clients/python/
+RUN uv sync --locked --no-dev --no-install-workspace
 COPY . .
 RUN uv sync --locked --no-dev
 # The parsed dbt project travels with the code that it was parsed from: no worker parses it again.

@@ -14,13 +14,14 @@ from typing import Final
 
 import grpc
 import structlog
-from google.api_core.exceptions import GoogleAPIError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from segue.settings import Settings
-from serving.client import AsyncOfferReader
-from serving.pointer import NothingPublishedError, Pointer
+from segue_client.bigtable.pointer import Pointer
+from segue_client.bigtable.reader import AsyncOfferReader
+from segue_client.errors import LookupFailedError, NothingPublishedError
+from serving.configured import open_async_reader
 from serving.service.callers import Callers, CallersFileError
 from serving.service.certificates import ServiceConfigurationError, server_credentials
 from serving.service.servicer import Authentication, LookupServicer, handlers_of
@@ -84,7 +85,7 @@ async def run_service(settings: Settings, *, shares_port: bool = False) -> Async
         callers = Callers(settings.service_callers_file)
     except CallersFileError as error:
         raise ServiceConfigurationError(str(error)) from error
-    async with AsyncOfferReader.open(
+    async with open_async_reader(
         settings,
         refresh_seconds=settings.pointer_refresh_seconds,
         timeout_seconds=settings.lookup_timeout_seconds,
@@ -167,7 +168,7 @@ class _Watch:
                 await self._reader.warm_up()
                 self._is_warm = True
             pointer = await self._reader.pointer()
-        except (GoogleAPIError, NothingPublishedError) as error:
+        except (LookupFailedError, NothingPublishedError) as error:
             self.pointer = None
             if not self._has_complained:
                 _log.warning("not ready", cause=type(error).__name__)

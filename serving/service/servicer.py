@@ -15,16 +15,19 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 import structlog
-from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError
 from google.protobuf.message import DecodeError
 
-from serving.answer import Lookup, Outcome
-from serving.client import AsyncOfferReader
-from serving.pointer import NothingPublishedError
-from serving.row_key import InvalidAccountIdError
-from serving.service.callers import Caller, Callers
-from serving.service.telemetry import SERVICE, Telemetry
-from serving.wire.offers_pb2 import (
+from segue_client.answer import Lookup, Outcome
+from segue_client.bigtable.reader import AsyncOfferReader
+from segue_client.errors import (
+    PUSHBACK,
+    InvalidAccountIdError,
+    LookupFailedError,
+    LookupTimeoutError,
+    NothingPublishedError,
+    UnreadableOffersError,
+)
+from segue_client.wire.offers_pb2 import (
     LOOKUP_OUTCOME_EXPIRED,
     LOOKUP_OUTCOME_FOUND,
     LOOKUP_OUTCOME_SUPPRESSED,
@@ -34,7 +37,9 @@ from serving.wire.offers_pb2 import (
     LookupRequest,
     LookupResponse,
 )
-from serving.wire.offers_pb2_grpc import OfferLookupServicer
+from segue_client.wire.offers_pb2_grpc import OfferLookupServicer
+from serving.service.callers import Caller, Callers
+from serving.service.telemetry import SERVICE, Telemetry
 
 WIRE_OUTCOMES: Final = {
     Outcome.FOUND: LOOKUP_OUTCOME_FOUND,
@@ -42,9 +47,6 @@ WIRE_OUTCOMES: Final = {
     Outcome.SUPPRESSED: LOOKUP_OUTCOME_SUPPRESSED,
     Outcome.EXPIRED: LOOKUP_OUTCOME_EXPIRED,
 }
-PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""Trailing metadata by which gRPC's own retries wait as long as the server says."""
-
 _OVERLOAD_PAUSE_SECONDS: Final = 0.1
 
 _log = structlog.get_logger()
@@ -183,8 +185,8 @@ _EXPECTED: Final = (
     _BatchTooLargeError,
     _MalformedRequestError,
     NothingPublishedError,
-    GoogleAPIError,
-    DecodeError,
+    LookupFailedError,
+    UnreadableOffersError,
 )
 
 
@@ -194,10 +196,10 @@ def _status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
         return grpc.StatusCode.INVALID_ARGUMENT, str(error)
     if isinstance(error, NothingPublishedError):
         return grpc.StatusCode.FAILED_PRECONDITION, "no generation is published"
-    if isinstance(error, DeadlineExceeded):
+    if isinstance(error, LookupTimeoutError):
         return grpc.StatusCode.DEADLINE_EXCEEDED, "the store did not answer in time"
-    if isinstance(error, DecodeError):
-        return grpc.StatusCode.DATA_LOSS, "what is stored of the account cannot be read"
+    if isinstance(error, UnreadableOffersError):
+        return grpc.StatusCode.DATA_LOSS, str(error)
     return grpc.StatusCode.UNAVAILABLE, "the store does not answer"
 
 

@@ -14,6 +14,7 @@ from local.demo import airflow_backfill
 from local.platform import Platform
 from runs.steps import STEPS
 from segue.settings import Settings
+from serving.configured import open_reader
 from tests.company_in_order import DAY, HISTORY_END, LAST_DAY
 from tests.marts import Fingerprints, fingerprints
 
@@ -144,10 +145,9 @@ def online_generation(settings: Settings, segment_date: date) -> int:
     Raises:
         TimeoutError: readers still see another day.
     """
-    from serving.client import OfferReader
 
     deadline = time.monotonic() + 300
-    with OfferReader.open(settings, refresh_seconds=0) as reader:
+    with open_reader(settings, refresh_seconds=0) as reader:
         while (pointer := reader.pointer()).segment_date != segment_date:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{pointer.segment_date} is online, not {segment_date}")

@@ -174,7 +174,8 @@ def test_what_airflow_published_agrees_with_the_companys_truth(platform: Platfor
 
 @pytest.mark.usefixtures("story")
 def test_segments_of_the_last_day_are_online(platform: Platform, airflow: AirflowClient) -> None:
-    from serving.client import OfferReader, Outcome
+    from segue_client.answer import Outcome
+    from serving.configured import open_reader
 
     online_generation(platform.settings, LAST_DAY)
     runs = airflow.wait_for_runs(LOAD_DAG, lambda _: True, 2, 300)
@@ -184,7 +185,7 @@ def test_segments_of_the_last_day_are_online(platform: Platform, airflow: Airflo
         for row in mart_rows(platform.settings, "offer_segments")
         if row["segment_date"] == LAST_DAY and row["offers"]
     ]
-    with OfferReader.open(platform.settings) as reader:
+    with open_reader(platform.settings) as reader:
         # A day that is published again displaces nothing newer.
         assert reader.pointer().segment_date == LAST_DAY, failed
         answer = reader.lookup(day_rows[0]["account_id"])

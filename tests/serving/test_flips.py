@@ -17,17 +17,17 @@ from datetime import date, timedelta
 
 import grpc
 import pytest
-from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 
 from loaders.bigtable import list_generations, rollback
 from loaders.bigtable.load import load_generation
 from segue.settings import Settings
-from serving import schema
-from serving.answer import Lookup, Outcome
-from serving.client import AsyncOfferReader
+from segue_client.answer import Lookup, Outcome
+from segue_client.bigtable import schema
+from segue_client.errors import LookupTimeoutError, UnavailableError
+from segue_client.wire.offers_pb2 import BatchLookupRequest, LookupRequest, LookupResponse
+from segue_client.wire.offers_pb2_grpc import OfferLookupStub
+from serving.configured import open_async_reader
 from serving.service.servicer import WIRE_OUTCOMES
-from serving.wire.offers_pb2 import BatchLookupRequest, LookupRequest, LookupResponse
-from serving.wire.offers_pb2_grpc import OfferLookupStub
 from tests.bigtable_fixture import account, offer, source
 from tests.serving.service.conftest import serving_process
 
@@ -131,7 +131,7 @@ async def read_under_load(ask: dict[str, Ask], done: threading.Event) -> list[Ob
         while not done.is_set():
             asked = time.monotonic()
             # a machine that is too busy to answer in time has given no wrong answer
-            with suppress(DeadlineExceeded, ServiceUnavailable, grpc.aio.AioRpcError):
+            with suppress(LookupTimeoutError, UnavailableError, grpc.aio.AioRpcError):
                 answers = await how(accounts[place % len(accounts)])
                 observations.append(Observation(asked, time.monotonic(), answers))
             place += 1
@@ -146,7 +146,7 @@ async def read_under_load(ask: dict[str, Ask], done: threading.Event) -> list[Ob
 
 
 async def library(settings: Settings, done: threading.Event) -> list[Observation]:
-    async with AsyncOfferReader.open(
+    async with open_async_reader(
         settings, refresh_seconds=REFRESH_SECONDS, timeout_seconds=TIMEOUT_SECONDS
     ) as reader:
 

@@ -11,8 +11,8 @@ import pytest
 from loaders.bigtable import rollback
 from loaders.bigtable.load import load_generation
 from segue.settings import PROJECT_ROOT, Settings
-from serving.client import OfferReader
-from serving.decision_id import decision_id
+from segue_client.decision_id import decision_id
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer, source
 from tests.serving.conftest import SCRIPTS, RunNode
 from tests.serving.service.conftest import served
@@ -44,7 +44,7 @@ def test_googles_node_client_reads_what_the_loader_wrote(
     run_node: RunNode, two_generations: Settings
 ) -> None:
     found = read_table(run_node, two_generations)
-    with OfferReader.open(two_generations) as reader:
+    with open_reader(two_generations) as reader:
         ours = {answer.account_id: answer for answer in reader.lookup_many(ASKED)}
     assert found["generation"] == str(ours["stays"].generation_ms)
     theirs = {answer["accountId"]: answer for answer in found["answers"]}  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ def test_googles_node_client_reads_what_the_loader_wrote(
 
 
 def test_googles_node_client_follows_a_rollback(run_node: RunNode, two_generations: Settings) -> None:
-    with OfferReader.open(two_generations) as reader:
+    with open_reader(two_generations) as reader:
         newest = reader.pointer().generation_ms
     rollback(two_generations, newest - 86_400_000)
     found = read_table(run_node, two_generations)
@@ -101,7 +101,7 @@ def test_grpc_js_without_a_token_is_told_so(
 
 
 def test_another_language_makes_the_golden_bytes(run_node: RunNode) -> None:
-    vectors = json.loads((PROJECT_ROOT / "serving/golden/payloads.json").read_text(encoding="utf-8"))
+    vectors = json.loads((PROJECT_ROOT / "clients/golden/payloads.json").read_text(encoding="utf-8"))
     assert run_node("golden.js") == {
         "payloads": len(vectors), "wrongKeys": [], "wrongDecisions": [], "wrongPayloads": [],
     }  # fmt: skip

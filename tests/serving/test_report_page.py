@@ -7,7 +7,7 @@ import re
 
 from loaders.landing.contracts import OfferImpression
 from segue.settings import PROJECT_ROOT
-from serving.decision_id import decision_id
+from segue_client.decision_id import decision_id
 
 PAGE = (PROJECT_ROOT / "docs/serving.md").read_text()
 SECTION = PAGE.split("## How to report what you showed")[1].split("\n## ")[0]

@@ -21,7 +21,7 @@ from google.cloud.bigtable_admin_v2.types import bigtable_table_admin as admin
 from google.cloud.bigtable_v2.types import bigtable as data
 
 from segue.settings import Settings
-from serving import schema
+from segue_client.bigtable import schema
 
 READERS = "readers"
 _DATA, _ADMIN = "/google.bigtable.v2.Bigtable/", "/google.bigtable.admin.v2.BigtableTableAdmin/"

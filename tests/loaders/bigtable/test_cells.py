@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loaders.bigtable.cells import read_cells
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.scan import sampled_ranges
 from loaders.bigtable.table import ensure_table
 from segue.settings import Settings
-from serving.connection import open_table
-from serving.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY, row_key
+from segue_client.bigtable.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY, row_key
 
 ReadRowsRequest: Any = messages.ReadRowsRequest.meta.pb
 ReadRowsResponse: Any = messages.ReadRowsResponse.meta.pb

@@ -21,13 +21,13 @@ import pytest
 from google.rpc import code_pb2
 
 from loaders.bigtable import list_generations, rollback, verify
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.load import load_generation
+from loaders.bigtable.pointer import read_pointer
 from loaders.bigtable.scan import payloads_of
 from segue.settings import Settings
-from serving.connection import open_table
-from serving.pointer import read_pointer
-from serving.row_key import row_key
-from serving.wire.offers_pb2 import AccountOffers
+from segue_client.bigtable.row_key import row_key
+from segue_client.wire.offers_pb2 import AccountOffers
 from tests.bigtable_fixture import FaultyBigtable, MutateRowsResponse, source
 from tests.loaders.bigtable import killed_load
 from tests.loaders.bigtable.killed_load import DAY_1, DAY_2, rows_after, rows_before, settings_of

@@ -15,6 +15,7 @@ import pytest
 from google.cloud import bigquery
 
 from loaders.bigtable import LoadMode, load_segments, verify
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.export import cells_sql, export_sql
 from loaders.bigtable.mutations import set_offers
 from loaders.bigtable.payload_sql import double_sql, double_steps, little_endian_sql, varint_sql
@@ -24,9 +25,8 @@ from loaders.bigtable.source import WarehouseSource
 from loaders.bigtable.writer import Entries, RowWriter
 from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
-from serving.client import OfferReader
-from serving.connection import open_table
-from serving.row_key import row_key
+from segue_client.bigtable.row_key import row_key
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 
@@ -151,7 +151,7 @@ def test_a_load_by_export_is_verified_and_published_as_any_other(
     assert len(asked) == 1
     assert result.generation_ms is not None
     verify(platform, result.generation_ms)
-    with OfferReader.open(platform) as reader:
+    with open_reader(platform) as reader:
         answers = reader.lookup_many(["acc-1", "acc-2", "gone"])
     assert [each.outcome.value for each in answers] == ["found", "suppressed", "unknown"]
 

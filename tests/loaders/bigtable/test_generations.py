@@ -19,16 +19,17 @@ from loaders.bigtable import (
     verify,
 )
 from loaders.bigtable.begin import Begun, begin
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.mutations import set_offers
 from loaders.bigtable.shard import load_shard
 from loaders.bigtable.writer import Entries, RowWriter
 from segue.settings import Settings
-from serving import schema
-from serving.client import OfferReader, Outcome
-from serving.connection import open_table
-from serving.row_key import row_key
-from serving.wire.offers_pb2 import AccountOffers
+from segue_client.answer import Outcome
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import row_key
+from segue_client.wire.offers_pb2 import AccountOffers
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer, source
 
 DAYS = [date(2026, 1, day) for day in range(1, 8)]
@@ -49,7 +50,7 @@ def load(settings: Settings, day: date, *names: str) -> int:
 
 
 def seen(settings: Settings, *names: str) -> list[str]:
-    with OfferReader.open(settings, refresh_seconds=0) as reader:
+    with open_reader(settings, refresh_seconds=0) as reader:
         return [
             answer.offers[0].offer_id if answer.offers else answer.outcome.value
             for answer in reader.lookup_many(names)
@@ -179,7 +180,7 @@ def test_readers_never_see_a_mixture_while_generations_flip(bigtable_world: Sett
     reads = [0]
 
     def read() -> None:
-        with OfferReader.open(bigtable_world, refresh_seconds=0) as reader:
+        with open_reader(bigtable_world, refresh_seconds=0) as reader:
             while not done.is_set():
                 answers = reader.lookup_many(accounts)
                 (generation,) = {answer.generation_ms for answer in answers}
@@ -216,5 +217,5 @@ def test_readers_never_see_a_mixture_while_generations_flip(bigtable_world: Sett
 def test_the_pointer_says_when_it_moved(bigtable_world: Settings) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     load(bigtable_world, DAYS[0], "a")
-    with OfferReader.open(bigtable_world, refresh_seconds=0) as reader:
+    with open_reader(bigtable_world, refresh_seconds=0) as reader:
         assert before <= reader.pointer().published_at <= datetime.now(UTC)

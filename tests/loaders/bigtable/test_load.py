@@ -16,18 +16,19 @@ from google.cloud.bigtable_v2.types import bigtable as messages
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, list_generations, pointer, verify
 from loaders.bigtable.begin import Begun, begin
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.manifest import LoadMode
+from loaders.bigtable.pointer import read_pointer
 from loaders.bigtable.publish import publish
 from loaders.bigtable.scan import KeyRange, key_range
 from loaders.bigtable.shard import load_shard
 from loaders.bigtable.table import admin_client, ensure_table
 from segue.settings import Settings
-from serving import schema
-from serving.client import OfferReader, Outcome
-from serving.connection import open_table
-from serving.pointer import read_pointer
-from serving.row_key import FIRST_ACCOUNT_KEY, row_key
+from segue_client.answer import Outcome
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import FIRST_ACCOUNT_KEY, row_key
+from serving.configured import open_reader
 from tests.bigtable_fixture import FaultyBigtable, MemorySource, account, offer, source
 
 DAY_1, DAY_2, DAY_3 = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
@@ -35,12 +36,12 @@ GENERATION_1 = 1_767_225_600_001
 
 
 def outcomes(settings: Settings, *account_ids: str) -> list[str]:
-    with OfferReader.open(settings) as reader:
+    with open_reader(settings) as reader:
         return [answer.outcome.value for answer in reader.lookup_many(account_ids)]
 
 
 def offers_of(settings: Settings, account_id: str) -> list[str]:
-    with OfferReader.open(settings) as reader:
+    with open_reader(settings) as reader:
         return [each.offer_id for each in reader.lookup(account_id).offers]
 
 
@@ -240,7 +241,7 @@ def test_a_day_that_was_published_anew_meanwhile_is_left_to_the_next_load(bigtab
 
     loaded = load_generation(bigtable_world, date(2026, 1, 31), anew)
     assert loaded.outcome is LoadOutcome.PUBLISHED
-    with OfferReader.open(bigtable_world) as reader:
+    with open_reader(bigtable_world) as reader:
         assert [each.offer_id for each in reader.lookup("a1").offers] == ["offer-2"]
 
 
@@ -450,7 +451,7 @@ def test_loads_of_one_day_at_the_same_time_publish_one_consistent_generation(
         thread.join()
     assert "published" in ends
     asked = [f"{name}-{number}" for number in range(0, 3_000, 7) for name in ("one", "two")]
-    with OfferReader.open(bigtable_world) as reader:
+    with open_reader(bigtable_world) as reader:
         found = {
             answer.account.market
             for answer in reader.lookup_many(asked)

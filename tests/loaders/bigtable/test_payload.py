@@ -31,9 +31,9 @@ from loaders.bigtable.rows import (
     tail,
 )
 from segue.settings import PROJECT_ROOT
-from serving import schema
-from serving.row_key import row_key
-from serving.wire.offers_pb2 import AccountOffers, Offer
+from segue_client.bigtable.row_key import row_key
+from segue_client.instants import instant
+from segue_client.wire.offers_pb2 import AccountOffers, Offer
 from tests.bigtable_fixture import account, offer, source
 
 DAY = date(2026, 1, 31)
@@ -139,7 +139,7 @@ def test_texts_of_any_length_are_framed_as_protobuf_frames_them(length: int) -> 
     assert payload == by_protobuf(row)
 
 
-GOLDEN = json.loads((PROJECT_ROOT / "serving/golden/payloads.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((PROJECT_ROOT / "clients/golden/payloads.json").read_text(encoding="utf-8"))
 
 
 def test_a_tombstone_has_the_golden_bytes() -> None:
@@ -159,7 +159,7 @@ def test_payloads_equal_the_golden_bytes(vector: dict[str, Any]) -> None:
     golden = ParseDict(vector["account"], AccountOffers())
 
     def at(ms: int) -> datetime | None:
-        return schema.instant(ms) if ms else None
+        return instant(ms) if ms else None
 
     def rows(offers: Iterable[Offer]) -> list[dict[str, Any]]:
         return [

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import pytest
-from google.api_core.exceptions import GoogleAPIError
 
 from loaders.bigtable import LoadCode, LoadError, list_generations, replication, rollback
 from loaders.bigtable.load import load_generation
 from segue.settings import Settings
-from serving import schema
-from serving.answer import Lookup
-from serving.client import OfferReader, Outcome
-from serving.pointer import NothingPublishedError
+from segue_client.answer import Lookup, Outcome
+from segue_client.bigtable import schema
+from segue_client.errors import LookupFailedError, NothingPublishedError
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer, source
 from tests.loaders.bigtable.replicated_bigtable import replicated_bigtable
 
@@ -82,10 +81,10 @@ def reading(settings: Settings) -> Iterator[Seen]:
     seen, done = Seen(), threading.Event()
 
     def read() -> None:
-        with OfferReader.open(settings, refresh_seconds=0) as reader:
+        with open_reader(settings, refresh_seconds=0) as reader:
             while not done.is_set():
                 # a machine that is too busy to answer in time has given no wrong answer
-                with suppress(GoogleAPIError, NothingPublishedError):
+                with suppress(LookupFailedError, NothingPublishedError):
                     answers = reader.lookup_many(ACCOUNTS)
                     seen.problems += problems(answers)
                     seen.generations.append(answers[0].generation_ms)

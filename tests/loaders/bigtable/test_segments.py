@@ -13,7 +13,7 @@ from loaders.bigtable import LoadCode, LoadError, LoadOutcome, load_segments, re
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
-from serving.client import OfferReader
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 
@@ -66,7 +66,7 @@ def test_republish_loads_the_newest_published_day_once(platform: Settings) -> No
     assert second is not None
     assert (first.outcome, first.segment_date, first.rows_out) == (LoadOutcome.PUBLISHED, DAY_2, 3)
     assert (second.outcome, second.generation_ms) == (LoadOutcome.CURRENT, first.generation_ms)
-    with OfferReader.open(platform) as reader:
+    with open_reader(platform) as reader:
         answers = reader.lookup_many(["acc-1", "acc-2", "acc-3", "yesterday"])
     assert [each.outcome.value for each in answers] == ["found", "suppressed", "expired", "unknown"]
     assert [(each.offer_id, each.HasField("score")) for each in answers[0].offers] == [

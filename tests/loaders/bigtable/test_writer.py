@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders.bigtable import scan
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.flow import FlowControl
 from loaders.bigtable.mutations import delete_offers, request_head, set_offers, slice_bytes, tombstones
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import Entries, RowWriter, Written
 from segue.settings import Settings
-from serving import schema
-from serving.connection import open_table
-from serving.row_key import row_key
+from segue_client.bigtable import schema
+from segue_client.bigtable.row_key import row_key
 from tests.bigtable_fixture import FaultyBigtable, MutateRowsRequest, MutateRowsResponse
 
 GENERATION = 1_769_817_600_001

@@ -19,7 +19,7 @@ from loaders.landing.land import land_days
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
-from serving.client import OfferReader
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 from tests.loaders.landing.test_land import event, write, write_day
@@ -73,7 +73,7 @@ def test_a_batch_changes_each_table_once_in_the_partitions_that_hold_somebody(se
     assert erasure.cells_removed == 3
     assert len(erasure.subject_hashes) == 3
     assert days_with_events(settings) == [(DAY_1, 1), (DAY_2, 1), (DAY_3, 1)]
-    with OfferReader.open(settings) as reader:
+    with open_reader(settings) as reader:
         outcomes = [each.outcome.value for each in reader.lookup_many([*LEAVERS, STAYER])]
     assert outcomes == ["unknown", "unknown", "unknown", "found"]
     assert published.generation_ms is not None

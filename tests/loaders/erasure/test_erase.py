@@ -12,14 +12,14 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from loaders.bigtable import list_generations, load_segments, rollback, verify
+from loaders.bigtable.connection import open_table
 from loaders.erasure import EraseError, erase
 from loaders.landing.land import land_days
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
-from serving.client import OfferReader
-from serving.connection import open_table
-from serving.row_key import row_key
+from segue_client.bigtable.row_key import row_key
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 from tests.loaders.landing.test_land import event, write, write_day
@@ -109,7 +109,7 @@ def test_an_erased_account_is_nowhere_and_stays_away(platform: Settings) -> None
     generations = [row.manifest.generation_ms for row in list_generations(platform)]
     for generation in generations:
         verify(platform, generation)
-    with OfferReader.open(platform, refresh_seconds=0) as reader:
+    with open_reader(platform, refresh_seconds=0) as reader:
         for generation in (generations[1], generations[0]):
             rollback(platform, generation)
             outcomes = [each.outcome.value for each in reader.lookup_many([LEAVER, STAYER])]
@@ -134,7 +134,7 @@ def test_an_erased_account_is_nowhere_and_stays_away(platform: Settings) -> None
     publish(platform, DAY_3, account(LEAVER, offer("back")), account(STAYER, offer("new")))
     result = load_segments(platform, DAY_3)
     assert (result.rows_in, result.rows_erased, result.rows_out) == (1, 1, 1)
-    with OfferReader.open(platform) as reader:
+    with open_reader(platform) as reader:
         outcomes = [each.outcome.value for each in reader.lookup_many([LEAVER, STAYER])]
     assert outcomes == ["unknown", "found"]
     ledger = query(

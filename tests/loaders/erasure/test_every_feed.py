@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from loaders.bigtable import load_segments
+from loaders.bigtable.connection import open_table
 from loaders.erasure import MergedAccountError, erase
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.land import land_days
@@ -22,7 +23,6 @@ from runs.dbt import build
 from runs.publish import publish
 from runs.steps import asked, land
 from segue.settings import Settings
-from serving.connection import open_table
 from tests.judged import let_through
 from tests.loaders.erasure.feeds import (
     DAY,

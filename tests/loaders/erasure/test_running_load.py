@@ -18,13 +18,13 @@ from loaders.bigtable import (
     verify,
 )
 from loaders.bigtable.begin import Begun
+from loaders.bigtable.connection import open_table
 from loaders.bigtable.result import LoadResult
 from loaders.erasure import erase
 from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
-from serving.client import OfferReader
-from serving.connection import open_table
-from serving.row_key import row_key
+from segue_client.bigtable.row_key import row_key
+from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 
@@ -66,7 +66,7 @@ def assert_only_the_stayer_is_online(settings: Settings, begun: Begun, result: L
     assert (result.rows_in, result.rows_erased, result.rows_out) == (1, 2, 1)
     # Every count and checksum of the generation is what it shows.
     verify(settings, begun.manifest.generation_ms)
-    with OfferReader.open(settings) as reader:
+    with open_reader(settings) as reader:
         found = [each.outcome.value for each in reader.lookup_many([CHANGED, UNCHANGED, STAYER])]
     assert found == ["unknown", "unknown", "found"]
     assert keys_of_leavers(settings) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from serving.schema import segment_date_of
+from segue_client.bigtable.schema import segment_date_of
 from tests.company_in_order import CompanyInOrder
 from tests.marts import mart_rows
 

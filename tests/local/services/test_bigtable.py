@@ -65,9 +65,9 @@ def test_an_emulator_named_by_hand_that_is_not_there_is_an_error(
 def _written_and_read(settings: Settings) -> bytes:
     from google.cloud.bigtable.data import SetCell
 
+    from loaders.bigtable.connection import open_table
     from loaders.bigtable.table import ensure_table
-    from serving.connection import open_table
-    from serving.schema import OFFERS_FAMILY
+    from segue_client.bigtable.schema import OFFERS_FAMILY
 
     ensure_table(settings)
     with open_table(settings) as table:

@@ -13,8 +13,8 @@ from loaders.bigtable.load import load_generation
 from local import platform
 from local.services.service import StateFolder
 from segue.settings import Settings
-from serving.client import Outcome
-from serving.remote import OfferServiceClient
+from segue_client.answer import Outcome
+from serving.configured import open_service_client
 from tests.bigtable_fixture import account, source
 
 BOTH = {"bigtable", "offer-lookup"}
@@ -28,7 +28,7 @@ def test_it_starts_with_the_platform_and_follows_its_bigtable(state_dir: Path) -
     clients = Settings(_env_file=started.env_file)
     assert clients.service_address == started.service_address
     load_generation(started.settings, date(2026, 1, 31), source(account("found")))
-    with OfferServiceClient.open(clients) as remote:
+    with open_service_client(clients) as remote:
         assert remote.lookup("found").outcome is Outcome.FOUND
     assert "segue_lookups_total" in httpx.get(f"http://{clients.service_metrics_address}/metrics").text
 

@@ -5,10 +5,10 @@ const {readFileSync} = require('node:fs');
 const path = require('node:path');
 const protobuf = require('protobufjs');
 
-const SERVING = path.join(__dirname, '../../../serving');
-const read = name => JSON.parse(readFileSync(path.join(SERVING, 'golden', name), 'utf8'));
+const CLIENTS = path.join(__dirname, '../../../clients');
+const read = name => JSON.parse(readFileSync(path.join(CLIENTS, 'golden', name), 'utf8'));
 const offers = protobuf
-  .loadSync(path.join(SERVING, 'proto/segue/offers/v1/offers.proto'))
+  .loadSync(path.join(CLIENTS, 'python/segue_client/proto/segue/offers/v1/offers.proto'))
   .lookupType('segue.offers.v1.AccountOffers');
 
 const wrongKeys = read('row_keys.json').filter(({account_id, row_key_hex}) => {

@@ -6,7 +6,7 @@ const {promisify} = require('node:util');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 
-const PROTO = path.join(__dirname, '../../../serving/proto/segue/offers/v1/offers.proto');
+const PROTO = path.join(__dirname, '../../../clients/python/segue_client/proto/segue/offers/v1/offers.proto');
 
 async function main([address, token, ...accountIds]) {
   const definition = loader.loadSync(PROTO, {keepCase: true, longs: String, enums: String, defaults: true});

@@ -6,7 +6,7 @@ const path = require('node:path');
 const {Bigtable} = require('@google-cloud/bigtable');
 const protobuf = require('protobufjs');
 
-const PROTO = path.join(__dirname, '../../../serving/proto/segue/offers/v1/offers.proto');
+const PROTO = path.join(__dirname, '../../../clients/python/segue_client/proto/segue/offers/v1/offers.proto');
 
 function rowKey(accountId) {
   const id = Buffer.from(accountId, 'utf8');

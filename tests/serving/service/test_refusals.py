@@ -16,8 +16,8 @@ from grpc_health.v1 import health_pb2
 
 from loaders.bigtable.load import load_generation
 from segue.settings import Settings
-from serving.wire.offers_pb2 import LookupRequest, LookupResponse
-from serving.wire.offers_pb2_grpc import OfferLookupStub
+from segue_client.wire.offers_pb2 import LookupRequest, LookupResponse
+from segue_client.wire.offers_pb2_grpc import OfferLookupStub
 from tests.bigtable_fixture import FaultyBigtable, account, source
 from tests.serving.service.conftest import DAY, Served, served, serving_process
 from tests.serving.service.test_service import SERVICE, health_of, status_of

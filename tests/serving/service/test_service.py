@@ -12,7 +12,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from google.api_core.exceptions import ResourceExhausted, Unauthenticated
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from pydantic import SecretStr
@@ -22,13 +21,18 @@ from cli import app
 from loaders.bigtable.load import load_generation
 from loaders.bigtable.table import ensure_table
 from segue.settings import Settings
-from serving.client import OfferReader, Outcome
-from serving.pointer import NothingPublishedError
-from serving.remote import OfferServiceClient
-from serving.row_key import InvalidAccountIdError
+from segue_client.answer import Outcome
+from segue_client.errors import (
+    InvalidRequestError,
+    NotAuthenticatedError,
+    NothingPublishedError,
+    RateLimitedError,
+)
+from segue_client.remote import OfferServiceClient
+from segue_client.wire.offers_pb2 import BatchLookupRequest, LookupRequest
+from segue_client.wire.offers_pb2_grpc import OfferLookupStub
+from serving.configured import open_reader, open_service_client
 from serving.service.server import ServiceConfigurationError
-from serving.wire.offers_pb2 import BatchLookupRequest, LookupRequest
-from serving.wire.offers_pb2_grpc import OfferLookupStub
 from tests.bigtable_fixture import FaultyBigtable, account, source
 from tests.serving.service.conftest import DAY, TOKENS, Served, served, serving_process
 
@@ -60,7 +64,7 @@ def health_of(address: str, service_name: str) -> int:
 
 def test_the_service_and_the_library_give_the_same_four_answers(service: Served, published: Settings) -> None:
     asked = ["found", "nobody", "suppressed", "expired"]
-    with OfferServiceClient.open(service.settings) as remote, OfferReader.open(published) as reader:
+    with open_service_client(service.settings) as remote, open_reader(published) as reader:
         answers = [remote.lookup(each) for each in asked]
         assert remote.lookup_many(asked) == answers
         assert [each.to_dict() for each in answers] == [reader.lookup(each).to_dict() for each in asked]
@@ -81,10 +85,10 @@ def test_an_offer_that_may_not_be_shown_does_not_leave_the_service(service: Serv
 
 
 def test_a_callers_mistake_is_invalid_argument(service: Served) -> None:
-    with OfferServiceClient.open(service.settings) as remote:
-        with pytest.raises(InvalidAccountIdError, match="must not be empty"):
+    with open_service_client(service.settings) as remote:
+        with pytest.raises(InvalidRequestError, match="an empty account id"):
             remote.lookup("")
-        with pytest.raises(InvalidAccountIdError, match="at most 1000 accounts"):
+        with pytest.raises(InvalidRequestError, match="at most 1000 accounts"):
             remote.lookup_many(["found"] * 1_001)
         assert remote.lookup_many([]) == []
 
@@ -99,7 +103,7 @@ def test_many_lookups_at_once_share_reads_and_stay_apart(service: Served) -> Non
 
 def test_nothing_published_is_not_ready_and_not_an_unknown_account(bigtable_world: Settings) -> None:
     ensure_table(bigtable_world)
-    with served(bigtable_world) as running, OfferServiceClient.open(running.settings) as remote:
+    with served(bigtable_world) as running, open_service_client(running.settings) as remote:
         with pytest.raises(NothingPublishedError):
             remote.lookup("found")
         address = running.settings.service_address
@@ -124,11 +128,11 @@ def test_only_known_tokens_are_answered_and_health_needs_none(
 ) -> None:
     with served(published, service_callers_file=callers_file) as running:
         address = running.settings.service_address
-        with OfferServiceClient.open(as_caller(running.settings, "checkout")) as remote:
+        with open_service_client(as_caller(running.settings, "checkout")) as remote:
             assert remote.lookup("found").outcome is Outcome.FOUND
         for token in (None, SecretStr("wrong")):
             stranger = running.settings.model_copy(update={"service_token": token})
-            with OfferServiceClient.open(stranger) as remote, pytest.raises(Unauthenticated):
+            with open_service_client(stranger) as remote, pytest.raises(NotAuthenticatedError):
                 remote.lookup("found")
         with grpc.insecure_channel(address) as channel:
             database = ProtoReflectionDescriptorDatabase(channel)
@@ -140,10 +144,10 @@ def test_each_caller_has_its_own_limit_and_is_told_when_to_come_back(
     published: Settings, callers_file: Path
 ) -> None:
     with served(published, service_callers_file=callers_file) as running:
-        with OfferServiceClient.open(as_caller(running.settings, "home")) as home:
+        with open_service_client(as_caller(running.settings, "home")) as home:
             assert len(home.lookup_many(["found", "nobody"])) == 2
             home.lookup("found")
-            with pytest.raises(ResourceExhausted):
+            with pytest.raises(RateLimitedError):
                 home.lookup("found")
         with grpc.insecure_channel(running.settings.service_address) as channel:
             stub = OfferLookupStub(channel)  # type: ignore[no-untyped-call]
@@ -151,7 +155,7 @@ def test_each_caller_has_its_own_limit_and_is_told_when_to_come_back(
             error = status_of(stub.Lookup, LookupRequest(account_id="found"), metadata=bearer, timeout=5)
             pushback = dict(error.trailing_metadata())["grpc-retry-pushback-ms"]
         assert 0 < int(pushback) <= 1_000
-        with OfferServiceClient.open(as_caller(running.settings, "checkout")) as checkout:
+        with open_service_client(as_caller(running.settings, "checkout")) as checkout:
             assert len(checkout.lookup_many(["found"] * 1_000)) == 1_000
 
 
@@ -160,7 +164,7 @@ def test_a_changed_callers_file_is_followed_and_a_broken_one_is_not(
 ) -> None:
     with (
         served(published, service_callers_file=callers_file) as running,
-        OfferServiceClient.open(as_caller(running.settings, "checkout")) as remote,
+        open_service_client(as_caller(running.settings, "checkout")) as remote,
     ):
         remote.lookup("found")
         callers_file.write_text("callers: [{name: x")
@@ -175,7 +179,7 @@ def _is_turned_away(remote: OfferServiceClient, within_seconds: float) -> bool:
     while time.monotonic() < deadline:
         try:
             remote.lookup("found")
-        except Unauthenticated:
+        except NotAuthenticatedError:
             return True
         time.sleep(0.05)
     return False
@@ -261,12 +265,12 @@ def test_metrics_tell_outcomes_statuses_and_the_generation_and_no_account(
     published: Settings, callers_file: Path
 ) -> None:
     with served(published, service_callers_file=callers_file) as running:
-        with OfferServiceClient.open(as_caller(running.settings, "checkout")) as remote:
+        with open_service_client(as_caller(running.settings, "checkout")) as remote:
             remote.lookup("found")
             remote.lookup_many(["found", "suppressed", "secret-account"])
-            with pytest.raises(InvalidAccountIdError):
+            with pytest.raises(InvalidRequestError):
                 remote.lookup("")
-        with OfferServiceClient.open(running.settings) as stranger, pytest.raises(Unauthenticated):
+        with open_service_client(running.settings) as stranger, pytest.raises(NotAuthenticatedError):
             stranger.lookup("found")
         time.sleep(1.5)  # durations are recorded within a second
         text = httpx.get(f"http://127.0.0.1:{running.running.metrics_port}/metrics").text
@@ -333,7 +337,7 @@ def test_segue_lookup_asks_the_service_and_has_the_same_exit_codes(
 def test_two_services_in_one_process_do_not_share_anything(published: Settings) -> None:
     counts = []
     with served(published) as one, served(published) as other:
-        with OfferServiceClient.open(one.settings) as remote:
+        with open_service_client(one.settings) as remote:
             remote.lookup("found")
         for each in (one, other):
             text = httpx.get(f"http://127.0.0.1:{each.running.metrics_port}/metrics").text

@@ -13,11 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from google.api_core.exceptions import ServiceUnavailable
 
 from segue.settings import Settings
-from serving.client import Outcome
-from serving.remote import OfferServiceClient
+from segue_client.answer import Outcome
+from segue_client.errors import UnavailableError
+from serving.configured import open_service_client
 from serving.service.server import ServiceConfigurationError
 from tests.serving.service.conftest import Served, served
 
@@ -88,7 +88,7 @@ def mutual(published: Settings, authority: Authority) -> Iterator[Served]:
 
 
 def found_by(settings: Settings, **changes: object) -> Outcome:
-    with OfferServiceClient.open(settings.model_copy(update=changes)) as remote:
+    with open_service_client(settings.model_copy(update=changes)) as remote:
         return remote.lookup("found").outcome
 
 
@@ -98,7 +98,7 @@ def test_a_client_that_trusts_the_authority_is_answered_over_tls(
     certificate, key = authority.issue("tls-only")
     with served(published, service_certificate_file=certificate, service_key_file=key) as running:
         assert found_by(running.settings, service_ca_file=authority.file) is Outcome.FOUND
-        with pytest.raises(ServiceUnavailable):
+        with pytest.raises(UnavailableError):
             found_by(running.settings)
 
 
@@ -117,9 +117,9 @@ def test_mutual_tls_answers_those_with_a_certificate_only(
         )
         is Outcome.FOUND
     )
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(UnavailableError):
         found_by(mutual.settings, **trusting)
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(UnavailableError):
         found_by(
             mutual.settings,
             **trusting,
@@ -144,7 +144,7 @@ def test_a_renewed_certificate_is_shown_and_a_broken_one_is_not(
         assert found_by(running.settings, **old) is Outcome.FOUND
         install(other.issue("renewed"))
         assert found_by(running.settings, **new) is Outcome.FOUND
-        with pytest.raises(ServiceUnavailable):
+        with pytest.raises(UnavailableError):
             found_by(running.settings, **old)
         # half written, or the key of another
         certificate.write_bytes(authority.issue("third")[0].read_bytes())

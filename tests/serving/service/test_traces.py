@@ -10,8 +10,8 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from segue.settings import Settings
-from serving.wire.offers_pb2 import LookupRequest
-from serving.wire.offers_pb2_grpc import OfferLookupStub
+from segue_client.wire.offers_pb2 import LookupRequest
+from segue_client.wire.offers_pb2_grpc import OfferLookupStub
 from tests.serving.service.conftest import served
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"

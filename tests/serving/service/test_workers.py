@@ -18,9 +18,9 @@ import httpx
 import psutil
 
 from segue.settings import Settings
+from segue_client.wire.offers_pb2 import LookupRequest
+from segue_client.wire.offers_pb2_grpc import OfferLookupStub
 from serving.service.probe import health_of
-from serving.wire.offers_pb2 import LookupRequest
-from serving.wire.offers_pb2_grpc import OfferLookupStub
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,0 +1,204 @@
+"""Clients of the lookup service, with the same answers and errors as a reader of the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc
+
+from segue_client.answer import Lookup, Outcome, found
+from segue_client.errors import (
+    InvalidRequestError,
+    NothingPublishedError,
+    SegueClientError,
+    UnreadableOffersError,
+    failure_of,
+)
+from segue_client.wire.offers_pb2 import (
+    LOOKUP_OUTCOME_EXPIRED,
+    LOOKUP_OUTCOME_FOUND,
+    LOOKUP_OUTCOME_SUPPRESSED,
+    LOOKUP_OUTCOME_UNKNOWN_ACCOUNT,
+    BatchLookupRequest,
+    BatchLookupResponse,
+    LookupRequest,
+    LookupResponse,
+)
+from segue_client.wire.offers_pb2_grpc import OfferLookupStub
+
+_OUTCOMES: Final = {
+    LOOKUP_OUTCOME_FOUND: Outcome.FOUND,
+    LOOKUP_OUTCOME_UNKNOWN_ACCOUNT: Outcome.UNKNOWN,
+    LOOKUP_OUTCOME_SUPPRESSED: Outcome.SUPPRESSED,
+    LOOKUP_OUTCOME_EXPIRED: Outcome.EXPIRED,
+}
+_SERVICE_CONFIG: Final = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "segue.offers.v1.OfferLookup"}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.02s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    }
+)
+"""gRPC's own retries: they follow the server's pushback and stop when most calls fail."""
+
+
+class _ServiceClient:
+    """What the blocking client and the one for an event loop share: all but the waiting."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        timeout_seconds: float = 2.0,
+        ca_file: Path | str | None = None,
+        client_certificate_file: Path | str | None = None,
+        client_key_file: Path | str | None = None,
+    ) -> None:
+        """A client of the service at ``address`` (host:port), which it connects to when it is first asked.
+
+        ``token`` is what ``segue callers`` gave; ``timeout_seconds`` bounds each call with its retries;
+        ``ca_file`` holds the authorities (PEM) by which the service is known, without it there is no TLS;
+        the client's own certificate and key (PEM) are for mutual TLS.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: ``timeout_seconds`` is not positive.
+        """
+        if timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds must be positive: {timeout_seconds}")
+        self._timeout_seconds = timeout_seconds
+        self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        options = [("grpc.service_config", _SERVICE_CONFIG)]
+        if ca_file is None:
+            self._channel = self._grpc.insecure_channel(address, options=options)
+        else:
+            credentials = grpc.ssl_channel_credentials(
+                root_certificates=Path(ca_file).read_bytes(),
+                private_key=_optional(client_key_file),
+                certificate_chain=_optional(client_certificate_file),
+            )
+            self._channel = self._grpc.secure_channel(address, credentials, options=options)
+        self._stub = OfferLookupStub(self._channel)  # type: ignore[no-untyped-call]
+
+    _grpc: Any = grpc
+
+    def _call(self, method: Any, request: Any) -> Any:
+        return method(request, timeout=self._timeout_seconds, metadata=self._metadata)
+
+
+class OfferServiceClient(_ServiceClient):
+    """Point and batch lookups through the service; safe to share between threads."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection; calls in flight fail."""
+        self._channel.close()
+
+    def lookup(self, account_id: str) -> Lookup:
+        """What to offer one account now.
+
+        Raises:
+            InvalidRequestError: the service refuses the id.
+            NothingPublishedError: no generation is published.
+            UnreadableOffersError: what is stored of the account cannot be read.
+            LookupFailedError: no answer in time, or refused; its subclasses say why.
+        """
+        try:
+            return _lookup(self._call(self._stub.Lookup, LookupRequest(account_id=account_id)))
+        except grpc.RpcError as error:
+            raise _refusal(error) from error
+
+    def lookup_many(self, account_ids: Sequence[str]) -> list[Lookup]:
+        """What to offer several accounts now: one answer each, in order, all from one generation.
+
+        Raises:
+            As ``lookup``; also for more accounts than the service takes in one batch.
+        """
+        try:
+            return _lookups(self._call(self._stub.BatchLookup, BatchLookupRequest(account_ids=account_ids)))
+        except grpc.RpcError as error:
+            raise _refusal(error) from error
+
+
+class AsyncOfferServiceClient(_ServiceClient):
+    """As ``OfferServiceClient``, for the event loop in which it is made."""
+
+    _grpc = grpc.aio
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection; calls in flight fail."""
+        await self._channel.close()
+
+    async def lookup(self, account_id: str) -> Lookup:
+        """As ``OfferServiceClient.lookup``."""
+        try:
+            return _lookup(await self._call(self._stub.Lookup, LookupRequest(account_id=account_id)))
+        except grpc.RpcError as error:
+            raise _refusal(error) from error
+
+    async def lookup_many(self, account_ids: Sequence[str]) -> list[Lookup]:
+        """As ``OfferServiceClient.lookup_many``."""
+        try:
+            return _lookups(
+                await self._call(self._stub.BatchLookup, BatchLookupRequest(account_ids=account_ids))
+            )
+        except grpc.RpcError as error:
+            raise _refusal(error) from error
+
+
+def _optional(path: Path | str | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()
+
+
+def _refusal(error: grpc.RpcError) -> SegueClientError:
+    status = error.code()
+    if status is grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidRequestError(error.details())
+    if status is grpc.StatusCode.FAILED_PRECONDITION:
+        return NothingPublishedError(error.details())
+    if status is grpc.StatusCode.DATA_LOSS:
+        return UnreadableOffersError(error.details())
+    return failure_of(error)
+
+
+def _lookups(response: BatchLookupResponse) -> list[Lookup]:
+    return [_lookup(answer) for answer in response.answers]
+
+
+def _lookup(answer: LookupResponse) -> Lookup:
+    account = answer.account if answer.HasField("account") else None
+    outcome = _OUTCOMES[answer.outcome]
+    if account is None or outcome is not Outcome.FOUND:
+        return Lookup(answer.account_id, outcome, answer.generation_ms, account)
+    # A service that is older than this client names no decision and holds nothing back.
+    return found(answer.account_id, answer.generation_ms, account, [*account.offers, *account.held_back])

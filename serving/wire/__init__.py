@@ -1,1 +1,0 @@
-"""Generated from serving/proto by ``python -m serving.generate_wire``; never edited by hand."""

@@ -1,0 +1,70 @@
+"""The client of the service for an event loop: the same answers and errors as the blocking one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from loaders.bigtable.load import load_generation
+from segue.settings import Settings
+from segue_client import (
+    AsyncOfferServiceClient,
+    InvalidRequestError,
+    Lookup,
+    LookupTimeoutError,
+    OfferServiceClient,
+    Outcome,
+    UnavailableError,
+)
+from serving.configured import open_reader
+from tests.bigtable_fixture import account, source
+from tests.serving.service.conftest import DAY, served
+
+
+@pytest.fixture
+def address(bigtable_world: Settings) -> Iterator[str]:
+    load_generation(bigtable_world, DAY, source(account("found"), account("blocked", suppressed_reason="X")))
+    with served(bigtable_world) as service:
+        yield service.settings.service_address
+
+
+def test_it_answers_what_a_blocking_client_and_a_reader_of_the_table_answer(
+    address: str, bigtable_world: Settings
+) -> None:
+    async def ask() -> list[Lookup]:
+        async with AsyncOfferServiceClient(address) as client:
+            return [await client.lookup("found"), *(await client.lookup_many(["blocked", "nobody"]))]
+
+    answers = asyncio.run(ask())
+    assert [answer.outcome for answer in answers] == [Outcome.FOUND, Outcome.SUPPRESSED, Outcome.UNKNOWN]
+    with OfferServiceClient(address) as client:
+        assert [client.lookup("found"), *client.lookup_many(["blocked", "nobody"])] == answers
+    with open_reader(bigtable_world) as reader:
+        assert reader.lookup("found").to_dict() == answers[0].to_dict()
+
+
+def test_its_errors_are_those_of_the_blocking_client(address: str) -> None:
+    async def ask() -> None:
+        async with AsyncOfferServiceClient(address) as client:
+            with pytest.raises(InvalidRequestError, match="an empty account id"):
+                await client.lookup("")
+        async with AsyncOfferServiceClient("127.0.0.1:1", timeout_seconds=5) as nobody:
+            with pytest.raises(UnavailableError):
+                await nobody.lookup("found")
+
+    asyncio.run(ask())
+
+
+def test_a_call_ends_within_its_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with OfferServiceClient(address, timeout_seconds=0.2) as client, pytest.raises(LookupTimeoutError):
+            client.lookup("found")
+
+
+def test_a_client_without_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="timeout_seconds must be positive: 0"):
+        OfferServiceClient("127.0.0.1:1", timeout_seconds=0)
