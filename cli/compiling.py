@@ -10,6 +10,17 @@ import typer
 EXIT_STALE = 1
 CheckOption = Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is not current.")]
 
+MergedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--merged",
+        metavar="LOCK",
+        exists=True,
+        dir_okay=False,
+        help="versions.lock of the main branch, where git does not know it.",
+    ),
+]
+
 
 def make_files(files: dict[Path, str], *, check: bool, command: str) -> None:
     """Write what is stale and say so; with ``check`` only name it, and the command that would make it.

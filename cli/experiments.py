@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.compiling import CheckOption, make_files
+from cli.compiling import CheckOption, MergedOption, make_files
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -68,6 +68,7 @@ def read(
 @app.command("compile")
 def compile_(
     check: CheckOption = False,
+    merged: MergedOption = None,
 ) -> None:
     """Make the dbt macros, the JSON Schemas and the versions' lock from experiments/.
 
@@ -76,7 +77,7 @@ def compile_(
     from experiments.registry import artifacts, load
 
     registry = load()
-    make_files(artifacts(registry), check=check, command="segue experiments compile")
+    make_files(artifacts(registry, merged_file=merged), check=check, command="segue experiments compile")
     typer.echo(f"{len(registry.experiments)} experiments, {len(registry.metrics)} metrics")
 
 

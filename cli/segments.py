@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.compiling import CheckOption, make_files
+from cli.compiling import CheckOption, MergedOption, make_files
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from runs.rule_lint import Linted
     from runs.segment_plan import Plan, Taking, Yielding
 
 app = typer.Typer(no_args_is_help=True, help="Offer segments: rules, their plan, their reasons.")
@@ -29,22 +30,56 @@ _OVERLAPS_SHOWN = 15
 @app.command("compile")
 def compile_(
     check: CheckOption = False,
+    merged: MergedOption = None,
 ) -> None:
     """Make the dbt macros, the JSON Schema and the versions' lock from segments/rules.
 
-    A rule's experiment has to be declared in experiments/, with the same salt, variants and control.
+    Lints the rules first (`segue segments lint`): with errors nothing is made. A merged version of a rule
+    cannot be changed any more; one that is not merged yet may be, and keeps its number.
 
     Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the rule files.
     """
-    from experiments.registry import load
-    from runs.rule_experiments import check_rules
     from segments.artifacts import artifacts
-    from segments.source import load_rules
 
-    book = load_rules()
-    check_rules(book, load())
-    make_files(artifacts(book), check=check, command="segue segments compile")
+    linted = _linted()
+    for remark in linted.warnings:
+        typer.echo(str(remark), err=True)
+    book = linted.accepted()
+    make_files(artifacts(book, merged), check=check, command="segue segments compile")
     typer.echo(f"{len(book.active)} of {len(book.rules)} rules are active")
+
+
+@app.command()
+def lint(
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is wrong with the rules, or may not be meant, by file, line and field.
+
+    Errors are wrong whatever the accounts are; a warning may be meant. `segue segments plan` says what only
+    the data can tell: content that is missing, values that nobody has.
+
+    Exit code: 0 no errors, 1 with --strict: warnings, 2 errors.
+    """
+    linted = _linted()
+    if as_json:
+        print(json.dumps([remark.to_dict() for remark in linted.remarks], indent=2))
+    else:
+        for remark in linted.remarks:
+            typer.echo(str(remark))
+        typer.echo(f"{_counted(len(linted.errors), 'error')}, {_counted(len(linted.warnings), 'warning')}")
+    raise typer.Exit(2 if linted.errors else 1 if strict and linted.warnings else 0)
+
+
+def _linted() -> Linted:
+    from experiments.registry import load
+    from runs.rule_lint import lint as lint_rules
+
+    return lint_rules(load(), datetime.now(UTC).date())
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 @app.command()

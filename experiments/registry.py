@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from experiments.compiler import MACROS_FILE, compile_macros
 from experiments.declaration import Experiment, Holdouts, Metric
 from experiments.facts import mistakes
-from segue.declarations import DeclarationsError, Problem, line_of, parse
-from segue.version_lock import Versioned, lock_text, locked, read_lock
+from segue.declarations import DeclarationsError, Problem, parse, problems_at, shown_path
+from segue.version_lock import Versioned, lock_text, locked, merged_lock, read_lock
 
 EXPERIMENTS_DIR: Final = Path(__file__).parent
 METRICS_FOLDER: Final = "metrics"
 LOCK_FILE: Final = EXPERIMENTS_DIR / "versions.lock"
-_HEADING: Final = "written by `segue experiments compile`, only ever added to"
+_HEADING: Final = "written by `segue experiments compile`, to which a merge only ever adds"
 
 HOLDOUTS_FILE: Final = "holdouts.yml"
 
@@ -47,18 +47,18 @@ def load(folder: Path = EXPERIMENTS_DIR) -> Registry:
     broken = {problem.file for problem in problems}
     for name, metric in metrics.items():
         path = folder / METRICS_FOLDER / f"{name}.yml"
-        for field, message in mistakes(metric):
-            location = tuple(field.split("."))
-            problems.append(Problem(path.name, line_of(path, location), field, message))
+        problems += problems_at(
+            path, ((tuple(field.split(".")), message) for field, message in mistakes(metric))
+        )
     judged: list[tuple[str, Experiment | Holdouts]] = [*experiments.items()]
     for name, each in [*judged, *([("holdouts", holdouts)] if holdouts else [])]:
         path = folder / f"{name}.yml"
         for place, use in enumerate(each.metrics):
-            if use.metric in metrics or f"{use.metric}.yml" in broken:
+            file = shown_path(folder / METRICS_FOLDER / f"{use.metric}.yml")
+            if use.metric in metrics or file in broken:
                 continue
-            at = ("metrics", place, "metric")
             message = f"{use.metric} is not declared; allowed: {', '.join(metrics) or 'none is'}"
-            problems.append(Problem(path.name, line_of(path, at), f"metrics[{place}].metric", message))
+            problems += problems_at(path, [(("metrics", place, "metric"), message)])
     if problems:
         raise DeclarationsError(problems)
     return Registry(experiments, metrics, holdouts)
@@ -76,25 +76,33 @@ def _read(folder: Path, model: type[Declared], problems: list[Problem]) -> dict[
             continue
         if declared.id != path.stem:
             message = f"is {declared.id}; allowed: the file's name, {path.stem}"
-            problems.append(Problem(path.name, line_of(path, ("id",)), "id", message))
+            problems += problems_at(path, [(("id",), message)])
         found[path.stem] = declared
     return found
 
 
-def artifacts(registry: Registry, lock_file: Path = LOCK_FILE) -> dict[Path, str]:
+def artifacts(
+    registry: Registry, lock_file: Path = LOCK_FILE, merged_file: Path | None = None
+) -> dict[Path, str]:
     """The dbt macros, the schemas for editors and the lock of versions, each with the registry's content.
 
+    ``merged_file``: the lock of what is merged; by default git is asked for it.
+
     Raises:
-        DeclarationsError: a locked version was changed.
+        DeclarationsError: a merged version was changed.
     """
+    merged = merged_lock(lock_file) if merged_file is None else read_lock(merged_file)
     items = [
-        *(Versioned(f"{name}.yml", name, each.version, each) for name, each in registry.experiments.items()),
         *(
-            Versioned(f"{METRICS_FOLDER}/{name}.yml", f"metric:{name}", each.version, each)
+            Versioned(f"experiments/{name}.yml", name, each.version, each)
+            for name, each in registry.experiments.items()
+        ),
+        *(
+            Versioned(f"experiments/{METRICS_FOLDER}/{name}.yml", f"metric:{name}", each.version, each)
             for name, each in registry.metrics.items()
         ),
         *(
-            Versioned(HOLDOUTS_FILE, each.id, each.version, each)
+            Versioned(f"experiments/{HOLDOUTS_FILE}", each.id, each.version, each)
             for each in (registry.holdouts,)
             if each is not None
         ),
@@ -104,7 +112,7 @@ def artifacts(registry: Registry, lock_file: Path = LOCK_FILE) -> dict[Path, str
         EXPERIMENTS_DIR / "experiment.schema.json": _schema(Experiment, "Experiment"),
         EXPERIMENTS_DIR / "metric.schema.json": _schema(Metric, "Metric of experiments"),
         EXPERIMENTS_DIR / "holdouts.schema.json": _schema(Holdouts, "What holdouts are judged by"),
-        lock_file: lock_text(_HEADING, locked(items, read_lock(lock_file))),
+        lock_file: lock_text(_HEADING, locked(items, merged)),
     }
 
 

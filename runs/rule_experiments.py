@@ -2,62 +2,59 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import date
 
 from experiments.declaration import Experiment
 from experiments.registry import Registry
+from segments.lint import Finding
 from segments.rule import Experiment as RuleExperiment
-from segments.source import RULES_DIR, RuleBook, RuleFilesError
-from segue.declarations import Problem, line_of
+from segments.rule import Rule
+from segments.source import RuleBook
 
 
-def check_rules(book: RuleBook, registry: Registry, rules_dir: Path = RULES_DIR) -> None:
-    """Hold every rule's experiment block against the declaration of its name.
+def experiment_mistakes(rule: Rule, declared: dict[str, Experiment], today: date) -> Iterator[Finding]:
+    """Hold a rule's experiment block against the declaration of its name.
 
     Both say who sees what: the rule decides by its block, the readout judges by the declaration.
-
-    Raises:
-        RuleFilesError: an experiment that nobody declared, or one that says otherwise.
     """
-    problems = []
-    for rule in book.rules:
-        if rule.experiment is None:
-            continue
-        for field, message in _differences(rule.id, rule.experiment, registry.experiments):
-            path = rules_dir / f"{rule.id}.yml"
-            problems.append(
-                Problem(path.name, line_of(path, ("experiment", field)), f"experiment.{field}", message)
-            )
-    if problems:
-        raise RuleFilesError(problems)
+    block = rule.experiment
+    if block is None:
+        return
+    for field, message in _differences(rule.id, block, declared):
+        yield Finding("error", "experiment", ("experiment", field), message)
+    found = declared.get(block.id)
+    if found is not None and rule.status == "active" and found.state(today) == "ended":
+        message = (
+            f"{block.id} ended on {found.end}, and its control arm is still shown nothing; "
+            "take the block out, or declare another experiment"
+        )
+        yield Finding("warning", "not-now", ("experiment", "id"), message)
 
 
 def _differences(
     rule_id: str, block: RuleExperiment, declared: dict[str, Experiment]
-) -> list[tuple[str, str]]:
+) -> Iterator[tuple[str, str]]:
     found = declared.get(block.id)
     if found is None:
         allowed = ", ".join(name for name, each in declared.items() if each.rule == rule_id)
-        return [
-            (
-                "id",
-                f"{block.id} is not declared in experiments/; allowed: {allowed or 'none of this rule is'}",
-            )
-        ]
+        yield (
+            "id",
+            f"{block.id} is not declared in experiments/; allowed: {allowed or 'none of this rule is'}",
+        )
+        return
     file = f"experiments/{block.id}.yml"
-    differences = []
     if found.rule != rule_id:
-        differences.append(("id", f"{file} is of {found.rule or found.surface}"))
+        yield "id", f"{file} is of {found.rule or found.surface}"
     if found.salt != block.salt:
-        differences.append(("salt", f"is {block.salt}; {file} says {found.salt}"))
+        yield "salt", f"is {block.salt}; {file} says {found.salt}"
     here = {variant.name: float(variant.percent) for variant in block.variants}
     there = {variant.name: variant.percent for variant in found.variants}
     if here != there:
-        differences.append(("variants", f"are {_arms(here)}; {file} says {_arms(there)}"))
+        yield "variants", f"are {_arms(here)}; {file} says {_arms(there)}"
     controls = [variant.name for variant in block.variants if variant.is_control]
     if controls and controls != [found.control]:
-        differences.append(("variants", f"control is {', '.join(controls)}; {file} says {found.control}"))
-    return differences
+        yield "variants", f"control is {', '.join(controls)}; {file} says {found.control}"
 
 
 def _arms(percent: dict[str, float]) -> str:

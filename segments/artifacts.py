@@ -9,7 +9,7 @@ from typing import Final
 from segments.compiler import compile_macros, compile_statement
 from segments.rule import Rule
 from segments.source import RuleBook
-from segments.versions import LOCK_FILE, lock_text, locked, read_lock
+from segments.versions import LOCK_FILE, lock_text, locked, merged_lock
 
 MACROS_FILE: Final = Path(__file__).parent.parent / "dbt/macros/offer_rules.sql"
 SCHEMA_FILE: Final = Path(__file__).parent / "rule.schema.json"
@@ -20,11 +20,13 @@ _HEAD: Final = """-- fmt: off
 """
 
 
-def artifacts(book: RuleBook) -> dict[Path, str]:
-    """Each file with the content that belongs to ``book``.
+def artifacts(book: RuleBook, merged_file: Path | None = None) -> dict[Path, str]:
+    """Each file with the content that belongs to ``book``; ``merged_file`` is the lock of what is merged.
+
+    By default git is asked for it.
 
     Raises:
-        RuleFilesError: a locked version was changed.
+        RuleFilesError: a merged version was changed.
         StatementTooLongError: the rules do not fit into one statement.
     """
     compile_statement(book, "fct_account_features", "offer_contents", "true")
@@ -35,5 +37,5 @@ def artifacts(book: RuleBook) -> dict[Path, str]:
     return {
         MACROS_FILE: _HEAD + compile_macros(book),
         SCHEMA_FILE: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        LOCK_FILE: lock_text(locked(book, read_lock())),
+        LOCK_FILE: lock_text(locked(book, merged_lock(merged_file))),
     }

@@ -5,7 +5,9 @@ Closed on purpose: what is not listed cannot be used, and a test holds the list 
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+from segue.vocabulary import MARKETS, EndReason, Interval, PlanKind
 
 Kind = Literal["number", "text", "flag", "date"]
 """``number`` INT64, ``text`` STRING, ``flag`` BOOL, ``date`` DATE."""
@@ -80,6 +82,39 @@ FeatureName = Literal[
     "days_since_lapse",
 ]
 """The names again for the type checker and for editors, which complete them from the JSON Schema."""
+
+WORDS: Final[dict[str, frozenset[str]]] = {
+    "market": MARKETS,
+    "plan_kind": frozenset(get_args(PlanKind)),
+    "billing_interval": frozenset(get_args(Interval)),
+    "last_end_reason": frozenset(get_args(EndReason)),
+}
+"""What a text can be, where that is a closed list; the others are whatever the accounts say."""
+
+LOWEST: Final[dict[str, int]] = {
+    name: 1 if name in ("billing_interval_count", "seats") else 0
+    for name, kind in FEATURES.items()
+    if kind == "number"
+}
+HIGHEST: Final[dict[str, int]] = {"active_days_28d": 28}
+"""Where a number ends."""
+
+OF_THE_ENTITLED: Final = frozenset(
+    {
+        "plan_kind", "billing_interval", "billing_interval_count", "subscription_started_date",
+        "subscription_tenure_days", "seats", "seats_taken", "price_raise_date",
+    }
+)  # fmt: skip
+"""Without a value for whoever is not entitled."""
+FLAGS_OF_THE_ENTITLED: Final = frozenset(
+    {
+        "is_entitled", "is_payer", "is_member", "is_paid", "is_in_trial", "is_in_grace", "is_auto_renew",
+        "has_cancelled",
+    }
+)  # fmt: skip
+"""False for whoever is not entitled."""
+OF_THE_LAPSED: Final = frozenset({"days_since_lapse"})
+"""Without a value for whoever is entitled."""
 
 JUDGED: Final = (
     "account_id",

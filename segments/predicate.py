@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from segments.features import FEATURES, FeatureName, Kind
@@ -28,8 +36,25 @@ OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 ALL_OPERATORS: Final = tuple(dict.fromkeys(name for names in OPERATORS.values() for name in names))
 
-Value = bool | int | date | str
+
+def _is_value(value: Any) -> Any:
+    """Refuses once what would be refused as each of the four."""
+    if isinstance(value, datetime) or not isinstance(value, bool | int | date | str):
+        raise _refused("a value is a whole number, a text, true, false or a date; found {found}", [value])
+    return value
+
+
+Value = Annotated[bool | int | date | str, BeforeValidator(_is_value)]
 Values = Annotated[list[Value], Field(min_length=1, max_length=500)]
+
+
+def _attribute(name: str) -> str:
+    """The model's attribute of a field as it is written in a rule file."""
+    return f"{name}_" if name in ("all", "any", "not", "in") else name
+
+
+def _written(attribute: str | None) -> str:
+    return str(attribute).removesuffix("_")
 
 
 class Predicate(BaseModel):
@@ -84,16 +109,28 @@ class Predicate(BaseModel):
             raise _refused(
                 f"{self.feature} ({kind}) takes exactly one of {', '.join(allowed)}; found {{found}}", given
             )
-        if given[0] != "is_null":
-            self._check_values(kind)
         return self
 
-    def _check_values(self, kind: Kind) -> None:
-        operand = self.operand
-        values = operand if isinstance(operand, list) else [operand]
-        for value in values:
+    @field_validator(*(_attribute(name) for name in ALL_OPERATORS if name != "is_null"))
+    @classmethod
+    def _fits_the_feature(
+        cls, operand: Value | list[Value] | None, info: ValidationInfo
+    ) -> Value | list[Value] | None:
+        feature = info.data.get("feature")
+        if (
+            feature is None
+            or operand is None
+            or _written(info.field_name) not in OPERATORS[FEATURES[feature]]
+        ):
+            return operand
+        kind = FEATURES[feature]
+        for value in operand if isinstance(operand, list) else [operand]:
             if not _fits(value, kind):
-                raise _refused(f"{self.feature} is compared with {_EXPECTED[kind]}; found {{found}}", [value])
+                found, hint = _shown(value), _quotes(value, kind)
+                raise _refused(
+                    f"{feature} is compared with {_EXPECTED[kind]}; found {{found}}{hint}", [found]
+                )
+        return operand
 
 
 _EXPECTED: Final[dict[Kind, str]] = {
@@ -105,13 +142,28 @@ _EXPECTED: Final[dict[Kind, str]] = {
 
 
 def _given(predicate: Predicate, name: str) -> object:
-    attribute = f"{name}_" if name in ("all", "any", "not", "in") else name
-    return getattr(predicate, attribute)
+    return getattr(predicate, _attribute(name))
 
 
 def _refused(template: str, found: Sequence[object]) -> PydanticCustomError:
     listed = ", ".join(str(item) for item in found) or "none"
     return PydanticCustomError("predicate", "{message}", {"message": template.replace("{found}", listed)})
+
+
+def _shown(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _quotes(value: Value, kind: Kind) -> str:
+    """What quotes have to do with it, if that is all that is wrong."""
+    if kind == "text" and isinstance(value, bool):
+        return " (without quotes, YAML reads no, off and the market NO as false, yes and on as true)"
+    if kind == "text":
+        return " (in quotes it is one)"
+    plain = {"number": r"-?\d+", "flag": "true|false", "date": r"\d{4}-\d\d-\d\d"}[kind]
+    if isinstance(value, str) and re.fullmatch(plain, value):
+        return ", a text because of its quotes"
+    return ""
 
 
 def _fits(value: Value, kind: Kind) -> bool:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from segments.features import FEATURES, FeatureName
 from segments.predicate import Predicate
 from segments.steps import POINTS
+from segue.vocabulary import Interval, PlanKind
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OfferId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
@@ -42,10 +43,10 @@ class Eligibility(_Part):
     """Who may have the offer at all; what is left out does not matter."""
 
     markets: list[Market] | None = None
-    plan_kinds: list[Literal["free", "individual", "duo", "family", "student", "basic"]] | None = Field(
+    plan_kinds: list[PlanKind] | None = Field(
         default=None, description="Of the plan that the account is on; an account without a plan has none."
     )
-    billing_intervals: list[Literal["day", "week", "month", "year"]] | None = Field(
+    billing_intervals: list[Interval] | None = Field(
         default=None,
         description="However many of them are paid at once; the feature billing_interval_count tells.",
     )

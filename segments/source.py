@@ -8,7 +8,7 @@ from typing import Final
 
 from segments.rule import Program, Rule
 from segue import declarations
-from segue.declarations import DeclarationsError, Model, Problem
+from segue.declarations import DeclarationsError, Model, Problem, problems_at, shown_path
 
 RULES_DIR: Final = Path(__file__).parent / "rules"
 PROGRAM_FILE: Final = Path(__file__).parent / "program.yml"
@@ -49,7 +49,7 @@ def load_rules(rules_dir: Path = RULES_DIR, program_file: Path = PROGRAM_FILE) -
             continue
         if rule.id != path.stem:
             message = f"is {rule.id}; allowed: the file's name, {path.stem}"
-            problems.append(Problem(path.name, 1, "id", message))
+            problems += problems_at(path, [(("id",), message)])
         rules[rule.id] = rule
     program = None
     try:
@@ -57,7 +57,7 @@ def load_rules(rules_dir: Path = RULES_DIR, program_file: Path = PROGRAM_FILE) -
     except RuleFilesError as error:
         problems += error.problems
     if not rules and not problems:
-        problems.append(Problem(str(rules_dir), 1, "", "there is no rule file"))
+        problems.append(Problem(shown_path(rules_dir), 1, "", "there is no rule file"))
     if problems or program is None:
         raise RuleFilesError(problems)
     return RuleBook(tuple(rules[name] for name in sorted(rules)), program)

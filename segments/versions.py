@@ -13,18 +13,22 @@ LOCK_FILE: Final = Path(__file__).parent / "versions.lock"
 PROGRAM: Final = "program"
 
 
-def read_lock(path: Path = LOCK_FILE) -> Digests:
-    """The digests by (id, version); empty without a file.
+def merged_lock(merged_file: Path | None = None) -> Digests:
+    """The digests by (id, version) of what is merged: of ``merged_file``, else as git knows it.
 
     Raises:
         RuleFilesError: a line is not ``id version digest``.
     """
-    return version_lock.read_lock(path, RuleFilesError)
+    if merged_file is not None:
+        return version_lock.read_lock(merged_file, RuleFilesError)
+    return version_lock.merged_lock(LOCK_FILE, RuleFilesError)
 
 
 def lock_text(digests: Digests) -> str:
     """The lock file's content."""
-    return version_lock.lock_text("written by `segue segments compile`, only ever added to", digests)
+    return version_lock.lock_text(
+        "written by `segue segments compile`, to which a merge only ever adds", digests
+    )
 
 
 def locked(book: RuleBook, digests: Digests) -> Digests:
@@ -33,6 +37,6 @@ def locked(book: RuleBook, digests: Digests) -> Digests:
     Raises:
         RuleFilesError: a locked version was changed, or a version is lower than the newest locked one.
     """
-    items = [Versioned(f"{rule.id}.yml", rule.id, rule.version, rule) for rule in book.rules]
-    items.append(Versioned("program.yml", PROGRAM, book.program.version, book.program))
+    items = [Versioned(f"segments/rules/{rule.id}.yml", rule.id, rule.version, rule) for rule in book.rules]
+    items.append(Versioned("segments/program.yml", PROGRAM, book.program.version, book.program))
     return version_lock.locked(items, digests, RuleFilesError)

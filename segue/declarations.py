@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from segue.errors import SegueError
+from segue.yaml_document import Document, Location, UnreadableError, document
 
 Model = TypeVar("Model", bound=BaseModel)
-Location = tuple[str | int, ...]
 
+PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
 _STANDARD_ERRORS: Final = frozenset(typing.get_args(ErrorType))
 """pydantic's own kinds of mistakes; any other is a schema's own check, which words it in full."""
 
@@ -46,85 +46,101 @@ class DeclarationsError(SegueError):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
+def shown_path(path: Path) -> str:
+    """The file as messages name it: from the project's folder where it lies in it, else as it was given."""
+    whole = path.resolve()
+    return str(whole.relative_to(PROJECT_ROOT)) if whole.is_relative_to(PROJECT_ROOT) else str(path)
+
+
 def parse(path: Path, model: type[Model], refused: type[DeclarationsError] = DeclarationsError) -> Model:
     """The file as ``model``.
 
     Raises:
         DeclarationsError: (``refused``) it is no YAML, names a key twice, or breaks the schema.
     """
-    node = _composed(path, refused)
-    lines: dict[Location, int] = {}
-    repeated = [
-        Problem(path.name, line, _dotted(location), "is given twice")
-        for location, line in _mark(node, (), lines)
-    ]
-    if repeated:
-        raise refused(repeated)
-    value = yaml.constructor.SafeConstructor().construct_document(node)
+    found = _read(path, refused)
+    file = shown_path(path)
     try:
-        return model.model_validate(value)
+        declared = model.model_validate(found.value)
     except ValidationError as error:
-        problems = [_problem(path.name, model, lines, dict(found)) for found in error.errors()]
+        problems = [_problem(file, model, found, dict(each)) for each in error.errors()]
         raise refused(problems) from error
+    if problems := [
+        Problem(file, found.lines[location], dotted(location), _without_quotes(found.texts[location]))
+        for location in _made_of_texts(declared, found)
+    ]:
+        raise refused(problems)
+    return declared
 
 
-def line_of(path: Path, location: Location) -> int:
-    """The line of a value in a file that can be read; of its nearest surroundings where it has none."""
-    lines: dict[Location, int] = {}
-    list(_mark(_composed(path, DeclarationsError), (), lines))
-    while location and location not in lines:
-        location = location[:-1]
-    return lines[location]
+def problems_at(path: Path, mistakes: Iterable[tuple[Location, str]]) -> list[Problem]:
+    """What is wrong at places of a file that can be read, with the line of each."""
+    lines = _read(path, DeclarationsError).lines
+    return [
+        Problem(shown_path(path), lines[_known(location, lines)], dotted(location), message)
+        for location, message in mistakes
+    ]
 
 
-def _composed(path: Path, refused: type[DeclarationsError]) -> yaml.MappingNode:
-    try:
-        node = yaml.compose(path.read_text(), yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise refused([Problem(path.name, line, "", f"no YAML: {error.problem}")]) from error
-    if not isinstance(node, yaml.MappingNode):
-        raise refused([Problem(path.name, 1, "", "the file must be a mapping of fields")])
-    return node
-
-
-def _mark(node: yaml.Node, location: Location, lines: dict[Location, int]) -> Iterator[tuple[Location, int]]:
-    """Notes the line of every value; yields keys that a mapping has twice."""
-    lines.setdefault(location, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*location, str(key.value))
-            if inner in lines:
-                yield inner, key.start_mark.line + 1
-            lines[inner] = key.start_mark.line + 1
-            yield from _mark(value, inner, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for place, value in enumerate(node.value):
-            yield from _mark(value, (*location, place), lines)
-
-
-def _problem(file: str, model: type[BaseModel], lines: dict[Location, int], found: dict[str, Any]) -> Problem:
-    location: Location = found["loc"]
-    # Behind the place in the file, pydantic names the branch of a union that it tried.
-    known = location
-    while known and known not in lines:
-        known = known[:-1]
-    shown = location if found["type"] == "missing" else known
-    message = found["msg"]
-    if found["type"] == "extra_forbidden":
-        message = f"unknown field; allowed: {', '.join(_fields(model, location[:-1]))}"
-    elif found["type"] == "missing":
-        message = "is missing"
-    elif found["type"] in _STANDARD_ERRORS:
-        message = f"{message[:1].lower()}{message[1:]}; found {found['input']!r}"
-    return Problem(file, lines[known], _dotted(shown), message)
-
-
-def _dotted(location: Location) -> str:
+def dotted(location: Location) -> str:
+    """A place in a file as it is written in messages: ``audience.all[2].between``."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def _read(path: Path, refused: type[DeclarationsError]) -> Document:
+    try:
+        return document(path)
+    except UnreadableError as error:
+        file = shown_path(path)
+        raise refused(
+            [Problem(file, line, dotted(location), message) for line, location, message in error.flaws]
+        ) from error
+
+
+def _known(location: Location, lines: dict[Location, int]) -> Location:
+    """The nearest surroundings that have a line."""
+    while location and location not in lines:
+        location = location[:-1]
+    return location
+
+
+def _made_of_texts(declared: BaseModel, found: Document) -> Iterator[Location]:
+    """Numbers and flags that were written in quotes; to an editor, by the schema, they are texts."""
+    values = declared.model_dump(by_alias=True)
+    for location in found.quoted:
+        value: Any = values
+        for part in location:
+            inside = value[part] if isinstance(value, dict) and part in value else None
+            value = value[part] if isinstance(value, list) and isinstance(part, int) else inside
+        if value is not None and not isinstance(value, str):
+            yield location
+
+
+def _without_quotes(text: str) -> str:
+    return f"is the text '{text}', because of its quotes; allowed: {text}"
+
+
+def _problem(file: str, model: type[BaseModel], found: Document, error: dict[str, Any]) -> Problem:
+    location: Location = error["loc"]
+    # Behind the place in the file, pydantic names the branch of a union that it tried.
+    known = _known(location, found.lines)
+    shown = location if error["type"] == "missing" else known
+    message = error["msg"]
+    if error["type"] == "extra_forbidden":
+        message = f"unknown field; allowed: {', '.join(_fields(model, location[:-1]))}"
+    elif error["type"] == "missing":
+        message = "is missing"
+    elif error["type"] in _STANDARD_ERRORS and known in found.quoted:
+        message = _without_quotes(found.texts[known])
+    elif error["type"] == "string_type" and known in found.texts:
+        text = found.texts[known]
+        message = f'without quotes, YAML reads {text} as {error["input"]!r}; allowed: "{text}"'
+    elif error["type"] in _STANDARD_ERRORS:
+        message = f"{message[:1].lower()}{message[1:]}; found {error['input']!r}"
+    return Problem(file, found.lines[known], dotted(shown), message)
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:

@@ -1,8 +1,8 @@
 """Keeps versions of what is declared immutable: a lock file with the digest of every one that ever was.
 
-What a version says never changes afterwards, so that "version 3" says in a year what it says today. The
-fields in ``FREE`` are no part of it: handing something over, explaining it better or pausing it is no
-other version.
+What a version says never changes once it is merged, so that "version 3" says in a year what it says today;
+until then it may be edited as often as it takes. The fields in ``FREE`` are no part of it: handing something
+over, explaining it better or pausing it is no other version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from segue.declarations import DeclarationsError, Problem
+from segue import merge_base
+from segue.declarations import DeclarationsError, Problem, shown_path
 
 FREE: Final = {"owner", "description", "status"}
 
@@ -45,15 +46,30 @@ def read_lock(path: Path, refused: type[DeclarationsError] = DeclarationsError) 
     Raises:
         DeclarationsError: of the kind ``refused``: a line is not ``id version digest``.
     """
+    return _digests(path, path.read_text(), refused) if path.exists() else {}
+
+
+def merged_lock(path: Path, refused: type[DeclarationsError] = DeclarationsError) -> Digests:
+    """The digests of what is merged: those of the lock where the work left the main branch.
+
+    What the file itself has beside them was written while trying. Where git does not know the main branch,
+    all that is in the file counts as merged.
+
+    Raises:
+        DeclarationsError: of the kind ``refused``: a line is not ``id version digest``.
+    """
+    merged = merge_base.text_at_merge_base(path)
+    return read_lock(path, refused) if merged is None else _digests(path, merged, refused)
+
+
+def _digests(path: Path, text: str, refused: type[DeclarationsError]) -> Digests:
     digests: Digests = {}
-    if not path.exists():
-        return digests
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         parts = line.split()
         if len(parts) != 3 or not parts[1].isdigit():
-            raise refused([Problem(path.name, number, "", "is no `id version digest`")])
+            raise refused([Problem(shown_path(path), number, "", "is no `id version digest`")])
         digests[parts[0], int(parts[1])] = parts[2]
     return digests
 

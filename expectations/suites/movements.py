@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import great_expectations.expectations as gxe
 
 from expectations.suites.suite import WARNING, MartSuite, at_least, no_rows, not_null, one_of, unique_key
 from loaders.warehouse.client import Warehouse
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from segue.vocabulary import EndReason
 from segue.window import DAY, RunWindow
 
 CELL = ("market", "plan_kind", "provider", "currency")
 """The dimensions within which everything reconciles."""
 MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn", "none", "fx")
 """Those that a run builds; its publication adds ``restated``."""
-END_REASONS = ("voluntary", "involuntary", "paused", "admin", "other")
+END_REASONS = get_args(EndReason)
 MOVEMENT_REASONS = (
     "upgrade", "downgrade", "rhythm", "price", "currency", "second_subscription", "recovery", "resumption",
     "return", "subscription_ended", "subscription_paused", "payment_failure", "other",

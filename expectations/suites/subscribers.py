@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import great_expectations.expectations as gxe
 
 from expectations.suites.movements import END_REASONS, MOVEMENT_REASONS, MOVEMENTS, REASONED
@@ -16,10 +18,11 @@ from expectations.suites.suite import (
     unique_key,
 )
 from loaders.warehouse.client import Warehouse
+from segue.vocabulary import PlanKind
 from segue.window import RunWindow
 
 PROVIDERS = ("google_play", "app_store", "stripe", "periods")
-PLAN_KINDS = ("free", "individual", "duo", "family", "student", "basic")
+PLAN_KINDS = get_args(PlanKind)
 INTERVALS = ("day", "week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
 RENEWAL_RISKS = ("grace", "overdue", "price_rise")

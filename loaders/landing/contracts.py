@@ -34,13 +34,12 @@ from loaders.landing.values import (
     EventType,
     ExportCovers,
     Identifier,
-    Interval,
     IntervalCount,
     Market,
     PaymentKind,
-    PlanKind,
     Provider,
 )
+from segue.vocabulary import Interval, PlanKind
 
 MILLISECONDS_PER_DAY = 86_400_000
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from loaders.landing.values import Interval
+from segue.vocabulary import Interval
 
 _UNITS: dict[str, Interval] = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 _DURATION = re.compile(r"P(?:(\d{1,4})([YMWD])|(\d{1,3})Y(\d{1,4})M)")

@@ -15,11 +15,9 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Amount = Annotated[Decimal, Field(ge=0, le=HIGHEST_CEILING, max_digits=15, decimal_places=MOST_PLACES)]
 """What an amount may be in any currency at all; each contract's rules hold it to its own."""
 
-Interval = Literal["day", "week", "month", "year"]
 IntervalCount = Annotated[
     int, Field(ge=1, le=3_660, description="A rhythm is every so many intervals; 1 where it is not said")
 ]
-PlanKind = Literal["free", "individual", "duo", "family", "student", "basic"]
 Provider = Literal["google_play", "app_store", "stripe", "periods"]
 ExportCovers = Literal["complete", "partial", "rolling"]
 EventType = Literal[

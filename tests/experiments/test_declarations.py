@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 def problems(folder: Path) -> list[str]:
     with pytest.raises(DeclarationsError) as error:
         load(folder)
-    return str(error.value).splitlines()
+    return str(error.value).replace(f"{folder}/", "").splitlines()
 
 
 def test_an_experiment_is_read_with_its_metrics(folder: Path) -> None:
@@ -108,7 +108,9 @@ def test_a_mistake_names_its_line_and_what_is_allowed(
 def test_a_mistake_in_a_metric_is_named_once_and_not_again_by_whoever_uses_it(folder: Path) -> None:
     (folder / "metrics" / "paid.yml").write_text(PAID.replace("worse: lower", "worse: less"))
 
-    assert problems(folder) == ["paid.yml:7: worse: input should be 'higher' or 'lower'; found 'less'"]
+    assert problems(folder) == [
+        "metrics/paid.yml:7: worse: input should be 'higher' or 'lower'; found 'less'"
+    ]
 
 
 def test_a_version_that_was_locked_never_changes(folder: Path) -> None:

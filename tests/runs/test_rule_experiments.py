@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
-import pytest
-
 from experiments.registry import Registry, load
-from runs.rule_experiments import check_rules
-from segments.source import RULES_DIR, RuleBook, RuleFilesError, load_rules
-from segue.declarations import line_of
+from runs.rule_lint import lint
+from segments.source import RULES_DIR
+from segue.declarations import problems_at
 
 RULE = "trial_for_engaged_free"
 EXPERIMENT = "trial-length-2026"
+RUNNING = date(2026, 11, 1)
 
 
-def line(field: str) -> int:
-    """Where the rule's experiment block says it."""
-    return line_of(RULES_DIR / f"{RULE}.yml", ("experiment", field))
+def here(field: str) -> str:
+    """The rule's experiment block, where it says ``field``."""
+    location = ("experiment", field)
+    [problem] = problems_at(RULES_DIR / f"{RULE}.yml", [(location, "")])
+    return str(problem).rstrip()
 
 
 def declared(**changes: Any) -> Registry:
@@ -27,44 +29,59 @@ def declared(**changes: Any) -> Registry:
     return Registry(registry.experiments | {EXPERIMENT: experiment}, registry.metrics)
 
 
-def problems(book: RuleBook, registry: Registry) -> list[str]:
-    with pytest.raises(RuleFilesError) as error:
-        check_rules(book, registry)
-    return str(error.value).splitlines()
+def remarks(registry: Registry, today: date = RUNNING) -> list[str]:
+    return [str(remark) for remark in lint(registry, today).remarks]
 
 
 def test_the_rules_of_the_project_try_what_was_declared() -> None:
-    check_rules(load_rules(), load())
+    assert remarks(load()) == []
 
 
 def test_an_experiment_that_nobody_declared_is_a_mistake_of_the_rule() -> None:
     registry = load()
     others = {name: each for name, each in registry.experiments.items() if name != EXPERIMENT}
 
-    assert problems(load_rules(), Registry(others, registry.metrics)) == [
-        f"{RULE}.yml:{line('id')}: experiment.id: {EXPERIMENT} is not declared in experiments/; "
-        "allowed: none of this rule is"
+    assert remarks(Registry(others, registry.metrics)) == [
+        f"error: {here('id')} {EXPERIMENT} is not declared in experiments/; "
+        "allowed: none of this rule is [experiment]"
     ]
 
 
 def test_salt_variants_and_control_are_the_same_in_both() -> None:
-    book, file = load_rules(), f"experiments/{EXPERIMENT}.yml"
+    file = f"experiments/{EXPERIMENT}.yml"
     variants = load().experiments[EXPERIMENT].variants
     more = [
         variants[0].model_copy(update={"percent": 20.0}),
         variants[1].model_copy(update={"percent": 80.0}),
     ]
 
-    assert problems(book, declared(salt="other")) == [
-        f"{RULE}.yml:{line('salt')}: experiment.salt: is {EXPERIMENT}; {file} says other"
+    assert remarks(declared(salt="other")) == [
+        f"error: {here('salt')} is {EXPERIMENT}; {file} says other [experiment]"
     ]
-    assert problems(book, declared(variants=more)) == [
-        f"{RULE}.yml:{line('variants')}: experiment.variants: are control 10%, thirty_days 90%; "
-        f"{file} says control 20%, thirty_days 80%"
+    assert remarks(declared(variants=more)) == [
+        f"error: {here('variants')} are control 10%, thirty_days 90%; "
+        f"{file} says control 20%, thirty_days 80% [experiment]"
     ]
-    assert problems(book, declared(control="thirty_days")) == [
-        f"{RULE}.yml:{line('variants')}: experiment.variants: control is control; {file} says thirty_days"
+    assert remarks(declared(control="thirty_days")) == [
+        f"error: {here('variants')} control is control; {file} says thirty_days [experiment]"
     ]
-    assert problems(book, declared(rule="winback_recent")) == [
-        f"{RULE}.yml:{line('id')}: experiment.id: {file} is of winback_recent"
+
+
+def test_a_rule_does_not_try_what_is_of_another_rule() -> None:
+    file = f"experiments/{EXPERIMENT}.yml"
+
+    assert remarks(declared(rule="winback_recent")) == [
+        f"warning: {file}:6: rule: winback_recent has no experiment block that names {EXPERIMENT}: "
+        "nobody is in it [experiment]",
+        f"error: {here('id')} {file} is of winback_recent [experiment]",
+    ]
+    assert remarks(declared(rule="winback_never"))[0].startswith(
+        f"error: {file}:6: rule: winback_never is no rule; allowed: annual_switch, cancel_save, "
+    )
+
+
+def test_an_experiment_that_ended_goes_on_holding_its_control_arm_back() -> None:
+    assert remarks(load(), date(2026, 12, 2))[1:] == [
+        f"warning: {here('id')} {EXPERIMENT} ended on 2026-12-01, and its control arm is still shown "
+        "nothing; take the block out, or declare another experiment [not-now]"
     ]

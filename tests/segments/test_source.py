@@ -35,7 +35,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     file.write_text(text)
     with pytest.raises(RuleFilesError) as error:
         parse(file, Rule)
-    return str(error.value).splitlines()
+    return str(error.value).replace(f"{tmp_path}/", "").splitlines()
 
 
 def test_a_rule_file_is_read(tmp_path: Path) -> None:
@@ -71,13 +71,14 @@ def test_a_rule_file_is_read(tmp_path: Path) -> None:
         (
             "between: [7, 60]",
             "between: [7, soon]",
-            "winback.yml:12: audience.all[1]: days_since_lapse is compared with a whole number; found soon",
+            "winback.yml:12: audience.all[1].between: days_since_lapse is compared with a whole number; "
+            "found soon",
         ),
         (
             "{feature: has_ever_paid, equals: true}",
             "{feature: last_ended_date, at_least: day - 3 weeks}",
-            "winback.yml:11: audience.all[0]: last_ended_date is compared with a date (YYYY-MM-DD) or one "
-            "relative to the day (day, day - 30, day + 7); found day - 3 weeks",
+            "winback.yml:11: audience.all[0].at_least: last_ended_date is compared with a date (YYYY-MM-DD) "
+            "or one relative to the day (day, day - 30, day + 7); found day - 3 weeks",
         ),
         ("priority: 10\n", "", "winback.yml:1: priority: is missing"),
         (
@@ -97,6 +98,57 @@ def test_a_rule_file_is_read(tmp_path: Path) -> None:
             "- {all: [], any: []}",
             "winback.yml:11: audience.all[0].all",
         ),
+        (
+            "priority: 10",
+            'priority: "10"',
+            "winback.yml:8: priority: is the text '10', because of its quotes; allowed: 10",
+        ),
+        (
+            "between: [7, 60]",
+            'between: [7, "60"]',
+            "winback.yml:12: audience.all[1].between: days_since_lapse is compared with a whole number; "
+            "found 60, a text because of its quotes",
+        ),
+        (
+            "equals: true",
+            "equals: 'true'",
+            "winback.yml:11: audience.all[0].equals: has_ever_paid is compared with true or false; "
+            "found true, a text because of its quotes",
+        ),
+        (
+            "{feature: has_ever_paid, equals: true}",
+            "{feature: last_ended_date, at_least: '2026-01-31'}",
+            "winback.yml:11: audience.all[0].at_least: last_ended_date is compared with a date (YYYY-MM-DD) "
+            "or one relative to the day (day, day - 30, day + 7); "
+            "found 2026-01-31, a text because of its quotes",
+        ),
+        (
+            "{feature: has_ever_paid, equals: true}",
+            "{feature: market, in: [SE, NO]}",
+            "winback.yml:11: audience.all[0].in: market is compared with a text; found false "
+            "(without quotes, YAML reads no, off and the market NO as false, yes and on as true)",
+        ),
+        (
+            "audience:",
+            "eligibility: {markets: [SE, NO]}\naudience:",
+            "winback.yml:9: eligibility.markets[1]: without quotes, YAML reads NO as False; "
+            'allowed: "NO"',
+        ),
+        (
+            "between: [7, 60]",
+            "at_least: 7.5",
+            "winback.yml:12: audience.all[1].at_least: a value is a whole number, a text, true, false or a "
+            "date; found 7.5",
+        ),
+        (
+            "audience:\n  all:\n",
+            "audience: &whole\n  all:\n    - *whole\n",
+            "winback.yml:9: audience.all[0]: is an alias of what it is part of, and has no end",
+        ),
+        ("owner: retention", "owner: !!python/name:os.system", "winback.yml:3: no YAML: could not determine"),
+        ("owner: retention", "owner: 2026-02-30", "winback.yml:1: no YAML: day is out of range for month"),
+        ("owner: retention", "owner: \x01", "winback.yml:1: no YAML: unacceptable character #x0001"),
+        ("owner: retention", "owner: " + "[" * 5_000, "winback.yml:1: values lie too deep in each other"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_its_line_and_what_is_allowed(
@@ -106,6 +158,21 @@ def test_a_mistake_names_its_line_and_what_is_allowed(
     assert problems(tmp_path, RULE.replace(before, after, 1))[0].startswith(expected)
 
 
+def test_aliases_of_aliases_are_not_followed_for_ever(tmp_path: Path) -> None:
+    layers = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 9))
+
+    assert problems(tmp_path, f"l0: &l0 [x]\n{layers}{RULE}") == [
+        "winback.yml:1: has more than 100,000 values, aliases followed"
+    ]
+
+
+def test_a_file_of_the_project_is_named_from_the_projects_folder() -> None:
+    with pytest.raises(RuleFilesError) as error:
+        parse(PROGRAM_FILE, Rule)
+
+    assert str(error.value).startswith("segments/program.yml:")
+
+
 def test_all_files_with_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "one.yml").write_text(RULE.replace("id: winback", "id: other"))
     (tmp_path / "two.yml").write_text(RULE.replace("version: 1", "version: 0"))
@@ -113,7 +180,7 @@ def test_all_files_with_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(RuleFilesError) as error:
         load_rules(tmp_path)
 
-    assert [(found.file, found.line, found.field) for found in error.value.problems] == [
+    assert [(Path(found.file).name, found.line, found.field) for found in error.value.problems] == [
         ("one.yml", 1, "id"),
         ("two.yml", 2, "version"),
     ]

@@ -9,7 +9,7 @@ import pytest
 from segments.artifacts import artifacts
 from segments.rule import Program, Rule
 from segments.source import RuleBook, RuleFilesError, load_rules
-from segments.versions import lock_text, locked, read_lock
+from segments.versions import lock_text, locked, merged_lock
 from segue.made_files import stale
 
 
@@ -63,10 +63,10 @@ def test_the_lock_is_read_as_it_was_written(tmp_path: Any) -> None:
     file = tmp_path / "versions.lock"
     file.write_text(lock_text(lock))
 
-    assert read_lock(file) == lock
+    assert merged_lock(file) == lock
     file.write_text("winback 1\n")
     with pytest.raises(RuleFilesError, match=r"versions.lock:1: is no `id version digest`"):
-        read_lock(file)
+        merged_lock(file)
 
 
 def test_the_schema_describes_what_editors_complete() -> None:
