@@ -14,6 +14,7 @@ Tokens are 256 random bits, so a plain hash of them gives nothing away; the toke
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 import time
@@ -53,28 +54,39 @@ class _CallersFile(BaseModel):
 
 
 class TokenBucket:
-    """Lets ``per_second`` accounts through on average, up to ``burst`` at once."""
+    """Lets ``per_second`` accounts through on average, up to ``burst`` at once.
+
+    Who is refused is promised a time, each the next one that is free: retries that come at their times find
+    room, where retries that were all told the same would meet again and again.
+    """
 
     def __init__(self, per_second: float, burst: float, monotonic: Callable[[], float]) -> None:
         self._per_second = per_second
         self._burst = burst
         self._monotonic = monotonic
         self._level = burst
+        self._promised = 0.0
         self._filled_at = monotonic()
 
-    def take(self, accounts: int) -> float:
+    def take(self, accounts: int, patience_seconds: float = math.inf) -> float:
         """0 when these may be looked up now, else after how many seconds to ask again.
 
-        A batch of more than the burst is let through when the bucket is full, and paid for afterwards.
+        Nothing is promised to who cannot wait so long. A batch of more than the burst is let through when the
+        bucket is full, and paid for afterwards.
         """
         now = self._monotonic()
-        self._level = min(self._burst, self._level + (now - self._filled_at) * self._per_second)
+        gained = (now - self._filled_at) * self._per_second
+        self._level = min(self._burst, self._level + gained)
+        self._promised = max(0.0, self._promised - gained)
         self._filled_at = now
         needed = min(float(accounts), self._burst)
-        if self._level < needed:
-            return (needed - self._level) / self._per_second
-        self._level -= accounts
-        return 0.0
+        if self._level >= needed:
+            self._level -= accounts
+            return 0.0
+        seconds = (needed - self._level + self._promised) / self._per_second
+        if seconds <= patience_seconds:
+            self._promised += needed
+        return seconds
 
 
 class Caller:
@@ -89,9 +101,9 @@ class Caller:
             else TokenBucket(entry.lookups_per_second, entry.burst or entry.lookups_per_second, monotonic)
         )
 
-    def charge(self, accounts: int) -> float:
+    def charge(self, accounts: int, patience_seconds: float = math.inf) -> float:
         """As ``TokenBucket.take``."""
-        return 0.0 if self._bucket is None else self._bucket.take(accounts)
+        return 0.0 if self._bucket is None else self._bucket.take(accounts, patience_seconds)
 
 
 class Callers:

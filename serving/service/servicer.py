@@ -19,14 +19,6 @@ from google.protobuf.message import DecodeError
 
 from segue_client.answer import Lookup, Outcome
 from segue_client.bigtable.reader import AsyncOfferReader
-from segue_client.errors import (
-    PUSHBACK,
-    InvalidAccountIdError,
-    LookupFailedError,
-    LookupTimeoutError,
-    NothingPublishedError,
-    UnreadableOffersError,
-)
 from segue_client.wire.offers_pb2 import (
     LOOKUP_OUTCOME_EXPIRED,
     LOOKUP_OUTCOME_FOUND,
@@ -39,6 +31,18 @@ from segue_client.wire.offers_pb2 import (
 )
 from segue_client.wire.offers_pb2_grpc import OfferLookupServicer
 from serving.service.callers import Caller, Callers
+from serving.service.refusals import (
+    DRAINING,
+    EXPECTED_FAILURES,
+    OVERLOAD_PAUSE_SECONDS,
+    OVERLOADED,
+    RATE_LIMITED,
+    UNAUTHENTICATED,
+    BadRequestError,
+    patience_of,
+    refusal_of,
+    refuse,
+)
 from serving.service.telemetry import SERVICE, Telemetry
 
 WIRE_OUTCOMES: Final = {
@@ -47,8 +51,6 @@ WIRE_OUTCOMES: Final = {
     Outcome.SUPPRESSED: LOOKUP_OUTCOME_SUPPRESSED,
     Outcome.EXPIRED: LOOKUP_OUTCOME_EXPIRED,
 }
-_OVERLOAD_PAUSE_SECONDS: Final = 0.1
-
 _log = structlog.get_logger()
 _caller: ContextVar[Caller] = ContextVar("caller")
 _Response = TypeVar("_Response")
@@ -105,7 +107,7 @@ class LookupServicer(OfferLookupServicer):
 
         async def answer(caller: Caller) -> LookupResponse:
             if request is None:
-                raise _MalformedRequestError("the bytes are no LookupRequest")
+                raise BadRequestError("the bytes are no LookupRequest")
             found = await self._reader.lookup(request.account_id)
             self._telemetry.looked_up(caller.name, found.outcome.value)
             return _response(found)
@@ -120,9 +122,9 @@ class LookupServicer(OfferLookupServicer):
 
         async def answer(caller: Caller) -> BatchLookupResponse:
             if request is None:
-                raise _MalformedRequestError("the bytes are no BatchLookupRequest")
+                raise BadRequestError("the bytes are no BatchLookupRequest")
             if len(account_ids) > self._max_batch:
-                raise _BatchTooLargeError(f"at most {self._max_batch} accounts in one batch")
+                raise BadRequestError(f"at most {self._max_batch} accounts in one batch")
             found = await self._reader.lookup_many(account_ids)
             for outcome, accounts in Counter(each.outcome.value for each in found).items():
                 self._telemetry.looked_up(caller.name, outcome, accounts)
@@ -140,12 +142,12 @@ class LookupServicer(OfferLookupServicer):
         started = time.perf_counter()
         caller = _caller.get()
         if self._is_draining or self.in_flight >= self._max_in_flight:
-            reason = "draining" if self._is_draining else "overloaded"
-            self._telemetry.refused(reason, caller.name)
-            await _abort_for_now(context, grpc.StatusCode.UNAVAILABLE, reason, _OVERLOAD_PAUSE_SECONDS)
-        if (seconds := caller.charge(accounts)) > 0:
+            self._telemetry.refused("draining" if self._is_draining else "overloaded", caller.name)
+            refusal = DRAINING if self._is_draining else OVERLOADED
+            await refuse(context, refusal, after_seconds=OVERLOAD_PAUSE_SECONDS)
+        if (seconds := caller.charge(accounts, patience_of(context))) > 0:
             self._telemetry.refused("rate_limited", caller.name)
-            await _abort_for_now(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "over the rate limit", seconds)
+            await refuse(context, RATE_LIMITED, after_seconds=seconds)
         status = grpc.StatusCode.CANCELLED
         self.in_flight += 1
         try:
@@ -154,8 +156,9 @@ class LookupServicer(OfferLookupServicer):
                     response = await answer(caller)
                     status = grpc.StatusCode.OK
                     return response
-                except _EXPECTED as error:
-                    status, message = _status_of(error)
+                except EXPECTED_FAILURES as error:
+                    refusal, message = refusal_of(error)
+                    status = refusal.status
                     _log.warning(
                         "lookup failed",
                         method=method,
@@ -163,44 +166,12 @@ class LookupServicer(OfferLookupServicer):
                         status=status.name,
                         cause=type(error).__name__,
                     )
-                    await context.abort(status, message)
-                    raise AssertionError("abort raises") from error
+                    await refuse(context, refusal, message)
         finally:
             self.in_flight -= 1
             if not self.in_flight:
                 self._idle.set()
             self._telemetry.called(method, caller.name, status.name, time.perf_counter() - started)
-
-
-class _BatchTooLargeError(Exception):
-    pass
-
-
-class _MalformedRequestError(Exception):
-    pass
-
-
-_EXPECTED: Final = (
-    InvalidAccountIdError,
-    _BatchTooLargeError,
-    _MalformedRequestError,
-    NothingPublishedError,
-    LookupFailedError,
-    UnreadableOffersError,
-)
-
-
-def _status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
-    """What the caller is told; its own words only where the fault is its own."""
-    if isinstance(error, InvalidAccountIdError | _BatchTooLargeError | _MalformedRequestError):
-        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
-    if isinstance(error, NothingPublishedError):
-        return grpc.StatusCode.FAILED_PRECONDITION, "no generation is published"
-    if isinstance(error, LookupTimeoutError):
-        return grpc.StatusCode.DEADLINE_EXCEEDED, "the store did not answer in time"
-    if isinstance(error, UnreadableOffersError):
-        return grpc.StatusCode.DATA_LOSS, str(error)
-    return grpc.StatusCode.UNAVAILABLE, "the store does not answer"
 
 
 def handlers_of(servicer: LookupServicer) -> grpc.GenericRpcHandler:
@@ -248,11 +219,4 @@ def _response(found: Lookup) -> LookupResponse:
 
 
 async def _refuse_unauthenticated(_request: bytes, context: Any) -> NoReturn:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no known bearer token")
-    raise AssertionError("abort raises")
-
-
-async def _abort_for_now(context: Any, status: grpc.StatusCode, message: str, seconds: float) -> NoReturn:
-    pause_ms = max(1, round(seconds * 1000))
-    await context.abort(status, message, ((PUSHBACK, str(pause_ms)),))
-    raise AssertionError("abort raises")
+    await refuse(context, UNAUTHENTICATED)

@@ -39,6 +39,33 @@ def test_a_batch_larger_than_the_burst_passes_once_and_is_paid_for_afterwards() 
     assert bucket.take(1) == 0
 
 
+def test_who_is_refused_is_promised_a_time_of_its_own_and_finds_room_then() -> None:
+    clock = 0.0
+    bucket = TokenBucket(per_second=5, burst=5, monotonic=lambda: clock)
+    told = [bucket.take(1) for _ in range(20)]
+    assert told == [0] * 5 + [pytest.approx(0.2 * place) for place in range(1, 16)]
+    for place in range(1, 16):
+        clock = 0.2 * place + 0.001
+        assert bucket.take(1) == 0
+
+
+def test_nothing_is_promised_to_who_cannot_wait_so_long() -> None:
+    bucket = TokenBucket(per_second=1, burst=1, monotonic=lambda: 0.0)
+    bucket.take(1)
+    assert [bucket.take(1, patience_seconds=1.5) for _ in range(3)] == [1, 2, 2]
+    assert bucket.take(1, patience_seconds=2) == 2
+    assert bucket.take(1) == 3
+
+
+def test_promises_that_nobody_comes_for_are_forgotten() -> None:
+    clock = 0.0
+    bucket = TokenBucket(per_second=1, burst=1, monotonic=lambda: clock)
+    for _ in range(5):
+        bucket.take(1)
+    clock = 10.0
+    assert [bucket.take(1), bucket.take(1)] == [0, 1]
+
+
 def test_the_command_admits_lists_and_removes(tmp_path: Path) -> None:
     path = tmp_path / "callers.yml"
     file = ["--file", str(path)]

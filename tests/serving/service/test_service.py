@@ -12,6 +12,8 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from pydantic import SecretStr
@@ -26,7 +28,6 @@ from segue_client.errors import (
     InvalidRequestError,
     NotAuthenticatedError,
     NothingPublishedError,
-    RateLimitedError,
 )
 from segue_client.remote import OfferServiceClient
 from segue_client.wire.offers_pb2 import BatchLookupRequest, LookupRequest
@@ -143,18 +144,30 @@ def test_only_known_tokens_are_answered_and_health_needs_none(
 def test_each_caller_has_its_own_limit_and_is_told_when_to_come_back(
     published: Settings, callers_file: Path
 ) -> None:
-    with served(published, service_callers_file=callers_file) as running:
-        with open_service_client(as_caller(running.settings, "home")) as home:
-            assert len(home.lookup_many(["found", "nobody"])) == 2
-            home.lookup("found")
-            with pytest.raises(RateLimitedError):
-                home.lookup("found")
-        with grpc.insecure_channel(running.settings.service_address) as channel:
-            stub = OfferLookupStub(channel)  # type: ignore[no-untyped-call]
-            bearer = (("authorization", f"Bearer {TOKENS['home']}"),)
-            error = status_of(stub.Lookup, LookupRequest(account_id="found"), metadata=bearer, timeout=5)
-            pushback = dict(error.trailing_metadata())["grpc-retry-pushback-ms"]
-        assert 0 < int(pushback) <= 1_000
+    with (
+        served(published, service_callers_file=callers_file) as running,
+        grpc.insecure_channel(running.settings.service_address, [("grpc.enable_retries", 0)]) as channel,
+    ):
+        home = (("authorization", f"Bearer {TOKENS['home']}"),)
+        stub = OfferLookupStub(channel)  # type: ignore[no-untyped-call]
+        assert stub.BatchLookup(BatchLookupRequest(account_ids=["a", "b", "c"]), metadata=home).answers
+
+        def told(seconds: float | None) -> tuple[int, float]:
+            error = status_of(stub.Lookup, LookupRequest(account_id="found"), metadata=home, timeout=seconds)
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            trailing = dict(error.trailing_metadata())
+            status = Status.FromString(trailing["grpc-status-details-bin"])
+            info, retry = ErrorInfo(), RetryInfo()
+            assert status.details[0].Unpack(info)
+            assert status.details[1].Unpack(retry)
+            assert (info.reason, info.domain) == ("RATE_LIMITED", SERVICE)
+            return int(trailing["grpc-retry-pushback-ms"]), retry.retry_delay.ToMilliseconds() / 1000
+
+        assert told(5) == (pytest.approx(950, abs=50), pytest.approx(0.95, abs=0.05))
+        assert told(5) == (pytest.approx(1_950, abs=50), pytest.approx(1.95, abs=0.05))
+        # whose deadline is sooner than its turn need not come back
+        assert told(1) == (-1, pytest.approx(2.9, abs=0.1))
+        assert told(None) == (pytest.approx(2_900, abs=100), pytest.approx(2.9, abs=0.1))
         with open_service_client(as_caller(running.settings, "checkout")) as checkout:
             assert len(checkout.lookup_many(["found"] * 1_000)) == 1_000
 
