@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser redis node demo test check soak bench up down lint format
+.PHONY: help setup browser redis node demo sandbox test check soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ node:
 
 demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
 	@GRPC_VERBOSITY=ERROR $(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
+
+sandbox: setup ## Serve a test account for each answer of the lookup service
+	@$(RUN) segue sandbox
 
 test: setup browser redis node lint ## Lint, type-check and run every test, in WORKERS processes
 	@$(RUN) pytest -q -n $(WORKERS)

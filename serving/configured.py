@@ -18,11 +18,11 @@ def open_reader(settings: Settings, **arguments: Any) -> AbstractContextManager[
     )
 
 
-def open_async_reader(settings: Settings, **arguments: Any) -> AbstractAsyncContextManager[AsyncOfferReader]:
+def open_async_reader(
+    settings: Settings, kind: type[AsyncOfferReader] = AsyncOfferReader, **arguments: Any
+) -> AbstractAsyncContextManager[AsyncOfferReader]:
     """A reader of the offers table for the running event loop; arguments as for ``AsyncOfferReader``."""
-    return AsyncOfferReader.open(
-        _table_address(settings), emulator_host=settings.bigtable_emulator_host, **arguments
-    )
+    return kind.open(_table_address(settings), emulator_host=settings.bigtable_emulator_host, **arguments)
 
 
 def open_service_client(settings: Settings) -> OfferServiceClient:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import socket
@@ -10,20 +9,17 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import grpc
-import pyarrow as pa
 import pytest
 from google.cloud.bigtable_v2.types import bigtable as messages
 
 from loaders.bigtable.rows import Refused
-from loaders.bigtable.scan import KeyRange
-from loaders.bigtable.source import Staged
-from local.bench.bigtable import SEGMENTS_SCHEMA, NobodyErased
+from local.segment_rows import SegmentRows
 from segue.settings import Settings
 
 MutateRowsRequest: Any = messages.MutateRowsRequest.meta.pb
@@ -32,7 +28,8 @@ MutateRowsResponse: Any = messages.MutateRowsResponse.meta.pb
 FAR_FUTURE = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _emulator_binary() -> str:
+def emulator_binary() -> str:
+    """Path of a Bigtable emulator on this machine."""
     candidates = [
         os.environ.get("SEGUE_CBTEMULATOR_BIN"),
         "/usr/lib/google-cloud-sdk/platform/bigtable-emulator/cbtemulator",
@@ -52,7 +49,7 @@ def bigtable_emulator() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [_emulator_binary(), "-host", "127.0.0.1", "-port", str(port)],
+        [emulator_binary(), "-host", "127.0.0.1", "-port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -113,27 +110,12 @@ def account(account_id: str, *offers: dict[str, Any], **changes: Any) -> dict[st
     } | changes
 
 
-class MemorySource(NobodyErased):
-    """A ``SegmentSource`` whose segments are these rows whatever the day."""
+class MemorySource(SegmentRows):
+    """Made-up segments that keep what is refused of them."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], batch_rows: int = 1000) -> None:
-        self._batch_rows = batch_rows
-        self._rows = [row | {"row_key": _row_key(row["account_id"])} for row in rows]
+        super().__init__(rows, batch_rows)
         self.refused: dict[int, list[Refused]] = {}
-
-    def fingerprint(self, _segment_date: date) -> str:
-        return hashlib.sha256(repr(self._rows).encode()).hexdigest()
-
-    def stage(self, _segment_date: date, _generation: int) -> Staged:
-        return Staged("memory", len(self._rows))
-
-    def is_staged(self, name: str) -> bool:
-        return name == "memory"
-
-    def rows(self, _name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
-        part = [row for row in self._rows if accounts.first <= row["row_key"].encode() < accounts.after]
-        for start in range(0, len(part), self._batch_rows):
-            yield pa.RecordBatch.from_pylist(part[start : start + self._batch_rows], schema=SEGMENTS_SCHEMA)
 
     def forget_refused(self, _manifest: Any, complete: Collection[int]) -> None:
         self.refused = {shard: kept for shard, kept in self.refused.items() if shard in complete}
@@ -141,14 +123,6 @@ class MemorySource(NobodyErased):
     def keep_refused(self, _manifest: Any, shard: int, refused: Sequence[Refused], *, instead: bool) -> None:
         assert instead or shard not in self.refused
         self.refused[shard] = list(refused)
-
-    def drop(self, name: str) -> None:
-        pass
-
-
-def _row_key(account_id: str | None) -> str:
-    encoded = (account_id or "").encode()
-    return f"{hashlib.sha256(encoded).hexdigest()[:4]}#{account_id or ''}"
 
 
 def source(*rows: dict[str, Any], batch_rows: int = 1000) -> MemorySource:

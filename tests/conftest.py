@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.company_in_order",
     "tests.gcs_fixture",
     "tests.grouping",
+    "tests.sandbox_fixture",
 ]
 
 World = Callable[..., Settings]

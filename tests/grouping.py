@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-STARTS_SERVICES = {"bigquery_emulator", "bigtable_emulator", "state_dir", "node_modules"}
+STARTS_SERVICES = {"bigquery_emulator", "bigtable_emulator", "state_dir", "node_modules", "sandbox"}
 """Who asks for one of these, through any other fixture, talks to a process beside this one."""
 
 SHARED = {"company_in_order": "company", "march": "march"}

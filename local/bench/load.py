@@ -37,8 +37,9 @@ from loaders.bigtable.scan import KeyRange, key_range
 from loaders.bigtable.source import Staged
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import Entries, RowWriter
-from local.bench.bigtable import NobodyErased, empty_bigtable
+from local.bench.bigtable import empty_bigtable
 from local.bench.cores import pinned, two_cores
+from local.segment_rows import NobodyErased
 from segue.settings import Settings
 from segue_client.bigtable import schema
 from segue_client.bigtable.row_key import row_key

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -22,17 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-import pyarrow as pa
 
-from loaders.bigtable.manifest import GenerationManifest
-from loaders.bigtable.rows import Refused
-from loaders.bigtable.scan import KeyRange
-from loaders.bigtable.source import Staged
-from local.bench.bigtable import SEGMENTS_SCHEMA, NobodyErased, empty_bigtable
+from local.bench.bigtable import empty_bigtable
 from local.bench.cores import pin, two_cores
+from local.segment_rows import SegmentRows
 from local.services.ports import LOOPBACK
 from segue.settings import Settings
-from segue_client.bigtable.row_key import row_key
 from serving.service.probe import health_of
 
 IN_FLIGHT: Final = (1, 16, 64)
@@ -184,56 +179,12 @@ def load_accounts(settings: Settings, accounts: int) -> None:
     """Publishes a generation with these accounts."""
     from loaders.bigtable.load import load_generation
 
-    load_generation(settings, SEGMENT_DATE, _Segments(accounts))
-
-
-class _Segments(NobodyErased):
-    """Segments as the mart has them, for every account of the benchmark: two offers, 200 bytes."""
-
-    def __init__(self, accounts: int) -> None:
-        self._keys = [row_key(account_id(number)) for number in range(accounts)]
-
-    def fingerprint(self, _segment_date: date) -> str:
-        return str(len(self._keys))
-
-    def stage(self, _segment_date: date, _generation: int) -> Staged:
-        return Staged("benchmark", len(self._keys))
-
-    def is_staged(self, name: str) -> bool:
-        return name == "benchmark"
-
-    def rows(self, _name: str, accounts: KeyRange) -> Iterator[pa.RecordBatch]:
-        offers = [_offer("winback-3-months"), _offer("family-1-month")]
-        yield pa.RecordBatch.from_pylist(
-            [
-                {
-                    "row_key": key.decode(),
-                    "account_id": key.decode().partition("#")[2],
-                    "offers": offers,
-                    "held_back": [],
-                    "suppressed_reason": None,
-                    "valid_until_at": None,
-                    "market": "DE",
-                }
-                for key in self._keys
-                if accounts.first <= key < accounts.after
-            ],
-            schema=SEGMENTS_SCHEMA,
-        )
-
-    def keep_refused(
-        self,
-        _manifest: GenerationManifest,
-        _shard: int,
-        refused: Sequence[Refused],
-        *,
-        instead: bool,  # noqa: ARG002
-    ) -> None:
-        if refused:
-            raise RuntimeError(f"a row of the benchmark was refused: {refused[0].reason}")
-
-    def drop(self, name: str) -> None:
-        pass
+    offers = [_offer("winback-3-months"), _offer("family-1-month")]
+    segments = [
+        {"account_id": account_id(number), "offers": offers, "held_back": [], "market": "DE"}
+        for number in range(accounts)
+    ]
+    load_generation(settings, SEGMENT_DATE, SegmentRows(segments))
 
 
 def _offer(name: str) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from local.services.errors import ServiceError
 from local.services.ports import LOOPBACK
-from local.services.service import Service, StateFolder
+from local.services.service import Service, StateFolder, ensure
 from segue.settings import PROJECT_ROOT
 
 NAME = "bigtable"
@@ -42,6 +46,47 @@ def specify(state: StateFolder) -> Service:
         address=f"{LOOPBACK}:{port}",
         stop_seconds=3,
     )
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator: where it answers (host:port), and its process."""
+
+    host: str
+    pid: int
+
+
+@contextmanager
+def running_alone(executable_of: Path, environment: Mapping[str, str] | None = None) -> Iterator[Emulator]:
+    """An empty emulator without the rest of the platform, which ends with the block.
+
+    Its executable is that of the state folder ``executable_of``, where it is found or built when need be.
+
+    Raises:
+        ServiceError: there is no emulator on this machine, or it did not start.
+    """
+    prepare(executable_of)
+    with TemporaryDirectory() as folder:
+        state = StateFolder.open(Path(folder))
+
+        def specify_alone(opened: StateFolder) -> Service:
+            specified = specify(opened)
+            executable = str(binary(executable_of.expanduser().resolve()))
+            return replace(
+                specified,
+                command=(executable, *specified.command[1:]),
+                environment=environment or {},
+            )
+
+        ensure(state, specify_alone)
+        try:
+            process = state.files.find(NAME)
+            if process is None:
+                raise ServiceError("the Bigtable emulator ended as soon as it had started")
+            yield Emulator(f"{LOOPBACK}:{state.ports.get(PORT)}", process.pid)
+        finally:
+            service = specify(state)
+            state.files.stop(NAME, service.stop_signal, service.stop_seconds)
 
 
 def binary(state_dir: Path) -> Path:

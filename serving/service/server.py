@@ -45,11 +45,16 @@ class RunningService:
 
 
 async def serve(
-    settings: Settings, *, shares_port: bool = False, also_until: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    shares_port: bool = False,
+    also_until: asyncio.Event | None = None,
+    reader: type[AsyncOfferReader] = AsyncOfferReader,
+    on_listening: Callable[[RunningService], None] = lambda _: None,
 ) -> None:
     """Runs the service until SIGTERM or SIGINT (or the event), then lets the calls in flight end.
 
-    With ``shares_port`` other processes may listen on the same port.
+    With ``shares_port`` other processes may listen on the same port. ``reader`` is the kind that answers.
 
     Raises:
         ServiceConfigurationError: it cannot be started like this.
@@ -58,7 +63,8 @@ async def serve(
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopped.set)
-    async with run_service(settings, shares_port=shares_port):
+    async with run_service(settings, shares_port=shares_port, reader=reader) as running:
+        on_listening(running)
         _collect_less()
         await stopped.wait()
         _log.info("service is draining", seconds=settings.service_drain_seconds)
@@ -73,7 +79,9 @@ def _collect_less() -> None:
 
 
 @asynccontextmanager
-async def run_service(settings: Settings, *, shares_port: bool = False) -> AsyncIterator[RunningService]:
+async def run_service(
+    settings: Settings, *, shares_port: bool = False, reader: type[AsyncOfferReader] = AsyncOfferReader
+) -> AsyncIterator[RunningService]:
     """The service, started; at the end it says so, then takes no new calls and waits for those in flight.
 
     Raises:
@@ -87,16 +95,17 @@ async def run_service(settings: Settings, *, shares_port: bool = False) -> Async
         raise ServiceConfigurationError(str(error)) from error
     async with open_async_reader(
         settings,
+        reader,
         refresh_seconds=settings.pointer_refresh_seconds,
         timeout_seconds=settings.lookup_timeout_seconds,
         hedge_after_seconds=settings.hedge_after_seconds,
         busy_linger_seconds=_BUSY_LINGER_SECONDS,
-    ) as reader:
-        watch = _Watch(reader, callers)
-        telemetry = _telemetry(settings, watch, reader)
+    ) as lookups:
+        watch = _Watch(lookups, callers)
+        telemetry = _telemetry(settings, watch, lookups)
         try:
             servicer = LookupServicer(
-                reader,
+                lookups,
                 telemetry,
                 max_in_flight=settings.service_max_in_flight,
                 max_batch=settings.service_max_batch,

@@ -10,7 +10,7 @@ import sys
 from contextlib import closing
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -26,14 +26,14 @@ _SPAWN: Final = multiprocessing.get_context("spawn")
 _log = structlog.get_logger()
 
 
-def serve_in_process(settings: Settings) -> None:
-    """Answers lookups until SIGTERM or SIGINT; logs JSON lines to standard error.
+def serve_in_process(settings: Settings, **arguments: Any) -> None:
+    """Answers lookups until SIGTERM or SIGINT, as ``serve``; logs JSON lines to standard error.
 
     Raises:
         ServiceConfigurationError: it cannot be started like this.
     """
     _log_as_json()
-    uvloop.run(serve(settings))
+    uvloop.run(serve(settings, **arguments))
 
 
 def serve_in_workers(settings: Settings, workers: int) -> None:
