@@ -19,6 +19,7 @@ from cli import (
     land,
     lookup,
     parse,
+    query,
     run,
     segments,
     serve,
@@ -50,6 +51,7 @@ app.add_typer(content.app, name="content")
 app.add_typer(land.app, name="land")
 app.command("run")(run.run)
 app.command("parse")(parse.parse)
+app.command("query")(query.query)
 app.command("as-of")(as_of.as_of)
 app.command("lookup")(lookup.lookup)
 app.add_typer(generations.app, name="generations")

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a request is made again that BigQuery refuses, or that cannot reach it.",
     )
+    query_confirm_bytes: int = Field(
+        default=10 << 30,
+        ge=0,
+        description="`segue query` asks, or wants --yes, before it reads more than so many bytes.",
+    )
 
     # Landing
     landing_uri: str = Field(

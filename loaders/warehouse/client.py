@@ -97,16 +97,20 @@ class Warehouse:
         """Full name of a table of the project, unquoted."""
         return f"{self.settings.project_id}.{dataset}.{name}"
 
-    def run(self, sql: str, *, parameters: Sequence[QueryParameter] = ()) -> bigquery.table.RowIterator:
+    def run(
+        self, sql: str, *, parameters: Sequence[QueryParameter] = (), max_bytes_billed: int | None = None
+    ) -> bigquery.table.RowIterator:
         """Execute a statement or a script and wait for its end; what a person typed comes as a parameter.
 
         It runs once, whatever becomes of requests and answers. Transaction conflicts are repeated a few times
         with growing, random waits; a script that failed has been rolled back, so repeating it is safe.
+        BigQuery refuses, at no cost, what would be billed for more than ``max_bytes_billed``.
 
         Raises:
             WarehouseError: the statement failed, or was not done within the deadline and cancelled.
         """
         config = self._jobs.job_config(bigquery.QueryJobConfig(query_parameters=list(parameters)))
+        config.maximum_bytes_billed = max_bytes_billed
 
         def send(job_id: str) -> bigquery.QueryJob:
             timeout = self.settings.bigquery_request_seconds
@@ -116,6 +120,19 @@ class Warehouse:
 
         rows: bigquery.table.RowIterator = self._jobs.complete(send)
         return rows
+
+    def dry_run(self, sql: str) -> bigquery.QueryJob:
+        """What BigQuery says of a statement that it does not run: its kind, its columns, and the bytes that
+        it would read, were nothing of it in a cache.
+
+        Raises:
+            WarehouseError: it is no valid statement, or BigQuery could not be reached.
+        """
+        config = self._jobs.job_config(bigquery.QueryJobConfig(dry_run=True, use_query_cache=False))
+        try:
+            return self.client.query(sql, job_config=config, job_retry=None, **self._again)
+        except UNREACHABLE as error:
+            raise WarehouseError(reason(error)) from error
 
     def fetch_arrow(self, sql: str) -> pa.Table:
         """The result of a query as an Arrow table, in pages over REST: for results, not for whole tables.

@@ -58,6 +58,8 @@ _JOBS = 6
 _CANCEL_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
 _CLOCKS_APART = timedelta(minutes=1)
+_ENVELOPE = re.compile(r"^(?:\d{3} )?(?:GET|POST) https?://\S+: |\s+Location: \S+\s+Job ID: \S+\s*$")
+"""What the client puts around BigQuery's words: the request, and the job that there is none of any more."""
 _SOON = Retry(predicate=if_exception_type(NotFound), initial=0.2, maximum=2, timeout=10)
 
 
@@ -95,7 +97,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, RetryError) and error.cause is not None:
         error = error.cause
     text = str(getattr(error, "message", None) or error)
-    return " ".join(text.split("; reason:")[0].split())
+    return " ".join(_ENVELOPE.sub("", text.split("; reason:")[0]).split())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The BigQuery emulator, with what most of its time on small data went into done once or not at all, with the
-metadata views that dbt reads (``metadata_views``), and with BigQuery's ways of treating jobs and transactions
-(``jobs_once``, ``reading_beside``, ``transactions``).
+metadata views that dbt reads (``metadata_views``), with BigQuery's ways of treating jobs and transactions
+(``dry_runs``, ``jobs_once``, ``reading_beside``, ``transactions``), and with what some of its SQL means
+(``decimals``, ``group_by_aliases``, ``truncated_dates``).
 
 What is answered is the same. Each replacement says what it saves; together a day of a company of fifty takes
 0.4 of the emulator's time when its like was run before, and two thirds when not.
@@ -12,11 +13,13 @@ import gc
 import sys
 from typing import Any
 
+import dry_runs
 import jobs_once
 import reading_beside
 import row_arrays  # noqa: F401  (its rules register themselves)
 import sqlglot.expressions.core as nodes
 import transactions
+import truncated_dates
 from bqemulator.catalog import ddl_sync
 from bqemulator.cli import main
 from bqemulator.jobs import ddl_result, executor
@@ -28,6 +31,7 @@ from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from decimals import datatype
+from group_by_aliases import group_by_places
 from metadata_views import fill_views, name_views, option_value, timestamp_literal
 from ordered_arrays import sort_after_gathering
 from parsed_once import copy_value, forgets_what_it_changed, only_reads, parse_once
@@ -67,6 +71,7 @@ REWRITERS = {
     ],
 }
 
+_aggregate_variants = translator.rewrite_aggregate_variants
 _first_select = create_table_schema_ctas._first_select
 _type_of_column = catalog_schema._safe_bq_to_duckdb
 _rewrite_for_row_access = inner_query.rewrite_for_row_access
@@ -83,6 +88,12 @@ def rewrite_names(duckdb_sql: str, project_id: str) -> str:
 
     answer: str = fill_views(_rewritten.find(duckdb_sql, project_id, rewrite))
     return answer
+
+
+def aggregates(bq_sql: str) -> str:
+    """What the emulator does for aggregates, of statements whose groups are the same to DuckDB."""
+    rewritten: str = _aggregate_variants(group_by_places(bq_sql))
+    return rewritten
 
 
 def type_of_column(bq_type: str) -> str:
@@ -119,6 +130,7 @@ def install() -> None:
     nodes.deepcopy = copy_value
     Dialect.parse = parse_once
     DuckDBGenerator.TRANSFORMS[exp.DataType] = datatype
+    translator.rewrite_aggregate_variants = aggregates
     for mark, places in ((only_reads, READERS), (forgets_what_it_changed, REWRITERS)):
         for module, names in places.items():
             for name in names:
@@ -139,7 +151,9 @@ def install() -> None:
     ScriptInterpreter._drop_txn_snapshots = transactions.drop
     ScriptInterpreter._restore_txn_snapshots = transactions.restore
     SnapshotManager.capture = capture
+    dry_runs.install()
     jobs_once.install()
+    truncated_dates.install()
     reading_beside.install()
 
 
