@@ -191,10 +191,19 @@ def test_counts_and_mrr_of_every_month_by_market_and_plan_are_those_of_pandas(
     assert len({row[0] for row in found}) == 24
 
 
+def bucket(account: str, salt: str) -> int:
+    """One of ten thousand."""
+    return int(hashlib.sha256(f"{account}:{salt}".encode()).hexdigest()[:12], 16) % 10_000
+
+
 def is_held_out(account: str) -> bool:
     """Two in a hundred accounts get no offer at all, by their bucket under the program's salt."""
-    digest = hashlib.sha256(f"{account}:program-2026".encode()).hexdigest()
-    return int(digest[:12], 16) % 10_000 < 200
+    return bucket(account, "program-2026") < 200
+
+
+def is_control(account: str) -> bool:
+    """A fifth of those who deserve the yearly plan's discount are its experiment's control: not shown it."""
+    return bucket(account, "annual-discount-2026") < 2_000
 
 
 def expected_offer(mine: pd.DataFrame) -> str | None:
@@ -221,8 +230,15 @@ def test_every_account_is_looked_up_with_the_offer_that_its_subscriptions_deserv
     with open_reader(platform.settings, now=lambda: datetime(2025, 1, 1, 12, tzinfo=UTC)) as reader:
         answers = reader.lookup_many(list(expected))
 
-    found = {answer.account_id: [offer.offer_id for offer in answer.offers] for answer in answers}
-    assert found == {account: [offer] if offer else [] for account, offer in expected.items()}
+    shown = {answer.account_id: [offer.offer_id for offer in answer.offers] for answer in answers}
+    assert shown == {
+        account: [offer] if offer and not is_control(account) else [] for account, offer in expected.items()
+    }
+    held_back = {answer.account_id: [offer.offer_id for offer in answer.held_back] for answer in answers}
+    assert held_back == {
+        account: [offer] if offer and is_control(account) else [] for account, offer in expected.items()
+    }
+    assert {is_control(account) for account, offer in expected.items() if offer} == {True, False}
     assert {answer.account_id for answer in answers if answer.outcome is Outcome.FOUND} == {
         account for account, offer in expected.items() if offer
     }
