@@ -19,9 +19,11 @@ from tests.bigtable_fixture import emulator_binary
 
 @dataclass(frozen=True)
 class Sandbox:
-    """Where it listens, and what it says of its accounts, by their ids."""
+    """Where it listens and keeps its table, its tokens, and what it says of its accounts, by their ids."""
 
     address: str
+    bigtable_emulator_host: str
+    tokens: dict[str, float]
     accounts: dict[str, dict[str, Any]]
 
 
@@ -51,7 +53,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         line = next((line for line in process.stdout if line.startswith("{")), "")
         assert line, (folder / "log").read_text()
         said = json.loads(line)
-        yield Sandbox(said["address"], {each["account_id"]: each for each in said["accounts"]})
+        accounts = {each["account_id"]: each for each in said["accounts"]}
+        yield Sandbox(said["service"], said["bigtable_emulator"], said["tokens"], accounts)
     finally:
         process.terminate()
         process.wait(30)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from serving.service.server import RunningService
+    from local.sandbox.service import Addresses
 
 
 def sandbox(
@@ -30,29 +31,29 @@ def sandbox(
     if only_list:
         _print(None, as_json=as_json)
     else:
-        run_sandbox(port, lambda running: _print(running, as_json=as_json))
+        run_sandbox(port, lambda addresses: _print(addresses, as_json=as_json))
 
 
-def _print(running: RunningService | None, *, as_json: bool) -> None:
+def _print(addresses: Addresses | None, *, as_json: bool) -> None:
     from local.sandbox.accounts import sandbox_accounts
-    from local.sandbox.service import TOKENS
-    from local.services.ports import LOOPBACK
+    from local.sandbox.service import PROJECT_ID, TOKENS
 
-    address = None if running is None else f"{LOOPBACK}:{running.port}"
     if as_json:
         accounts = [each.model_dump(mode="json", exclude_defaults=True) for each in sandbox_accounts()]
-        print(json.dumps({"address": address, "tokens": TOKENS, "accounts": accounts}), flush=True)
+        found = {} if addresses is None else asdict(addresses)
+        print(json.dumps(found | {"tokens": TOKENS, "accounts": accounts}), flush=True)
         return
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if address is not None:
-        console.print(
-            f"The lookup service of the sandbox listens on {address}, without TLS.", highlight=False
-        )
-        for token, per_second in TOKENS.items():
-            console.print(f"  token {token}: {per_second:,.0f} lookups a second", highlight=False)
+    console = Console(highlight=False)
+    if addresses is not None:
+        lines = [f"The lookup service of the sandbox listens on {addresses.service}, without TLS."]
+        lines += [
+            f"  token {token}: {per_second:,.0f} lookups a second" for token, per_second in TOKENS.items()
+        ]
+        lines += [f"Its table: Bigtable emulator {addresses.bigtable_emulator}, project {PROJECT_ID}."]
+        console.print("\n".join(lines), soft_wrap=True)
     table = Table("account", "answer", "what it is", box=None)
     for each in sandbox_accounts():
         table.add_row(each.account_id, each.answer, each.about)

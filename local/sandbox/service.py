@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -29,6 +30,8 @@ from segue_client.errors import (
 from serving.service.callers import CallerEntry, hash_token, write_callers
 from serving.service.server import RunningService
 from serving.service.workers import serve_in_process
+
+PROJECT_ID: Final = "segue-sandbox"
 
 TOKENS: Final = {"test-token": 100_000.0, "test-token-5-per-second": 5.0}
 """The callers' tokens, no secrets, and how many accounts a second each may look up."""
@@ -74,7 +77,15 @@ class SandboxReader(AsyncOfferReader):
         await asyncio.sleep(account.delay_seconds)
 
 
-def run_sandbox(port: int, on_listening: Callable[[RunningService], None]) -> None:
+@dataclass(frozen=True)
+class Addresses:
+    """Where a sandbox answers (host:port): its service, and the emulator for those who read the table."""
+
+    service: str
+    bigtable_emulator: str
+
+
+def run_sandbox(port: int, on_listening: Callable[[Addresses], None]) -> None:
     """Serves the test accounts on a port of loopback (0: any that is free) until SIGTERM or SIGINT.
 
     Raises:
@@ -82,7 +93,12 @@ def run_sandbox(port: int, on_listening: Callable[[RunningService], None]) -> No
         ServiceConfigurationError: the port is taken.
     """
     with sandbox_settings(port) as settings:
-        serve_in_process(settings, reader=SandboxReader, on_listening=on_listening)
+        emulator = settings.bigtable_emulator_host or ""
+
+        def say(running: RunningService) -> None:
+            on_listening(Addresses(f"{LOOPBACK}:{running.port}", emulator))
+
+        serve_in_process(settings, reader=SandboxReader, on_listening=say)
 
 
 @contextmanager
@@ -93,7 +109,7 @@ def sandbox_settings(port: int) -> Iterator[Settings]:
         write_callers(callers, [_caller(token) for token in TOKENS])
         settings = Settings(  # type: ignore[call-arg]
             _env_file=None,
-            project_id="segue-sandbox",
+            project_id=PROJECT_ID,
             bigtable_emulator_host=emulator.host,
             service_address=f"{LOOPBACK}:{port}",
             service_metrics_address=None,

@@ -147,7 +147,8 @@ class LookupServicer(OfferLookupServicer):
             await refuse(context, refusal, after_seconds=OVERLOAD_PAUSE_SECONDS)
         if (seconds := caller.charge(accounts, patience_of(context))) > 0:
             self._telemetry.refused("rate_limited", caller.name)
-            await refuse(context, RATE_LIMITED, after_seconds=seconds)
+            message = f"{RATE_LIMITED.message}; there is room in {seconds:.1f} s"
+            await refuse(context, RATE_LIMITED, message, after_seconds=seconds)
         status = grpc.StatusCode.CANCELLED
         self.in_flight += 1
         try:

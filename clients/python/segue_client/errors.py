@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""Trailing metadata in which a server says after how many milliseconds to ask again."""
+"""Trailing metadata in which a server says after how many milliseconds to ask again; negative: not at all."""
 
 
 class SegueClientError(Exception):
@@ -80,7 +80,10 @@ class NotAuthenticatedError(LookupFailedError):
 
 
 class RateLimitedError(LookupFailedError):
-    """The caller asks more than it may; ``retry_after_seconds``, where it is known, is how long to wait."""
+    """The caller asks more than it may; ``retry_after_seconds``, where it is known, is how long to wait.
+
+    It is unknown of a call whose deadline is sooner than that.
+    """
 
     code = "rate_limited"
     retry_after_seconds: float | None = None
@@ -106,4 +109,4 @@ def failure_of(error: grpc.RpcError) -> LookupFailedError:
 
 def _pushback_seconds(metadata: Any) -> float | None:
     said = dict(metadata or ()).get(PUSHBACK)
-    return None if said is None else int(said) / 1000
+    return None if said is None or int(said) < 0 else int(said) / 1000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -36,24 +36,10 @@ _OUTCOMES: Final = {
     LOOKUP_OUTCOME_SUPPRESSED: Outcome.SUPPRESSED,
     LOOKUP_OUTCOME_EXPIRED: Outcome.EXPIRED,
 }
-_SERVICE_CONFIG: Final = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{"service": "segue.offers.v1.OfferLookup"}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.02s",
-                    "maxBackoff": "0.5s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-    }
+_SERVICE_CONFIG: Final = (files("segue_client") / "proto/segue/offers/v1/service_config.json").read_text(
+    encoding="utf-8"
 )
-"""gRPC's own retries: they follow the server's pushback and stop when most calls fail."""
+"""gRPC's own retries, as clients of every language have them: they follow the server's pushback."""
 
 
 class _ServiceClient:

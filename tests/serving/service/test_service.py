@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ from segue_client.errors import (
     InvalidRequestError,
     NotAuthenticatedError,
     NothingPublishedError,
+    RateLimitedError,
 )
 from segue_client.remote import OfferServiceClient
 from segue_client.wire.offers_pb2 import BatchLookupRequest, LookupRequest
 from segue_client.wire.offers_pb2_grpc import OfferLookupStub
 from serving.configured import open_reader, open_service_client
+from serving.service.callers import CallerEntry, hash_token, write_callers
 from serving.service.server import ServiceConfigurationError
 from tests.bigtable_fixture import FaultyBigtable, account, source
 from tests.serving.service.conftest import DAY, TOKENS, Served, served, serving_process
@@ -170,6 +173,42 @@ def test_each_caller_has_its_own_limit_and_is_told_when_to_come_back(
         assert told(None) == (pytest.approx(2_900, abs=100), pytest.approx(2.9, abs=0.1))
         with open_service_client(as_caller(running.settings, "checkout")) as checkout:
             assert len(checkout.lookup_many(["found"] * 1_000)) == 1_000
+
+
+def test_twenty_calls_at_once_over_a_limit_of_five_a_second_are_all_answered(
+    published: Settings, tmp_path: Path
+) -> None:
+    """By what gRPC does with the service config that is published; nobody here tries again."""
+    callers = tmp_path / "callers.yml"
+    write_callers(
+        callers,
+        [CallerEntry(name="home", token_sha256=hash_token(TOKENS["home"]), lookups_per_second=5)],
+    )
+    with served(published, service_callers_file=callers) as running:
+        patient = as_caller(running.settings, "home").model_copy(update={"lookup_timeout_seconds": 10})
+        started = time.monotonic()
+        with open_service_client(patient) as home, ThreadPoolExecutor(20) as threads:
+            answers = list(threads.map(home.lookup, ["found"] * 20))
+        assert [each.outcome for each in answers] == [Outcome.FOUND] * 20
+        assert 2.9 < time.monotonic() - started < 6
+
+        # one after the other they pass as well, at the pace of the limit
+        with open_service_client(patient) as home:
+            assert [home.lookup("found").outcome for _ in range(5)] == [Outcome.FOUND] * 5
+
+
+def test_a_call_that_has_no_time_to_wait_for_its_turn_fails_at_once(
+    published: Settings, callers_file: Path
+) -> None:
+    with served(published, service_callers_file=callers_file) as running:
+        hasty = as_caller(running.settings, "home").model_copy(update={"lookup_timeout_seconds": 0.5})
+        with open_service_client(hasty) as home:
+            home.lookup_many(["found"] * 3)
+            started = time.monotonic()
+            with pytest.raises(RateLimitedError) as raised:
+                home.lookup("found")
+        assert time.monotonic() - started < 0.3
+        assert raised.value.retry_after_seconds is None
 
 
 def test_a_changed_callers_file_is_followed_and_a_broken_one_is_not(
