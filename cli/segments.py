@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import new_rule
 from cli.compiling import CheckOption, MergedOption, make_files
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from runs.rule_lint import Linted
-    from runs.segment_plan import Plan, Taking, Yielding
 
 app = typer.Typer(no_args_is_help=True, help="Offer segments: rules, their plan, their reasons.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command("new")(new_rule.new)
+
 DayOption = Annotated[
     datetime | None,
     typer.Option("--day", formats=["%Y-%m-%d"], help="UTC day; by default the newest published one."),
 ]
 EXIT_UNKNOWN = 3
-_OVERLAPS_SHOWN = 15
 
 
 @app.command("compile")
@@ -83,8 +83,15 @@ def _counted(count: int, noun: str) -> str:
 
 
 @app.command()
-def plan(day: DayOption = None, as_json: JsonOption = False) -> None:
+def plan(
+    day: DayOption = None,
+    as_json: JsonOption = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, for a comment on a pull request.")
+    ] = False,
+) -> None:
     """Judge the rules on yesterday's published features: who would gain and lose which offer."""
+    from cli import plan_report
     from runs import segment_plan as planning
     from segments.source import load_rules
     from segue.settings import get_settings
@@ -93,10 +100,11 @@ def plan(day: DayOption = None, as_json: JsonOption = False) -> None:
     found = planning.plan(get_settings(), book, _date(day))
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
-        return
-    from rich.console import Console
-
-    Console().print(*_plan_tables(found), sep="\n")
+    elif as_markdown:
+        print(plan_report.markdown(found), end="")
+    else:
+        for line in plan_report.lines(found, get_terminal_size().columns):
+            print(line)
 
 
 @app.command()
@@ -159,44 +167,3 @@ def explain(
 
 def _date(day: datetime | None) -> date | None:
     return day.date() if day else None
-
-
-def _plan_tables(found: Plan) -> list[RenderableType]:
-    from rich.table import Table
-    from rich.text import Text
-
-    title = (
-        f"{found.day}: {found.with_offers:,} of {found.accounts:,} accounts with offers, "
-        f"{found.with_offers_before:,} before"
-    )
-    rules = Table(title=title, title_justify="left")
-    for name in ("rule", "version", "qualify", "now", "control", "before", "gained", "lost", "remarks"):
-        rules.add_column(name, justify="left" if name in ("rule", "remarks") else "right")
-    for rule in found.rules:
-        was, now = rule.version_before, rule.version
-        version = f"{was} → {now or '–'}" if was is not None and was != now else f"{now or '–'}"
-        remarks = [rule.remark] if rule.remark else []
-        remarks += [f"{count:,} {reason}" for reason, count in rule.content_refusals.items()]
-        rules.add_row(
-            Text(rule.rule_id), version, *(f"{count:,}" for count in (rule.qualifying, rule.now)),
-            *(f"{count:,}" for count in (rule.control, rule.before, rule.gained, rule.lost)),
-            Text("; ".join(remarks)),
-        )  # fmt: skip
-    tables: list[RenderableType] = [rules]
-    if found.overlaps:
-        overlaps = Table("rule", "and", "accounts", "", title="Qualify for both", title_justify="left")
-        for overlap in found.overlaps[:_OVERLAPS_SHOWN]:
-            exclusive = "one of them wins" if overlap.is_exclusive else "both can be offered"
-            overlaps.add_row(overlap.rule_id, overlap.other_rule_id, f"{overlap.accounts:,}", exclusive)
-        if len(found.overlaps) > _OVERLAPS_SHOWN:
-            overlaps.caption = f"and {len(found.overlaps) - _OVERLAPS_SHOWN:,} pairs more, all in --json"
-        tables.append(overlaps)
-    places: list[Taking | Yielding] = [*found.takings, *found.yieldings]
-    if places:
-        tables.append(Text("\n".join(str(place) for place in places)))
-    if found.contents:
-        contents = Table("rule", "entry", "locale", "flaw", title="Content", title_justify="left")
-        for flaw in found.contents:
-            contents.add_row(flaw.rule_id, flaw.entry, flaw.locale, flaw.flaw)
-        tables.append(contents)
-    return tables

@@ -7,7 +7,6 @@ offers with the published ones of that day. Nothing is published.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -15,9 +14,11 @@ from uuid import uuid4
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, warehouse_of
+from runs.plan_effects import ContentFlaw, Move, Overlap, Plan, RulePlan, Taking, Yielding
+from runs.rule_unknowns import unknowns
 from segments.compiler import compile_statement
 from segments.content import arm_entries, by_entry, content_flaw
-from segments.places import takings, yieldings
+from segments.places import moves, takings, yieldings
 from segments.source import RuleBook
 from segments.steps import COMPETITION_STEPS, CONTENT_STEPS, Reason
 from segue.errors import SegueError
@@ -32,102 +33,6 @@ class NothingToPlanError(SegueError):
     """No published features to judge rules on."""
 
     code = "nothing_to_plan"
-
-
-@dataclass(frozen=True)
-class RulePlan:
-    """One rule on the day. ``before`` are accounts with its offer as published, of whatever version.
-
-    ``qualifying`` accounts passed everything but exclusivity and caps. ``content_refusals`` would be judged
-    further if the rule's content were fit to be shown. ``remark`` says why a rule cannot win, if it cannot.
-    """
-
-    rule_id: str
-    version: int | None
-    version_before: int | None
-    qualifying: int
-    now: int
-    control: int
-    before: int
-    gained: int
-    lost: int
-    content_refusals: dict[str, int]
-    remark: str | None
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Accounts that qualify for both rules; of one group only one of the two wins."""
-
-    rule_id: str
-    other_rule_id: str
-    accounts: int
-    is_exclusive: bool
-
-
-def _counted(accounts: int) -> str:
-    return "1 account" if accounts == 1 else f"{accounts:,} accounts"
-
-
-@dataclass(frozen=True)
-class Taking:
-    """Accounts whose place the rule takes from another one and shows nothing in it.
-
-    ``because``: ``control`` (the no-shows of an experiment's control arm) or ``cap`` (the rule had enough
-    accounts, of higher scores, after it had won the place).
-    """
-
-    rule_id: str
-    from_rule_id: str
-    accounts: int
-    because: str
-
-    def __str__(self) -> str:
-        why = "control arm" if self.because == "control" else "its cap is reached"
-        taken = f"{_counted(self.accounts)} from {self.from_rule_id}"
-        return f"{self.rule_id} takes {taken} and shows nothing ({why})"
-
-
-@dataclass(frozen=True)
-class Yielding:
-    """Accounts that a rule leaves to another one of its group because its content cannot be shown."""
-
-    rule_id: str
-    to_rule_id: str
-    accounts: int
-
-    def __str__(self) -> str:
-        left = f"{_counted(self.accounts)} to {self.to_rule_id}"
-        return f"{self.rule_id} leaves {left}: its content cannot be shown"
-
-
-@dataclass(frozen=True)
-class ContentFlaw:
-    """An entry that a rule refers to and that is missing or not to be shown in its fallback locale."""
-
-    rule_id: str
-    entry: str
-    locale: str
-    flaw: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The effect of the rules on one day's accounts."""
-
-    day: date
-    accounts: int
-    with_offers: int
-    with_offers_before: int
-    rules: tuple[RulePlan, ...]
-    overlaps: tuple[Overlap, ...]
-    takings: tuple[Taking, ...]
-    yieldings: tuple[Yielding, ...]
-    contents: tuple[ContentFlaw, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self) | {"day": self.day.isoformat()}
 
 
 def newest_features(warehouse: Warehouse) -> date:
@@ -195,6 +100,7 @@ def _compare(warehouse: Warehouse, book: RuleBook, day: date, planned: str, publ
         )
         for row in rows(_overlaps_sql(planned))
     )
+    contents = known_contents(warehouse, day)
     if not totals.accounts:
         raise NothingToPlanError(f"{day} has no published features: build it first, or leave --day out")
     return Plan(
@@ -204,6 +110,21 @@ def _compare(warehouse: Warehouse, book: RuleBook, day: date, planned: str, publ
         with_offers_before=int(totals.with_offers_before or 0),
         rules=tuple(_rule_plans(book, day, changes, reasons)),
         overlaps=overlaps,
+        moves=tuple(
+            Move(
+                row.rule_id,
+                row.offer_id,
+                row.because,
+                row.to_rule_id,
+                row.to_offer_id,
+                is_shown=row.to_rule_id is not None and not row.is_control,
+                accounts=row.accounts,
+            )
+            for row in rows(
+                f"{moves(book.active, f'`{planned}`', f'(select * from {before})')} "
+                "order by accounts desc, 1, 2, 3, 4"
+            )
+        ),
         takings=tuple(
             Taking(row.rule_id, row.from_rule_id, row.accounts, row.because)
             for row in rows(f"{takings(book.active, f'`{planned}`')} order by accounts desc, 1, 2, 3")
@@ -212,7 +133,8 @@ def _compare(warehouse: Warehouse, book: RuleBook, day: date, planned: str, publ
             Yielding(row.rule_id, row.to_rule_id, row.accounts)
             for row in rows(f"{yieldings(book.active, f'`{planned}`')} order by accounts desc, 1, 2")
         ),
-        contents=tuple(_content_flaws(warehouse, book, day)),
+        contents=tuple(_content_flaws(contents, book, day)),
+        unknowns=tuple(unknowns(warehouse, book, day, contents)),
     )
 
 
@@ -288,9 +210,9 @@ def _rule_plans(
         )
 
 
-def _content_flaws(warehouse: Warehouse, book: RuleBook, day: date) -> Iterable[ContentFlaw]:
+def _content_flaws(contents: list[dict[str, Any]], book: RuleBook, day: date) -> Iterable[ContentFlaw]:
     """Entries without a text in the fallback locale: accounts of other languages get nothing either."""
-    known = by_entry(known_contents(warehouse, day))
+    known = by_entry(contents)
     for rule in book.active:
         for entry in arm_entries(rule):
             locale = rule.content.fallback_locale

@@ -63,6 +63,68 @@ where flawed.reason_code != '{Reason.SELECTED}' and winner.reason_code = '{Reaso
 group by 1, 2"""
 
 
+def moves(rules: Iterable[Rule], planned: str, published: str) -> str:
+    """Rows rule_id, offer_id, because, to_rule_id, to_offer_id, is_control, accounts: who loses what.
+
+    ``accounts`` have the offer of ``rule_id`` by ``published`` and not by ``planned``: rows of
+    ``offer_decisions``, in parentheses or quoted tables. ``because`` is the reason code of now; null: no
+    active rule. They get ``to_rule_id`` instead: what wins the same group, else what they had not
+    before; null: nothing.
+    """
+    return f"""with known as (
+    select rule.* from unnest([{_known(rules)}]) as rule
+),
+planned as (
+    select account_id, offers, decisions from {planned}
+),
+published as (
+    select decided.account_id, offer.rule_id, offer.offer_id
+    from {published} as decided
+    cross join unnest(decided.offers) as offer
+),
+now as (
+    select planned.account_id, offer.rule_id, offer.offer_id, offer.is_control,
+        known.exclusivity_group, known.priority, published.rule_id is null as is_gained
+    from planned
+    cross join unnest(planned.offers) as offer
+    inner join known on offer.rule_id = known.rule_id
+    left join published
+        on planned.account_id = published.account_id and offer.rule_id = published.rule_id
+),
+reasons as (
+    select planned.account_id, decision.rule_id, decision.reason_code
+    from planned
+    cross join unnest(planned.decisions) as decision
+),
+lost as (
+    select published.account_id, published.rule_id, published.offer_id, reasons.reason_code,
+        known.exclusivity_group
+    from published
+    left join now on published.account_id = now.account_id and published.rule_id = now.rule_id
+    left join known on published.rule_id = known.rule_id
+    left join reasons on published.account_id = reasons.account_id and published.rule_id = reasons.rule_id
+    where now.account_id is null
+),
+replaced as (
+    select lost.rule_id, lost.offer_id, lost.reason_code as because, now.rule_id as to_rule_id,
+        now.offer_id as to_offer_id, now.is_control
+    from lost
+    left join now
+        on lost.account_id = now.account_id
+        and (now.is_gained or now.exclusivity_group = lost.exclusivity_group)
+    where true
+    qualify
+        row_number() over (
+            partition by lost.account_id, lost.rule_id
+            order by if(now.exclusivity_group = lost.exclusivity_group, 0, 1), now.priority, now.rule_id
+        )
+        = 1
+)
+select rule_id, offer_id, because, to_rule_id, to_offer_id, is_control, count(*) as accounts
+from replaced
+group by 1, 2, 3, 4, 5, 6"""
+
+
 def without_one_winner(rules: Iterable[Rule], decisions: str) -> str:
     """Rows decision_date, account_id, exclusivity_group whose qualifying offers have not one winner: none."""
     return f"""with {_placed(rules, decisions, _COMPETING)}
@@ -74,11 +136,6 @@ having countif(reason_code != '{Reason.LOST_EXCLUSIVITY}') != 1"""
 
 def _placed(rules: Iterable[Rule], decisions: str, reasons: Iterable[Reason]) -> str:
     """Decisions with these reasons, each with its rule's group and priority."""
-    known = [(sql.text(rule.id), sql.text(rule.group), rule.priority) for rule in rules]
-    rows = ", ".join(
-        f"struct({name} as rule_id, {group} as exclusivity_group, {priority} as priority)"
-        for name, group, priority in known
-    )
     listed = ", ".join(sql.text(reason) for reason in reasons)
     return f"""decided as (select decision_date, account_id, offers, decisions from {decisions}),
 placed as (
@@ -90,6 +147,15 @@ placed as (
         ) as is_control
     from decided
     cross join unnest(decided.decisions) as decision
-    inner join unnest([{rows}]) as rule on decision.rule_id = rule.rule_id
+    inner join unnest([{_known(rules)}]) as rule on decision.rule_id = rule.rule_id
     where decision.reason_code in ({listed})
 )"""
+
+
+def _known(rules: Iterable[Rule]) -> str:
+    """Elements of an array: what of the rules decides about places."""
+    known = [(sql.text(rule.id), sql.text(rule.group), rule.priority) for rule in rules]
+    return ", ".join(
+        f"struct({name} as rule_id, {group} as exclusivity_group, {priority} as priority)"
+        for name, group, priority in known
+    )

@@ -12,9 +12,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from cli.plan_report import lines, markdown
 from cli.segments import app
 from loaders.warehouse.client import warehouse_of
-from runs.segment_plan import NothingToPlanError, Overlap, Plan, plan
+from runs.plan_effects import Overlap, Plan
+from runs.segment_plan import NothingToPlanError, plan
 from segments.compiler import compile_statement
 from segments.rule import Rule
 from segments.source import RuleBook
@@ -172,10 +174,77 @@ def test_a_rule_whose_content_is_gone_leaves_its_accounts_to_the_next(published:
 
 
 def test_unchanged_rules_change_nothing(published: Settings) -> None:
-    assert {(each.rule_id, each.now, each.gained, each.lost) for each in plan(published, BEFORE).rules} == {
+    found = plan(published, BEFORE)
+
+    assert {(each.rule_id, each.now, each.gained, each.lost) for each in found.rules} == {
         ("gone", 3, 0, 0),
         ("loyal", 1, 0, 0),
     }
+    assert found.moves == ()
+
+
+def test_a_plan_says_who_takes_accounts_from_whom_and_what_they_get_instead(published: Settings) -> None:
+    """Before, ``loyal`` had a1, and ``gone`` all three."""
+    group = {"exclusivity_group": "one"}
+    found = plan(
+        published,
+        book(
+            rule("loyal", audience=streams_at_least(300), **group),
+            rule("better", priority=5, audience=streams_at_least(400), **group),
+            rule("next", priority=20, audience=streams_at_least(100), **group),
+        ),
+    )
+
+    assert [str(move) for move in found.moves] == [
+        "gone loses 1 account (it is not active): they get nothing instead of offer-gone",
+        "gone loses 1 account (it is not active): they get offer-better of better instead of offer-gone",
+        "gone loses 1 account (it is not active): they get offer-next of next instead of offer-gone",
+        "better takes 1 account from loyal: they get offer-better instead of offer-loyal",
+    ]
+
+
+def test_what_a_control_arm_takes_is_nothing_instead(published: Settings) -> None:
+    group = {"exclusivity_group": "one"}
+    tried = rule("tried", priority=5, experiment=CONTROL, **group)
+    found = plan(published, book(rule("gone"), rule("loyal", audience=streams_at_least(300), **group), tried))
+
+    assert [str(move) for move in found.moves] == [
+        "tried takes 1 account from loyal: they get nothing (control arm) instead of offer-loyal"
+    ]
+
+
+def test_what_no_longer_qualifies_is_said_with_its_reason(published: Settings) -> None:
+    found = plan(published, book(rule("gone"), rule("loyal", audience=streams_at_least(900))))
+
+    assert [str(move) for move in found.moves] == [
+        "loyal loses 1 account (NOT_IN_AUDIENCE): they get nothing instead of offer-loyal"
+    ]
+
+
+def test_a_plan_names_what_nothing_else_knows(published: Settings) -> None:
+    """The day's accounts are in SE and read sv-SE; nobody has a score, and no offer was ever shown."""
+    score = {
+        "heuristic": [{"feature": "streams_28d", "start": 0, "end": 1000, "weight": 100}],
+        "model": {"name": "churn_risk", "max_age_days": 7, "missing": "heuristic"},
+    }
+    audience = {
+        "all": [
+            {"feature": "locale", "in": ["sv-SE", "sv-FI"]},
+            {"not": {"feature": "market", "equals": "NO"}},
+        ]
+    }
+    known = rule("known", offer_id="text", eligibility={"markets": ["SE"]})
+    found = plan(
+        published,
+        book(known, rule("typo", offer_id="texts", audience=audience, score=score)),
+    )
+
+    assert [str(each) for each in found.unknowns] == [
+        "typo: offer_id: no content entry and no exposure is of texts; text is known",
+        "typo: score.model.name: no account has a score of churn_risk",
+        f"typo: audience.all[0].in: no account has the locale sv-FI on {DAY}; sv-SE is known",
+        f"typo: audience.all[1].not.equals: no account has the market NO on {DAY}",
+    ]
 
 
 def test_a_plan_leaves_nothing_behind(published: Settings) -> None:
@@ -201,7 +270,7 @@ def command(published: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     """``segue segments …`` over the published day, with the rules of now."""
     monkeypatch.setattr("segue.settings.get_settings", lambda: published)
     monkeypatch.setattr("segments.source.load_rules", lambda: NOW)
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 
@@ -212,15 +281,20 @@ def test_the_plan_command_prints_json_for_a_review(command: Callable[..., Result
     assert json.loads(done.output) == json.loads(json.dumps(planned.to_dict()))
 
 
-def test_the_plan_command_shows_a_table(command: Callable[..., Result]) -> None:
+def test_the_plan_command_prints_markdown_for_a_pull_request(
+    command: Callable[..., Result], planned: Plan
+) -> None:
+    done = command("plan", "--markdown")
+
+    assert (done.exit_code, done.output) == (0, markdown(planned))
+
+
+def test_the_plan_command_prints_lines_as_wide_as_the_terminal(
+    command: Callable[..., Result], planned: Plan
+) -> None:
     done = command("plan")
 
-    assert done.exit_code == 0, done.output
-    assert f"{DAY}: 3 of 3 accounts with offers, 3 before" in done.output
-    [loyal] = [line for line in done.output.splitlines() if "loyal" in line and "→" in line]
-    assert [cell.strip() for cell in loyal.strip("│").split("│")] == [
-        "loyal", "1 → 2", "2", "2", "0", "1", "1", "0", "",
-    ]  # fmt: skip
+    assert (done.exit_code, done.output.splitlines()) == (0, list(lines(planned, 80)))
 
 
 def test_the_explain_command_gives_every_rules_outcome_and_the_values_behind_it(
