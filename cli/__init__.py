@@ -19,12 +19,14 @@ from cli import (
     land,
     lookup,
     parse,
+    proto,
     query,
     run,
     segments,
     serve,
 )
 from cli.failures import ExplainingGroup
+from segue_client.version import __version__
 
 app = typer.Typer(
     name="segue",
@@ -35,10 +37,20 @@ app = typer.Typer(
 )
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"segue {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def configure(
     debug: Annotated[  # noqa: ARG001 - the handler of failures reads it
         bool, typer.Option("--debug", help="Show the whole traceback of a failure.", envvar="SEGUE_DEBUG")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback says it
+        bool,
+        typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True),
     ] = False,
 ) -> None:
     """Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable."""
@@ -54,6 +66,7 @@ app.command("parse")(parse.parse)
 app.command("query")(query.query)
 app.command("as-of")(as_of.as_of)
 app.command("lookup")(lookup.lookup)
+app.command("proto")(proto.proto)
 app.add_typer(generations.app, name="generations")
 app.command("serve")(serve.serve)
 app.add_typer(callers.app, name="callers")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from experiments.declaration import Experiment, Holdouts, Metric
 from experiments.facts import FACTS
+from segue.shipped import DBT_PROJECT_DIR
 
-MACROS_FILE: Final = Path(__file__).parent.parent / "dbt/macros/experiments.sql"
+MACROS_FILE: Final = DBT_PROJECT_DIR / "macros/experiments.sql"
 BUCKETS: Final = 10_000
 """An account has one of so many buckets under a salt, as the segments' rules draw it; a percent is 100."""
 

@@ -20,7 +20,8 @@ from local.services import airflow, bigquery, bigtable, offer_lookup, postgres
 from local.services.errors import ServiceError
 from local.services.ports import LOOPBACK, write_atomically
 from local.services.service import Service, Specification, StateFolder, ensure
-from segue.settings import PROJECT_ROOT, Settings
+from segue.settings import Settings
+from segue.shipped import DAGS_DIR
 
 EMULATORS = frozenset({bigquery.NAME, bigtable.NAME})
 AIRFLOW = frozenset({postgres.NAME, *airflow.COMPONENTS})
@@ -322,7 +323,7 @@ def _erasure_salt(state: StateFolder) -> str:
 
 
 def _airflow_variables(state: StateFolder) -> dict[str, str]:
-    return airflow.environment(state, variables(state), PROJECT_ROOT / "dags")
+    return airflow.environment(state, variables(state), DAGS_DIR)
 
 
 def _settings(state: StateFolder) -> Settings:

@@ -10,8 +10,9 @@ from segments.compiler import compile_macros, compile_statement
 from segments.rule import Rule
 from segments.source import RuleBook
 from segments.versions import LOCK_FILE, lock_text, locked, merged_lock
+from segue.shipped import DBT_PROJECT_DIR
 
-MACROS_FILE: Final = Path(__file__).parent.parent / "dbt/macros/offer_rules.sql"
+MACROS_FILE: Final = DBT_PROJECT_DIR / "macros/offer_rules.sql"
 SCHEMA_FILE: Final = Path(__file__).parent / "rule.schema.json"
 
 _HEAD: Final = """-- fmt: off

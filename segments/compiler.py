@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
@@ -26,8 +25,9 @@ from segments.rule import TRACE_SALT, Rule
 from segments.source import RuleBook
 from segments.steps import POINTS, Reason, bit
 from segue.errors import SegueError
+from segue.shipped import DBT_PROJECT_DIR
 
-MODEL_FILE: Final = Path(__file__).parent.parent / "dbt/models/marts/segments/offer_decisions.sql"
+MODEL_FILE: Final = DBT_PROJECT_DIR / "models/marts/segments/offer_decisions.sql"
 MAX_STATEMENT_BYTES: Final = 1_000_000
 """BigQuery's limit of an unresolved standard SQL query (1 MB)."""
 

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from segue.errors import SettingsError
+from segue.shipped import DBT_PROJECT_DIR, WORKING_DIR
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,13 +27,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="SEGUE_",
-        env_file=os.environ.get("SEGUE_ENV_FILE", str(PROJECT_ROOT / ".segue" / "segue.env")),
+        env_file=os.environ.get("SEGUE_ENV_FILE", str(WORKING_DIR / ".segue" / "segue.env")),
         frozen=True,
         extra="ignore",
     )
 
     state_dir: Path = Field(
-        default=PROJECT_ROOT / ".segue",
+        default=WORKING_DIR / ".segue",
         description="Folder for pid files, logs, emulator data, dbt artefacts and data docs.",
     )
 
@@ -187,7 +188,7 @@ class Settings(BaseSettings):
     )
 
     # dbt
-    dbt_project_dir: Path = PROJECT_ROOT / "dbt"
+    dbt_project_dir: Path = DBT_PROJECT_DIR
     dbt_parsed_dir: Path | None = Field(
         default=None,
         description="Where `segue parse` leaves the parsed project, to travel with the code; None: in "

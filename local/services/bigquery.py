@@ -79,7 +79,7 @@ def prepare(state_dir: Path) -> None:
         binary(state_dir).exists() and stamp.exists() and stamp.read_text() == lock
     ):
         _run(
-            [_uv(), "sync", "--locked", "--quiet", "--project", str(PROJECT)],
+            [uv(), "sync", "--locked", "--quiet", "--project", str(PROJECT)],
             {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_COMPILE_BYTECODE": "1"},
         )
         stamp.write_text(lock)
@@ -98,7 +98,12 @@ def import_spatial_extension(emulator: Path) -> None:
     _run([str(python), "-c", "from duckdb_extensions import import_extension as i; i('spatial')"], {})
 
 
-def _uv() -> str:
+def uv() -> str:
+    """The uv to call: the one that is named, installed, or the checkout's own.
+
+    Raises:
+        ServiceError: there is none.
+    """
     own = PROJECT_ROOT / ".segue" / "uv" / "bin" / "uv"
     found = os.environ.get("UV") or shutil.which("uv") or (str(own) if own.exists() else None)
     if found is None:
