@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser redis node demo sandbox test check soak bench up down lint format
+.PHONY: help setup browser redis node metrics demo sandbox test check soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,13 +37,16 @@ redis:
 node:
 	@command -v npm >/dev/null || bash local/install_debian.sh nodejs npm
 
+metrics: $(filter .segue/uv/bin/uv,$(UV)) ## Make MetricFlow's environment, for local/metricflow/mf and its test
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/metricflow-env $(UV) sync --locked --quiet --project local/metricflow
+
 demo: setup ## Build two months of marts, the last days through Airflow, and look an account up
 	@GRPC_VERBOSITY=ERROR $(RUN) python -m local.demo --accounts $(ACCOUNTS) --history $(HISTORY) --days $(DAYS) --state-dir $(STATE)
 
 sandbox: setup ## Serve a test account for each answer of the lookup service
 	@$(RUN) segue sandbox
 
-test: setup browser redis node lint ## Lint, type-check and run every test, in WORKERS processes
+test: setup browser redis node metrics lint ## Lint, type-check and run every test, in WORKERS processes
 	@$(RUN) pytest -q -n $(WORKERS)
 
 check: lint ## Lint, type-check and run the tests that need no emulator: for the inner loop

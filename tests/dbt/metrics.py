@@ -24,6 +24,10 @@ class Metrics:
         return content
 
     @cached_property
+    def names(self) -> set[str]:
+        return {metric["name"] for metric in self._content["metrics"]}
+
+    @cached_property
     def ratios(self) -> dict[str, tuple[str, str]]:
         """Every rate: its numerator and its denominator."""
         return {

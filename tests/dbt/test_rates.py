@@ -79,6 +79,7 @@ BY_THE_REFERENCE = {
     "upgrade_retention_30d", "upgrade_retention_90d",
     "offer_click_to_paid", "offer_trial_to_paid", "offer_refund_rate", "offer_chargeback_rate",
     "offer_revenue_per_journey_usd", "variant_mismatch_rate",
+    "orphan_touch_share", "experiment_outcome_mean",
 }  # fmt: skip
 """Rates that need more weeks, or lives, than the small company has: ``tests/dbt/reference`` counts them."""
 
