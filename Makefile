@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser redis node metrics demo sandbox test check soak bench up down lint format
+.PHONY: help setup browser redis node java metrics demo sandbox test check soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,14 @@ redis:
 node:
 	@command -v npm >/dev/null || bash local/install_debian.sh nodejs npm
 
+# What clients/java/build.sh builds with: 11 MB, and a JDK of 100 MB where there is none.
+java: DEBIAN := libgrpc-java libprotobuf-java libgoogle-common-protos-java libnetty-java libperfmark-java \
+  libgoogle-gson-java libguava-java libjsr305-java libgeronimo-annotation-1.3-spec-java junit5 \
+  protobuf-compiler protobuf-compiler-grpc-java-plugin
+java:
+	@command -v javac >/dev/null || bash local/install_debian.sh default-jdk-headless
+	@dpkg --status $(DEBIAN) >/dev/null 2>&1 || bash local/install_debian.sh $(DEBIAN)
+
 metrics: $(filter .segue/uv/bin/uv,$(UV)) ## Make MetricFlow's environment, for local/metricflow/mf and its test
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/metricflow-env $(UV) sync --locked --quiet --project local/metricflow
 
@@ -46,7 +54,7 @@ demo: setup ## Build two months of marts, the last days through Airflow, and loo
 sandbox: setup ## Serve a test account for each answer of the lookup service
 	@$(RUN) segue sandbox
 
-test: setup browser redis node metrics lint ## Lint, type-check and run every test, in WORKERS processes
+test: setup browser redis node java metrics lint ## Lint, type-check and run every test, in WORKERS processes
 	@$(RUN) pytest -q -n $(WORKERS)
 
 check: lint ## Lint, type-check and run the tests that need no emulator: for the inner loop

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import pytest
 
-STARTS_SERVICES = {"bigquery_emulator", "bigtable_emulator", "state_dir", "node_modules", "sandbox"}
+STARTS_SERVICES = {"bigquery_emulator", "bigtable_emulator", "state_dir", "run_java", "run_node", "sandbox"}
 """Who asks for one of these, through any other fixture, talks to a process beside this one."""
 
-SHARED = {"company_in_order": "company", "march": "march"}
+SHARED = {
+    "company_in_order": "company",
+    "march": "march",
+    "scenarios": "clients",
+    "run_java": "clients",
+    "run_node": "clients",
+}
 """Session fixtures that take long to make, and the group of their tests; every other file is a group."""
 
 LONGEST_FIRST = (

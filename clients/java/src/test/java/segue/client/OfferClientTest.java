@@ -1,0 +1,44 @@
+package segue.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.time.Duration;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+
+class OfferClientTest {
+
+  @Test
+  void aTimeoutIsPositive() {
+    assertThrows(IllegalArgumentException.class, () -> OfferClient.builder("a:1").timeout(Duration.ZERO));
+  }
+
+  @Test
+  void afterClosingNobodyIsAsked() {
+    OfferClient client = OfferClient.builder("127.0.0.1:1").plaintext().build();
+    client.close();
+    assertThrows(LookupException.Unavailable.class, () -> client.lookup("a"));
+  }
+
+  @Test
+  void cancellingEndsTheCall() throws IOException {
+    try (ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      OfferClient client = OfferClient.builder("127.0.0.1:" + silent.getLocalPort())
+        .plaintext()
+        .timeout(Duration.ofMinutes(1))
+        .build();
+      CompletableFuture<Answer> asked = client.lookupAsync("a");
+      asked.cancel(true);
+      assertThrows(CancellationException.class, asked::join);
+      // otherwise closing would wait a minute for the call
+      long closing = System.nanoTime();
+      client.close();
+      assertEquals(0, Duration.ofNanos(System.nanoTime() - closing).toMinutes());
+    }
+  }
+}
