@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser redis node java metrics demo sandbox test check soak bench up down lint format
+.PHONY: help setup browser redis node java metrics demo docs sandbox test check soak bench up down lint format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ soak: setup ## Run the fault, SIGKILL, replication, landing and order proofs ove
 bench: setup ## Measure on the embedded parts: ratios within one run
 	@GRPC_VERBOSITY=ERROR $(RUN) segue bench load --memory-rows 200000 --memory-rows 1000000 --memory-rows 5000000
 	@$(RUN) segue bench land --memory-rows 200000 --memory-rows 1000000
+
+docs: setup ## Build the documentation site into .segue/site, reference pages from the code
+	@NO_MKDOCS_2_WARNING=1 $(RUN) python -m mkdocs build --strict --quiet
 
 up: setup ## Start the embedded platform
 	@$(RUN) segue local up

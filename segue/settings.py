@@ -46,13 +46,23 @@ class Settings(BaseSettings):
     bigquery_storage_endpoint: str | None = Field(
         default=None, description="host:port of the emulator's Storage Read API, without TLS."
     )
-    raw_dataset: str = "raw"
-    quarantine_dataset: str = "quarantine"
-    history_dataset: str = "history"
-    marts_dataset: str = "marts"
-    ops_dataset: str = "ops"
-    audit_dataset_prefix: str = "audit"
-    as_of_dataset_prefix: str = "as_of"
+    raw_dataset: str = Field(default="raw", description="Landed rows.")
+    quarantine_dataset: str = Field(default="quarantine", description="Refused rows, each with its reason.")
+    history_dataset: str = Field(
+        default="history", description="What is kept of past days so that a run need not build it again."
+    )
+    marts_dataset: str = Field(
+        default="marts", description="What analysts query; only publications write it."
+    )
+    ops_dataset: str = Field(
+        default="ops", description="Ledger, verdicts, publications, restatements, readouts."
+    )
+    audit_dataset_prefix: str = Field(
+        default="audit", description="Every attempt builds in a dataset of this prefix."
+    )
+    as_of_dataset_prefix: str = Field(
+        default="as_of", description="`segue as-of` builds in a dataset of this prefix."
+    )
     audit_retention_days: float = Field(
         default=3, gt=0, description="What an attempt that was not published has built is kept for so long."
     )
@@ -162,7 +172,7 @@ class Settings(BaseSettings):
 
     # Content
     contentful_space_id: str | None = Field(default=None, description="None: Contentful is not pulled.")
-    contentful_environment: str = "master"
+    contentful_environment: str = Field(default="master", description="Contentful environment that is read.")
     contentful_token: SecretStr | None = Field(
         default=None, description="Content Delivery API token; a preview token is refused."
     )
@@ -188,13 +198,13 @@ class Settings(BaseSettings):
     )
 
     # dbt
-    dbt_project_dir: Path = DBT_PROJECT_DIR
+    dbt_project_dir: Path = Field(default=DBT_PROJECT_DIR, description="The dbt project that is parsed.")
     dbt_parsed_dir: Path | None = Field(
         default=None,
         description="Where `segue parse` leaves the parsed project, to travel with the code; None: in "
         "state_dir.",
     )
-    dbt_threads: int = Field(default=4, ge=1)
+    dbt_threads: int = Field(default=4, ge=1, description="Models that dbt builds at the same time.")
 
     @property
     def dbt_target(self) -> str:
@@ -220,8 +230,8 @@ class Settings(BaseSettings):
 
     # Bigtable
     bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
-    bigtable_instance: str = "segue"
-    bigtable_table: str = "offers"
+    bigtable_instance: str = Field(default="segue", description="Bigtable instance of the offers.")
+    bigtable_table: str = Field(default="offers", description="Bigtable table of the offers.")
     bigtable_load_app_profile: str = Field(
         default="default",
         description="App profile of what writes: one cluster, single-row transactions allowed.",

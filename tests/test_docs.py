@@ -22,7 +22,8 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_resolves(page: Path) -> None:
     for path, anchor in LINK.findall(page.read_text()):
-        if "://" in path:
+        # The reference is generated into the site, whose build refuses dead links to it.
+        if "://" in path or path.startswith("reference/"):
             continue
         linked = page.parent / path if path else page
         assert linked.exists(), path
