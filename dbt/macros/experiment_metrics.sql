@@ -61,7 +61,7 @@
 
 {# How far before its first day a run needs rates. #}
 {% macro rate_reach_days() -%}
-    {{ return([var("trial_conversion_days"), experiment_reach_days() + 1] | max) }}
+    {{ return([paid_reach_days(), experiment_reach_days() + 1] | max) }}
 {%- endmacro %}
 
 {# An account's value of a row of the mart, for each of its measures. #}

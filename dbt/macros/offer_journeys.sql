@@ -29,6 +29,14 @@
     timestamp '{{ journey_cut_day() if is_cut_read() else "0001-01-01" }}'
 {%- endmacro %}
 
+{#
+  How long before the cut the checkpoint tells which journeys converted: of a run that reads the cut the first trial
+  that it restates began so long before it.
+#}
+{% macro converted_reach_days() -%}
+    {{ return([var("trial_conversion_days") - var("journey_horizon_days"), 0] | max) }}
+{%- endmacro %}
+
 {# Whether the run builds the checkpoint of the as-of day's month, and with it reads all that had arrived by then. #}
 {% macro is_journey_checkpoint_built() -%}
     {{ return(history_from("int_offer_journey_states") | string <= checkpoint_day()) }}

@@ -25,7 +25,7 @@ PROVIDERS = ("google_play", "app_store", "stripe", "periods")
 PLAN_KINDS = get_args(PlanKind)
 INTERVALS = ("day", "week", "month", "year")
 ENTITLED_STATES = ("trial", "active", "grace")
-RENEWAL_RISKS = ("grace", "overdue", "price_rise")
+RENEWAL_RISKS = ("grace", "failed_charge", "overdue", "price_rise")
 UNPRICED = "mrr_usd_amount is null"
 """Nobody told a price, or a rate of its currency; the subscription counts anyway."""
 

@@ -84,8 +84,44 @@ def _with_subtype(subtype: str) -> str:
     return json.dumps(payload | {"subtype": subtype})
 
 
+NOTIFIED = ("paid", "renewed", "refunded", "declined", "unheard")
+"""Trials whose payments no feed tells: they begin on 20 January and are over on 3 February."""
+
+
+def _land_notified(warehouse: Warehouse) -> None:
+    warehouse.land("accounts", [
+        account(f"a_t_{name}", market="FI", since="2025-12-01 00:00") for name in (*NOTIFIED, "failing")
+    ])  # fmt: skip
+    trials = {name: {"provider": "app_store"} if name == "renewed" else {} for name in NOTIFIED}
+    warehouse.land("subscription_events", [
+        *(event(f"t_{name}", f"a_t_{name}", "trial_started", "2026-01-20 10:00", **eur("9.99"), **other)
+          for name, other in trials.items()),
+        *(event(f"t_{name}", f"a_t_{name}", "trial_converted", "2026-02-03 10:00", **other)
+          for name, other in trials.items()),
+        event("t_declined", "a_t_declined", "grace_started", "2026-02-03 11:00"),
+        event("t_declined", "a_t_declined", "expired", "2026-02-20 10:00", reason="payment_failure"),
+        event("t_failing", "a_t_failing", "started", "2026-02-04 10:00", **eur("9.99")),
+    ])  # fmt: skip
+    paid = {name: paid_invoice(f"t_{name}", f"a_t_{name}", 999, f"ch_{name}") for name in NOTIFIED}
+    warehouse.land("stripe_events", [
+        stripe("evt_t1", "invoice.paid", "2026-02-03 11:00", paid["paid"]),
+        stripe("evt_t2", "invoice.paid", "2026-02-03 11:00", paid["refunded"]),
+        stripe("evt_t3", "charge.refunded", "2026-02-10 10:00",
+               of_charge("t_refunded", "a_t_refunded", id="ch_refunded", amount=999, amount_refunded=999),
+               {"amount_refunded": 0}),
+        stripe("evt_t4", "invoice.payment_failed", "2026-02-03 11:00", paid["declined"]),
+        stripe("evt_t5", "invoice.payment_failed", "2026-03-04 10:00",
+               paid_invoice("t_failing", "a_t_failing", 999)),
+    ])  # fmt: skip
+    warehouse.land("app_store_notifications", [
+        apple("n_t1", "DID_RENEW", "2026-02-03 11:00", "t_t1", 9990,
+              originalTransactionId="t_renewed", appAccountToken="a_t_renewed"),
+    ])  # fmt: skip
+
+
 def land_payments(warehouse: Warehouse) -> None:
     """Plans, rates, accounts, subscriptions, and what was paid for them."""
+    _land_notified(warehouse)
     warehouse.land("plans", [plan("solo", "individual", "month"), plan("year", "family", "year")])
     warehouse.land("fx_rates", [
         rate("EUR", "1.125", on="2025-12-01"), rate("EUR", "1.2", on="2026-03-04"),

@@ -123,7 +123,8 @@ def incremental(project: Project) -> dict[str, Any]:
         name for name, m in project.models.items() if m["config"]["meta"].get("published") == "arrivals"
     ]
     history = HistoryWindow(
-        first_days=dict.fromkeys(of_history, as_of) | {"int_offer_journey_states": date(2026, 3, 11)},
+        first_days=dict.fromkeys(of_history, as_of)
+        | dict.fromkeys(("int_offer_journey_states", "int_offer_journey_trials"), date(2026, 3, 11)),
         raw_read_at=datetime.now(UTC),
         code_version="",
     )
@@ -195,7 +196,8 @@ def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, increment
         date(2025, 12, 22)
     }
     assert {scan.table.split(".")[2] for _, scan in scans} >= {
-        "offer_impressions", "int_offer_journey_states", "int_subscription_versions",
+        "offer_impressions", "int_offer_journey_states", "int_offer_journey_trials",
+        "int_subscription_versions",
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from tests.dbt.conftest import Row, Warehouse, WarehouseFactory, account, at, da
 from tests.dbt.march import eur, impression
 from tests.judged import let_through
 
-STATES = "int_offer_journey_states"
+STATES, TRIALS = HISTORY = "int_offer_journey_states", "int_offer_journey_trials"
 SINCE = "2025-09-01 00:00"
 
 
@@ -56,7 +56,10 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
     """Accounts that saw an offer since October, each with one thing that a journey must get right."""
     warehouse = new_warehouse("journeys")
     ensure_history_tables(warehouse_of(warehouse.settings), history_models(warehouse.settings.dbt_manifest))
-    names = "always again kept old quiet reached too_late early too_early buyer back refunded taps tardy"
+    names = (
+        "always again kept old quiet reached too_late early too_early buyer back refunded taps tardy "
+        "december new_year nobody"
+    )
     warehouse.land("accounts", [
         *(account(name, since=SINCE) for name in names.split()),
         account("old", merged_into="kept", ingested_at=at("2026-02-10 05:00")),
@@ -97,6 +100,10 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
         shown(30, "taps", "2026-03-11 08:00"), shown(31, "taps", "2026-03-11 08:00", is_shown=False),
         shown(32, "taps", "2026-03-01 08:00"),
         shown(33, "tardy", "2026-03-03 08:00"),
+        # The checkpoint tells what happened before 31 December.
+        shown(40, "december", "2025-12-12 08:00", rule_id="trial", rule_version=1),
+        shown(41, "december", "2025-12-13 08:00", offer_id="winback", rule_id="back", rule_version=4),
+        shown(42, "new_year", "2025-12-28 08:00", rule_id="trial", rule_version=1),
     ])  # fmt: skip
     warehouse.land("offer_clicks", [
         clicked(13, "reached", "2026-02-07 09:00"),
@@ -124,6 +131,9 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
     ])  # fmt: skip
     warehouse.land("subscription_events", [
         event("s_buyer", "buyer", "trial_started", "2026-02-03 08:00", **eur("9.99")),
+        event("s_december", "december", "trial_started", "2025-12-14 08:00", **eur("9.99")),
+        event("s_new_year", "new_year", "trial_started", "2026-01-02 08:00", **eur("9.99")),
+        event("s_nobody", "nobody", "trial_started", "2026-02-03 08:00", **eur("9.99")),
         # Paused and resumed, recovered, renewed: nobody has come.
         event("s_back", "back", "started", "2025-10-01 08:00", **eur("9.99")),
         event("s_back", "back", "paused", "2026-02-01 08:00"),
@@ -148,10 +158,12 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
 def run(warehouse: Warehouse, on: str, states_from: str) -> RunWindow:
     """A run of one day that builds the checkpoint, or reads what was published of it."""
     history = HistoryWindow(
-        first_days={STATES: day(states_from)}, raw_read_at=datetime.now(UTC), code_version="code"
+        first_days=dict.fromkeys(HISTORY, day(states_from)),
+        raw_read_at=datetime.now(UTC),
+        code_version="code",
     )
     window = RunWindow.whole(warehouse.settings, day(on), day(on)).model_copy(update={"history": history})
-    build(warehouse.settings, window, ["+fct_offer_journey", "agg_orphan_touches_daily"])
+    build(warehouse.settings, window, ["+fct_offer_journey", "+fct_trial", "agg_orphan_touches_daily"])
     return window
 
 
@@ -159,7 +171,7 @@ def run(warehouse: Warehouse, on: str, states_from: str) -> RunWindow:
 def built(warehouse: Warehouse) -> Warehouse:
     """5 March, with the checkpoint of the month; then 12 March, when what came before it is gone."""
     first = run(warehouse, "2026-03-05", "2026-03-01")
-    marts = [mart for mart in published_marts(warehouse.settings.dbt_manifest) if mart.name == STATES]
+    marts = [mart for mart in published_marts(warehouse.settings.dbt_manifest) if mart.name in HISTORY]
     let_through(warehouse.settings, first, marts)
     publish(warehouse.settings, first, marts)
     for table in ("offer_impressions", "offer_clicks"):
@@ -179,9 +191,16 @@ def journeys(
 
 
 def test_the_first_of_the_month_tells_how_far_the_journeys_were(built: Warehouse) -> None:
-    assert built.rows(f"history.{STATES}", "account_id, journeys, opened_at, last_touch_at", "1") == [
-        ("again", 1, None, None),
-        ("always", 2, "2025-11-18 08:00", "2025-12-30 08:00"),
+    columns = "account_id, offer_id, journeys, opened_at, last_touch_at, last_touch_rule_id"
+    assert built.rows(f"history.{STATES}", columns, "1, 2") == [
+        ("again", "trial-30-days", 1, None, None, None),
+        ("always", "trial-30-days", 2, "2025-11-18 08:00", "2025-12-30 08:00", None),
+        ("december", "trial-30-days", 1, None, None, None),
+        ("december", "winback", 1, None, None, None),
+        ("new_year", "trial-30-days", 1, "2025-12-28 08:00", "2025-12-28 08:00", "trial"),
+    ]
+    assert built.rows(f"history.{TRIALS}", "subscription_id, trial_started_at, last_touch_offer_id", "1") == [
+        ("s_december", "2025-12-14 08:00", "winback")
     ]
 
 
@@ -271,6 +290,21 @@ def test_a_conversion_tells_the_rule_and_generation_that_caused_it(built: Wareho
     )
     [first, *_] = journeys(built, columns, "buyer")
     assert first == ("buyer", 1, "trial", 2, 20260131, 5, "d20", 3, 20260202, 6, "d22")
+
+
+@pytest.mark.parametrize("on", ["20260305", "20260312"])
+def test_a_trial_names_the_offer_and_rule_that_were_touched_last(built: Warehouse, on: str) -> None:
+    """Also one that is older than the run's journeys, or whose last touch is."""
+    assert built.rows(
+        f"audit_{on}.fct_trial",
+        "subscription_id, last_touch_offer_id, last_touch_rule_id, last_touch_rule_version",
+        "1",
+    ) == [
+        ("s_buyer", "trial-30-days", "trial", 3),
+        ("s_december", "winback", "back", 4),
+        ("s_new_year", "trial-30-days", "trial", 1),
+        ("s_nobody", None, None, None),
+    ]
 
 
 def test_the_arm_is_what_the_opening_impression_says_else_the_latest_assignment(built: Warehouse) -> None:

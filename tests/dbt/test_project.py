@@ -52,6 +52,7 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
         "int_subscription_versions": ("arrivals", 0),
         "int_notified_payments": ("arrivals", 0),
         "int_offer_journey_states": ("arrivals", 0),
+        "int_offer_journey_trials": ("arrivals", 0),
         "int_experiment_impressions": ("arrivals", 0),
         "fct_experiment_decision": ("days", 0),
         "fct_experiment_exposure": ("days", 90),
@@ -106,6 +107,7 @@ def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
         "int_subscription_versions",
         "int_notified_payments",
         "int_offer_journey_states",
+        "int_offer_journey_trials",
         "int_experiment_impressions",
     }
     assert "dim_date" in tested

@@ -11,7 +11,7 @@ with recursive
                 "known_date",
                 states_from,
                 last=checkpoint_day(),
-                columns="account_id, offer_id, journeys, opened_at, last_touch_at",
+                columns="account_id, offer_id, journeys, opened_at, last_touch_at, last_touch_rule_id, last_touch_rule_version",
             )
         }}
     ),
@@ -44,9 +44,25 @@ with recursive
 
     {{ journey_ctes("timestamp(" ~ as_of_day(1) ~ ")") }},
 
+    {{ last_touch_ctes(ref("int_offer_touches"), touch_details()) }},
+
     numbered as (
         select
             journey.*,
+            -- What was touched last before the cut, the checkpoint tells.
+            if(
+                journey.last_touch_at < {{ journeys_since() }},
+                state.last_touch_rule_id,
+                last_touch.last_touch_rule_id
+            ) as last_touch_rule_id,
+            if(
+                journey.last_touch_at < {{ journeys_since() }},
+                state.last_touch_rule_version,
+                last_touch.last_touch_rule_version
+            ) as last_touch_rule_version,
+            last_touch.last_touch_decision_id,
+            last_touch.last_touch_generation,
+            last_touch.last_touch_content_version,
             coalesce(state.journeys, 0)
             - if(state.opened_at is null, 0, 1)
             + row_number() over (
@@ -55,6 +71,11 @@ with recursive
         from journeys as journey
         left join
             states as state on journey.account_id = state.account_id and journey.offer_id = state.offer_id
+        left join
+            last_touches as last_touch
+            on journey.account_id = last_touch.account_id
+            and journey.offer_id = last_touch.offer_id
+            and journey.opened_at = last_touch.opened_at
     )
 
 -- A start converts all that is open. Of those it has one last touch and one first touch.
@@ -64,6 +85,7 @@ select
     journey.journey_number,
     journey.opened_at,
     journey.last_touch_at,
+    {%- for column in touch_details() %} journey.last_touch_{{ column }}, {%- endfor %}
     journey.window_ends_at,
     journey.next_opened_at,
     journey.ended_at,
@@ -71,12 +93,7 @@ select
     journey.converted_at,
     start.subscription_id as converted_subscription_id,
     start.conversion_type,
-    journey.converted_at is not null
-    and row_number() over (
-        partition by journey.account_id, journey.converted_at
-        order by journey.last_touch_at desc, journey.opened_at desc, journey.offer_id
-    )
-    = 1 as is_last_touch_conversion,
+    {{ is_last_touch_credit("journey") }} as is_last_touch_conversion,
     journey.converted_at is not null
     and row_number() over (
         partition by journey.account_id, journey.converted_at order by journey.opened_at, journey.offer_id

@@ -8,68 +8,18 @@
 {%- set reach_days = var("payment_reach_days") %}
 
 with
-    notified as (
-        {{
-            history_rows(
-                "int_notified_payments",
-                "arrival_date",
-                first_arrival_day(payment_window_days()),
-                columns=notified_payment_columns(),
-            )
-        }}
-    ),
-
-    notified_once as (
-        select * from notified where true qualify {{ first_arrival("payment_id, payment_status") }}
-    ),
-
-    told as (
-        select
-            'payments' as source,
-            cast(null as string) as provider,
-            payment_id,
-            subscription_id,
-            cast(null as string) as account_id,
-            payment_kind,
-            payment_status,
-            payment_amount,
-            currency,
-            cast(null as numeric(38, 9)) as charged_amount,
-            refunded_payment_id,
-            occurred_at
-        from {{ ref("stg_billing__payments") }}
-        union all
-        select
-            provider,
-            provider,
-            payment_id,
-            subscription_id,
-            account_id,
-            payment_kind,
-            payment_status,
-            payment_amount,
-            currency,
-            charged_amount,
-            refunded_payment_id,
-            occurred_at
-        from notified_once
-    ),
-
     -- What succeeds on the day on which it was pending or failed has succeeded on that day.
     payments as (
         select
             *,
-            date(occurred_at) as payment_date,
             payment_status in ('succeeded', 'reversed') as is_settled,
             {{ to_cents("payment_amount") }} as cents,
             {{ to_cents("charged_amount") }} as told_charge_cents
-        from told
-        where
-            occurred_at >= timestamp({{ start_day(-payment_window_days()) }})
-            and occurred_at < timestamp({{ as_of_day(1) }})
+        from {{ ref("int_told_payments") }}
+        where payment_date between {{ start_day(-payment_window_days()) }} and {{ as_of_day() }}
         qualify
             row_number() over (
-                partition by payment_id, date(occurred_at)
+                partition by payment_id, payment_date
                 order by
                     case payment_status when 'pending' then 2 when 'failed' then 1 else 0 end,
                     occurred_at desc

@@ -94,6 +94,13 @@ class Payment:
             return self.payment_id
         return f"{self.source}:{self.payment_id}{':reversed' if self.status == 'reversed' else ''}"
 
+    @property
+    def shown_charge_id(self) -> str | None:
+        """The charge that it takes back, as the mart names it."""
+        if self.refunded_payment_id is None or self.source == "payments":
+            return self.refunded_payment_id
+        return f"{self.source}:{self.refunded_payment_id}"
+
 
 @dataclass(frozen=True)
 class Company:

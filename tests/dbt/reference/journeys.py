@@ -144,8 +144,28 @@ def _first_deliveries(rows: Iterable[Any], key: str, window: Window) -> dict[str
 
 def journeys(shop: Shop, window: Window) -> list[Row]:
     """Rows of ``fct_offer_journey`` that the run builds, without money and experiments."""
-    accounts = Accounts(shop.company.accounts, window)
     known = lives(shop.company.events, window)
+    paid = {life.subscription_id: life for life in known}
+    until = midnight(window.as_of + DAY)
+    return [
+        _row(account_id, journey, paid, until)
+        for account_id, journey in _flights(shop, window, known)
+        if window.start - LONGEST <= journey.opened_at.date() <= window.end
+    ]
+
+
+def last_touches(shop: Shop, window: Window) -> dict[tuple[str, datetime], str]:
+    """Of each trial that a journey led to, by subscription and start, the offer that is credited."""
+    return {
+        (journey.start.subscription_id, journey.start.at): journey.opening.offer_id
+        for _, journey in _flights(shop, window, lives(shop.company.events, window))
+        if journey.start is not None and journey.start.kind == "trial" and journey.is_last_touch
+    }
+
+
+def _flights(shop: Shop, window: Window, known: list[Life]) -> list[tuple[str, Journey]]:
+    """Every journey that there ever was, with its account."""
+    accounts = Accounts(shop.company.accounts, window)
     until = midnight(window.as_of + DAY)
     introduced = {v.account_id for v in shop.company.accounts if window.knows(v.arrival_date)}
     impressions = _first_deliveries(shop.impressions, "impression_id", window)
@@ -191,13 +211,7 @@ def journeys(shop: Shop, window: Window) -> list[Row]:
             latest.last_touch_at = moment
 
     _count(clicks, clicked_at, checkouts, of_impression, until)
-    paid = {life.subscription_id: life for life in known}
-    return [
-        _row(account_id, journey, paid, until)
-        for (account_id, _), theirs in flights.items()
-        for journey in theirs
-        if window.start - LONGEST <= journey.opened_at.date() <= window.end
-    ]
+    return [(account_id, journey) for (account_id, _), theirs in flights.items() for journey in theirs]
 
 
 def _convert(start: Start, flights: dict[tuple[str, str], list[Journey]]) -> None:

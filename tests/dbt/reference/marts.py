@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from tests.dbt.reference.accounts import Accounts
@@ -34,7 +35,7 @@ from tests.dbt.reference.outcomes import (
     trial_outcomes,
 )
 from tests.dbt.reference.payments import paid, payment_rows
-from tests.dbt.reference.renewals import is_renewal_due, renewal_date, renewal_risk
+from tests.dbt.reference.renewals import failed_charge_days, is_renewal_due, renewal_date, renewal_risk
 from tests.dbt.reference.revenue import Part, daily_parts, monthly_parts, revenue_rows
 from tests.dbt.reference.subscribers import subscriber_rows
 from tests.dbt.reference.upsell import Plan, PlanMove, plan_moves
@@ -67,15 +68,16 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
         for life in known
         for row in subscription_days(life, accounts, prices, window.start - DAY, window.end)
     ]
-    feed = tuple(p for p in company.payments if p.source == "payments" and p.status == "succeeded")
     payments = paid(company.payments, known, accounts, prices, window)
     closes = closings(days, accounts, window)
     moves = movements(closes, known, accounts, prices)
-    trials = trial_outcomes(known, feed, accounts, prices, window)
+    trials = trial_outcomes(known, payments, accounts, prices, window)
     return Marts(
         rows={
             "int_subscription_periods": [row for life in known for row in _periods(life)],
-            "fct_subscription_daily": _subscription_rows(days, known, accounts, prices, window),
+            "fct_subscription_daily": _subscription_rows(
+                days, known, accounts, prices, window, failed_charge_days(company.payments, window)
+            ),
             "fct_subscriber_daily": subscriber_rows(days, company.members, moves, accounts, window),
             "fct_trial": [trial.row for trial in trials],
             "fct_churn": churn_rows(known, accounts, window),
@@ -90,7 +92,7 @@ def marts(company: Company, catalogue: Catalogue, window: Window) -> Marts:
         trials=trials,
         cohorts=cohort_members(known, accounts, prices, window),
         day_cohorts=day_cohort_members(known, accounts, prices, window),
-        plan_moves=plan_moves(known, days, closes, feed, accounts, prices, window),
+        plan_moves=plan_moves(known, days, closes, payments, accounts, prices, window),
     )
 
 
@@ -143,7 +145,12 @@ def _periods(life: Life) -> Iterable[Row]:
 
 
 def _subscription_rows(
-    days: list[SubscriptionDay], known: list[Life], accounts: Accounts, prices: Prices, window: Window
+    days: list[SubscriptionDay],
+    known: list[Life],
+    accounts: Accounts,
+    prices: Prices,
+    window: Window,
+    failed: set[tuple[str, date]],
 ) -> list[Row]:
     shown = [row for row in days if row.day >= window.start and not row.holder.is_excluded]
     numbers = {day: subscription_numbers(known, accounts, day) for day in {row.day for row in shown}}
@@ -177,8 +184,8 @@ def _subscription_rows(
             "current_period_end_at": row.paid_until,
             "trial_ends_at": row.paid_until if row.standing.state == "trial" else None,
             "next_renewal_date": renewal_date(row),
-            "is_renewal_due_14d": is_renewal_due(row),
-            "renewal_risk": renewal_risk(row, prices),
+            "is_renewal_due_14d": is_renewal_due(row, failed),
+            "renewal_risk": renewal_risk(row, prices, failed),
             "cancelled_at": row.cancelled_at,
             "days_since_cancelled": (row.day - row.cancelled_at.date()).days if row.cancelled_at else None,
         }
@@ -323,10 +330,14 @@ def _upsell(moves: list[PlanMove]) -> list[Row]:
             "on_plan_accounts": sum(move.is_on_plan for move in theirs),
             "mrr_before_usd_amount": None if horizon else total([move.mrr_before for move in theirs]),
             "mrr_after_usd_amount": total([move.mrr_after for move in theirs]),
-            "revenue_usd_amount": total([move.revenue for move in theirs]) if horizon else None,
+            "revenue_usd_amount": _known_total([move.revenue for move in theirs]),
         }
         for (measured_on, horizon, before, after, market, offer_id), theirs in cells.items()
     ]
+
+
+def _known_total(amounts: list[Decimal | None]) -> Decimal | None:
+    return None if None in amounts else total(amounts)
 
 
 def _day_cohorts(members: list[DayCohortMember]) -> list[Row]:

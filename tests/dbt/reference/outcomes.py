@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from itertools import pairwise
 
 from tests.dbt.reference.accounts import Accounts
-from tests.dbt.reference.company import Payment, Window
+from tests.dbt.reference.company import Window
 from tests.dbt.reference.days import DAY, Prices, days_between, midnight
 from tests.dbt.reference.lives import Life, Period
+from tests.dbt.reference.money import ZERO, total
+from tests.dbt.reference.payments import Paid
 
 Row = dict[str, object]
 
@@ -54,7 +55,8 @@ class TrialOutcome:
             return None
         if self.is_refunded:
             return "refunded"
-        if self.ended_into.standing.state in ("grace", "billing_retry"):
+        into = self.ended_into.standing
+        if into.state in ("grace", "billing_retry") or (into.state == "active" and not into.is_paid):
             return "involuntary"
         return self.ended_into.end_reason or "no_payment"
 
@@ -82,10 +84,10 @@ class TrialOutcome:
 
 
 def trial_outcomes(
-    lives: Iterable[Life], payments: Iterable[Payment], accounts: Accounts, prices: Prices, window: Window
+    lives: Iterable[Life], payments: Sequence[Paid], accounts: Accounts, prices: Prices, window: Window
 ) -> list[TrialOutcome]:
     """The trials that began in the restated days: start day, market, plan kind, provider and offer each."""
-    charged = _charges(payments, window)
+    charged = _charges(payments)
     first = midnight(window.start - DAY * RESTATED_TRIAL_DAYS)
     found = []
     for life in lives:
@@ -131,29 +133,21 @@ def _trials(life: Life) -> Iterable[tuple[Period, Period | None]]:
         yield began, None
 
 
-def _charges(payments: Iterable[Payment], window: Window) -> dict[str, list[tuple[datetime, bool]]]:
+def _charges(payments: Sequence[Paid]) -> dict[str, list[tuple[datetime, bool]]]:
     """When each subscription paid something, and whether all of it came back within the refund window."""
-    known: dict[str, Payment] = {}
-    for payment in sorted(payments, key=lambda p: p.ingested_at):
-        if window.knows(payment.ingested_at.date()) and payment.occurred_at < midnight(window.as_of + DAY):
-            known.setdefault(payment.payment_id, payment)
     found: dict[str, list[tuple[datetime, bool]]] = {}
-    for charge in known.values():
-        if charge.kind != "charge" or charge.status != "succeeded" or charge.amount <= 0:
+    for charge in payments:
+        at, amount = charge.payment.occurred_at, charge.cash.amount or ZERO
+        if charge.payment.kind != "charge" or amount <= 0:
             continue
-        refunded = sum(
-            (
-                refund.amount
-                for refund in known.values()
-                if refund.kind == "refund"
-                and refund.status == "succeeded"
-                and refund.refunded_payment_id == charge.payment_id
-                and refund.occurred_at < charge.occurred_at + timedelta(days=REFUND_DAYS)
-            ),
-            Decimal(0),
-        )
-        is_refunded = refunded >= charge.amount
-        found.setdefault(charge.subscription_id, []).append((charge.occurred_at, is_refunded))
+        refunded = -total([
+            refund.cash.amount
+            for refund in payments
+            if refund.payment.kind == "refund"
+            and refund.payment.shown_charge_id == charge.payment.shown_id
+            and refund.payment.occurred_at < at + DAY * REFUND_DAYS
+        ])  # fmt: skip
+        found.setdefault(charge.payment.subscription_id, []).append((at, refunded >= amount))
     return found
 
 

@@ -105,14 +105,19 @@ def paid(
     return found
 
 
-def _by_day(payments: Iterable[Payment], window: Window) -> dict[date, list[Payment]]:
+def first_told(payments: Iterable[Payment], window: Window) -> list[Payment]:
+    """What the run knows of each payment and status, as it was told first."""
     first: dict[tuple[str, str], Payment] = {}
     for payment in sorted(payments, key=lambda p: p.ingested_at):
         if window.knows(payment.ingested_at.date()) and payment.occurred_at < midnight(window.as_of + DAY):
             first.setdefault((payment.shown_id, payment.status), payment)
+    return list(first.values())
+
+
+def _by_day(payments: Iterable[Payment], window: Window) -> dict[date, list[Payment]]:
     best: dict[tuple[date, str], Payment] = {}
     ranks = {"succeeded": 0, "reversed": 0, "failed": 1, "pending": 2}
-    for payment in first.values():
+    for payment in first_told(payments, window):
         key = payment.occurred_at.date(), payment.shown_id
         if key not in best or ranks[payment.status] < ranks[best[key].status]:
             best[key] = payment
@@ -138,12 +143,11 @@ def _is_told_twice(
 
 
 def _charge_of(payment: Payment, day: date, charges: dict[str, list[tuple[date, Payment]]]) -> Payment | None:
-    if payment.kind == "charge" or payment.refunded_payment_id is None:
+    if payment.kind == "charge" or payment.shown_charge_id is None:
         return None
-    prefix = "" if payment.source == "payments" else f"{payment.source}:"
     told = [
         charge
-        for on, charge in charges.get(prefix + payment.refunded_payment_id, [])
+        for on, charge in charges.get(payment.shown_charge_id, [])
         if on >= day - REACH and charge.currency == payment.currency
     ]
     return min(told, key=lambda c: (not _is_settled(c), c.occurred_at), default=None)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from tests.dbt.compiled_project import Execution, compile_project
 from tests.dbt.reference.company import Window
 from tests.dbt.reference.comparison import difference, prefix
 from tests.dbt.reference.funnel import conversion_totals, funnel
-from tests.dbt.reference.journeys import Row, Shop, journeys
+from tests.dbt.reference.journeys import Row, Shop, journeys, last_touches
 from tests.dbt.reference.shops import BEGINS, generated_shops
 
 EXAMPLES = int(os.environ.get("SEGUE_EXAMPLES", "2500")) // 5
@@ -66,7 +66,9 @@ def test_the_journeys_are_those_of_the_walk(dbt_world: Callable[..., Settings], 
     shops = generated_shops(EXAMPLES, SEED)
 
     execution.land(raw_rows(shops))
-    execution.build(project, ["fct_offer_journey", "agg_conversions_daily", "agg_conversion_funnel"])
+    execution.build(
+        project, ["fct_offer_journey", "agg_conversions_daily", "agg_conversion_funnel", "fct_trial"]
+    )
     flights = execution.rows(project, "fct_offer_journey")
     actual = by_key(flights)
 
@@ -87,6 +89,18 @@ def test_the_journeys_are_those_of_the_walk(dbt_world: Callable[..., Settings], 
     assert max(row["journey_number"] for row in expected.values()) > 5
     for flag in ("has_early_click", "is_first_touch_conversion", "is_last_touch_conversion"):
         assert {row[flag] for row in expected.values()} == {True, False}
+    credited: dict[tuple[str, datetime], str] = {}
+    for number, shop in enumerate(shops):
+        credited |= last_touches(shop.named(prefix(number)), window)
+    trials = {
+        (row["subscription_id"], row["trial_started_at"]): row["last_touch_offer_id"]
+        for row in execution.rows(project, "fct_trial")
+    }
+    assert trials == {trial: credited.get(trial) for trial in trials}
+    # Before the run's own journeys, and by both.
+    began = [at.date() for (_, at), offer_id in trials.items() if offer_id]
+    assert min(began) < date(2025, 12, 31) < max(began)
+    assert None in trials.values()
     for mart, totals in (
         ("agg_conversions_daily", conversion_totals(flights)),
         ("agg_conversion_funnel", funnel(flights)),

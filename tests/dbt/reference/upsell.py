@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 from tests.dbt.reference.accounts import Accounts
-from tests.dbt.reference.company import Payment, Window
+from tests.dbt.reference.company import Window
 from tests.dbt.reference.days import DAY, Closing, Prices, SubscriptionDay, days_between, midnight
 from tests.dbt.reference.lives import Life, Period
-from tests.dbt.reference.money import ZERO, Rhythm, cents, in_usd, total
+from tests.dbt.reference.money import Rhythm, total
+from tests.dbt.reference.payments import Paid
 
 HORIZONS = (0, 30, 90)
 KINDS = ("free", "unknown", "basic", "student", "individual", "duo", "family")
@@ -62,7 +63,7 @@ def plan_moves(
     lives: Sequence[Life],
     days: Iterable[SubscriptionDay],
     closings: Sequence[Closing],
-    payments: Iterable[Payment],
+    payments: Sequence[Paid],
     accounts: Accounts,
     prices: Prices,
     window: Window,
@@ -70,7 +71,6 @@ def plan_moves(
     """The moves that were complete on the window's days, without what impressions touched."""
     closes = [row for row in days if row.was_active_at_end and row.standing.is_paid]
     closes = [row for row in closes if not row.holder.is_excluded]
-    known = _first_deliveries(payments, window)
     found = []
     for measured_on in days_between(window.start, window.end):
         for horizon in HORIZONS:
@@ -90,7 +90,7 @@ def plan_moves(
                             if c.before and (c.day, c.account_id) == (measured_on, account_id)
                         ]),
                         mrr_after=total([r.mrr_usd for r in held]),
-                        revenue=_revenue(lives, accounts, prices, known, by_then, measured_on, horizon)
+                        revenue=_revenue(lives, accounts, payments, by_then, measured_on, horizon)
                         if horizon else None,
                     )
                 )  # fmt: skip
@@ -143,45 +143,32 @@ def _plan(kind: str | None, rhythm: Rhythm | None) -> Plan:
     return kind or "unknown", rhythm
 
 
-def _first_deliveries(payments: Iterable[Payment], window: Window) -> list[Payment]:
-    known: dict[str, Payment] = {}
-    for payment in sorted(payments, key=lambda p: p.ingested_at):
-        if window.knows(payment.ingested_at.date()) and payment.status == "succeeded":
-            known.setdefault(payment.payment_id, payment)
-    return list(known.values())
-
-
 def _revenue(
     lives: Iterable[Life],
     accounts: Accounts,
-    prices: Prices,
-    payments: Sequence[Payment],
+    payments: Sequence[Paid],
     account_id: str,
     measured_on: date,
     horizon: int,
-) -> Decimal:
-    """Charges of all that the account holds by then, less refunds, in US dollars; without a rate nothing."""
-    until = midnight(measured_on)
+) -> Decimal | None:
+    """Charges of all that it holds by then less what was taken back of these, in US dollars; None without a
+    rate."""
     own = set()
     for life in lives:
         last = life.just_before(midnight(measured_on + DAY))
         if last and accounts.on(last.standing.account_id or "", measured_on).account_id == account_id:
             own.add(life.subscription_id)
-    earned = ZERO
-    for charge in payments:
-        is_theirs = charge.kind == "charge" and charge.subscription_id in own
-        if not is_theirs or not until - timedelta(days=horizon) <= charge.occurred_at < until:
-            continue
-        refunded = sum(
-            (
-                cents(refund.amount)
-                for refund in payments
-                if refund.kind == "refund"
-                and refund.refunded_payment_id == charge.payment_id
-                and refund.occurred_at < until
-            ),
-            ZERO,
-        )
-        kept = cents(charge.amount) - min(refunded, cents(charge.amount))
-        earned += in_usd(kept, prices.usd_rate(charge.currency, charge.occurred_at.date())) or ZERO
-    return earned
+    theirs = [
+        each
+        for each in payments
+        if each.is_counted
+        and each.payment.subscription_id in own
+        and measured_on - DAY * horizon <= each.day < measured_on
+    ]
+    charges = {each.payment.shown_id for each in theirs if each.payment.kind == "charge"}
+    amounts = [
+        each.cash_usd.amount
+        for each in theirs
+        if each.payment.kind == "charge" or each.payment.shown_charge_id in {None, *charges}
+    ]
+    return None if None in amounts else total(amounts)

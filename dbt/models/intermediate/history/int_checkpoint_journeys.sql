@@ -23,6 +23,7 @@ with recursive
             ref("stg_merchandising__past_clicks"),
             ref("int_checkpoint_accounts"),
             cut,
+            ["rule_id", "rule_version"],
         )
     }},
 
@@ -34,7 +35,26 @@ with recursive
 
     {{ start_ctes("lives", ref("int_checkpoint_accounts")) }},
 
-    {{ journey_ctes(cut) }}
+    {{ journey_ctes(cut) }},
 
-select account_id, offer_id, opened_at, last_touch_at, ended_at
-from journeys
+    {{ last_touch_ctes("touches", ["rule_id", "rule_version"]) }}
+
+select
+    journey.account_id,
+    journey.offer_id,
+    journey.opened_at,
+    journey.last_touch_at,
+    last_touch.last_touch_rule_id,
+    last_touch.last_touch_rule_version,
+    journey.ended_at,
+    journey.converted_at,
+    start.subscription_id as converted_subscription_id,
+    start.conversion_type,
+    {{ is_last_touch_credit("journey") }} as is_last_touch_conversion
+from journeys as journey
+inner join
+    last_touches as last_touch
+    on journey.account_id = last_touch.account_id
+    and journey.offer_id = last_touch.offer_id
+    and journey.opened_at = last_touch.opened_at
+left join starts as start on journey.account_id = start.account_id and journey.converted_at = start.started_at

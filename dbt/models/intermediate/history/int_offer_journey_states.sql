@@ -28,6 +28,8 @@ select
     offer_id,
     cast(count(*) as int64) as journeys,
     max(if(ended_at is null, opened_at, null)) as opened_at,
-    max(if(ended_at is null, last_touch_at, null)) as last_touch_at
+    max(if(ended_at is null, last_touch_at, null)) as last_touch_at,
+    max(if(ended_at is null, last_touch_rule_id, null)) as last_touch_rule_id,
+    max(if(ended_at is null, last_touch_rule_version, null)) as last_touch_rule_version
 from {{ ref("int_checkpoint_journeys") }}
 group by account_id, offer_id

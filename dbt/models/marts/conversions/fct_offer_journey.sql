@@ -75,24 +75,6 @@ with
             row_number() over (partition by account_id, offer_id, journey_number order by impression_id) = 1
     ),
 
-    -- The last touch may be a click on what an earlier journey was shown.
-    last_touches as (
-        select touch.*, journey.journey_number
-        from {{ ref("int_offer_touches") }} as touch
-        inner join
-            journeys as journey
-            on touch.account_id = journey.account_id
-            and touch.offer_id = journey.offer_id
-            and touch.touched_at = journey.last_touch_at
-        where true
-        qualify
-            row_number() over (
-                partition by journey.account_id, journey.offer_id, journey.journey_number
-                order by if(touch.click_id is null, 1, 0), touch.shown_at desc, touch.impression_id
-            )
-            = 1
-    ),
-
     converted as (select * from journeys where converted_at is not null),
 
     -- A trial is credited with the payment it becomes within the journey's horizon.
@@ -205,11 +187,7 @@ select
     opening.rule_version,
     opening.generation,
     opening.content_version,
-    last_touch.decision_id as last_touch_decision_id,
-    last_touch.rule_id as last_touch_rule_id,
-    last_touch.rule_version as last_touch_rule_version,
-    last_touch.generation as last_touch_generation,
-    last_touch.content_version as last_touch_content_version,
+    {%- for column in touch_details() %} journey.last_touch_{{ column }}, {%- endfor %}
     -- What the surface says it showed; else what the account was assigned to.
     if(opening.experiment_id is null, assigned.experiment_id, opening.experiment_id) as experiment_id,
     coalesce(if(opening.experiment_id is null, assigned.variant, opening.variant), 'none') as variant,
@@ -247,7 +225,6 @@ from journeys as journey
 {%- for cte, row, kind in [
         ("touch_counts", "touch", "inner"),
         ("opening_touches", "opening", "inner"),
-        ("last_touches", "last_touch", "inner"),
         ("checkout_counts", "checkout", "left"),
         ("first_payments", "payment", "left"),
         ("revenues", "revenue", "left"),

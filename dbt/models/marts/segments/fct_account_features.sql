@@ -157,21 +157,34 @@ with
         group by feature_date, account_id
     ),
 
-    failed_payments as (
-        select day.feature_date, day.account_id, count(distinct payment.payment_id) as failed_payments_28d
+    failed_charges as (
+        select
+            day.feature_date,
+            day.account_id,
+            day.subscription_id,
+            count(distinct if(payment.source = 'payments', payment.payment_id, null)) as of_feed,
+            count(distinct if(payment.source != 'payments', payment.payment_id, null)) as of_notifications
         from {{ ref("int_subscription_day_ends") }} as day
-        inner join
-            {{ ref("stg_billing__payments") }} as payment on day.subscription_id = payment.subscription_id
+        inner join {{ ref("int_told_payments") }} as payment on day.subscription_id = payment.subscription_id
         cross join {{ ref("int_first_arrival") }} as first_arrival
         where
             {{ known_rebuilt_days("day.feature_date") }}
             and day.is_payer
             and payment.payment_kind = 'charge'
             and payment.payment_status = 'failed'
-            and date(payment.occurred_at) > date_sub(day.feature_date, interval {{ var("feature_days") }} day)
-            and date(payment.occurred_at) <= day.feature_date
+            and payment.payment_date between {{ known_start_day(-var("feature_days")) }} and {{ end_day() }}
+            and payment.payment_date > date_sub(day.feature_date, interval {{ var("feature_days") }} day)
+            and payment.payment_date <= day.feature_date
             and {{ known_from("payment") }} <= day.feature_date
-        group by day.feature_date, day.account_id
+        group by day.feature_date, day.account_id, day.subscription_id
+    ),
+
+    -- Both may tell the same failures, under ids of their own.
+    failed_payments as (
+        select
+            feature_date, account_id, sum(if(of_feed > 0, of_feed, of_notifications)) as failed_payments_28d
+        from failed_charges
+        group by feature_date, account_id
     ),
 
     -- The list prices of a day as it knew them, the first catalogue from the beginning.

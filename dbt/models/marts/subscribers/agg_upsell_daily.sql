@@ -92,14 +92,15 @@ with
         where horizon_days > 0
     ),
 
-    charges as (
+    payments as (
         select
             holder.measured_date,
             holder.horizon_days,
             holder.account_id,
-            charge.payment_id,
-            {{ to_cents("charge.payment_amount") }} as charge_cents,
-            rate.usd_rate
+            payment.payment_id,
+            payment.payment_kind,
+            payment.refunded_payment_id,
+            payment.counted_usd_cents
         from holders as holder
         -- The subscriptions that are its own by then, also those that have ended.
         inner join
@@ -109,59 +110,37 @@ with
             and coalesce(period.valid_to_at, timestamp '9999-12-31')
             >= timestamp(date_add(holder.measured_date, interval 1 day))
         inner join
-            {{ ref("stg_billing__payments") }} as charge
-            on period.subscription_id = charge.subscription_id
-            and charge.occurred_at
-            >= timestamp(date_sub(holder.measured_date, interval holder.horizon_days day))
-            and charge.occurred_at < timestamp(holder.measured_date)
-        left join
-            {{ ref("int_usd_rates_daily") }} as rate
-            on charge.currency = rate.currency
-            and date(charge.occurred_at) = rate.rate_date
-        where charge.payment_kind = 'charge' and charge.payment_status = 'succeeded'
+            {{ ref("int_payments") }} as payment
+            on period.subscription_id = payment.subscription_id
+            and payment.payment_date >= date_sub(holder.measured_date, interval holder.horizon_days day)
+            and payment.payment_date < holder.measured_date
+        where
+            payment.is_counted
+            and payment.payment_date between {{ start_day(-(horizons | max)) }} and {{ end_day() }}
     ),
 
-    refunds as (
-        select
-            charge.measured_date,
-            charge.horizon_days,
-            charge.payment_id,
-            sum({{ to_cents("refund.payment_amount") }}) as refund_cents
-        from charges as charge
-        inner join
-            {{ ref("stg_billing__payments") }} as refund
-            on charge.payment_id = refund.refunded_payment_id
-            and refund.occurred_at < timestamp(charge.measured_date)
-        where refund.payment_kind = 'refund' and refund.payment_status = 'succeeded'
-        group by charge.measured_date, charge.horizon_days, charge.payment_id
-    ),
-
-    -- A charge cannot be refunded twice: what exceeds it is a duplicate.
-    net_charges as (
-        select
-            charge.measured_date,
-            charge.horizon_days,
-            charge.account_id,
-            cast(
-                charge.charge_cents - least(coalesce(refund.refund_cents, 0), charge.charge_cents) as int64
-            ) as net_cents,
-            charge.usd_rate
-        from charges as charge
-        left join
-            refunds as refund
-            on charge.measured_date = refund.measured_date
-            and charge.horizon_days = refund.horizon_days
-            and charge.payment_id = refund.payment_id
-    ),
-
+    -- What is given back of a charge from before the move was never of the move. A payment without a rate
+    -- makes the revenue unknown, not smaller.
     revenues as (
         select
-            measured_date,
-            horizon_days,
-            account_id,
-            sum(if(usd_rate is null, 0, {{ usd_cents("net_cents", "usd_rate") }})) as revenue_usd_cents
-        from net_charges
-        group by measured_date, horizon_days, account_id
+            payment.measured_date,
+            payment.horizon_days,
+            payment.account_id,
+            countif(payment.counted_usd_cents is null) > 0 as is_unknown,
+            sum(payment.counted_usd_cents) as usd_cents
+        from payments as payment
+        left join
+            payments as charge
+            on payment.measured_date = charge.measured_date
+            and payment.horizon_days = charge.horizon_days
+            and payment.account_id = charge.account_id
+            and payment.refunded_payment_id = charge.payment_id
+            and charge.payment_kind = 'charge'
+        where
+            payment.payment_kind = 'charge'
+            or payment.refunded_payment_id is null
+            or charge.payment_id is not null
+        group by payment.measured_date, payment.horizon_days, payment.account_id
     ),
 
     lines as (
@@ -177,7 +156,8 @@ with
             ) as is_on_plan,
             if(move.horizon_days = 0, coalesce(before.mrr_usd_cents, 0), null) as mrr_before_usd_cents,
             standing.mrr_usd_amount,
-            if(move.horizon_days = 0, null, coalesce(revenue.revenue_usd_cents, 0)) as revenue_usd_cents
+            coalesce(revenue.is_unknown, false) as is_revenue_unknown,
+            coalesce(revenue.usd_cents, 0) as revenue_usd_cents
         from measured as move
         inner join
             standings as standing
@@ -239,7 +219,8 @@ select
     cast(countif(is_on_plan) as int64) as on_plan_accounts,
     {{ from_cents("sum(mrr_before_usd_cents)") }} as mrr_before_usd_amount,
     cast(sum(mrr_usd_amount) as numeric(38, 9)) as mrr_after_usd_amount,
-    {{ from_cents("sum(revenue_usd_cents)") }} as revenue_usd_amount
+    {{ from_cents("if(horizon_days = 0 or logical_or(is_revenue_unknown), null, sum(revenue_usd_cents))") }}
+    as revenue_usd_amount
 from described
 group by
     measured_date,

@@ -49,27 +49,59 @@ with
         group by days.snapshot_date, days.subscription_id
     ),
 
+    charges as (
+        select subscription_id, payment_date, payment_status, occurred_at
+        from {{ ref("int_told_payments") }}
+        where
+            payment_kind = 'charge'
+            and payment_status in ('failed', 'succeeded')
+            and payment_date between {{ start_day(1 - var("failed_charge_days")) }} and {{ end_day() }}
+    ),
+
+    -- The latest that was heard of a charge by the end of the day is that it failed.
+    failed_charges as (
+        select day.snapshot_date, day.subscription_id
+        from subscription_days as day
+        inner join
+            charges as charge
+            on day.subscription_id = charge.subscription_id
+            and charge.payment_date <= day.snapshot_date
+            and charge.payment_date
+            > date_sub(day.snapshot_date, interval {{ var("failed_charge_days") }} day)
+        group by day.snapshot_date, day.subscription_id
+        having
+            max(if(charge.payment_status = 'failed', charge.occurred_at, null)) > coalesce(
+                max(if(charge.payment_status = 'succeeded', charge.occurred_at, null)), timestamp '0001-01-01'
+            )
+    ),
+
     -- The renewal that comes next. Where a payment has failed it is being made, and where none was heard of
     -- it is late.
     renewals as (
         select
-            snapshot_date,
-            subscription_id,
-            plan_id,
-            market,
-            currency,
-            price_amount,
-            state,
-            date(current_period_end_at) as next_renewal_date,
-            was_active_at_day_end
-            and is_paid
+            day.snapshot_date,
+            day.subscription_id,
+            day.plan_id,
+            day.market,
+            day.currency,
+            day.price_amount,
+            day.state,
+            date(day.current_period_end_at) as next_renewal_date,
+            failed.subscription_id is not null as is_failed,
+            day.was_active_at_day_end
+            and day.is_paid
             and (
-                state = 'grace'
-                or date(current_period_end_at)
-                <= date_add(snapshot_date, interval {{ var("renewal_outlook_days") }} day)
+                day.state = 'grace'
+                or failed.subscription_id is not null
+                or date(day.current_period_end_at)
+                <= date_add(day.snapshot_date, interval {{ var("renewal_outlook_days") }} day)
             ) as is_due
-        from subscription_days
-        where coalesce(is_auto_renew, true)
+        from subscription_days as day
+        left join
+            failed_charges as failed
+            on day.subscription_id = failed.subscription_id
+            and day.snapshot_date = failed.snapshot_date
+        where coalesce(day.is_auto_renew, true)
     ),
 
     -- As the day knew the catalogue; what the first one says speaks for the days before it arrived as well.
@@ -141,6 +173,8 @@ with
             case
                 when due.state = 'grace'
                 then 'grace'
+                when due.is_failed
+                then 'failed_charge'
                 when due.next_renewal_date < due.snapshot_date
                 then 'overdue'
                 when price.price_then > greatest(price.price_now, due.price_amount)

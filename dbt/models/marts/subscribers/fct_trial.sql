@@ -19,6 +19,7 @@ with
             plan_id,
             offer_id,
             state,
+            is_paid,
             end_reason,
             valid_from_at,
             lag(state) over (partition by subscription_id order by valid_from_at) as state_before
@@ -31,6 +32,7 @@ with
             *,
             lead(valid_from_at) over life as turns_at,
             lead(state) over life as state_after,
+            lead(is_paid) over life as is_paid_after,
             lead(end_reason) over life as end_reason_after
         from lives
         where state is distinct from state_before and (state = 'trial' or state_before = 'trial')
@@ -47,6 +49,7 @@ with
             -- The end that is assumed while nothing is heard may lie ahead.
             if(turn.turns_at < timestamp({{ as_of_day(1) }}), turn.turns_at, null) as trial_ended_at,
             turn.state_after,
+            turn.is_paid_after,
             turn.end_reason_after,
             date(turn.valid_from_at) as trial_date,
             coalesce(account.resolved_account_id, turn.account_id) as account_id,
@@ -64,26 +67,26 @@ with
             and {{ rebuilt_days("date(turn.valid_from_at)", var("trial_conversion_days")) }}
     ),
 
+    -- Nobody converts by paying nothing.
     charges as (
-        select payment_id, subscription_id, occurred_at, payment_amount
-        from {{ ref("stg_billing__payments") }}
+        select payment_id, subscription_id, occurred_at, counted_cents
+        from {{ ref("int_payments") }}
         where
             payment_kind = 'charge'
-            and payment_status = 'succeeded'
-            and payment_amount > 0
-            and occurred_at < timestamp({{ as_of_day(1) }})
+            and counted_cents > 0
+            and payment_date between {{ start_day(-var("trial_conversion_days")) }} and {{ as_of_day() }}
     ),
 
+    -- What failed to come back was kept.
     refunds as (
-        select charge.payment_id, sum(refund.payment_amount) as refunded_amount
+        select charge.payment_id, - sum(refund.counted_cents) as refunded_cents
         from charges as charge
-        inner join
-            {{ ref("stg_billing__payments") }} as refund on charge.payment_id = refund.refunded_payment_id
+        inner join {{ ref("int_payments") }} as refund on charge.payment_id = refund.refunded_payment_id
         where
             refund.payment_kind = 'refund'
-            and refund.payment_status = 'succeeded'
+            and refund.payment_date
+            between {{ start_day(-var("trial_conversion_days")) }} and {{ as_of_day() }}
             and refund.occurred_at < timestamp_add(charge.occurred_at, interval {{ var("refund_days") }} day)
-            and refund.occurred_at < timestamp({{ as_of_day(1) }})
         group by charge.payment_id
     ),
 
@@ -92,7 +95,7 @@ with
             trial.subscription_id,
             trial.trial_started_at,
             charge.occurred_at,
-            coalesce(refund.refunded_amount, 0) >= charge.payment_amount as is_refunded
+            coalesce(refund.refunded_cents, 0) >= charge.counted_cents as is_refunded
         from trials as trial
         inner join
             charges as charge
@@ -113,9 +116,34 @@ with
         group by subscription_id, trial_started_at
     ),
 
+    -- Of trials before the run's own journeys the checkpoint of the month tells which were credited.
+    last_touches as (
+        select
+            converted_subscription_id as subscription_id,
+            converted_at as trial_started_at,
+            offer_id as last_touch_offer_id,
+            last_touch_rule_id,
+            last_touch_rule_version
+        from {{ ref("int_offer_journeys") }}
+        where is_last_touch_conversion and conversion_type = 'trial'
+        union all
+        {{
+            history_rows(
+                "int_offer_journey_trials",
+                "known_date",
+                checkpoint_from(is_cut_read()),
+                last=checkpoint_day(),
+                columns="subscription_id, trial_started_at, last_touch_offer_id, last_touch_rule_id, last_touch_rule_version",
+            )
+        }}
+    ),
+
     outcomes as (
         select
             trial.*,
+            last_touch.last_touch_offer_id,
+            last_touch.last_touch_rule_id,
+            last_touch.last_touch_rule_version,
             payment.converted_at,
             payment.converted_at is not null as is_converted,
             coalesce(payment.is_refunded, false) as is_refunded,
@@ -129,6 +157,10 @@ with
             payments as payment
             on trial.subscription_id = payment.subscription_id
             and trial.trial_started_at = payment.trial_started_at
+        left join
+            last_touches as last_touch
+            on trial.subscription_id = last_touch.subscription_id
+            and trial.trial_started_at = last_touch.trial_started_at
     )
 
 select
@@ -141,6 +173,9 @@ select
     plan_id,
     plan_kind,
     offer_id,
+    last_touch_offer_id,
+    last_touch_rule_id,
+    last_touch_rule_version,
     trial_ended_at,
     is_mature,
     case when is_converted then 'converted' when is_mature then 'abandoned' else 'pending' end as outcome,
@@ -152,7 +187,8 @@ select
         then null
         when is_refunded
         then 'refunded'
-        when state_after in ('grace', 'billing_retry')
+        -- Stripe calls active what it has not charged yet.
+        when state_after in ('grace', 'billing_retry') or (state_after = 'active' and not is_paid_after)
         then 'involuntary'
         when end_reason_after is not null
         then end_reason_after
