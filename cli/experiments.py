@@ -199,10 +199,11 @@ def _plan_tables(found: ExperimentPlan) -> list[RenderableType]:
         metrics.add_row(
             metric.metric, metric.role, effect, "–" if metric.units is None else f"{metric.units:,}"
         )
-    looks = Table("look after day", "alpha spent", "|z| above", "p below")
+    looks = Table("look after day", "alpha spent", "|z| above", "p below", "accounts known")
     for look in found.looks:
         z = "–" if look.z is None else f"{look.z:.3f}"
-        looks.add_row(str(look.day), f"{look.spent:.5f}", z, f"{look.p_value:.5f}")
+        known = f"{look.information:.0%}"
+        looks.add_row(str(look.day), f"{look.spent:.5f}", z, f"{look.p_value:.5f}", known)
     words = f"{found.success_tests} success tests share alpha; each test has {found.power_per_test:.0%} power"
     if found.units is not None:
         words += f"; {found.units:,} accounts"

@@ -148,7 +148,8 @@ class Experiment(_Part):
         default=0.8, description="How often the minimum effect is to be found where it is there."
     )
     looks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=MOST_LOOKS)] = Field(
-        description="Complete days after the start on which it may be decided."
+        description="Complete days after the start on which it may be decided; later than the longest window "
+        "of its metrics, so that there are accounts to look at."
     )
     start: date = Field(description="First UTC day of exposures.")
     end: date = Field(description="Last UTC day of exposures.")
@@ -190,7 +191,24 @@ class Experiment(_Part):
             for use in self.metrics
         ]
         allocation = {variant.name: variant.percent for variant in self.variants}
-        return Design(self.control, allocation, tuple(uses), tuple(self.looks), self.alpha, self.power)
+        return Design(
+            self.control,
+            allocation,
+            tuple(uses),
+            tuple(self.looks),
+            self.alpha,
+            self.power,
+            self._information(max(metrics[use.metric].window_days for use in self.metrics)),
+        )
+
+    def _information(self, window_days: int) -> tuple[float, ...]:
+        """At each look the share of the last one's accounts whose windows are over; as many come every day.
+
+        The longest window speaks for all metrics: looks that have less in common ask for more.
+        """
+        days = (self.end - self.start).days + 1
+        over = [min(look - window_days, days) for look in self.looks]
+        return tuple(each / over[-1] for each in over)
 
     def state(self, day: date) -> Literal["planned", "running", "ended"]:
         """On a UTC day."""

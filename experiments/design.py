@@ -43,6 +43,13 @@ class Design:
     """Complete days after the start on which it may be decided; none: once, when all is there."""
     alpha: float = 0.05
     power: float = 0.8
+    information: tuple[float, ...] = ()
+    """At each look the share of the last one's units whose outcomes are known; the days' where left out."""
+
+    @property
+    def look_information(self) -> tuple[float, ...]:
+        """Of every planned look, and of the only one where none is planned."""
+        return self.information or look_fractions(self.looks or (1,))
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -71,7 +78,7 @@ class Progress:
     day: int
     """Complete days since its start."""
     information: tuple[float, ...] = ()
-    """Share of the planned units at each look up to the day; by the calendar where it is left out."""
+    """Share of the planned units at each look up to the day; as planned where it is left out."""
     is_exposing: bool = True
     """Whether units still come; the windows of those that came may still be open."""
 
@@ -102,7 +109,7 @@ def look_of(design: Design, progress: Progress | None) -> Look:
         raise ValueError("looks are planned, so a readout has to know on which day it is made")
     last = design.looks[-1]
     done = tuple(look for look in design.looks if look <= progress.day)
-    fractions = look_fractions(design.looks)[: len(done)]
+    fractions = design.look_information[: len(done)]
     is_planned = bool(done) and (done[-1] == progress.day or progress.day > last)
     share = min(1.0, progress.day / last)
     if not progress.information:

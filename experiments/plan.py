@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 from experiments.declaration import Experiment, Metric, MetricUse
-from experiments.statistics.power import corrected_power, inflation_of_looks, look_fractions, required_units
+from experiments.statistics.power import corrected_power, inflation_of_looks, required_units
 from experiments.statistics.sequential import critical_values, spent
 
 
@@ -27,6 +27,8 @@ class PlannedLook(_Part):
     """That a difference has to exceed; None where nothing is spent yet."""
     p_value: float
     """The same, as a two-sided p value."""
+    information: float
+    """Share of the last look's accounts whose windows are over by then."""
 
 
 class PlannedMetric(_Part):
@@ -63,7 +65,7 @@ class ExperimentPlan(_Part):
 def plan(experiment: Experiment, metrics: dict[str, Metric]) -> ExperimentPlan:
     """Plan a declared experiment."""
     design = experiment.design(metrics)
-    fractions = look_fractions(design.looks)
+    fractions = design.look_information
     alpha = design.alpha / design.success_tests
     power = corrected_power(design.power, design.guardrail_tests)
     values = critical_values(fractions, alpha)
@@ -73,8 +75,11 @@ def plan(experiment: Experiment, metrics: dict[str, Metric]) -> ExperimentPlan:
             spent=part,
             z=value if math.isfinite(value) else None,
             p_value=float(2 * stats.norm.sf(value)),
+            information=part_of_all,
         )
-        for day, part, value in zip(design.looks, spent(alpha, fractions), values, strict=True)
+        for day, part_of_all, part, value in zip(
+            design.looks, fractions, spent(alpha, fractions), values, strict=True
+        )
     ]
 
     def units_of(use: MetricUse) -> int | None:

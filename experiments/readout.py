@@ -19,7 +19,6 @@ from experiments.statistics.power import (
     days_until,
     detectable_effect,
     inflation_of_looks,
-    look_fractions,
 )
 from experiments.statistics.sample_ratio import sample_ratio
 from experiments.statistics.sequential import always_valid_half_width, critical_values
@@ -187,7 +186,7 @@ def _required(
         if not asked:
             continue
         alpha = design.alpha / (design.success_tests if metric.role == "success" else 1)
-        inflation = inflation_of_looks(look_fractions(design.looks or (1,)), alpha, power)
+        inflation = inflation_of_looks(design.look_information, alpha, power)
         for arm in design.treatments:
             estimate = metrics[arm, metric.name]
             ratio = detectable_effect(estimate.variance, alpha, power) / (asked * abs(estimate.control))

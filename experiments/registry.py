@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from experiments.compiler import MACROS_FILE, compile_macros
 from experiments.declaration import Experiment, Holdouts, Metric
 from experiments.facts import mistakes
-from segue.declarations import DeclarationsError, Problem, parse, problems_at, shown_path
+from segue.declarations import DeclarationsError, Location, Problem, parse, problems_at, shown_path
 from segue.version_lock import Versioned, lock_text, locked, merged_lock, read_lock
 
 EXPERIMENTS_DIR: Final = Path(__file__).parent
@@ -59,9 +60,26 @@ def load(folder: Path = EXPERIMENTS_DIR) -> Registry:
                 continue
             message = f"{use.metric} is not declared; allowed: {', '.join(metrics) or 'none is'}"
             problems += problems_at(path, [(("metrics", place, "metric"), message)])
+        problems += problems_at(path, _idle_looks(each, metrics))
     if problems:
         raise DeclarationsError(problems)
     return Registry(experiments, metrics, holdouts)
+
+
+def _idle_looks(
+    judged: Experiment | Holdouts, metrics: dict[str, Metric]
+) -> Iterator[tuple[Location, str]]:
+    """Looks that see no account's outcome, or none that the look before did not see."""
+    windows = [metrics[use.metric].window_days for use in judged.metrics if use.metric in metrics]
+    window = max(windows, default=0)
+    everybody = (judged.end - judged.start).days + 1 + window
+    for place, day in enumerate(judged.looks):
+        if day <= window:
+            message = f"after {day} days no window of {window} days is over; allowed: {window + 1} or later"
+            yield ("looks", place), message
+        elif place and judged.looks[place - 1] >= everybody:
+            message = f"after {everybody} days every window is over, and the look before has seen it all"
+            yield ("looks", place), message
 
 
 def _read(folder: Path, model: type[Declared], problems: list[Problem]) -> dict[str, Declared]:

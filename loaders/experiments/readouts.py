@@ -44,6 +44,12 @@ SCHEMA: Final = (
         "difference_low", "FLOAT64", "95% interval of the difference; always valid between planned looks."
     ),
     column("difference_high", "FLOAT64", "Its upper end."),
+    column(
+        "fixed_interval_low",
+        "FLOAT64",
+        "Of the interval as if this were the only look; not to be decided by where there are others.",
+    ),
+    column("fixed_interval_high", "FLOAT64", "Its upper end."),
     column("always_valid_low", "FLOAT64", "Of an interval that holds however often one looks."),
     column("always_valid_high", "FLOAT64", "Its upper end."),
     column("p_value", "FLOAT64", "Two-sided, of this test alone; null where the data cannot say."),
@@ -72,6 +78,7 @@ def rows_of(experiment: Experiment, found: DayReadout) -> Iterator[dict[str, Any
     for arm, of_arm in result.arms.items():
         for name, metric in of_arm.metrics.items():
             low, high = _ends(metric.interval)
+            fixed_low, fixed_high = _ends(metric.fixed_interval)
             always_low, always_high = _ends(metric.always_valid_interval)
             relative_low, relative_high = _ends(metric.relative_interval)
             yield {
@@ -91,6 +98,8 @@ def rows_of(experiment: Experiment, found: DayReadout) -> Iterator[dict[str, Any
                 "difference": metric.difference,
                 "difference_low": low,
                 "difference_high": high,
+                "fixed_interval_low": fixed_low,
+                "fixed_interval_high": fixed_high,
                 "always_valid_low": always_low,
                 "always_valid_high": always_high,
                 "p_value": metric.p_value,

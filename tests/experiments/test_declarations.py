@@ -34,9 +34,9 @@ control: control
 metrics:
   - {metric: paid, role: success, minimum_effect: 0.2, baseline: {mean: 0.1}}
   - {metric: streams, role: guardrail, margin: 0.02, baseline: {mean: 100, deviation: 50}}
-looks: [7, 14, 21, 28]
+looks: [10, 14, 18, 22]
 start: 2026-09-01
-end: 2026-09-14
+end: 2026-09-16
 accounts_per_day: 1000
 """
 PAID = """\
@@ -45,7 +45,7 @@ version: 1
 owner: growth
 description: Whether the account paid.
 value: {mart: fct_subscriber_daily, day: snapshot_date, column: is_paid, aggregate: any}
-window_days: 14
+window_days: 6
 worse: lower
 """
 STREAMS = PAID.replace("id: paid", "id: streams")
@@ -71,11 +71,15 @@ def test_an_experiment_is_read_with_its_metrics(folder: Path) -> None:
 
     experiment = registry.experiments["longer-trial"]
     design = experiment.design(registry.metrics)
-    assert (design.control, design.treatments, design.looks) == ("control", ("thirty_days",), (7, 14, 21, 28))
+    assert (design.control, design.treatments, design.looks) == (
+        "control",
+        ("thirty_days",),
+        (10, 14, 18, 22),
+    )
     assert [(metric.name, metric.role, metric.sign) for metric in design.metrics] == [
         ("paid", "success", 1), ("streams", "guardrail", 1),
     ]  # fmt: skip
-    days = [date(2026, 8, 31), date(2026, 9, 1), date(2026, 9, 14), date(2026, 9, 15)]
+    days = [date(2026, 8, 31), date(2026, 9, 1), date(2026, 9, 16), date(2026, 9, 17)]
     assert [experiment.state(day) for day in days] == ["planned", "running", "running", "ended"]
 
 
@@ -85,8 +89,12 @@ def test_an_experiment_is_read_with_its_metrics(folder: Path) -> None:
         ("percent: 50}\ncontrol", "percent: 40}\ncontrol", ":1: the variants' percent add up to 100; found"),
         ("control: control", "control: nothing", ":1: control is no variant; allowed: control, thirty_days"),
         ("surface: home\n", "", ":1: an experiment is of a rule or of a surface"),
-        ("looks: [7, 14,", "looks: [14, 7,", ":1: looks are days that rise"),
-        ("2026-09-14", "2026-10-14", ":1: the last look is before the last day of exp"),
+        ("looks: [10, 14,", "looks: [14, 10,", ":1: looks are days that rise"),
+        ("looks: [10, 14,", "looks: [6, 14,",
+         ":14: looks[0]: after 6 days no window of 6 days is over; allowed: 7 or later"),
+        ("18, 22]", "22, 30]",
+         ":14: looks[3]: after 22 days every window is over, and the look before has seen it all"),
+        ("2026-09-16", "2026-10-14", ":1: the last look is before the last day of exp"),
         ("role: success, minimum_effect: 0.2", "role: success", ":12: metrics[0]: a success metric has a"),
         ("margin: 0.02", "margin: 2", ":13: metrics[1].margin: input should be less than 1"),
         ("{mean: 0.1}", "{mean: 3}", ":12: metrics[0].baseline: only a share (0 to 1) does without"),
@@ -137,6 +145,8 @@ def test_a_plan_says_how_many_accounts_and_what_each_look_asks_for(folder: Path)
 
     assert found.power_per_test == pytest.approx(0.9)
     assert [look.z for look in found.looks] == pytest.approx([4.3326, 2.9631, 2.3590, 2.0141], abs=1e-3)
+    # Six days after the exposure an account is known: of sixteen days' accounts those of four, eight, twelve.
+    assert [look.information for look in found.looks] == [0.25, 0.5, 0.75, 1.0]
     units = {metric.metric: metric.units for metric in found.metrics}
     assert units["paid"] == pytest.approx(2 * 4_728 * 1.02, rel=0.01)
     assert units["streams"] == pytest.approx(2 * 13_134 * 1.02, rel=0.01)
@@ -200,9 +210,9 @@ def test_models_are_given_what_was_declared(folder: Path) -> None:
         ],
         "metrics": ["paid", "streams"],
         "start": "2026-09-01",
-        "end": "2026-09-14",
+        "end": "2026-09-16",
     }  # fmt: skip
-    assert (paid["id"], paid["window_days"], paid["covariate_days"]) == ("paid", 14, 28)
+    assert (paid["id"], paid["window_days"], paid["covariate_days"]) == ("paid", 6, 28)
     assert paid["value"]["column"] == "is_paid"
     assert compiled_streams["value"]["equals"] == "{% endraw %}{{ 1 }} Straße"
 

@@ -11,9 +11,10 @@ from experiments.declaration import Experiment, Metric
 from experiments.design import Design, MetricDesign, Progress, look_of
 from experiments.plan import plan
 from experiments.readout import nominal_level, readout
+from experiments.registry import load
 from experiments.statistics.estimate import Estimate, compare
 from experiments.statistics.moments import Moments
-from experiments.statistics.power import inflation_of_looks, required_units
+from experiments.statistics.power import inflation_of_looks, look_fractions, required_units
 from experiments.statistics.sequential import always_valid_half_width, critical_values
 from experiments.statistics.sums import Sums
 
@@ -201,6 +202,22 @@ def test_seven_looks_together_are_wrong_once_in_twenty() -> None:
     assert 0.045 < wrong < 0.055
     assert peeked > 0.14
     assert always < 0.05
+
+
+def test_looks_at_accounts_whose_windows_are_over_are_wrong_once_in_twenty() -> None:
+    """Exposures for 92 days, windows of 60: after 84 days 24 days' accounts are known, not 84 of 152."""
+    declared = load().experiments["trial-length-2026"]
+    days = (declared.end - declared.start).days + 1
+    # The sums of a day's accounts are about normal.
+    daily = np.random.default_rng(17).standard_normal((40_000, days)).cumsum(1)
+    known = np.array([min(look - 60, days) for look in declared.looks])
+    z = np.abs(daily[:, known - 1] / np.sqrt(known))
+
+    def wrong(information: tuple[float, ...]) -> float:
+        return float((z > np.array(critical_values(information, 0.05))).any(1).mean())
+
+    assert 0.045 < wrong(declared.design(load().metrics).look_information) < 0.0525
+    assert wrong(look_fractions(declared.looks)) > 0.053
 
 
 def test_looks_keep_the_planned_power_at_a_few_units_more() -> None:

@@ -143,6 +143,9 @@ def test_days_are_read_once_and_the_same_again_and_what_must_stop_is_told_one_ti
     assert (better["exposed_accounts"], better["measured_accounts"]) == (2_000, 1_300)
     assert (better["control_value"], better["arm_value"], better["is_planned_look"]) == (0.3, 0.6, True)
     assert better["always_valid_low"] < better["difference_low"] < 0.3 < better["difference_high"]
+    # As if nobody looked before or after: narrower than what is decided by.
+    assert better["difference_low"] < better["fixed_interval_low"] < 0.3
+    assert 0.3 < better["fixed_interval_high"] < better["difference_high"]
     assert better["reasons"][0].startswith("shown: paid improved: +100.00% [")
     told = [("lopsided", "sample_ratio", date(2026, 9, 14), True),
             ("mislogged", "variant_mismatch", date(2026, 9, 14), True),
