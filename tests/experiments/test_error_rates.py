@@ -246,7 +246,8 @@ DECLARED = {
         {"metric": "paid", "role": "success", "minimum_effect": 0.08, "baseline": PAID},
         {"metric": "streams", "role": "guardrail", "margin": 0.05, "baseline": STREAMS},
     ],
-    "looks": [7, 14, 21, 28], "start": "2026-03-01", "end": "2026-03-28",
+    # With a window of seven days a quarter of the accounts more each time.
+    "looks": [14, 21, 28, 35], "start": "2026-03-01", "end": "2026-03-28",
 }  # fmt: skip
 
 
