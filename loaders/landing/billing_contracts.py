@@ -20,12 +20,21 @@ from loaders.landing.row import EventTime, GivenWhen, LandingRow, NotAfterArriva
 from loaders.landing.values import Identifier
 
 
-class GooglePlayNotification(LandingRow):
+class ProviderMessage(LandingRow):
+    """What every provider's message has: the time at which it was sent, what it says, and who is meant."""
+
+    event_time = "occurred_at"
+
+    occurred_at: EventTime
+    payload: str
+    account_id: Identifier | None = None
+
+
+class GooglePlayNotification(ProviderMessage):
     """A real-time developer notification, with the purchase and the order that the receiver fetched."""
 
     table = "google_play_notifications"
     key = ("message_id",)
-    event_time = "occurred_at"
     rules = (
         NotAfterArrival("occurred_at"),
         RequiredWhen("purchase", payload="payload", says="is_about_a_subscription"),
@@ -35,44 +44,36 @@ class GooglePlayNotification(LandingRow):
     delivered = envelopes.GOOGLE_PLAY
 
     message_id: Identifier
-    occurred_at: EventTime
     payload: Annotated[str, JsonOf(DeveloperNotification)]
     purchase: Annotated[str, JsonOf(SubscriptionPurchase)] | None = None
     latest_order: Annotated[str, JsonOf(Order)] | None = None
-    account_id: Identifier | None = None
 
 
-class AppStoreNotification(LandingRow):
+class AppStoreNotification(ProviderMessage):
     """An App Store Server Notification V2 whose payload, transaction and renewal info are decoded."""
 
     table = "app_store_notifications"
     key = ("notification_uuid",)
-    event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"), PayerNamed("app_store", payload="payload"))
     message_kind = relevance.APP_STORE
     delivered = envelopes.APP_STORE
 
     notification_uuid: Identifier
-    occurred_at: EventTime
     payload: Annotated[str, JsonOf(AppStorePayload)]
     signature: Literal["verified", "not_verified"] | None = None
-    account_id: Identifier | None = None
 
 
-class StripeEventRow(LandingRow):
+class StripeEventRow(ProviderMessage):
     """A Stripe event object."""
 
     table = "stripe_events"
     key = ("event_id",)
-    event_time = "occurred_at"
     rules = (NotAfterArrival("occurred_at"), PayerNamed("stripe", payload="payload"))
     message_kind = relevance.STRIPE
     delivered = envelopes.STRIPE
 
     event_id: Identifier
-    occurred_at: EventTime
     payload: Annotated[str, JsonOf(StripeEvent)]
-    account_id: Identifier | None = None
 
 
 class ProviderAccount(LandingRow):

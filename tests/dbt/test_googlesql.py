@@ -16,6 +16,7 @@ from loaders.landing.schema import bigquery_schema
 from local.bench.segments import repeated
 from segments.compiler import compile_statement
 from segments.source import load_rules
+from segue.settings import Settings
 from segue.window import HistoryWindow, RunWindow
 from tests.dbt.compiled_project import CompiledProject, compile_project
 from tests.dbt.conftest import Row, Warehouse
@@ -115,8 +116,7 @@ def project(march: Warehouse) -> Project:
     return Project(march, json.loads(built.read_text()))
 
 
-@pytest.fixture(scope="module")
-def incremental(project: Project) -> dict[str, Any]:
+def of_one_day(project: Project, settings: Settings) -> dict[str, Any]:
     """The models that read feeds or their history, resolved for a run of one day upon what was published."""
     as_of = date(2026, 3, 10)
     of_history = [
@@ -128,7 +128,6 @@ def incremental(project: Project) -> dict[str, Any]:
         raw_read_at=datetime.now(UTC),
         code_version="",
     )
-    settings = project.warehouse.settings
     window = RunWindow.whole(settings, as_of, as_of).model_copy(
         update={"history": history, "audit_dataset": "audit_20260305"}
     )
@@ -138,6 +137,21 @@ def incremental(project: Project) -> dict[str, Any]:
         for name, model in compile_project(settings, window).models.items()
         if any(key.startswith("source.") for key in model["depends_on"]["nodes"])
     }
+
+
+@pytest.fixture(scope="module")
+def incremental(project: Project) -> dict[str, Any]:
+    return of_one_day(project, project.warehouse.settings)
+
+
+def feed_scans(project: Project, statements: dict[str, Any]) -> list[tuple[str, Scan]]:
+    """Which model reads which days of raw and of the history."""
+    return [
+        (name, scan)
+        for name, statement in statements.items()
+        for scan in scans_of(statement, project.partition_columns)
+        if scan.table.split(".")[1] in ("raw", "history")
+    ]
 
 
 def test_every_model_resolves_to_the_types_of_its_contract(project: Project) -> None:
@@ -180,12 +194,7 @@ def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, increment
     """A run that builds one day reads no feed from its first arrival day on; what does is listed with the
     reason. Once a month the journeys' checkpoint is one more."""
     first = project.warehouse.settings.history_start_date
-    scans = [
-        (name, scan)
-        for name, statement in incremental.items()
-        for scan in scans_of(statement, project.partition_columns)
-        if scan.table.split(".")[1] in ("raw", "history")
-    ]
+    scans = feed_scans(project, incremental)
 
     assert {name for name, scan in scans if scan.since is None or scan.since <= first} == set(
         READS_EVERYTHING
@@ -198,6 +207,30 @@ def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, increment
     assert {scan.table.split(".")[2] for _, scan in scans} >= {
         "offer_impressions", "int_offer_journey_states", "int_offer_journey_trials",
         "int_subscription_versions",
+    }  # fmt: skip
+
+
+def test_a_run_of_one_day_reads_the_same_days_of_ten_times_the_history(project: Project) -> None:
+    """Journeys, payments, trials: of a history of ten years what of one of a single year."""
+    settings = project.warehouse.settings
+    few, many = (
+        {
+            (name, scan)
+            for name, scan in feed_scans(
+                project,
+                of_one_day(
+                    project, settings.model_copy(update={"history_start_date": date(2026 - years, 3, 10)})
+                ),
+            )
+            if name not in READS_EVERYTHING
+        }
+        for years in (1, 10)
+    )
+
+    assert many == few
+    assert {scan.table.split(".")[2] for _, scan in many} >= {
+        "offer_impressions", "offer_clicks", "checkouts", "payments", "int_notified_payments",
+        "int_offer_journey_states", "int_offer_journey_trials", "int_subscription_versions",
     }  # fmt: skip
 
 
