@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from experiments.compiler import MACROS_FILE, compile_macros
 from experiments.declaration import Experiment, Holdouts, Metric
 from experiments.facts import mistakes
-from segue.declarations import DeclarationsError, Location, Problem, parse, problems_at, shown_path
+from segue.declarations import DeclarationsError, Problem, parse, problems_at, shown_path
 from segue.version_lock import Versioned, lock_text, locked, merged_lock, read_lock
+from segue.yaml_document import Location
 
 EXPERIMENTS_DIR: Final = Path(__file__).parent
 METRICS_FOLDER: Final = "metrics"
@@ -66,9 +67,7 @@ def load(folder: Path = EXPERIMENTS_DIR) -> Registry:
     return Registry(experiments, metrics, holdouts)
 
 
-def _idle_looks(
-    judged: Experiment | Holdouts, metrics: dict[str, Metric]
-) -> Iterator[tuple[Location, str]]:
+def _idle_looks(judged: Experiment | Holdouts, metrics: dict[str, Metric]) -> Iterator[tuple[Location, str]]:
     """Looks that see no account's outcome, or none that the look before did not see."""
     windows = [metrics[use.metric].window_days for use in judged.metrics if use.metric in metrics]
     window = max(windows, default=0)
