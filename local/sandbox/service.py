@@ -7,6 +7,7 @@ service reads, judges, limits and refuses. It listens on loopback only, whatever
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import structlog
+
 from local.sandbox.accounts import SandboxAccount, load_sandbox_accounts, sandbox_accounts
 from local.services.bigtable import running_alone
-from local.services.ports import LOOPBACK
+from local.services.errors import ServiceError
+from local.services.ports import LOOPBACK, is_free
 from segue.settings import Settings, get_settings
 from segue_client.answer import Lookup
 from segue_client.bigtable.reader import AsyncOfferReader
@@ -89,9 +93,14 @@ def run_sandbox(port: int, on_listening: Callable[[Addresses], None]) -> None:
     """Serves the test accounts on a port of loopback (0: any that is free) until SIGTERM or SIGINT.
 
     Raises:
-        ServiceError: there is no Bigtable emulator on this machine, or it did not start.
-        ServiceConfigurationError: the port is taken.
+        ServiceError: the port is taken, there is no Bigtable emulator on this machine, or it did not start.
     """
+    if port and not is_free(port):
+        raise ServiceError(
+            f"port {port} is taken: choose another with --port, or any that is free with --port 0"
+        )
+    # what the loader has to say of ten rows would hide what the sandbox says
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with sandbox_settings(port) as settings:
         emulator = settings.bigtable_emulator_host or ""
 

@@ -107,3 +107,10 @@ def test_the_command_lists_the_accounts_without_starting_anything() -> None:
     listed = CliRunner().invoke(app, ["sandbox", "--list"])
     assert listed.exit_code == 0
     assert all(each.account_id in listed.stdout for each in sandbox_accounts())
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(sandbox: Sandbox) -> None:
+    port = sandbox.address.rpartition(":")[2]
+    refused = CliRunner().invoke(app, ["sandbox", "--port", port])
+    assert refused.exit_code == 1
+    assert f"port {port} is taken: choose another with --port" in refused.stderr

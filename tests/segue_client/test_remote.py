@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from loaders.bigtable.load import load_generation
@@ -14,11 +16,14 @@ from segue_client import (
     AsyncOfferServiceClient,
     InvalidRequestError,
     Lookup,
+    LookupFailedError,
     LookupTimeoutError,
     OfferServiceClient,
     Outcome,
     UnavailableError,
 )
+from segue_client.wire.offers_pb2 import LookupRequest, LookupResponse
+from segue_client.wire.offers_pb2_grpc import OfferLookupServicer, add_OfferLookupServicer_to_server
 from serving.configured import open_reader
 from tests.bigtable_fixture import account, source
 from tests.serving.service.conftest import DAY, served
@@ -68,3 +73,20 @@ def test_a_call_ends_within_its_time() -> None:
 def test_a_client_without_time_is_refused() -> None:
     with pytest.raises(ValueError, match="timeout_seconds must be positive: 0"):
         OfferServiceClient("127.0.0.1:1", timeout_seconds=0)
+
+
+def test_an_outcome_that_is_newer_than_the_client_is_an_error_of_its_own() -> None:
+    class LaterService(OfferLookupServicer):
+        def Lookup(self, request: LookupRequest, _context: object) -> LookupResponse:  # noqa: N802
+            return LookupResponse(account_id=request.account_id, outcome=99)
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    add_OfferLookupServicer_to_server(LaterService(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with (
+        OfferServiceClient(f"127.0.0.1:{port}") as client,
+        pytest.raises(LookupFailedError, match="outcome 99, which is newer than this client"),
+    ):
+        client.lookup("found")
+    server.stop(0)

@@ -13,6 +13,7 @@ import grpc
 from segue_client.answer import Lookup, Outcome, found
 from segue_client.errors import (
     InvalidRequestError,
+    LookupFailedError,
     NothingPublishedError,
     SegueClientError,
     UnreadableOffersError,
@@ -183,7 +184,12 @@ def _lookups(response: BatchLookupResponse) -> list[Lookup]:
 
 def _lookup(answer: LookupResponse) -> Lookup:
     account = answer.account if answer.HasField("account") else None
-    outcome = _OUTCOMES[answer.outcome]
+    outcome = _OUTCOMES.get(answer.outcome)
+    if outcome is None:
+        raise LookupFailedError(
+            f"the service answers outcome {answer.outcome}, which is newer than this client",
+            grpc.StatusCode.UNIMPLEMENTED,
+        )
     if account is None or outcome is not Outcome.FOUND:
         return Lookup(answer.account_id, outcome, answer.generation_ms, account)
     # A service that is older than this client names no decision and holds nothing back.
