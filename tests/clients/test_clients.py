@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -25,7 +26,9 @@ from segue_client import (
 )
 from tests.clients.conftest import JAVA, NODE, Run, declared_scenarios
 from tests.sandbox_fixture import Sandbox
+from tests.serving.test_serving_page import PROTO, examples, here
 
+HEDGING = PROTO.with_name("service_config_hedging.json")
 RETRYABLE = (UnavailableError, RateLimitedError, LookupTimeoutError)
 STATUSES = {"InvalidRequestError": "INVALID_ARGUMENT", "NothingPublishedError": "FAILED_PRECONDITION",
             "UnreadableOffersError": "DATA_LOSS"}  # fmt: skip
@@ -123,10 +126,58 @@ def test_the_example_of_each_readme_runs(
     source.write_text(example(JAVA, "java", sandbox))
     assert run_java("./build.sh", "run", str(source)) == PRINTED.format(found="FOUND", **decisions)
 
-    # inside the package, whose own name it imports
-    script = NODE / "dist/example.mjs"
-    script.write_text(example(NODE, "js", sandbox))
-    assert run_node("node", str(script)) == PRINTED.format(found="found", **decisions)
+    assert run_in_node(example(NODE, "js", sandbox), run_node) == PRINTED.format(found="found", **decisions)
+
+
+@pytest.mark.parametrize(("code", "output"), examples("java"))
+def test_the_java_examples_of_the_serving_page_run(
+    code: str, output: str, run_java: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    source = tmp_path / "Example.java"
+    source.write_text(here(code, sandbox))
+    assert run_java("./build.sh", "run", str(source)) == output
+
+
+@pytest.mark.parametrize(("code", "output"), examples("javascript"))
+def test_the_node_examples_of_the_serving_page_run(
+    code: str, output: str, run_node: Run, sandbox: Sandbox
+) -> None:
+    assert run_in_node(here(code, sandbox), run_node) == output
+
+
+def test_a_call_that_is_hedged_as_published_is_sent_again_and_answered(
+    run_node: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The first of every two calls of the flaky account fails: it is answered where a second one is sent."""
+    alone = tmp_path / "service_config.json"
+    alone.write_text('{"methodConfig": []}')
+    assert flaky_lookups(HEDGING, run_node, sandbox) == ["found"] * 6
+    assert "UNAVAILABLE" in flaky_lookups(alone, run_node, sandbox)
+
+
+def flaky_lookups(config: Path, run_node: Run, sandbox: Sandbox) -> list[str]:
+    """How six lookups end, one after the other, by a service config."""
+    options = {"plaintext": True, "token": "test-token", "serviceConfigFile": str(config)}
+    script = f"""
+        import {{ OfferClient }} from '@segue/client';
+        const client = new OfferClient({json.dumps(sandbox.address)}, {json.dumps(options)});
+        for (let time = 0; time < 6; time++) {{
+          const ended = client.lookup('test-flaky').then((answer) => answer.outcome, (error) => error.status);
+          console.log(await ended);
+        }}
+        await client.close();
+    """
+    return run_in_node(script, run_node).split()
+
+
+def run_in_node(script: str, run_node: Run) -> str:
+    """What a script prints that is inside the package, whose own name it may import."""
+    path = NODE / f"dist/{hashlib.sha256(script.encode()).hexdigest()[:12]}.mjs"
+    path.write_text(script)
+    try:
+        return run_node("node", str(path))
+    finally:
+        path.unlink()
 
 
 def test_java_and_node_are_formatted(run_node: Run) -> None:

@@ -8,6 +8,7 @@ import re
 import shlex
 from contextlib import redirect_stdout
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from loaders.landing.contracts import OfferImpression
 from segue.settings import PROJECT_ROOT
 from segue_client import OfferServiceClient, Outcome, SegueClientError
+from segue_client.__main__ import main as segue_client_command
 from serving.service.refusals import REFUSALS
 from tests.sandbox_fixture import Sandbox
 
@@ -139,6 +141,17 @@ def test_the_sandbox_says_what_the_page_says_it_says(sandbox: Sandbox) -> None:
     assert {names(row[0])[0]: names(row[1])[0] for row in told} == {
         account_id: each.get("outcome") or each["status"] for account_id, each in sandbox.accounts.items()
     }
+
+
+def test_the_client_writes_the_contract_as_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [shown] = [text for kind, text in blocks(PAGE) if "$ python -m segue_client" in text]
+    command, output = shown.split("\n", 1)
+    monkeypatch.chdir(tmp_path)
+    segue_client_command(shlex.split(command)[4:])
+    assert capsys.readouterr().out == output
+    assert (tmp_path / output.split()[0]).is_file()
 
 
 def test_the_four_outcomes_are_those_that_there_are() -> None:
