@@ -38,9 +38,9 @@ node:
 	@command -v npm >/dev/null || bash local/install_debian.sh nodejs npm
 
 # What clients/java/build.sh builds with: 11 MB, and a JDK of 100 MB where there is none.
-java: DEBIAN := libgrpc-java libprotobuf-java libgoogle-common-protos-java libnetty-java libperfmark-java \
-  libgoogle-gson-java libguava-java libjsr305-java libgeronimo-annotation-1.3-spec-java junit5 \
-  protobuf-compiler protobuf-compiler-grpc-java-plugin
+java: DEBIAN := libgrpc-java libprotobuf-java libgoogle-common-protos-java libnetty-java libnetty-tcnative-java \
+  libnetty-tcnative-jni libperfmark-java libgoogle-gson-java libguava-java libjsr305-java \
+  libgeronimo-annotation-1.3-spec-java junit5 protobuf-compiler protobuf-compiler-grpc-java-plugin
 java:
 	@command -v javac >/dev/null || bash local/install_debian.sh default-jdk-headless
 	@dpkg --status $(DEBIAN) >/dev/null 2>&1 || bash local/install_debian.sh $(DEBIAN)

@@ -7,19 +7,24 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from segue.settings import PROJECT_ROOT
+from local.sandbox.accounts import load_sandbox_accounts
+from segue.settings import PROJECT_ROOT, Settings
+from tests.certificates import Authority
 from tests.sandbox_fixture import Sandbox
+from tests.serving.service.conftest import served
 
 CONTRACT = PROJECT_ROOT / "clients/python/segue_client/proto/segue/offers/v1"
 JAVA = PROJECT_ROOT / "clients/java"
 NODE = PROJECT_ROOT / "clients/node"
+
+SHOWN = ("client_certificate_file", "client_key_file")
 
 Run = Callable[..., str]
 """``run(*command, **environment)`` gives what a command prints; it fails with that, when the command does."""
@@ -37,12 +42,16 @@ def _whole(declared: dict[str, Any]) -> dict[str, Any]:
         "token": "test-token",
         "timeout_seconds": 5,
         "service_config": None,
+        "is_over_tls": False,
+        "shows_certificate": False,
         "is_batch": False,
         "times": 2,
         "answers": None,
         "refusal": None,
     }
     scenario = usual | declared
+    if scenario["refusal"] is not None:
+        scenario["refusal"] = {"is_told_when": False} | scenario["refusal"]
     if scenario["service_config"] is not None:
         scenario["service_config"] = str(CONTRACT / scenario["service_config"])
     if scenario["answers"] is not None:
@@ -56,10 +65,41 @@ def _whole(declared: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def scenarios(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scenarios in a file, with the address to ask."""
+def mutual_tls(bigtable_emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A service with the accounts of the sandbox that wants certificates of an authority, and its files."""
+    settings = Settings(
+        _env_file=None, project_id="segue-clients-over-tls", bigtable_emulator_host=bigtable_emulator
+    )
+    load_sandbox_accounts(settings)
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    certificate, key = authority.issue("service")
+    shown = authority.issue("client")
+    with served(
+        settings,
+        service_certificate_file=certificate,
+        service_key_file=key,
+        service_client_ca_file=authority.file,
+    ) as running:
+        yield {
+            "address": running.settings.service_address,
+            "ca_file": str(authority.file),
+            "client_certificate_file": str(shown[0]),
+            "client_key_file": str(shown[1]),
+        }
+
+
+@pytest.fixture(scope="session")
+def scenarios(sandbox: Sandbox, mutual_tls: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scenarios in a file, with the address to ask and the files to do so."""
+
+    def reached(scenario: dict[str, Any]) -> dict[str, Any]:
+        if not scenario["is_over_tls"]:
+            return scenario | dict.fromkeys(mutual_tls) | {"address": sandbox.address}
+        nothing_shown = {} if scenario["shows_certificate"] else dict.fromkeys(SHOWN)
+        return scenario | mutual_tls | nothing_shown
+
     path = tmp_path_factory.mktemp("clients") / "scenarios.json"
-    path.write_text(json.dumps([each | {"address": sandbox.address} for each in declared_scenarios()]))
+    path.write_text(json.dumps([reached(each) for each in declared_scenarios()]))
     return path
 
 

@@ -25,7 +25,10 @@ export function answerOf(response: LookupResponse__Output): Answer {
         return expired(accountId, generationMs, account);
     }
   }
-  throw new LookupError('UNIMPLEMENTED', `the service answers ${outcome}, which is newer than this client`);
+  throw new LookupError(
+    'UNIMPLEMENTED',
+    `the service answers outcome ${outcome}, which is newer than this client`,
+  );
 }
 
 /** What a cell means at an instant: a block does not lapse; what has run out is left out. */

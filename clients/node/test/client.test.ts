@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import type { ServiceError } from '@grpc/grpc-js';
 import { Metadata, status as Status } from '@grpc/grpc-js';
+import { answerOf } from '../src/answers';
 import { OfferClient } from '../src/index';
 import type { StatusName } from '../src/errors';
 import { failureOf } from '../src/errors';
@@ -48,6 +49,16 @@ describe('a status is an error', () => {
     const metadata = new Metadata();
     metadata.set('grpc-status-details-bin', THREE_AND_A_HALF_SECONDS);
     assert.equal(failureOf(failed('RESOURCE_EXHAUSTED', metadata)).retryAfterMs, 3_500);
+  });
+});
+
+test('an outcome that is newer than the client is no answer', () => {
+  // as proto-loader gives a number without a name
+  const outcome = 99 as never;
+  assert.throws(() => answerOf({ accountId: 'a', generationMs: 1, account: null, outcome }), {
+    name: 'LookupError',
+    message: 'UNIMPLEMENTED: the service answers outcome 99, which is newer than this client',
+    isRetryable: false,
   });
 });
 

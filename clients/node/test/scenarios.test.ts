@@ -12,11 +12,14 @@ interface Scenario {
   token: string | null;
   timeout_seconds: number;
   service_config: string | null;
+  ca_file: string | null;
+  client_certificate_file: string | null;
+  client_key_file: string | null;
   account_ids: string[];
   is_batch: boolean;
   times: number;
   answers: Expected[] | null;
-  refusal: { status: string; is_retryable: boolean } | null;
+  refusal: { status: string; is_retryable: boolean; is_told_when: boolean } | null;
 }
 
 interface Expected {
@@ -45,14 +48,24 @@ function told(answer: Answer): Expected {
   };
 }
 
+function clientOf(scenario: Scenario): OfferClient {
+  const told = {
+    token: scenario.token,
+    serviceConfigFile: scenario.service_config,
+    caFile: scenario.ca_file,
+    clientCertificateFile: scenario.client_certificate_file,
+    clientKeyFile: scenario.client_key_file,
+  };
+  return new OfferClient(scenario.address, {
+    plaintext: scenario.ca_file === null,
+    timeoutMs: scenario.timeout_seconds * 1_000,
+    ...Object.fromEntries(Object.entries(told).filter(([, value]) => value !== null)),
+  });
+}
+
 for (const scenario of scenarios) {
   test(scenario.name, async () => {
-    const client = new OfferClient(scenario.address, {
-      plaintext: true,
-      timeoutMs: scenario.timeout_seconds * 1_000,
-      ...(scenario.token === null ? {} : { token: scenario.token }),
-      ...(scenario.service_config === null ? {} : { serviceConfigFile: scenario.service_config }),
-    });
+    const client = clientOf(scenario);
     const ask = () =>
       scenario.is_batch
         ? client.lookupAll(scenario.account_ids)
@@ -67,8 +80,9 @@ for (const scenario of scenarios) {
             (error: unknown) => error,
           );
           assert.ok(refused instanceof LookupError);
-          const { status, isRetryable } = refused;
-          assert.deepEqual({ status, is_retryable: isRetryable }, scenario.refusal);
+          const { status, isRetryable: is_retryable, retryAfterMs } = refused;
+          const is_told_when = retryAfterMs !== undefined;
+          assert.deepEqual({ status, is_retryable, is_told_when }, scenario.refusal);
         }
       }
     } finally {

@@ -1,6 +1,8 @@
 package segue.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.google.protobuf.Any;
 import com.google.rpc.RetryInfo;
@@ -11,6 +13,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import segue.offers.v1.LookupResponse;
 
 /** Which status is which exception, and whether the same call can succeed later. */
 class LookupExceptionTest {
@@ -36,6 +39,17 @@ class LookupExceptionTest {
     assertEquals(isRetryable, error.isRetryable());
     assertEquals(status + ": as the service says", error.getMessage());
     assertEquals(Optional.empty(), error.retryAfter());
+  }
+
+  @Test
+  void anOutcomeThatIsNewerThanTheClientIsNoAnswer() {
+    LookupResponse response = LookupResponse.newBuilder().setOutcomeValue(99).build();
+    LookupException error = assertThrows(LookupException.class, () -> Answers.of(response));
+    assertEquals(
+      "UNIMPLEMENTED: the service answers outcome 99, which is newer than this client",
+      error.getMessage()
+    );
+    assertFalse(error.isRetryable());
   }
 
   @Test

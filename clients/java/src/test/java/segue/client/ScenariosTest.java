@@ -28,6 +28,9 @@ class ScenariosTest {
     String token,
     double timeout_seconds,
     String service_config,
+    String ca_file,
+    String client_certificate_file,
+    String client_key_file,
     List<String> account_ids,
     boolean is_batch,
     int times,
@@ -43,7 +46,7 @@ class ScenariosTest {
     String suppressed_reason
   ) {}
 
-  record Refusal(String status, boolean is_retryable) {}
+  record Refusal(String status, boolean is_retryable, boolean is_told_when) {}
 
   @TestFactory
   Stream<DynamicTest> scenarios() throws IOException {
@@ -54,16 +57,7 @@ class ScenariosTest {
   }
 
   private static void play(Scenario scenario) throws IOException {
-    OfferClient.Builder builder = OfferClient.builder(scenario.address())
-      .plaintext()
-      .timeout(Duration.ofMillis(Math.round(scenario.timeout_seconds() * 1_000)));
-    if (scenario.token() != null) {
-      builder.token(scenario.token());
-    }
-    if (scenario.service_config() != null) {
-      builder.serviceConfig(Path.of(scenario.service_config()));
-    }
-    try (OfferClient client = builder.build()) {
+    try (OfferClient client = client(scenario)) {
       for (int time = 0; time < scenario.times(); time++) {
         boolean isWaiting = time % 2 == 0;
         if (scenario.refusal() == null) {
@@ -74,10 +68,37 @@ class ScenariosTest {
             : (LookupException) assertThrows(CompletionException.class, () ->
                 asked(client, scenario)
               ).getCause();
-          assertEquals(scenario.refusal(), new Refusal(refused.status().name(), refused.isRetryable()));
+          assertEquals(
+            scenario.refusal(),
+            new Refusal(refused.status().name(), refused.isRetryable(), refused.retryAfter().isPresent())
+          );
         }
       }
     }
+  }
+
+  private static OfferClient client(Scenario scenario) throws IOException {
+    OfferClient.Builder builder = OfferClient.builder(scenario.address()).timeout(
+      Duration.ofMillis(Math.round(scenario.timeout_seconds() * 1_000))
+    );
+    if (scenario.token() != null) {
+      builder.token(scenario.token());
+    }
+    if (scenario.service_config() != null) {
+      builder.serviceConfig(Path.of(scenario.service_config()));
+    }
+    if (scenario.ca_file() == null) {
+      builder.plaintext();
+    } else {
+      builder.trust(Path.of(scenario.ca_file()));
+    }
+    if (scenario.client_certificate_file() != null) {
+      builder.clientCertificate(
+        Path.of(scenario.client_certificate_file()),
+        Path.of(scenario.client_key_file())
+      );
+    }
+    return builder.build();
   }
 
   private static List<Answer> ask(OfferClient client, Scenario scenario) {
