@@ -30,6 +30,15 @@ from segue.errors import SegueError
 _BEARER: Final = "bearer "
 
 
+def why_unknown(authorization: str | None) -> str:
+    """Why an ``authorization`` header names no caller, for whoever sent it; the token is not repeated."""
+    if authorization is None:
+        return "no token: send it as metadata, `authorization: Bearer <token>`"
+    if authorization[: len(_BEARER)].lower() != _BEARER:
+        return "`authorization` is not `Bearer <token>`"
+    return f"a token of {len(authorization) - len(_BEARER)} characters that no caller has"
+
+
 class CallersFileError(SegueError):
     """The callers file cannot be read; the message says where and why."""
 
@@ -100,6 +109,11 @@ class Caller:
             if entry is None
             else TokenBucket(entry.lookups_per_second, entry.burst or entry.lookups_per_second, monotonic)
         )
+
+    @property
+    def lookups_per_second(self) -> float:
+        """How many accounts it may look up a second."""
+        return math.inf if self.entry is None else self.entry.lookups_per_second
 
     def charge(self, accounts: int, patience_seconds: float = math.inf) -> float:
         """As ``TokenBucket.take``."""

@@ -49,21 +49,29 @@ class Refusal:
     message: str = ""
 
 
-UNAUTHENTICATED: Final = Refusal(grpc.StatusCode.UNAUTHENTICATED, "UNKNOWN_TOKEN", "no known bearer token")
-RATE_LIMITED: Final = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", "over the rate limit")
-OVERLOADED: Final = Refusal(grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "overloaded")
-DRAINING: Final = Refusal(grpc.StatusCode.UNAVAILABLE, "DRAINING", "draining")
-STORE_SILENT: Final = Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "the store does not answer")
+UNAUTHENTICATED: Final = Refusal(grpc.StatusCode.UNAUTHENTICATED, "UNKNOWN_TOKEN")
+RATE_LIMITED: Final = Refusal(
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "RATE_LIMITED",
+    "{accounts:,} asked for, over the limit of {per_second:g} a second; there is room in {seconds:.1f} s",
+)
+OVERLOADED: Final = Refusal(
+    grpc.StatusCode.UNAVAILABLE,
+    "OVERLOADED",
+    "this replica answers {max_in_flight:,} calls, the most that it does at a time",
+)
+DRAINING: Final = Refusal(grpc.StatusCode.UNAVAILABLE, "DRAINING", "this replica is about to stop")
+STORE_SILENT: Final = Refusal(
+    grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "offers cannot be read at the moment"
+)
 STORE_LATE: Final = Refusal(
-    grpc.StatusCode.DEADLINE_EXCEEDED, "STORE_TIMEOUT", "the store did not answer in time"
+    grpc.StatusCode.DEADLINE_EXCEEDED, "STORE_TIMEOUT", "offers could not be read in time"
 )
 BAD_REQUEST: Final = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST")
 NOTHING_PUBLISHED: Final = Refusal(
     grpc.StatusCode.FAILED_PRECONDITION, "NOTHING_PUBLISHED", "no generation is published"
 )
-DAMAGED: Final = Refusal(
-    grpc.StatusCode.DATA_LOSS, "DAMAGED_ACCOUNT", "what is stored of the account cannot be read"
-)
+DAMAGED: Final = Refusal(grpc.StatusCode.DATA_LOSS, "DAMAGED_ACCOUNT")
 REFUSALS: Final = (
     UNAUTHENTICATED, RATE_LIMITED, OVERLOADED, DRAINING, STORE_SILENT, STORE_LATE, BAD_REQUEST,
     NOTHING_PUBLISHED, DAMAGED,
@@ -80,16 +88,20 @@ EXPECTED_FAILURES: Final = (
 """What a lookup may end with that ``refusal_of`` has words for."""
 
 
-def refusal_of(failure: Exception) -> tuple[Refusal, str]:
-    """What the caller is told of a failure; its own words only where the fault is its own."""
+def refusal_of(failure: Exception, *, has_deadline: bool = True) -> tuple[Refusal, str]:
+    """What the caller is told of a failure, of what it gave and never of what is behind the service.
+
+    A call without a deadline of its own (``has_deadline``) is told that the service has one.
+    """
     if isinstance(failure, InvalidAccountIdError | BadRequestError):
         return BAD_REQUEST, str(failure)
     if isinstance(failure, NothingPublishedError):
         return NOTHING_PUBLISHED, NOTHING_PUBLISHED.message
     if isinstance(failure, LookupTimeoutError):
-        return STORE_LATE, STORE_LATE.message
+        late = STORE_LATE.message
+        return STORE_LATE, late if has_deadline else f"{late} (the call gave no deadline)"
     if isinstance(failure, UnreadableOffersError):
-        return DAMAGED, DAMAGED.message
+        return DAMAGED, str(failure)
     return STORE_SILENT, STORE_SILENT.message
 
 

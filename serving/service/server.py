@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from segue.settings import Settings
 from segue_client.bigtable.pointer import Pointer
 from segue_client.bigtable.reader import AsyncOfferReader
+from segue_client.bigtable.row_key import MAX_ACCOUNT_ID_BYTES
 from segue_client.errors import LookupFailedError, NothingPublishedError
 from serving.configured import open_async_reader
 from serving.service.callers import Callers, CallersFileError
@@ -144,6 +145,8 @@ def _server_options(settings: Settings, *, shares_port: bool) -> list[tuple[str,
         # gRPC by itself throws calls away, as CANCELLED, when a thousand wait to be looked at
         ("grpc.server.max_pending_requests", _UNLIMITED),
         ("grpc.server.max_pending_requests_hard_limit", _UNLIMITED),
+        # a batch that is too large is refused in our words, up to several times too large
+        ("grpc.max_receive_message_length", 4 * settings.service_max_batch * (MAX_ACCOUNT_ID_BYTES + 4)),
     ]
     if settings.service_max_connection_age_seconds is not None:
         options += [

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
@@ -30,7 +31,7 @@ from segue_client.wire.offers_pb2 import (
     LookupResponse,
 )
 from segue_client.wire.offers_pb2_grpc import OfferLookupServicer
-from serving.service.callers import Caller, Callers
+from serving.service.callers import Caller, Callers, why_unknown
 from serving.service.refusals import (
     DRAINING,
     EXPECTED_FAILURES,
@@ -56,6 +57,13 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 _Response = TypeVar("_Response")
 
 
+@dataclass(frozen=True)
+class Malformed:
+    """A request that could not be read: so many bytes."""
+
+    size: int
+
+
 class Authentication(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Lets known callers through, and everybody to the health checks, whose askers have no token."""
 
@@ -71,8 +79,7 @@ class Authentication(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     ) -> grpc.RpcMethodHandler:
         if details.method.startswith("/grpc.health.v1.Health/"):
             return await continuation(details)
-        authorization = next((v for k, v in details.invocation_metadata if k == "authorization"), None)
-        caller = self._callers.identify(authorization)
+        caller = self._callers.identify(_authorization(details.invocation_metadata))
         if caller is None:
             self._telemetry.refused("unauthenticated", "")
             return self._refusal
@@ -102,12 +109,12 @@ class LookupServicer(OfferLookupServicer):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), seconds)
 
-    async def Lookup(self, request: LookupRequest | None, context: Any) -> LookupResponse:  # noqa: N802
-        """One account; ``None`` is a request that could not be read."""
+    async def Lookup(self, request: LookupRequest | Malformed, context: Any) -> LookupResponse:  # noqa: N802
+        """One account."""
 
         async def answer(caller: Caller) -> LookupResponse:
-            if request is None:
-                raise BadRequestError("the bytes are no LookupRequest")
+            if isinstance(request, Malformed):
+                raise BadRequestError(f"{request.size:,} bytes that are no LookupRequest")
             found = await self._reader.lookup(request.account_id)
             self._telemetry.looked_up(caller.name, found.outcome.value)
             return _response(found)
@@ -115,16 +122,18 @@ class LookupServicer(OfferLookupServicer):
         return await self._serve("Lookup", context, 1, answer)
 
     async def BatchLookup(  # noqa: N802
-        self, request: BatchLookupRequest | None, context: Any
+        self, request: BatchLookupRequest | Malformed, context: Any
     ) -> BatchLookupResponse:
-        """Several accounts, answered in the order asked, all from one generation; ``None`` as for one."""
-        account_ids = [] if request is None else request.account_ids
+        """Several accounts, answered in the order asked, all from one generation."""
+        account_ids = [] if isinstance(request, Malformed) else request.account_ids
 
         async def answer(caller: Caller) -> BatchLookupResponse:
-            if request is None:
-                raise BadRequestError("the bytes are no BatchLookupRequest")
+            if isinstance(request, Malformed):
+                raise BadRequestError(f"{request.size:,} bytes that are no BatchLookupRequest")
             if len(account_ids) > self._max_batch:
-                raise BadRequestError(f"at most {self._max_batch} accounts in one batch")
+                raise BadRequestError(
+                    f"{len(account_ids):,} account ids in one batch; at most {self._max_batch:,} are allowed"
+                )
             found = await self._reader.lookup_many(account_ids)
             for outcome, accounts in Counter(each.outcome.value for each in found).items():
                 self._telemetry.looked_up(caller.name, outcome, accounts)
@@ -144,10 +153,13 @@ class LookupServicer(OfferLookupServicer):
         if self._is_draining or self.in_flight >= self._max_in_flight:
             self._telemetry.refused("draining" if self._is_draining else "overloaded", caller.name)
             refusal = DRAINING if self._is_draining else OVERLOADED
-            await refuse(context, refusal, after_seconds=OVERLOAD_PAUSE_SECONDS)
+            message = refusal.message.format(max_in_flight=self._max_in_flight)
+            await refuse(context, refusal, message, after_seconds=OVERLOAD_PAUSE_SECONDS)
         if (seconds := caller.charge(accounts, patience_of(context))) > 0:
             self._telemetry.refused("rate_limited", caller.name)
-            message = f"{RATE_LIMITED.message}; there is room in {seconds:.1f} s"
+            message = RATE_LIMITED.message.format(
+                accounts=accounts, per_second=caller.lookups_per_second, seconds=seconds
+            )
             await refuse(context, RATE_LIMITED, message, after_seconds=seconds)
         status = grpc.StatusCode.CANCELLED
         self.in_flight += 1
@@ -158,7 +170,7 @@ class LookupServicer(OfferLookupServicer):
                     status = grpc.StatusCode.OK
                     return response
                 except EXPECTED_FAILURES as error:
-                    refusal, message = refusal_of(error)
+                    refusal, message = refusal_of(error, has_deadline=context.time_remaining() is not None)
                     status = refusal.status
                     _log.warning(
                         "lookup failed",
@@ -199,7 +211,7 @@ def _reader_of(request: Any) -> Callable[[bytes], Any]:
         try:
             return request.FromString(raw)
         except DecodeError:
-            return None
+            return Malformed(len(raw))
 
     return read
 
@@ -219,5 +231,9 @@ def _response(found: Lookup) -> LookupResponse:
     return response
 
 
+def _authorization(metadata: Iterable[tuple[str, Any]]) -> str | None:
+    return next((value for name, value in metadata if name == "authorization"), None)
+
+
 async def _refuse_unauthenticated(_request: bytes, context: Any) -> NoReturn:
-    await refuse(context, UNAUTHENTICATED)
+    await refuse(context, UNAUTHENTICATED, why_unknown(_authorization(context.invocation_metadata())))

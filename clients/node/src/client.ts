@@ -75,6 +75,8 @@ export class OfferClient implements AsyncDisposable {
       'grpc.service_config':
         serviceConfigFile === undefined ? SERVICE_CONFIG : readFileSync(serviceConfigFile, 'utf8'),
       'grpc.service_config_disable_resolution': 1,
+      // a batch may have more than gRPC's 4 MiB in answers
+      'grpc.max_receive_message_length': -1,
     });
   }
 

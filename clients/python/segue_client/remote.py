@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import grpc
 
+from segue_client.account_ids import encoded, listed, of_batch
 from segue_client.answer import Lookup, Outcome, found
 from segue_client.errors import (
     InvalidRequestError,
@@ -70,7 +71,8 @@ class _ServiceClient:
             raise ValueError(f"timeout_seconds must be positive: {timeout_seconds}")
         self._timeout_seconds = timeout_seconds
         self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
-        options = [("grpc.service_config", _SERVICE_CONFIG)]
+        # a batch may have more than gRPC's 4 MiB in answers
+        options = [("grpc.service_config", _SERVICE_CONFIG), ("grpc.max_receive_message_length", -1)]
         if ca_file is None:
             self._channel = self._grpc.insecure_channel(address, options=options)
         else:
@@ -113,7 +115,7 @@ class OfferServiceClient(_ServiceClient):
             LookupFailedError: no answer in time, or refused; its subclasses say why.
         """
         try:
-            return _lookup(self._call(self._stub.Lookup, LookupRequest(account_id=account_id)))
+            return _lookup(self._call(self._stub.Lookup, _one(account_id)))
         except grpc.RpcError as error:
             raise _refusal(error) from error
 
@@ -124,7 +126,7 @@ class OfferServiceClient(_ServiceClient):
             As ``lookup``; also for more accounts than the service takes in one batch.
         """
         try:
-            return _lookups(self._call(self._stub.BatchLookup, BatchLookupRequest(account_ids=account_ids)))
+            return _lookups(self._call(self._stub.BatchLookup, _several(account_ids)))
         except grpc.RpcError as error:
             raise _refusal(error) from error
 
@@ -149,18 +151,28 @@ class AsyncOfferServiceClient(_ServiceClient):
     async def lookup(self, account_id: str) -> Lookup:
         """As ``OfferServiceClient.lookup``."""
         try:
-            return _lookup(await self._call(self._stub.Lookup, LookupRequest(account_id=account_id)))
+            return _lookup(await self._call(self._stub.Lookup, _one(account_id)))
         except grpc.RpcError as error:
             raise _refusal(error) from error
 
     async def lookup_many(self, account_ids: Sequence[str]) -> list[Lookup]:
         """As ``OfferServiceClient.lookup_many``."""
         try:
-            return _lookups(
-                await self._call(self._stub.BatchLookup, BatchLookupRequest(account_ids=account_ids))
-            )
+            return _lookups(await self._call(self._stub.BatchLookup, _several(account_ids)))
         except grpc.RpcError as error:
             raise _refusal(error) from error
+
+
+def _one(account_id: str) -> LookupRequest:
+    encoded(account_id)
+    return LookupRequest(account_id=account_id)
+
+
+def _several(account_ids: Sequence[str]) -> BatchLookupRequest:
+    asked = list(listed(account_ids))
+    for index, account_id in enumerate(asked):
+        of_batch(index, encoded, account_id)
+    return BatchLookupRequest(account_ids=asked)
 
 
 def _optional(path: Path | str | None) -> bytes | None:

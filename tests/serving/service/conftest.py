@@ -135,7 +135,11 @@ def published(bigtable_emulator: str) -> Settings:
 @pytest.fixture
 def callers_file(tmp_path: Path) -> Path:
     """``checkout`` may look ten thousand accounts up a second, ``home`` one, three at once."""
-    path = tmp_path / "callers.yml"
+    return write_callers_file(tmp_path / "callers.yml")
+
+
+def write_callers_file(path: Path) -> Path:
+    """The file of ``callers_file``, at this path."""
     limits = {"checkout": (10_000, 10_000), "home": (1, 3)}
     entries = [
         {

@@ -38,6 +38,7 @@ def refused(service: Served, reason: str) -> float:
 def test_of_thousands_of_calls_at_once_every_refusal_is_unavailable_and_counted(published: Settings) -> None:
     """gRPC itself would throw some away, from a thousand that wait on: CANCELLED, and nobody knows."""
     ended: Counter[tuple[str, bool]] = Counter()
+    messages: set[str] = set()
 
     async def ask(address: str) -> None:
         # without the client's own retries, and on several connections, as from several callers
@@ -52,6 +53,7 @@ def test_of_thousands_of_calls_at_once_every_refusal_is_unavailable_and_counted(
             except grpc.aio.AioRpcError as error:
                 told = "grpc-retry-pushback-ms" in dict(error.trailing_metadata() or ())
                 ended[error.code().name, told] += 1
+                messages.add(error.details())
 
         await asyncio.gather(*(one(number) for number in range(IN_FLIGHT)))
         for each in channels:
@@ -61,6 +63,7 @@ def test_of_thousands_of_calls_at_once_every_refusal_is_unavailable_and_counted(
         asyncio.run(ask(running.settings.service_address))
         assert ended.keys() == {("OK", False), ("UNAVAILABLE", True)}
         assert ended.total() == IN_FLIGHT
+        assert messages == {"this replica answers 2 calls, the most that it does at a time"}
         assert refused(running, "overloaded") == ended["UNAVAILABLE", True]
 
 
@@ -69,7 +72,7 @@ def test_bytes_that_are_no_request_are_a_callers_mistake(published: Settings) ->
         for method in ("Lookup", "BatchLookup"):
             error = status_of(channel.unary_unary(f"/{SERVICE}/{method}"), b"\xff\xff\xff", timeout=5)
             assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert f"no {method}Request" in error.details()
+            assert error.details() == f"3 bytes that are no {method}Request"
         lookup = channel.unary_unary(f"/{SERVICE}/Lookup", response_deserializer=LookupResponse.FromString)
         assert lookup(LookupRequest(account_id="found").SerializeToString()).account_id == "found"
 
@@ -101,6 +104,7 @@ def test_before_it_stops_it_says_so_and_answers_on_for_a_while(
         time.sleep(1.5)
         error = status_of(stub.Lookup, LookupRequest(account_id="found"), timeout=5)
         assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert error.details() == "this replica is about to stop"
         assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == "100"
         assert slow.result().account_id == "found"
         assert service.process.wait(timeout=20) == 0

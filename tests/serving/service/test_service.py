@@ -92,7 +92,7 @@ def test_a_callers_mistake_is_invalid_argument(service: Served) -> None:
     with open_service_client(service.settings) as remote:
         with pytest.raises(InvalidRequestError, match="an empty account id"):
             remote.lookup("")
-        with pytest.raises(InvalidRequestError, match="at most 1000 accounts"):
+        with pytest.raises(InvalidRequestError, match="1,001 account ids in one batch"):
             remote.lookup_many(["found"] * 1_001)
         assert remote.lookup_many([]) == []
 

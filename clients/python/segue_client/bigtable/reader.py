@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
+from segue_client.account_ids import listed, of_batch
 from segue_client.answer import Lookup, judge
 from segue_client.bigtable import schema
 from segue_client.bigtable.channel import async_channel
@@ -172,16 +173,17 @@ class AsyncOfferReader:
             UnreadableOffersError: what is stored of an account cannot be read.
             LookupFailedError: Bigtable did not answer in time.
         """
-        keys = [row_key(account_id) for account_id in account_ids]
+        keys = [of_batch(index, row_key, account_id) for index, account_id in enumerate(listed(account_ids))]
         if not keys:
             return []
         snapshot = await self._snapshot()
         rows = await self._read_many(snapshot.request, list(dict.fromkeys(keys)))
         now_ms = self._now_ms()
         generation = snapshot.pointer.generation_ms
+        payloads = [rows.get(key, {}).get(schema.OFFERS_QUALIFIER) for key in keys]
         return [
-            judge(account_id, rows.get(key, {}).get(schema.OFFERS_QUALIFIER), generation, now_ms)
-            for account_id, key in zip(account_ids, keys, strict=True)
+            of_batch(index, judge, account_id, payload, generation, now_ms)
+            for index, (account_id, payload) in enumerate(zip(account_ids, payloads, strict=True))
         ]
 
     async def _read_many(self, request: bytes, keys: list[bytes]) -> Rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from segue_client.account_ids import encoded
 from segue_client.errors import InvalidAccountIdError
 
 MAX_ROW_KEY_BYTES: Final = 4096
@@ -32,17 +33,12 @@ def row_key(account_id: str) -> bytes:
     """
     if not account_id:
         raise InvalidAccountIdError("an empty account id")
-    try:
-        encoded = account_id.encode("utf-8")
-    except UnicodeEncodeError as error:
+    utf8 = encoded(account_id)
+    if len(utf8) > MAX_ACCOUNT_ID_BYTES:
         raise InvalidAccountIdError(
-            f"an account id with an unpaired surrogate at character {error.start}; ids are UTF-8"
-        ) from error
-    if len(encoded) > MAX_ACCOUNT_ID_BYTES:
-        raise InvalidAccountIdError(
-            f"an account id of {len(encoded):,} bytes; at most {MAX_ACCOUNT_ID_BYTES:,} are allowed"
+            f"an account id of {len(utf8):,} bytes; at most {MAX_ACCOUNT_ID_BYTES:,} are allowed"
         )
-    return hashlib.sha256(encoded).hexdigest()[:4].encode("ascii") + b"#" + encoded
+    return hashlib.sha256(utf8).hexdigest()[:4].encode("ascii") + b"#" + utf8
 
 
 def account_id_of(key: bytes) -> str:

@@ -229,6 +229,8 @@ public final class OfferClient implements AutoCloseable {
         .defaultServiceConfig(serviceConfig)
         .disableServiceConfigLookUp()
         .enableRetry()
+        // a batch may have more than gRPC's 4 MiB in answers
+        .maxInboundMessageSize(Integer.MAX_VALUE)
         .build();
       return new OfferClient(channel, token == null ? List.of() : List.of(bearer(token)), timeout);
     }
