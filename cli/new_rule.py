@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cli.linting import linted
 
 if TYPE_CHECKING:
     from segments.source import RuleBook
@@ -105,7 +106,7 @@ def new(
     name = ask(rule_id, "RULE", "Id of the rule, such as weekend_listener", unused)
     team = ask(owner, "--owner", "Team that owns it", field("owner"))
     said = ask(description, "--description", "Who gets it and why, in a sentence", field("description"))
-    offer_id = ask(offer, "--offer", "Offer (offer_id)", field("offer_id"))
+    offer_id = ask(offer, "--offer", "Offer (offer_id), named as its content entry", field("offer_id"))
     entitled = ask(entitlement, "--entitlement", "entitled, not_entitled or any", field("entitlement"), "any")
     conditions = [condition(each) for each in who or []]
     if not conditions:
@@ -113,7 +114,7 @@ def new(
             ask(None, "--who", "Who? such as streams_28d between 50, 199 (?: all features)",
                 lambda text: features(text, condition))
         ]  # fmt: skip
-        while more := ask(None, "--who", "And who else has to hold (empty: nothing)",
+        while more := ask(None, "--who", "And what else? (empty: nothing more)",
                           lambda text: features(text, condition) if text else None, ""):  # fmt: skip
             conditions.append(more)
     score = ask(
@@ -151,12 +152,7 @@ def _last_of(book: RuleBook, group: str | None) -> str:
 
 
 def _lint(file: str) -> None:
-    from experiments.registry import load
-    from runs.rule_lint import lint
-    from segments.source import RULES_DIR
-
-    linted = lint(load(), datetime.now(UTC).date(), RULES_DIR)
-    remarks = [remark for remark in linted.remarks if remark.problem.file == file]
+    remarks = [remark for remark in linted().remarks if remark.problem.file == file]
     for remark in remarks:
         typer.echo(str(remark))
     if any(remark.severity == "error" for remark in remarks):

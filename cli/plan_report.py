@@ -26,12 +26,12 @@ def lines(plan: Plan, width: int) -> Iterator[str]:
         yield rule.rule_id
         yield _row(_cells(rule))
         if remarks := _remarks(rule):
-            yield from _wrapped(remarks, width, _INDENT)
+            yield from wrapped(remarks, width, _INDENT)
     for heading, sentences in _sections(plan):
         yield ""
         yield heading
         for sentence in sentences:
-            yield from _wrapped(sentence, width, "  ")
+            yield from wrapped(sentence, width, "  ")
 
 
 def markdown(plan: Plan) -> str:
@@ -91,7 +91,8 @@ def _remarks(rule: RulePlan) -> str:
     return "; ".join([*([rule.remark] if rule.remark else []), *refusals])
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def wrapped(text: str, width: int, indent: str) -> list[str]:
+    """The text in lines of ``width``, those after the first further in; no word is ever broken."""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=f"{indent}  ",
         break_long_words=False, break_on_hyphens=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +11,10 @@ import typer
 
 from cli import new_rule
 from cli.compiling import CheckOption, MergedOption, make_files
+from cli.linting import linted
 
 if TYPE_CHECKING:
-    from runs.rule_lint import Linted
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Offer segments: rules, their plan, their reasons.")
 
@@ -41,10 +42,10 @@ def compile_(
     """
     from segments.artifacts import artifacts
 
-    linted = _linted()
-    for remark in linted.warnings:
+    found = linted()
+    for remark in found.warnings:
         typer.echo(str(remark), err=True)
-    book = linted.accepted()
+    book = found.accepted()
     make_files(artifacts(book, merged), check=check, command="segue segments compile")
     typer.echo(f"{len(book.active)} of {len(book.rules)} rules are active")
 
@@ -61,21 +62,14 @@ def lint(
 
     Exit code: 0 no errors, 1 with --strict: warnings, 2 errors.
     """
-    linted = _linted()
+    found = linted()
     if as_json:
-        print(json.dumps([remark.to_dict() for remark in linted.remarks], indent=2))
+        print(json.dumps([remark.to_dict() for remark in found.remarks], indent=2))
     else:
-        for remark in linted.remarks:
+        for remark in found.remarks:
             typer.echo(str(remark))
-        typer.echo(f"{_counted(len(linted.errors), 'error')}, {_counted(len(linted.warnings), 'warning')}")
-    raise typer.Exit(2 if linted.errors else 1 if strict and linted.warnings else 0)
-
-
-def _linted() -> Linted:
-    from experiments.registry import load
-    from runs.rule_lint import lint as lint_rules
-
-    return lint_rules(load(), datetime.now(UTC).date())
+        typer.echo(f"{_counted(len(found.errors), 'error')}, {_counted(len(found.warnings), 'warning')}")
+    raise typer.Exit(2 if found.errors else 1 if strict and found.warnings else 0)
 
 
 def _counted(count: int, noun: str) -> str:
@@ -144,25 +138,13 @@ def explain(
         }
         print(json.dumps(answer, indent=2, default=str))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from cli.explain_report import lines
 
-    title = f"{account_id} on {on}"
-    if account.suppressed_reason:
-        title += f": {account.suppressed_reason}"
-    table = Table("rule", "offer", "outcome", "because", "published", title=title, title_justify="left")
-    for item in explanations:
-        style = "bold green" if item.reason == "SELECTED" else ""
-        was = published.get(item.rule.id, "–")
-        table.add_row(
-            Text(f"{item.rule.id} v{item.rule.version}"),
-            Text(item.rule.offer_id),
-            Text(item.reason.value, style=style),
-            Text("\n".join(item.values)),
-            Text("same" if was == item.reason else was),
-        )
-    Console().print(table)
+    suppressed = f": {account.suppressed_reason}" if account.suppressed_reason else ""
+    for line in lines(
+        f"{account_id} on {on}{suppressed}", explanations, published, get_terminal_size().columns
+    ):
+        print(line)
 
 
 def _date(day: datetime | None) -> date | None:

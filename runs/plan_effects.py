@@ -112,6 +112,8 @@ class Move:
         got = "nothing" if self.to_rule_id is None else str(self.to_offer_id)
         if self.to_rule_id is not None and not self.is_shown:
             got = "nothing (control arm)"
+        elif self.to_offer_id == self.offer_id:
+            lost = "as before"
         if self.because in _TAKEN and self.to_rule_id is not None:
             return f"{self.to_rule_id} takes {counted} from {self.rule_id}: they get {got} {lost}"
         why = "it is not active" if self.because is None else self.because

@@ -87,6 +87,8 @@ def lint(
 
 def _placed(path: Path, findings: Iterable[Finding]) -> Iterator[Remark]:
     known = list(findings)
+    if not known:
+        return
     places = problems_at(path, ((finding.location, finding.message) for finding in known))
     for finding, problem in zip(known, places, strict=True):
         yield Remark(finding.severity, finding.check, problem)

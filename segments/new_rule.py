@@ -125,10 +125,24 @@ def rule_text(answers: Answers) -> str:
     }
     given = {name: value for name, value in content.items() if value is not None}
     _hold(Rule, given)
-    dumped: str = yaml.safe_dump(
-        given, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
+    dumped: str = yaml.dump(
+        given, Dumper=_RuleDumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
     )
     return HEAD + dumped
+
+
+class _RuleDumper(yaml.SafeDumper):
+    """Writes as the other rules are written: a comparison in one line, lists indented."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Also below a key."""
+        super().increase_indent(flow, indentless=False)
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        """A comparison, however long its list of values is, and its negation stay in one line."""
+        return super().represent_mapping(
+            tag, mapping, {"feature", "not"} & set(mapping) != set() or flow_style
+        )
 
 
 def _value(text: str) -> bool | int | date | str:

@@ -34,6 +34,23 @@ acquisition
 
 
 """
+TUTORIAL_ANSWERS = """\
+weekend_listener
+growth
+Free listeners who are nearly there.
+trial-30-days
+not_entitled
+not has_ever_paid
+streams_28d between 50, 199
+
+streams_28d 50 200
+acquisition
+
+
+
+
+"""
+"""What docs/segments.md answers."""
 WRITTEN = """\
 # yaml-language-server: $schema=../rule.schema.json
 id: weekend_listener
@@ -48,12 +65,11 @@ exclusivity_group: acquisition
 entitlement: not_entitled
 audience:
   all:
-  - {feature: has_ever_paid, equals: false}
-  - feature: streams_28d
-    between: [50, 199]
+    - {feature: has_ever_paid, equals: false}
+    - {feature: streams_28d, between: [50, 199]}
 score:
   heuristic:
-  - {feature: streams_28d, start: 50, end: 200, weight: 100}
+    - {feature: streams_28d, start: 50, end: 200, weight: 100}
 content: {entry: trial-30-days-weekend, fallback_locale: en-US}
 """
 
@@ -144,7 +160,7 @@ def test_what_the_lint_refuses_is_written_and_told(new: Callable[..., Result], r
 
     assert done.exit_code == 2
     assert done.output.splitlines()[1].startswith(
-        f"error: {rules / 'weekend_listener.yml'}:17: audience.all[2]"
+        f"error: {rules / 'weekend_listener.yml'}:16: audience.all[2]"
     )
 
 

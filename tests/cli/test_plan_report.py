@@ -161,6 +161,12 @@ def test_every_row_of_the_table_has_as_many_cells_whatever_is_in_them() -> None:
     ]
 
 
+def test_whoever_gets_the_same_offer_by_another_rule_gets_it_as_before() -> None:
+    same = Move("old", "trial", Reason.LOST_EXCLUSIVITY, "new", "trial", is_shown=True, accounts=2)
+
+    assert str(same) == "new takes 2 accounts from old: they get trial as before"
+
+
 def test_more_pairs_than_anybody_reads_are_counted() -> None:
     pairs = tuple(Overlap("a", f"b{number}", 1, is_exclusive=False) for number in range(17))
 

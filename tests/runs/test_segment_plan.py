@@ -334,6 +334,30 @@ def test_the_explain_command_gives_every_rules_outcome_and_the_values_behind_it(
     }
 
 
+def test_the_explain_command_tells_in_80_columns_what_became_of_every_rule(
+    command: Callable[..., Result],
+) -> None:
+    done = command("explain", "a2")
+
+    assert (done.exit_code, done.output.splitlines()) == (
+        0,
+        [
+            f"a2 on {DAY}",
+            "loyal v2 (offer-loyal): SELECTED; published: NOT_IN_AUDIENCE",
+            "    priority 10, score 0.2000 by heuristic",
+            "    text v1 en-US",
+            "mute v1 (offer-mute): CONTENT_MISSING; published: no such rule",
+            "    absent in sv-SE or en-US",
+            "nobody v1 (offer-nobody): NOT_IN_AUDIENCE; published: no such rule",
+            "    streams_28d = 200, wanted: streams_28d at_least 1000000",
+            "over v1 (offer-over): OUTSIDE_VALIDITY; published: no such rule",
+            "    would be shown on 2026-03-06, valid: always to 2026-03-05",
+            "newcomer v1 (offer-newcomer): LOST_EXCLUSIVITY; published: no such rule",
+            "    one: loyal (priority 10, score 0.2000) before priority 20, score 0.2000",
+        ],
+    )
+
+
 def test_the_explain_command_refuses_an_account_without_features(command: Callable[..., Result]) -> None:
     done = command("explain", "nobody-knows")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_version_never_goes_back() -> None:
 
     with pytest.raises(RuleFilesError, match="1 is older than 3; allowed: 3, 4"):
         locked(book, lock)
+
+
+def test_what_is_merged_may_be_told_by_a_file(tmp_path: Path) -> None:
+    """Where git does not know the main branch."""
+    book = load_rules()
+    merged = tmp_path / "main.lock"
+    merged.write_text(lock_text(locked(changed(book, priority=999), {})))
+
+    with pytest.raises(RuleFilesError, match="version 1 was changed; allowed: 2"):
+        artifacts(book, merged)
 
 
 def test_who_owns_a_rule_what_it_is_called_and_whether_it_rests_are_no_part_of_its_version() -> None:
