@@ -28,12 +28,13 @@ def make_files(files: dict[Path, str], *, check: bool, command: str) -> None:
     Raises:
         typer.Exit: with ``check``, always: ``EXIT_STALE`` where something is not current, else 0.
     """
+    from segue.declarations import shown_path
     from segue.made_files import stale, write
 
     if check:
         not_current = stale(files)
         for path in not_current:
-            typer.echo(f"{path.name} is not current: run `{command}`", err=True)
+            typer.echo(f"{shown_path(path)} is not current: run `{command}`", err=True)
         raise typer.Exit(EXIT_STALE if not_current else 0)
     for path in write(files):
-        typer.echo(f"wrote {path.name}")
+        typer.echo(f"wrote {shown_path(path)}")

@@ -38,10 +38,8 @@ def _differences(
     found = declared.get(block.id)
     if found is None:
         allowed = ", ".join(name for name, each in declared.items() if each.rule == rule_id)
-        yield (
-            "id",
-            f"{block.id} is not declared in experiments/; allowed: {allowed or 'none of this rule is'}",
-        )
+        way = f"allowed: {allowed}" if allowed else f"write experiments/{block.id}.yml first"
+        yield "id", f"{block.id} is not declared; {way}"
         return
     file = f"experiments/{block.id}.yml"
     if found.rule != rule_id:

@@ -24,7 +24,6 @@ from segments.predicate import ALL_OPERATORS
 from segments.rule import Rule
 from segments.source import RULES_DIR
 from segments.steps import Reason
-from segments.versions import LOCK_FILE
 from segue.settings import PROJECT_ROOT
 from tests.cli.test_new_rule import TUTORIAL_ANSWERS
 
@@ -56,13 +55,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rules = tmp_path / "segments/rules"
     shutil.copytree(RULES_DIR, rules)
     monkeypatch.setattr("segments.source.RULES_DIR", rules)
-    for name in ("segments.artifacts.LOCK_FILE", "segments.versions.LOCK_FILE"):
-        monkeypatch.setattr(name, tmp_path / "versions.lock")
-    shutil.copy(LOCK_FILE, tmp_path / "versions.lock")
-    for name in ("MACROS_FILE", "SCHEMA_FILE"):
+    for name in ("MACROS_FILE", "SCHEMA_FILE", "LOCK_FILE"):
         path: Path = getattr(artifacts, name)
-        shutil.copy(path, tmp_path / path.name)
-        monkeypatch.setattr(artifacts, name, tmp_path / path.name)
+        copy = tmp_path / path.relative_to(PROJECT_ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+        monkeypatch.setattr(artifacts, name, copy)
+    monkeypatch.setattr("segments.versions.LOCK_FILE", artifacts.LOCK_FILE)
     return tmp_path
 
 

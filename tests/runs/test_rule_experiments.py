@@ -42,8 +42,8 @@ def test_an_experiment_that_nobody_declared_is_a_mistake_of_the_rule() -> None:
     others = {name: each for name, each in registry.experiments.items() if name != EXPERIMENT}
 
     assert remarks(Registry(others, registry.metrics)) == [
-        f"error: {here('id')} {EXPERIMENT} is not declared in experiments/; "
-        "allowed: none of this rule is [experiment]"
+        f"error: {here('id')} {EXPERIMENT} is not declared; "
+        f"write experiments/{EXPERIMENT}.yml first [experiment]"
     ]
 
 
