@@ -10,6 +10,7 @@ import pytest
 from segue.settings import PROJECT_ROOT
 
 PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
+CLIENTS = sorted((PROJECT_ROOT / "clients").glob("*/README.md"))
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
@@ -19,7 +20,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *CLIENTS], ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_link_of_a_page_resolves(page: Path) -> None:
     for path, anchor in LINK.findall(page.read_text()):
         # The reference is generated into the site, whose build refuses dead links to it.
