@@ -23,6 +23,7 @@ from tests.serving.service.conftest import served
 CONTRACT = PROJECT_ROOT / "clients/python/segue_client/proto/segue/offers/v1"
 JAVA = PROJECT_ROOT / "clients/java"
 NODE = PROJECT_ROOT / "clients/node"
+PYTHON = PROJECT_ROOT / "clients/python"
 
 SHOWN = ("client_certificate_file", "client_key_file")
 

@@ -25,11 +25,11 @@ from segue_client import (
     __version__,
     decision_id,
 )
-from tests.clients.conftest import JAVA, NODE, Run, declared_scenarios
+from tests.clients.conftest import JAVA, NODE, PYTHON, Run, declared_scenarios
 from tests.sandbox_fixture import Sandbox
-from tests.serving.test_serving_page import PROTO, examples, here
+from tests.serving.test_serving_page import examples, here
+from tests.serving.test_serving_page import run as run_python
 
-HEDGING = PROTO.with_name("service_config_hedging.json")
 RETRYABLE = (UnavailableError, RateLimitedError, LookupTimeoutError)
 STATUSES = {"InvalidRequestError": "INVALID_ARGUMENT", "NothingPublishedError": "FAILED_PRECONDITION",
             "UnreadableOffersError": "DATA_LOSS"}  # fmt: skip
@@ -131,6 +131,9 @@ def test_the_example_of_each_readme_runs(
         "shown": answer.offers[0].decision_id,
         "held_back": answer.held_back[0].decision_id,
     }
+    printed, _ = run_python(example(PYTHON, "python", sandbox), sandbox)
+    assert printed == PRINTED.format(found="found", **decisions)
+
     source = scenarios.with_name("Example.java")
     source.write_text(example(JAVA, "java", sandbox))
     assert run_java("./build.sh", "run", str(source)) == PRINTED.format(found="FOUND", **decisions)
@@ -152,31 +155,6 @@ def test_the_node_examples_of_the_serving_page_run(
     code: str, output: str, run_node: Run, sandbox: Sandbox
 ) -> None:
     assert run_in_node(here(code, sandbox), run_node) == output
-
-
-def test_a_call_that_is_hedged_as_published_is_sent_again_and_answered(
-    run_node: Run, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """The first of every two calls of the flaky account fails: it is answered where a second one is sent."""
-    alone = tmp_path / "service_config.json"
-    alone.write_text('{"methodConfig": []}')
-    assert flaky_lookups(HEDGING, run_node, sandbox) == ["found"] * 6
-    assert "UNAVAILABLE" in flaky_lookups(alone, run_node, sandbox)
-
-
-def flaky_lookups(config: Path, run_node: Run, sandbox: Sandbox) -> list[str]:
-    """How six lookups end, one after the other, by a service config."""
-    options = {"plaintext": True, "token": "test-token", "serviceConfigFile": str(config)}
-    script = f"""
-        import {{ OfferClient }} from '@segue/client';
-        const client = new OfferClient({json.dumps(sandbox.address)}, {json.dumps(options)});
-        for (let time = 0; time < 6; time++) {{
-          const ended = client.lookup('test-flaky').then((answer) => answer.outcome, (error) => error.status);
-          console.log(await ended);
-        }}
-        await client.close();
-    """
-    return run_in_node(script, run_node).split()
 
 
 def run_in_node(script: str, run_node: Run) -> str:

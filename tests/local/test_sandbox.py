@@ -91,7 +91,7 @@ def test_every_sandbox_names_the_same_decisions(stub: Any) -> None:
 def test_a_slow_account_is_found_a_second_later(stub: Any) -> None:
     began = time.monotonic()
     assert look_up(stub, "test-slow").outcome == WIRE_OUTCOMES[Outcome.FOUND]
-    assert 1 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 1
 
 
 def test_the_command_and_the_environment_cannot_take_it_beyond_loopback(sandbox: Sandbox) -> None:
