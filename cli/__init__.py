@@ -26,7 +26,6 @@ from cli import (
     serve,
 )
 from cli.failures import ExplainingGroup
-from segue_client.version import __version__
 
 app = typer.Typer(
     name="segue",
@@ -39,6 +38,8 @@ app = typer.Typer(
 
 def _say_version(is_asked: bool) -> None:
     if is_asked:
+        from segue_client.version import __version__
+
         typer.echo(f"segue {__version__}")
         raise typer.Exit
 

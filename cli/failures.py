@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from segue.errors import SegueError
-from segue_client.errors import (
-    InvalidRequestError,
-    LookupFailedError,
-    NothingPublishedError,
-    SegueClientError,
-)
+
+if TYPE_CHECKING:
+    from segue_client.errors import SegueClientError
 
 _UP_HINT: Final = "`segue local status` shows whether the embedded services are up"
 
@@ -48,6 +45,8 @@ def foreseen(error: Exception) -> SegueError | None:
     from google.auth.exceptions import GoogleAuthError
     from requests.exceptions import RequestException
 
+    from segue_client.errors import LookupTimeoutError, SegueClientError, UnavailableError
+
     if isinstance(error, SegueError):
         return error
     if isinstance(error, GoogleAuthError):
@@ -55,7 +54,8 @@ def foreseen(error: Exception) -> SegueError | None:
             f"Google Cloud did not accept this identity: {_one_line(error)}",
             hint="`gcloud auth application-default login`, or set the SEGUE_…_ENDPOINT of an emulator",
         )
-    if isinstance(error, LookupFailedError | GoogleAPIError | RequestException | ConnectionError):
+    silent = UnavailableError | LookupTimeoutError | GoogleAPIError | RequestException | ConnectionError
+    if isinstance(error, silent):
         return ServiceUnavailableError(f"a service did not answer: {_one_line(error)}")
     if isinstance(error, SegueClientError):
         return NoAnswerError(error)
@@ -82,6 +82,8 @@ class NoAnswerError(SegueError):
     """A lookup that has no answer, as the client library says it."""
 
     def __init__(self, error: SegueClientError) -> None:
+        from segue_client.errors import InvalidRequestError, NothingPublishedError
+
         super().__init__(_one_line(error))
         self.code = error.code
         self.hint = error.hint

@@ -168,3 +168,17 @@ def test_it_finds_its_code_in_its_environment_and_writes_elsewhere(platform: Env
     code, written = json.loads(platform.python("-c", asked))
     assert all(Path(each).is_relative_to(platform.packages) and Path(each).exists() for each in code)
     assert written == str(platform.folder / ".segue")
+
+
+def test_the_command_line_starts_without_what_single_commands_need(platform: Environment) -> None:
+    listed = platform.python("-c", "import cli, sys; print(*sys.modules)").split()
+    heavy = {"airflow", "dbt", "google.api_core", "great_expectations", "grpc", "numpy", "pandas", "pyarrow"}
+    assert heavy.isdisjoint(listed)
+
+
+def test_the_clients_of_other_languages_have_this_version_too() -> None:
+    clients = PROJECT_ROOT / "clients"
+    node = json.loads((clients / "node/package.json").read_text())["version"]
+    java = re.search(r"<version>(.*?)</version>", (clients / "java/pom.xml").read_text())
+    assert java is not None
+    assert {node, java[1]} == {__version__}

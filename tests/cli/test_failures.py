@@ -15,6 +15,12 @@ from cli.failures import describe, foreseen
 from loaders.bigtable.errors import LoadCode, LoadError
 from segue.errors import SegueError
 from segue.settings import get_settings
+from segue_client.errors import (
+    InvalidAccountIdError,
+    LookupTimeoutError,
+    NotAuthenticatedError,
+    UnavailableError,
+)
 
 
 def closed_port() -> int:
@@ -76,6 +82,10 @@ def test_an_impossible_setting_is_named_by_its_variable(monkeypatch: pytest.Monk
     ("error", "code"),
     [
         (DeadlineExceeded("slow"), "service_unavailable"),
+        (LookupTimeoutError("slow"), "service_unavailable"),
+        (UnavailableError("gone"), "service_unavailable"),
+        (NotAuthenticatedError("a token of 8 characters that no caller has"), "not_authenticated"),
+        (InvalidAccountIdError("an empty account id"), "invalid_account_id"),
         (ConnectionRefusedError("nobody there"), "service_unavailable"),
         (DefaultCredentialsError("no credentials"), "service_unavailable"),
         (OSError(28, "No space left on device"), "file_system"),
