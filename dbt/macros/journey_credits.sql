@@ -5,22 +5,27 @@
 {%- endmacro %}
 
 {#
-  CTE `moment_details`: what a journey says of its last touch, by the moment of that. The touch may be a click on what an
-  earlier journey was shown.
+  CTE `last_touches`: of each of the CTE `journeys` its last touch, which may be a click on what an earlier one was
+  shown.
 #}
-{% macro moment_detail_ctes(touches, details) -%}
-    moment_details as (
+{% macro last_touch_ctes(touches, details) -%}
+    last_touches as (
         select
-            account_id,
-            offer_id,
-            touched_at
-            {%- for column in details %}, {{ column }} as last_touch_{{ column }} {%- endfor %}
-        from {{ touches }}
+            journey.account_id,
+            journey.offer_id,
+            journey.opened_at
+            {%- for column in details %}, touch.{{ column }} as last_touch_{{ column }} {%- endfor %}
+        from journeys as journey
+        inner join
+            {{ touches }} as touch
+            on journey.account_id = touch.account_id
+            and journey.offer_id = touch.offer_id
+            and journey.last_touch_at = touch.touched_at
         where true
         qualify
             row_number() over (
-                partition by account_id, offer_id, touched_at
-                order by if(click_id is null, 1, 0), shown_at desc, impression_id
+                partition by journey.account_id, journey.offer_id, journey.opened_at
+                order by if(touch.click_id is null, 1, 0), touch.shown_at desc, touch.impression_id
             )
             = 1
     )

@@ -42,11 +42,9 @@ with recursive
 
     {{ start_ctes(ref("int_subscription_periods"), ref("int_account_versions"), journeys_since()) }},
 
-    {{ moment_ctes("timestamp(" ~ as_of_day(1) ~ ")") }},
+    {{ journey_ctes("timestamp(" ~ as_of_day(1) ~ ")") }},
 
-    {{ journey_ctes("told_moments", "timestamp(" ~ as_of_day(1) ~ ")") }},
-
-    {{ moment_detail_ctes(ref("int_offer_touches"), touch_details()) }},
+    {{ last_touch_ctes(ref("int_offer_touches"), touch_details()) }},
 
     numbered as (
         select
@@ -74,10 +72,10 @@ with recursive
         left join
             states as state on journey.account_id = state.account_id and journey.offer_id = state.offer_id
         left join
-            moment_details as last_touch
+            last_touches as last_touch
             on journey.account_id = last_touch.account_id
             and journey.offer_id = last_touch.offer_id
-            and journey.last_touch_at = last_touch.touched_at
+            and journey.opened_at = last_touch.opened_at
     )
 
 -- A start converts all that is open. Of those it has one last touch and one first touch.
