@@ -90,7 +90,8 @@ class BigQueryProcess:
                     "--rest-port", str(self._rest), "--grpc-port", str(self._grpc),
                     "--project", "segue-tests", "--log-level", "warning",
                 ]),
-                env=os.environ | {"BQEMU_GCS_LOCAL_ROOT": str(self.emulator.gcs_root)},
+                env=os.environ
+                | {"BQEMU_GCS_LOCAL_ROOT": str(self.emulator.gcs_root), "SEGUE_BQEMULATOR_THREADS": "1"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 
 import dry_runs
 import jobs_once
+import not_asked_for
 import reading_beside
 import row_arrays  # noqa: F401  (its rules register themselves)
 import sqlglot.expressions.core as nodes
@@ -38,7 +39,7 @@ from parsed_once import copy_value, forgets_what_it_changed, only_reads, parse_o
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.generators.duckdb import DuckDBGenerator
-from translated_once import Translations, translate_once
+from translated_once import Translations, split_once, translate_once
 
 READERS = {
     ddl_sync: [
@@ -76,17 +77,18 @@ _first_select = create_table_schema_ctas._first_select
 _type_of_column = catalog_schema._safe_bq_to_duckdb
 _rewrite_for_row_access = inner_query.rewrite_for_row_access
 _capture = SnapshotManager.capture
-_rewritten = Translations()
+_rewritten = Translations("names")
+_PROJECT = "project-of-the-job-x"
 
 
 def rewrite_names(duckdb_sql: str, project_id: str) -> str:
     """The last step before DuckDB: its names of tables, arrays sorted after they are gathered, metadata."""
 
     def rewrite(sql: str) -> str:
-        rewritten: str = sort_after_gathering(rewrite_table_refs(sql, project_id))
+        rewritten: str = sort_after_gathering(rewrite_table_refs(sql, _PROJECT))
         return rewritten
 
-    answer: str = fill_views(_rewritten.find(duckdb_sql, project_id, rewrite))
+    answer: str = fill_views(_rewritten.find(duckdb_sql, None, rewrite).replace(_PROJECT, project_id))
     return answer
 
 
@@ -152,7 +154,9 @@ def install() -> None:
     ScriptInterpreter._restore_txn_snapshots = transactions.restore
     SnapshotManager.capture = capture
     dry_runs.install()
+    executor.parse_script = split_once
     jobs_once.install()
+    not_asked_for.install()
     truncated_dates.install()
     reading_beside.install()
 
