@@ -46,4 +46,7 @@ def gx_context(folder: Path) -> Any:
             }
         },
     )
-    return gx.get_context(mode="ephemeral", project_config=config)
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    # All of it would be written as YAML, into memory, whenever a query is added: an eighth of the gate.
+    context._save_project_config = lambda: None
+    return context

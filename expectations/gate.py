@@ -120,6 +120,7 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow, folder: Path) -> li
         kwargs={"connect_args": {"client": warehouse.client}},
     )
     _find_columns_without_rows(source)
+    _ask_in_one_order(source)
     definitions: list[gx.ValidationDefinition] = []
     keys: dict[str, tuple[str, ...]] = {}
     suites = all_suites(window, dbt_models(settings.dbt_manifest))
@@ -164,6 +165,17 @@ def _find_columns_without_rows(source: Any) -> None:
     ) -> tuple[str, Any]:
         is_batch = any(statement == asset.query for asset in source.assets)
         return (f"{statement} limit 0" if is_batch else statement), parameters
+
+
+def _ask_in_one_order(source: Any) -> None:
+    """Great Expectations orders a query's columns anew each time: no two days' queries would be alike."""
+    engine = source.get_execution_engine()
+    resolve = engine.resolve_metric_bundle
+
+    def resolve_sorted(metric_fn_bundle: Any) -> Any:
+        return resolve(sorted(metric_fn_bundle, key=lambda each: each.metric_configuration.id))
+
+    engine.resolve_metric_bundle = resolve_sorted
 
 
 def _check(context: Any, definition: Any, result_format: dict[str, Any], run_id: RunIdentifier) -> Any:
