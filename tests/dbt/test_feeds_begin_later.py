@@ -71,7 +71,7 @@ def built(new_warehouse: WarehouseFactory) -> Warehouse:
     arrived = {"ingested_at": at("2026-03-05 12:00")}
     warehouse.land("accounts", [account(name) | arrived for name in ("a1", "a2")])
     warehouse.land("scores", [score("0.4", "2026-03-05 05:00"), score("0.7", "2026-03-07 05:00")])
-    warehouse.build("2026-03-01", "2026-03-08")
+    warehouse.build("2026-03-01", "2026-03-08", select=["+fct_subscription_daily", "+fct_account_features"])
     warehouse.build("2026-03-02", "2026-03-02", select=["+fct_subscription_daily"])
     return warehouse
 

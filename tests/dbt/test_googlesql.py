@@ -69,6 +69,7 @@ class Project:
         self.models = compiled.models
         self.nodes: Row = self.manifest["nodes"] | compiled.sources
         self.google = GoogleSql()
+        self._read: dict[str, list[Row]] = {}
         self.partition_columns: dict[str, str] = {}
         for source in compiled.sources.values():
             if source["source_name"] in ("history", "published"):
@@ -98,7 +99,9 @@ class Project:
 
     def rows(self, table: str) -> list[Row]:
         """What the embedded BigQuery holds in a table or view."""
-        return [dict(row) for row in self.warehouse.query(f"select * from `{table}`")]
+        if table not in self._read:
+            self._read[table] = [dict(row) for row in self.warehouse.query(f"select * from `{table}`")]
+        return self._read[table]
 
     def inputs(self, model: Row) -> dict[str, list[Row]]:
         """The rows of all that a model reads in this run, which reads no published history."""
