@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.arrays import Mask, bytes_of_each
 from loaders.landing.batch import Batch
 from loaders.landing.column_rules import Violation, violations
 from loaders.landing.currencies import above_ceiling, beyond_places
 from loaders.landing.errors import Refusal
-from loaders.landing.notifications.model_columns import judge
-from loaders.landing.notifications.objects import Mask, as_mask
+from loaders.landing.notifications.payload import JsonOf
+from loaders.landing.notifications.payload_structs import UNREADABLE, doubtful_texts, reader_of
 from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_column, said
 from loaders.landing.row import GivenWhen, LandingRow, NotAfterArrival, NotBefore, OfCurrency, RequiredWhen
@@ -171,7 +172,7 @@ def _problems(
         if known_doubts is not None:
             doubtful = known_doubts.get(column.name, np.zeros(len(texts), bool))
         else:
-            doubtful = judge(column.json.model, texts).doubtful & as_mask(texts.is_valid())
+            doubtful = doubtful_texts(column.json.model, texts, bytes_of_each(texts))
         unsure.update(np.nonzero(doubtful)[0].tolist())
         for place in np.nonzero(doubtful)[0].tolist():
             if wrong := list(column.json.problems(column.name, texts[place].as_py())):
@@ -191,13 +192,19 @@ def _add_required(contract: type[LandingRow], rule: RequiredWhen, rows: pa.Table
     missing = pc.indices_nonzero(pc.is_null(rows.column(rule.column)))
     if json_of is None or not len(missing):
         return
-    texts = _array(rows, rule.payload).take(missing)
-    judged = judge(json_of.model, texts, rule.says)
+    texts = _array(rows, rule.payload).take(missing).to_pylist()
     reason = f"{rule.column} is null though {rule.payload} {rule.says.replace('_', ' ')}"
-    for index in np.nonzero(judged.doubtful | judged.says)[0].tolist():
-        place, text = missing[index].as_py(), texts[index].as_py()
-        if text and place not in found and getattr(json_of.parse(text), rule.says):
+    for place, text in zip(missing.to_pylist(), texts, strict=True):
+        if text and place not in found and _says(json_of, text, rule.says):
             found[place] = [(rule.column, reason)]
+
+
+def _says(json_of: JsonOf, text: str, saying: str) -> bool:
+    try:
+        payload = reader_of(json_of.model)(text.encode())
+    except UNREADABLE:
+        payload = json_of.parse(text)
+    return bool(getattr(payload, saying))
 
 
 def _array(rows: pa.Table, name: str) -> pa.Array:

@@ -7,7 +7,7 @@ endings in them. Only blocks of nothing else are Arrow's.
 from __future__ import annotations
 
 import csv
-import io
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,15 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
 
+from loaders.landing.arrays import Bytes, Mask, places_of, text_of_bytes
+from loaders.landing.blocks import WholeLines
 from loaders.landing.errors import LandingError
-from loaders.landing.notifications.json_columns import bytes_of
-from loaders.landing.notifications.objects import Mask
 from loaders.landing.text_columns import texts_of
 
-_BLOCK_CHARACTERS = 8 << 20
+_BLOCK_BYTES = 8 << 20
 _LONGEST_BLOCK: Final = 64 << 20
 """No cell in it is longer than Python's reader takes."""
-_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -48,41 +47,33 @@ class Cells:
         return len(self.ragged)
 
 
-def read_cells(name: str, text: io.TextIOWrapper, separator: str, width: int) -> Iterator[Cells]:
+def read_cells(name: str, text: WholeLines, separator: str, width: int) -> Iterator[Cells]:
     """Blocks of the rows, at least one; ``width`` is the number of the header's columns.
 
     Raises:
         LandingError: the file is no CSV; names the row.
     """
     before = 0
-    lines = text.readlines(_BLOCK_CHARACTERS)
-    while True:
-        cells = _at_once(lines, separator, width)
+    blocks = text.blocks(_BLOCK_BYTES)
+    for block in chain([next(blocks, b"")], blocks):
+        cells = _at_once(block, separator, width)
         if cells is None:
-            cells = _one_by_one(name, before, lines, text, separator, width)
+            cells = _one_by_one(name, before, block, blocks, separator, width)
         yield cells
         before += len(cells)
-        lines = text.readlines(_BLOCK_CHARACTERS)
-        if not lines:
-            return
 
 
-def _at_once(lines: Sequence[str], separator: str, width: int) -> Cells | None:
+def _at_once(data: bytes, separator: str, width: int) -> Cells | None:
     """The rows of lines that are one each; None when they are not, or need a closer look."""
-    if not lines or lines[0].startswith(_BYTE_ORDER_MARK):
+    if not data or data.startswith(BOM_UTF8) or len(data) > _LONGEST_BLOCK:
         return None
-    try:
-        texts = pa.array([line.encode() for line in lines], pa.string())
-    except UnicodeEncodeError:
-        return None
-    data, _ = bytes_of(texts)
-    if data.size > _LONGEST_BLOCK or not pc.all(pc.match_substring_regex(texts, _a_row(separator))).as_py():
+    if not _are_rows(data, separator):
         return None
     names = [str(place) for place in range(width)]
     try:
         table = pv.read_csv(
             pa.BufferReader(data),
-            pv.ReadOptions(use_threads=False, block_size=data.size + 1, column_names=names),
+            pv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
             pv.ParseOptions(delimiter=separator),
             pv.ConvertOptions(
                 check_utf8=False,
@@ -93,43 +84,80 @@ def _at_once(lines: Sequence[str], separator: str, width: int) -> Cells | None:
         )
     except pa.ArrowInvalid:
         return None
-    rows = [line for line in lines if line.strip("\r\n")]
+    rows = _Rows(data, separator)
     if table.num_rows != len(rows):
         return None
-    fits = np.zeros(len(rows), bool)
+    fits = np.zeros(table.num_rows, bool)
     return Cells(
         [table.column(name).combine_chunks() for name in names],
         [fits] * width,
         fits,
-        lambda place: next(csv.reader([rows[place]], strict=True, delimiter=separator)),
+        rows,
     )
 
 
+class _Rows:
+    """The cells of rows that are a line each, of lines that hold something."""
+
+    def __init__(self, data: bytes, separator: str) -> None:
+        self._data = data
+        self._separator = separator
+        ends = places_of(_end, np.frombuffer(data, np.uint8))
+        begins, ends = np.append(0, ends + 1), np.append(ends, len(data))
+        self._begins, self._ends = begins[ends > begins], ends[ends > begins]
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def __call__(self, place: int) -> list[str]:
+        line = self._data[self._begins[place] : self._ends[place]].decode()
+        return next(csv.reader([line], strict=True, delimiter=self._separator))
+
+
+def _are_rows(data: bytes, separator: str) -> bool:
+    """Whether each line is a whole row, with nothing in it that one reader may take for another."""
+    try:
+        text = text_of_bytes(data)
+    except pa.ArrowInvalid:
+        return False
+    found: bool = pc.match_substring_regex(text, _rows_of(separator))[0].as_py()
+    return found
+
+
+def _end(data: Bytes) -> Mask:
+    found: Mask = (data == ord("\n")) | (data == ord("\r"))
+    return found
+
+
 @cache
-def _a_row(separator: str) -> str:
-    """The pattern of a line that is a whole row, with nothing in it that one reader may take for another."""
+def _rows_of(separator: str) -> str:
     cell = rf'(?:[^"{separator}\r\n\x00]*|"(?:[^"\r\n\x00]|"")*")'
-    return rf"^{cell}(?:[{separator}]{cell})*(?:\r\n|\n|\r)?$"
+    row = f"{cell}(?:[{separator}]{cell})*"
+    return rf"\A(?:{row}(?:\r\n|\n|\r))*(?:{row})?\z"
 
 
 def _one_by_one(
-    name: str, before: int, lines: Sequence[str], text: io.TextIOWrapper, separator: str, width: int
+    name: str, before: int, block: bytes, blocks: Iterator[bytes], separator: str, width: int
 ) -> Cells:
-    """The rows of the lines, with as many more lines of the text as the last row has."""
-    left = len(lines)
+    """The rows of the block, and of as many more blocks as one begins in that does not end in it."""
+    is_between = False
 
-    def taken() -> Iterator[str]:
-        nonlocal left
-        for line in chain(lines, iter(text.readline, "")):
-            left -= 1
-            yield line
+    def lines() -> Iterator[str]:
+        nonlocal is_between
+        for each in chain([block], blocks):
+            taken = each.splitlines(keepends=True)
+            for line in taken[:-1]:
+                yield line.decode(errors="surrogateescape")
+            is_between = True
+            yield from (line.decode(errors="surrogateescape") for line in taken[-1:])
+            is_between = False
 
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(taken() if lines else (), strict=True, delimiter=separator):
+        for row in csv.reader(lines() if block else (), strict=True, delimiter=separator):
             if row:
                 rows.append(row)
-            if left <= 0:
+            if is_between:
                 break
     except csv.Error as error:
         raise LandingError(f"{name}: row {before + len(rows) + 1}: {error}") from error

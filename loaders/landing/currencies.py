@@ -7,6 +7,7 @@ dollars. A currency of which a dollar buys a hundred or more has a ceiling as mu
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 import pyarrow as pa
@@ -52,6 +53,12 @@ def problem_of(amount: Decimal, currency: str | None) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def problem_of_units(count: int, places: int, currency: str | None) -> str | None:
+    """``problem_of`` an amount that is counted in units of 10^-``places``; prices repeat, so it is kept."""
+    return problem_of(Decimal(count).scaleb(-places), currency)
+
+
 def ceilings(currencies: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """``ceiling_of`` each."""
     return _looked_up(currencies, CEILINGS, USUAL_CEILING)
@@ -87,11 +94,3 @@ def beyond_places(amounts: pa.Array, currencies: pa.Array) -> pa.Array:
         if pc.any(these).as_py():
             mask = pc.or_(mask, pc.and_(these, pc.not_equal(pc.round(amounts, ndigits=count), amounts)))
     return mask
-
-
-def too_fine(amounts: pa.Array, currencies: pa.Array, unit_places: int) -> pa.Array:
-    """Mask of whole amounts, in units of 10^-``unit_places``, that are no multiple of their currency's minor
-    unit."""
-    steps = [10 ** max(0, unit_places - count) for count in range(MOST_PLACES + 1)]
-    step = pc.take(pa.array(steps, pa.int64()), places(currencies))
-    return pc.not_equal(pc.multiply(pc.divide(amounts, step), step), amounts)

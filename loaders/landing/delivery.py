@@ -22,9 +22,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.arrays import as_mask
 from loaders.landing.batch import Batch
 from loaders.landing.errors import Refusal
-from loaders.landing.notifications.objects import as_mask
 
 Row = dict[str, Any]
 PAYLOAD: Final = "payload"

@@ -7,19 +7,24 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
 from loaders.landing.batch import Batch
+from loaders.landing.blocks import WholeLines
 from loaders.landing.delivery import Receipt, open_columns, opener
 from loaders.landing.errors import LandingError
 from loaders.landing.formats import format_of, text_bytes
 from loaders.landing.header import csv_header
+from loaders.landing.json_lines import read_json_lines
 from loaders.landing.parquet_rows import read_parquet
 from loaders.landing.row import LandingRow
 from loaders.landing.sorting import sort_out
-from loaders.landing.text_rows import read_csv, read_json_lines
+from loaders.landing.text_rows import read_csv
 from loaders.objects.store import ObjectStore, ObjectStoreError, StoredObject
+
+_READ_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -89,19 +94,19 @@ def _read(contract: type[LandingRow], file: LandingFile) -> Iterator[Batch]:
             else:
                 yield batch
     elif kind == "ndjson":
-        yield from read_json_lines(contract, file.name, text_of(file), file.receipt)
+        yield from read_json_lines(contract, file.name, bytes_of(file), file.receipt)
     else:
-        text = text_of(file)
-        reader, header, absent = csv_header(contract, file.name, text)
-        yield from read_csv(contract, file.name, text, reader.dialect.delimiter, header, absent, file.receipt)
+        lines = WholeLines(bytes_of(file))
+        separator, header, absent = csv_header(contract, file.name, lines)
+        yield from read_csv(contract, file.name, lines, separator, header, absent, file.receipt)
 
 
-def text_of(file: LandingFile) -> io.TextIOWrapper:
-    """The text, without a byte order mark; bytes that are no UTF-8 are halves of surrogate pairs in it.
+def bytes_of(file: LandingFile) -> io.BufferedReader:
+    """The text's bytes, decompressed.
 
     Raises:
         LandingError: it begins like something else than a text in UTF-8.
         OSError: it cannot be read or decompressed.
     """
     source = text_bytes(file.name, file.source, format_of(file.name).compression)
-    return io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return source if isinstance(source, io.BufferedReader) else io.BufferedReader(source, _READ_BYTES)

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, TextIO
+from typing import Final, Protocol
 
 from loaders.landing.errors import LandingError
 from loaders.landing.row import LandingRow
@@ -23,8 +23,16 @@ _DECLARED: Final = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
 csv.field_size_limit(_LONGEST_CELL)
 
 
-def csv_header(contract: type[LandingRow], name: str, text: TextIO) -> tuple[Any, list[str], tuple[str, ...]]:
-    """A reader of the rows, the names of the columns, and the nullable columns that are absent.
+class Lines(Protocol):
+    """A text that is read line by line."""
+
+    def readline(self, limit: int, /) -> str:
+        """The next line, or so many characters of it; nothing at the end."""
+        ...
+
+
+def csv_header(contract: type[LandingRow], name: str, text: Lines) -> tuple[str, list[str], tuple[str, ...]]:
+    """The separator, the names of the columns, and the nullable columns that are absent.
 
     Lines without anything before the header are passed over. The separator is the one by which the header
     holds most of the contract's columns.
@@ -36,10 +44,10 @@ def csv_header(contract: type[LandingRow], name: str, text: TextIO) -> tuple[Any
     separator = separator_of(line, {column.name for column in columns_of(contract)}, _normal)
     header = normal_names(name, cells_of(line, separator))
     absent = check_columns(contract, name, header)
-    return csv.reader(text, strict=True, delimiter=separator), header, absent
+    return separator, header, absent
 
 
-def first_line(name: str, text: TextIO) -> str:
+def first_line(name: str, text: Lines) -> str:
     """The first line that holds something, but for one by which a spreadsheet declares the separator.
 
     Raises:

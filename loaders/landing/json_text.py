@@ -15,7 +15,7 @@ import msgspec
 ReadAndWrite = tuple[Any, Callable[[Any], bytes]]
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
     """Of a number with a fraction or an exponent.
 
     Raises:
@@ -30,7 +30,7 @@ def _number(text: str) -> float:
 # Made once: json.loads and json.dumps with an option make theirs for every row.
 _read_slowly = json.JSONDecoder().decode
 _python_text = json.JSONEncoder(ensure_ascii=False).encode
-_read: Final[Callable[[str], Any]] = msgspec.json.Decoder(float_hook=_number).decode
+_read: Final[Callable[[str], Any]] = msgspec.json.Decoder(float_hook=number).decode
 _write = msgspec.json.Encoder().encode
 
 

@@ -11,55 +11,30 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from loaders.landing.arrays import Mask, bytes_of_each
 from loaders.landing.batch import Kind, KindsOfRows
 from loaders.landing.delivery import DeliveryError, OpenRow
 from loaders.landing.errors import Refusal
-from loaders.landing.notifications.json_columns import (
-    in_place,
-    read_in_pieces,
-    struct_of,
-    told_at,
-    told_type,
+from loaders.landing.notifications.json_paths import (
+    CLOSER_LOOK,
+    OBJECT,
+    ReadPaths,
+    Text,
+    reader_of_paths,
 )
-from loaders.landing.notifications.objects import Mask, Places, as_mask
-
-OBJECT: Final = dict
-"""The type of a place at which it only counts whether an object is there."""
-
-
-class Text(str):
-    """The type of a place at which it only counts whether a text is there: each id would be another kind."""
-
-    __slots__ = ()
-
 
 _MANY: Final = 1 << 31
-_LEAVES: Final[Mapping[type, pa.DataType]] = {
-    str: pa.string(),
-    int: pa.int64(),
-    bool: pa.bool_(),
-    Text: pa.string(),
-    OBJECT: pa.struct([pa.field("_", pa.string())]),
-}
-
-
-@dataclass(frozen=True)
-class PathsRead:
-    """What stands at paths inside the texts of a JSON column: of an object, whether one is there."""
-
-    found: Mapping[str, pa.Array]
-    unread: Mask
-    """True for the texts that could not be read, though they may be objects."""
 
 
 @dataclass(frozen=True)
@@ -105,34 +80,31 @@ class KindOf:
             values.append(right if kind in (OBJECT, Text) else value if right else None)
         return self.tell(*values)
 
-    def paths_in(self, column: str) -> dict[str, pa.DataType]:
-        """The paths inside a JSON column that are looked at, and the types in which to read them."""
-        places = ((place.partition("."), kind) for place, kind in self.places.items())
-        return {path: _LEAVES[kind] for (name, _, path), kind in places if path and name == column}
-
     def of_columns(
-        self, columns: Mapping[str, pa.Array], read: Mapping[str, PathsRead] | None = None
+        self, columns: Mapping[str, pa.Array], texts: Mapping[str, Sequence[bytes | None]] | None = None
     ) -> KindsOfRows:
         """The kinds of rows.
 
-        ``read``: by JSON column what others have read of it; what they could not read is tried here.
+        ``texts``: each text of JSON columns in UTF-8, where somebody has them.
         """
         length = len(next(iter(columns.values())))
         codes = np.zeros(length, np.int64)
         odd = np.zeros(length, bool)
-        said = []
+        parts = []
         at_most = 1
-        for values, unread in self._values(columns, read or {}):
-            said.append(values)
-            odd |= unread
-            encoded = values.dictionary_encode(null_encoding="encode")
-            different = max(1, len(encoded.dictionary))
-            codes = codes * different + encoded.indices.to_numpy(zero_copy_only=False)
-            at_most *= different
+        for column, read in self._readers.items():
+            if read is None:
+                part = _of_column(columns[column])
+            else:
+                part = _of_texts(texts[column] if texts else bytes_of_each(columns[column]), read)
+            parts.append(part)
+            odd |= part.unread
+            codes = codes * len(part.values) + part.codes
+            at_most *= len(part.values)
             if at_most > _MANY:
                 _, codes = np.unique(codes, return_inverse=True)
                 at_most = length
-        # What Arrow could not read is looked at row by row, and may be like no other.
+        # What could not be read is looked at row by row, and may be like no other.
         codes[odd] = at_most + np.arange(int(odd.sum()))
         _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
         kinds = []
@@ -140,27 +112,54 @@ class KindOf:
             if odd[index]:
                 kinds.append(self.of_row({name: columns[name][index].as_py() for name in self.columns}))
             else:
-                kinds.append(self.tell(*(values[index].as_py() for values in said)))
+                said = (part.values[part.codes[index]] for part in parts)
+                kinds.append(self.tell(*chain.from_iterable(said)))
         return KindsOfRows(codes, kinds)
 
-    def _values(
-        self, columns: Mapping[str, pa.Array], read: Mapping[str, PathsRead]
-    ) -> Iterator[tuple[pa.Array, Mask]]:
-        """For each place what stands there, and a mask of the rows that could not be read."""
-        inside: dict[str, PathsRead] = {}
+    @cached_property
+    def _readers(self) -> dict[str, ReadPaths | None]:
+        """By column, in the order of the places, what reads the paths in it; None: its value itself counts.
+
+        Raises:
+            ValueError: the places of a column do not follow each other.
+        """
+        inside: dict[str, dict[str, type]] = {}
         for place, kind in self.places.items():
             column, _, path = place.partition(".")
-            if not path:
-                yield columns[column], np.zeros(len(columns[column]), bool)
-                continue
-            if column not in inside:
-                inside[column] = _read(columns[column], self.paths_in(column), read.get(column))
-            values = inside[column].found[path]
-            if kind is OBJECT:
-                values = pc.fill_null(values, False)
-            elif kind is Text:
-                values = pc.is_valid(values)
-            yield values, inside[column].unread
+            if column in inside and column != list(inside)[-1]:
+                raise ValueError(f"{place} does not follow the other places of {column}")
+            inside.setdefault(column, {}).update({path: kind} if path else {})
+        return {column: reader_of_paths(paths) if paths else None for column, paths in inside.items()}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a column of many rows says: the place of each among the different ``values``."""
+
+    codes: npt.NDArray[np.int64]
+    values: Sequence[tuple[Any, ...]]
+    unread: Mask
+
+
+def _of_column(values: pa.Array) -> _Part:
+    encoded = values.dictionary_encode(null_encoding="encode")
+    different = [(each,) for each in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return _Part(codes, different or [(None,)], np.zeros(len(values), bool))
+
+
+def _of_texts(texts: Sequence[bytes | None], read: ReadPaths) -> _Part:
+    different = {read(b"{}"): 0}
+    codes, unread = [], np.zeros(len(texts), bool)
+    for place, text in enumerate(texts):
+        code = 0
+        if text is not None:
+            try:
+                code = different.setdefault(read(text), len(different))
+            except CLOSER_LOOK:
+                unread[place] = True
+        codes.append(code)
+    return _Part(np.array(codes, np.int64), list(different), unread)
 
 
 def _in_column(known: Collection[str], value: str | None) -> Kind:
@@ -175,27 +174,6 @@ def _object_in(value: Any) -> Any:
         except (ValueError, RecursionError):
             return None
     return value
-
-
-def _read(texts: pa.Array, paths: Mapping[str, pa.DataType], before: PathsRead | None) -> PathsRead:
-    """What stands at the paths of each text; with what was read of some ``before``."""
-    if before and not before.unread.any():
-        return before
-    left = before.unread if before else as_mask(texts.is_valid())
-    unread = left.copy()
-    found: dict[str, list[tuple[Places, pa.Array]]] = {path: [] for path in paths}
-    if before:
-        for path in paths:
-            found[path].append((np.nonzero(~left)[0], before.found[path].filter(pa.array(~left))))
-    among = np.nonzero(left)[0]
-    for objects in read_in_pieces(texts.filter(pa.array(left)), struct_of(paths)):
-        places = among[objects.places]
-        unread[places] = False
-        for path, kind in paths.items():
-            found[path].append((places, told_at(objects, path, kind)))
-    return PathsRead(
-        {path: in_place(found[path], len(texts), told_type(kind)) for path, kind in paths.items()}, unread
-    )
 
 
 def kind_of_refusal(kind_of: KindOf, refusal: Refusal, open_row: OpenRow | None) -> Kind:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loaders.landing.arrays import Mask
 from loaders.landing.batch import Batch
 from loaders.landing.errors import LandingError, Refusal
 from loaders.landing.header import check_columns, normal_names
-from loaders.landing.notifications.objects import Mask
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from loaders.landing.arrays import Mask, bytes_of_each
 from loaders.landing.batch import Batch, KindsOfRows
 from loaders.landing.delivery import OpenRow
-from loaders.landing.kinds import PathsRead, kind_of_refusal
-from loaders.landing.notifications.model_columns import Judged, judge
-from loaders.landing.notifications.objects import Mask, as_mask
+from loaders.landing.kinds import kind_of_refusal
+from loaders.landing.notifications.payload_structs import doubtful_texts
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import columns_of
 
@@ -24,24 +24,17 @@ def read_payloads(
 
     Of rows that are ignored nothing is said but that they are.
     """
+    texts = {
+        column.name: bytes_of_each(columns[column.name]) for column in columns_of(contract) if column.json
+    }
     kind_of = contract.message_kind
-    judged: dict[str, Judged] = {}
-    for column in columns_of(contract):
-        if column.json:
-            paths = kind_of.paths_in(column.name) if kind_of else None
-            judged[column.name] = judge(column.json.model, columns[column.name], paths=paths)
-    doubtful = {name: each.doubtful & as_mask(columns[name].is_valid()) for name, each in judged.items()}
-    if kind_of is None:
-        return doubtful, None
-    read = {name: PathsRead(each.found, each.unread) for name, each in judged.items()}
-    kinds = kind_of.of_columns({name: columns[name] for name in kind_of.columns}, read)
-    ignored = kinds.ignored
-    for column in columns_of(contract):
-        # Where much could not be read, because it is of other kinds, the reader gave the rest up too.
-        if column.json and (ignored & judged[column.name].unread).any():
-            again = judged[column.name].unread & ~ignored
-            texts = columns[column.name].filter(pa.array(again))
-            doubtful[column.name][again] = judge(column.json.model, texts).doubtful
+    kinds = kind_of.of_columns(columns, texts) if kind_of else None
+    asked = ~kinds.ignored if kinds else None
+    doubtful = {
+        column.name: doubtful_texts(column.json.model, columns[column.name], texts[column.name], asked)
+        for column in columns_of(contract)
+        if column.json
+    }
     return doubtful, kinds
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.arrays import Mask, bytes_of_each
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.delivery import hidden_in
 from loaders.landing.errors import Refusal
-from loaders.landing.notifications.json_columns import read_in_pieces
-from loaders.landing.notifications.objects import Mask, as_mask
+from loaders.landing.notifications.json_paths import CLOSER_LOOK, reader_of_paths
 from loaders.landing.notifications.payload import NamedAt
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import columns_of
@@ -61,24 +61,27 @@ def rows_of(erased: ErasedSubjects, contract: type[LandingRow], rows: pa.Table) 
 def _named_in_payloads(
     erased: ErasedSubjects, payloads: Mapping[str, tuple[NamedAt, ...]], rows: pa.Table
 ) -> Mask:
-    """Rows whose payloads name an erased id: in columns, and of texts that do not fit them one by one."""
+    """Rows whose payloads name an erased id."""
     hit, customer_hit, names_an_account, unread = (np.zeros(rows.num_rows, bool) for _ in range(4))
     texts = {name: rows.column(name).combine_chunks() for name in payloads}
     for name, places in payloads.items():
-        unread |= as_mask(texts[name].is_valid())
-        for objects in read_in_pieces(texts[name], _type_of(places)):
-            unread[objects.places] = False
+        paths = {place.path for place in places} | {"type" for place in places if place.of_types}
+        read = reader_of_paths(dict.fromkeys(sorted(paths), str))
+        for row, text in enumerate(bytes_of_each(texts[name])):
+            if text is None:
+                continue
+            try:
+                found = dict(zip(sorted(paths), read(text), strict=True))
+            except CLOSER_LOOK:
+                unread[row] = True
+                continue
             for place in places:
-                values = objects[place.path]
-                if place.of_types:
-                    values = pc.if_else(pc.starts_with(objects["type"], place.of_types), values, None)
-                if place.kind == "account":
-                    names_an_account[objects.places[as_mask(pc.is_valid(values))]] = True
-                if erased.hashes[place.kind]:
-                    named = [each for each in pc.unique(values).to_pylist() if erased.names(place.kind, each)]
-                    found = as_mask(pc.is_in(values, value_set=pa.array(named, pa.string())))
-                    found &= as_mask(pc.is_valid(values))
-                    (customer_hit if place.kind == "customer" else hit)[objects.places[found]] = True
+                value = found[place.path]
+                if value is None or not (found.get("type") or "").startswith(place.of_types):
+                    continue
+                names_an_account[row] |= place.kind == "account"
+                if erased.hashes[place.kind] and erased.names(place.kind, value):
+                    (customer_hit if place.kind == "customer" else hit)[row] = True
     hit |= customer_hit & ~names_an_account
     for row in np.nonzero(unread)[0].tolist():
         named_in_row = chain.from_iterable(
@@ -86,23 +89,6 @@ def _named_in_payloads(
         )
         hit[row] = _is_erased(erased, list(named_in_row))
     return hit
-
-
-def _type_of(places: tuple[NamedAt, ...]) -> pa.StructType:
-    """The objects in which the places are, and nothing else of them."""
-    paths = {place.path for place in places} | {"type" for place in places if place.of_types}
-    inner: dict[str, set[str]] = {}
-    for path in sorted(paths):
-        key, _, rest = path.partition(".")
-        inner.setdefault(key, set()).update([rest] if rest else [])
-    return pa.struct(
-        [
-            pa.field(
-                key, _type_of(tuple(NamedAt("account", each) for each in rests)) if rests else pa.string()
-            )
-            for key, rests in inner.items()
-        ]
-    )
 
 
 def also_theirs(

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.landing.arrays import Mask, as_mask
 from loaders.landing.errors import is_utf8
 from loaders.landing.instants import CALENDAR_DAY, TIME_OF_DAY
-from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.schema import Column
 
 _USUAL: Final[dict[type, str]] = {

@@ -1,4 +1,4 @@
-"""Reading CSV and NDJSON, which carry no types: columns of the usual spellings, and pydantic for other rows.
+"""Reading CSV, which carries no types: columns of the usual spellings, and pydantic for other rows.
 
 pydantic reads a row in tens of microseconds; the columns of a batch take about a tenth of that. A row goes
 to pydantic when one of its values is unusual or breaks a rule, so every refusal is pydantic's own.
@@ -6,7 +6,6 @@ to pydantic when one of its values is unusual or breaks a rule, so every refusal
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,107 +16,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from loaders.landing import json_text
+from loaders.landing.arrays import Mask, as_mask
 from loaders.landing.batch import Batch
+from loaders.landing.blocks import WholeLines
 from loaders.landing.column_rules import violations
 from loaders.landing.csv_cells import Cells, read_cells
 from loaders.landing.delivery import DeliveryError, Receipt
 from loaders.landing.errors import Refusal, is_utf8
-from loaders.landing.notifications.objects import Mask, as_mask
 from loaders.landing.payers import payer_problem
 from loaders.landing.reasons import of_problems
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import arrow_schema, columns_of
 from loaders.landing.sorting import read_payloads
-from loaders.landing.text_columns import column_of_json, column_of_text
-
-_BATCH_CHARACTERS = 8 << 20
+from loaders.landing.text_columns import column_of_text
 
 _Judge = Callable[[int], dict[str, Any] | Refusal]
 """What pydantic says of the row with a number."""
 
 
-def read_json_lines(
-    contract: type[LandingRow], name: str, text: io.TextIOWrapper, receipt: Receipt | None = None
-) -> Iterator[Batch]:
-    """Batches of the objects, one a line; lines of white space are no rows, but count."""
-    names = {column.name for column in columns_of(contract)}
-    payloads = [column.name for column in columns_of(contract) if column.json]
-    before = 0
-    while lines := text.readlines(_BATCH_CHARACTERS):
-        numbers: list[int] = []
-        rows: list[dict[str, Any]] = []
-        odd: list[int] = []
-        for number, line in enumerate(lines, before + 1):
-            if not line.strip():
-                continue
-            row = _usual_object(contract, line, names, payloads, receipt)
-            if row is None:
-                odd.append(len(rows))
-                row = {}
-            numbers.append(number)
-            rows.append(row)
-        columns = {
-            column.name: column_of_json(column, [row.get(column.name) for row in rows])
-            for column in columns_of(contract)
-        }
-        doubtful = np.zeros(len(rows), bool)
-        doubtful[odd] = True
-        judge = partial(_judged_line, contract, name, lines, before + 1, receipt)
-        yield _batch(contract, columns, numbers, doubtful, judge)
-        before += len(lines)
-
-
-def _usual_object(
-    contract: type[LandingRow], line: str, names: set[str], payloads: Sequence[str], receipt: Receipt | None
-) -> dict[str, Any] | None:
-    """The row of a line, its payloads as texts; None where that takes a closer look."""
-    try:
-        value, text_of = json_text.read(line)
-        if type(value) is not dict:
-            return None
-        row: dict[str, Any] = value
-        if contract.delivered and receipt:
-            row = contract.delivered.open(row, receipt)
-    except (ValueError, RecursionError, DeliveryError):
-        return None
-    if not row.keys() <= names:
-        return None
-    for payload in payloads:
-        # The object as a text, as the contract's model would write it.
-        if type(value := row.get(payload)) is dict:
-            try:
-                row[payload] = text_of(value)
-            except (ValueError, RecursionError):
-                return None
-    return row
-
-
-def _judged_line(
-    contract: type[LandingRow],
-    name: str,
-    lines: Sequence[str],
-    first: int,
-    receipt: Receipt | None,
-    number: int,
-) -> dict[str, Any] | Refusal:
-    line = lines[number - first]
-    payload = line.rstrip("\n")
-    if not is_utf8(line):
-        return Refusal(name, number, "", "is not UTF-8", payload)
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Refusal(name, number, "", f"is not JSON: {error}", payload)
-    if not isinstance(row, dict):
-        return Refusal(name, number, "", "is not a JSON object", payload)
-    return _validated(contract, name, number, row, payload, receipt)
-
-
 def read_csv(
     contract: type[LandingRow],
     name: str,
-    text: io.TextIOWrapper,
+    lines: WholeLines,
     separator: str,
     header: Sequence[str],
     absent: tuple[str, ...],
@@ -130,7 +50,7 @@ def read_csv(
     """
     places = {column: place for place, column in enumerate(header)}
     before = 0
-    for cells in read_cells(name, text, separator, len(header)):
+    for cells in read_cells(name, lines, separator, len(header)):
         columns = {}
         for column in columns_of(contract):
             if column.name in places:
@@ -145,7 +65,7 @@ def read_csv(
             # What has to be opened first is pydantic's.
             doubtful |= contract.delivered.rows_to_open({name: each for name, (each, _) in columns.items()})
         judge = partial(_judged_csv_row, contract, name, header, cells, before + 1, receipt)
-        yield _batch(contract, columns, numbers, doubtful, judge, absent)
+        yield batch_of(contract, columns, numbers, doubtful, judge, absent)
         before += len(cells)
 
 
@@ -168,10 +88,10 @@ def _judged_csv_row(
     if bad := [column for column, cell in row.items() if not is_utf8(cell)]:
         return Refusal(name, number, bad[0], f"{bad[0]} is not UTF-8", json.dumps(row))
     typed = {column: value if value != "" else None for column, value in row.items()}
-    return _validated(contract, name, number, typed, json.dumps(row), receipt)
+    return validated(contract, name, number, typed, json.dumps(row), receipt)
 
 
-def _validated(
+def validated(
     contract: type[LandingRow],
     name: str,
     number: int,
@@ -198,7 +118,7 @@ def _validated(
     return typed
 
 
-def _batch(
+def batch_of(
     contract: type[LandingRow],
     columns: dict[str, tuple[pa.Array, Mask]],
     numbers: list[int],

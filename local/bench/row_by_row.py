@@ -7,6 +7,7 @@ the tests compare every accepted and every refused row with it.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from datetime import date
@@ -20,7 +21,7 @@ from loaders.landing.batch import Batch
 from loaders.landing.check import Problems, refusals_of, violations_of, with_lineage
 from loaders.landing.delivery import DeliveryError
 from loaders.landing.errors import LandingError, Refusal, is_utf8
-from loaders.landing.files import LandingFile, read_batches, text_of
+from loaders.landing.files import LandingFile, bytes_of, read_batches
 from loaders.landing.formats import format_of
 from loaders.landing.header import csv_header
 from loaders.landing.payers import payer_problem
@@ -112,9 +113,10 @@ def _batch(
 
 def _numbered(contract: type[LandingRow], file: LandingFile) -> Iterator[tuple[int, Any, str]]:
     """Number, what was read (an error or a sentence where nothing was), and the row as it was."""
-    text = text_of(file)
+    text = io.TextIOWrapper(bytes_of(file), encoding="utf-8-sig", errors="surrogateescape", newline="")
     if format_of(file.name).kind == "csv":
-        reader, header, _ = csv_header(contract, file.name, text)
+        separator, header, _ = csv_header(contract, file.name, text)
+        reader = csv.reader(text, strict=True, delimiter=separator)
         number = 0
         try:
             for number, cells in enumerate(filter(None, reader), 1):

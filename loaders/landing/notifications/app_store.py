@@ -6,16 +6,11 @@ subtypes as of https://developer.apple.com/documentation/appstoreservernotificat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
 from typing import Annotated, Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 
-from loaders.landing.currencies import HIGHEST_CEILING, ceilings, problem_of, too_fine
-from loaders.landing.notifications.objects import Objects
+from loaders.landing.currencies import HIGHEST_CEILING, problem_of_units
 from loaders.landing.notifications.payload import (
     CurrencyCode,
     Identifier,
@@ -49,8 +44,6 @@ SUBTYPES: dict[str, tuple[str | None, ...]] = {
     "TEST": (None,),
 }
 """Every known type with the subtypes it comes with; None: without one."""
-_PAIRS = [f"{kind}/{subtype}" for kind, subtypes in SUBTYPES.items() for subtype in subtypes if subtype]
-_ALONE = [kind for kind, subtypes in SUBTYPES.items() if None in subtypes]
 WITHOUT_TRANSACTION = ("EXTERNAL_PURCHASE_TOKEN", "RENEWAL_EXTENSION", "RESCIND_CONSENT", "TEST")
 SUBSCRIPTION = "Auto-Renewable Subscription"
 
@@ -103,21 +96,18 @@ class TransactionInfo(Payload):
     @field_validator("price")
     @classmethod
     def _is_of_the_currency(cls, price: int | None, info: ValidationInfo) -> int | None:
-        if price is not None and (problem := problem_of(Decimal(price) / 1000, info.data.get("currency"))):
+        if price is not None and (problem := problem_of_units(price, 3, info.data.get("currency"))):
             raise broken(problem)
         return price
 
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validators."""
-        is_subscription = pc.equal(objects["type"], SUBSCRIPTION)
-        is_paid = pc.equal(objects["inAppOwnershipType"], "PURCHASED")
-        yield pc.and_(is_subscription, pc.is_null(objects["expiresDate"]))
-        yield pc.less(objects["expiresDate"], objects["purchaseDate"])
-        yield pc.and_(pc.and_(is_subscription, is_paid), pc.is_null(objects["appAccountToken"]))
-        price, currency = objects["price"], objects["currency"]
-        yield pc.greater(price, pc.multiply(ceilings(currency), 1000))
-        yield too_fine(price, currency, 3)
+    @property
+    def names_nobody(self) -> bool:
+        """See ``Payload``."""
+        return (
+            self.type == SUBSCRIPTION
+            and self.inAppOwnershipType == "PURCHASED"
+            and self.appAccountToken is None
+        )
 
 
 class RenewalInfo(Payload):
@@ -193,14 +183,3 @@ class AppStorePayload(Payload):
         if kind not in (None, *WITHOUT_TRANSACTION) and (data is None or data.transactionInfo is None):
             raise broken(f"has no transactionInfo, which {kind} must have")
         return data
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """Both validators."""
-        kind, subtype = objects["notificationType"], objects["subtype"]
-        pair = pc.binary_join_element_wise(kind, subtype, "/")
-        yield pc.and_not(pc.is_valid(pair), pc.is_in(pair, value_set=pa.array(_PAIRS)))
-        alone = pc.is_in(kind, value_set=pa.array(_ALONE))
-        yield pc.and_(pc.is_null(subtype), pc.invert(alone))
-        bare = pc.is_in(kind, value_set=pa.array(WITHOUT_TRANSACTION))
-        yield pc.and_(pc.is_null(objects["data.transactionInfo"]), pc.invert(bare))

@@ -7,25 +7,19 @@ A notification says only that something happened; who bought what until when is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from loaders.landing.currencies import ceilings, problem_of, too_fine
+from loaders.landing.currencies import problem_of_units
 from loaders.landing.instants import CALENDAR_DAY, TIME_OF_DAY
-from loaders.landing.notifications.objects import Objects
 from loaders.landing.notifications.payload import (
     CurrencyCode,
     Flag,
     Identifier,
     NamedAt,
     Payload,
-    Saying,
     SureWhen,
     Whole,
     broken,
@@ -53,23 +47,24 @@ _EXTERNAL_IDS: tuple[tuple[SubjectKind, str], ...] = (
 _IDS: Final = ("externalAccountIdentifiers", "outOfAppPurchaseContext.expiredExternalAccountIdentifiers")
 
 
+_SECOND: Final = len("2026-01-01T00:00:00")
+
+
 def _of_the_calendar(text: str) -> str:
     _instant(text)
     return text
 
 
 def _instant(text: str) -> datetime:
-    """To the microsecond: protobuf timestamps may have nine decimals."""
-    whole, _, rest = text.partition(".")
-    fraction = "".join(character for character in rest if character.isdigit())[:6] if rest else ""
-    return datetime.fromisoformat(f"{whole.removesuffix('Z')}.{fraction or 0:0<6}+00:00")
+    """To the microsecond: protobuf timestamps may have nine decimals, of which Python leaves three out."""
+    return datetime.fromisoformat(text)
 
 
 Timestamp = Annotated[
     str,
     Field(pattern=r"^(200[5-9]|20[1-9]\d|2[1-9]\d\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"),
     AfterValidator(_of_the_calendar),
-    SureWhen(rf"^{CALENDAR_DAY}T{TIME_OF_DAY}(?:\.[0-9]{{1,9}})?Z$"),
+    SureWhen(rf"(?=200[5-9]|20[1-9]|2[1-9]){CALENDAR_DAY}T{TIME_OF_DAY}(?:\.[0-9]{{1,9}})?Z"),
 ]
 """RFC 3339 in UTC, as protobuf's JSON writes it; from 2005 on."""
 
@@ -95,15 +90,8 @@ class OneTimeProductNotification(Payload):
     notificationType: Literal[1, 2]
 
 
-def _are_about_a_subscription(objects: Objects) -> pa.Array:
-    voided = pc.equal(objects["voidedPurchaseNotification.productType"], 1)
-    return pc.or_(pc.is_valid(objects["subscriptionNotification"]), pc.fill_null(voided, False))
-
-
 class DeveloperNotification(Payload):
     """The decoded ``data`` of the Pub/Sub message; exactly one of its notifications is present."""
-
-    sayings: ClassVar[Mapping[str, Saying]] = {"is_about_a_subscription": _are_about_a_subscription}
 
     names = tuple(
         NamedAt("subscription", f"{notification}.purchaseToken")
@@ -127,7 +115,7 @@ class DeveloperNotification(Payload):
             self.oneTimeProductNotification,
             self.testNotification,
         )
-        if sum(notification is not None for notification in notifications) != 1:
+        if notifications.count(None) != len(notifications) - 1:
             raise broken(
                 "has not exactly one of subscriptionNotification, voidedPurchaseNotification, "
                 "oneTimeProductNotification and testNotification"
@@ -145,14 +133,6 @@ class DeveloperNotification(Payload):
         """See ``Payload``; the account is in the purchase."""
         return self.is_about_a_subscription
 
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        said = pa.array([0] * len(objects), pa.int8())
-        for name in cls.model_fields:
-            said = pc.add(said, pc.cast(pc.is_valid(objects[name]), pa.int8()))
-        yield pc.not_equal(said, 1)
-
 
 class Money(Payload):
     """``units`` and billionths; protobuf's JSON leaves out what is zero."""
@@ -164,18 +144,10 @@ class Money(Payload):
     @field_validator("nanos")
     @classmethod
     def _is_of_the_currency(cls, nanos: int, info: ValidationInfo) -> int:
-        amount = int(info.data.get("units", 0)) + Decimal(nanos) / 10**9
-        if problem := problem_of(amount, info.data.get("currencyCode")):
+        units = int(info.data.get("units", 0))
+        if problem := problem_of_units(units * 10**9 + nanos, 9, info.data.get("currencyCode")):
             raise broken(f"after units {info.data.get('units', 0)} {problem}")
         return nanos
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        # Other texts break the pattern, which has a doubt of its own.
-        units = pc.if_else(pc.match_substring_regex(objects["units"], r"^\d{1,11}$"), objects["units"], None)
-        yield pc.greater_equal(pc.cast(units, pa.int64()), ceilings(objects["currencyCode"]))
-        yield too_fine(objects["nanos"], objects["currencyCode"], 9)
 
 
 class PriceChangeDetails(Payload):
@@ -195,6 +167,8 @@ class InstallmentDetails(Payload):
 
 class AutoRenewingPlan(Payload):
     """Whether it renews, and what a renewal costs by itself: before offers, without taxes that are added."""
+
+    repeats = True
 
     autoRenewEnabled: Flag = False
     recurringPrice: Money | None = None
@@ -297,24 +271,21 @@ class SubscriptionPurchase(Payload):
     @classmethod
     def _ends_after_its_start_and_adds_up(cls, items: list[LineItem], info: ValidationInfo) -> list[LineItem]:
         start, end = info.data.get("startTime"), items[0].expiryTime
-        if start and end and _instant(end) < _instant(start):
+        # To the second the texts tell which is earlier.
+        if start and end and end[:_SECOND] <= start[:_SECOND] and _instant(end) < _instant(start):
             raise broken(f"expiryTime {end} is before startTime {start}")
+        if len(items) == 1:
+            return items
         plans = (item.autoRenewingPlan for item in items)
         prices = (plan.recurringPrice for plan in plans if plan)
         if len(currencies := {price.currencyCode for price in prices if price}) > 1:
             raise broken(f"has prices in {' and '.join(sorted(currencies))}, which do not add up")
         return items
 
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validators, and who names no account.
-
-        Times are compared as texts up to the second, so equal ones are a doubt.
-        """
-        start, end = (
-            pc.utf8_slice_codeunits(text, 0, 19)
-            for text in (objects["startTime"], objects.first("lineItems")["expiryTime"])
-        )
-        yield pc.less_equal(end, start)
-        yield pc.greater(pc.list_value_length(objects["lineItems"]), 1)
-        yield pc.is_null(pc.coalesce(*(objects[f"{ids}.{_EXTERNAL_IDS[0][1]}"] for ids in _IDS)))
+    @property
+    def names_nobody(self) -> bool:
+        """See ``Payload``."""
+        ids, context = self.externalAccountIdentifiers, self.outOfAppPurchaseContext
+        if ids is None or ids.obfuscatedExternalAccountId is None:
+            ids = context.expiredExternalAccountIdentifiers if context else None
+        return ids is None or ids.obfuscatedExternalAccountId is None

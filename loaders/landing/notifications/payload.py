@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import PydanticCustomError, core_schema, from_json
 
-from loaders.landing.notifications.objects import Objects
 from loaders.landing.reasons import of_problem, path_of, said
 from loaders.warehouse.erasures import SubjectKind
 
@@ -60,62 +58,49 @@ def _at(payload: Any, path: str) -> Any:
     return payload
 
 
-Saying = Callable[[Objects], pa.Array]
-"""A property of many objects at once."""
-
-
 class Payload(BaseModel):
-    """Base of the models, whose names are the provider's: fields that nobody reads may come and go."""
+    """Base of the models, whose names are the provider's: fields that nobody reads may come and go.
+
+    Validators run on what pydantic has read, and on the much faster reading of ``payload_structs``. Both have
+    the fields and the properties of the models; of fields before theirs validators ask ``info.data``.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     names: ClassVar[tuple[NamedAt, ...]] = ()
     """Of a whole payload: every place, also of older layouts and of types that nobody reads, with an id that
     staging takes an account or a subscription from, or that stands for one."""
-    sayings: ClassVar[Mapping[str, Saying]] = {}
-    """Properties of the model, by name, of many objects at once."""
-    part_models: ClassVar[tuple[type[Payload], ...]] = ()
-    """The models that ``parts`` may name."""
+
+    repeats: ClassVar[bool] = False
+    """Whether its objects are the same ones over and over, like prices."""
 
     @property
     def needs_account(self) -> bool:
         """Whether somebody must be known to pay what this is about.
 
-        Of objects that need one and name none the ``doubts`` are true: the rule of the row looks at those.
+        Of objects that need one and name none ``names_nobody`` is true: the rule of the row looks at those.
         """
         return False
 
-    @classmethod
-    def doubts(cls, _objects: Objects) -> Iterator[pa.Array]:
-        """Masks of the objects that the model's own validators may refuse.
-
-        A model with validators has to tell: an object that no mask marks, and whose fields are right, is one
-        that they accept. A mask may mark good objects: the model itself is asked about those.
-        """
-        yield from ()
-
-    @classmethod
-    def parts(cls, _objects: Objects) -> Iterator[Part]:
-        """Objects inside these that a validator holds against a model of their own."""
-        yield from ()
+    @property
+    def names_nobody(self) -> bool:
+        """Whether this object, or one that it is in, may lack an account that it should name."""
+        return False
 
 
-Part = tuple[type[Payload], Objects]
-"""Objects, and the model that they have to be like."""
+class Wanted:
+    """Beside a field that may be null: where it is, ``names_nobody`` is true, whatever else is told."""
 
 
 @dataclass(frozen=True)
 class SureWhen:
-    """Beside a validator of one field: a text that matches passes it, of any other nobody knows."""
+    """Beside a pattern and a validator of a text: one that matches this passes both."""
 
     pattern: str
 
 
-@dataclass(frozen=True)
-class OneOf:
-    """Beside a field that holds any object: the models that the object may be read as."""
-
-    models: tuple[type[Payload], ...]
+class AsWritten:
+    """Beside a field that holds any object: read fast, it is ``msgspec.Raw``, for a validator to read on."""
 
 
 def broken(reason: str) -> PydanticCustomError:

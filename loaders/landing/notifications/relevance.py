@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from loaders.landing.batch import Kind
-from loaders.landing.kinds import OBJECT, KindOf, Text
+from loaders.landing.kinds import KindOf
 from loaders.landing.notifications.app_store import SUBTYPES
 from loaders.landing.notifications.google_play import NotificationType
+from loaders.landing.notifications.json_paths import OBJECT, Text
 from loaders.landing.notifications.stripe import READ, EventKind, PaymentData
 
 TEST: Final = "test"

@@ -9,24 +9,22 @@ the subscription; charges, refunds and disputes do not inherit it, so the receiv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import msgspec
 from pydantic import Field, ValidationInfo, field_validator
 
-from loaders.landing.notifications.objects import Objects
 from loaders.landing.notifications.payload import (
+    AsWritten,
     Flag,
     Identifier,
     NamedAt,
-    OneOf,
-    Part,
     Payload,
     Seconds,
+    Wanted,
     broken,
 )
+from loaders.landing.notifications.payload_structs import AnyObject, reader_of
 from loaders.landing.notifications.stripe_invoices import (
     Currency,
     Invoice,
@@ -87,13 +85,8 @@ UnitAmount = Annotated[int, Field(strict=True, ge=0, le=10**11)]
 class PaymentMetadata(Payload):
     """Of a charge, refund or dispute: which subscription it paid for, copied there by the receiver."""
 
-    account_id: Identifier | None = None
+    account_id: Annotated[Identifier | None, Wanted] = None
     subscription_id: Identifier
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """Without an account."""
-        yield pc.and_(objects.present, pc.is_null(objects["account_id"]))
 
 
 class Recurring(Payload):
@@ -109,6 +102,8 @@ class Price(Payload):
 
     ``product`` is the plan.
     """
+
+    repeats = True
 
     id: Identifier
     product: Identifier
@@ -142,14 +137,9 @@ class Items(Payload):
     @field_validator("data")
     @classmethod
     def _have_one_rhythm(cls, items: list[Item]) -> list[Item]:
-        if len({item.rhythm for item in items}) > 1:
+        if len(items) > 1 and len({item.rhythm for item in items}) > 1:
             raise broken("are paid in several rhythms")
         return items
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator: a single item has one rhythm."""
-        yield pc.greater(pc.list_value_length(objects["data"]), 1)
 
 
 class CancellationDetails(Payload):
@@ -187,15 +177,6 @@ class Subscription(Payload):
         if start and last and last < start:
             raise broken(f"{last} is before current_period_start {start}")
         return end
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        item = objects.at("items").first("data")
-        start = pc.coalesce(item["current_period_start"], objects["current_period_start"])
-        last = pc.coalesce(item["current_period_end"], objects["current_period_end"])
-        yield pc.and_(objects.present, pc.is_null(last))
-        yield pc.less(last, start)
 
 
 class Payment(Payload):
@@ -237,7 +218,7 @@ class PaymentData(Payload):
 class EventData(Payload):
     """The object after the event, and what of it was another before."""
 
-    object: Annotated[dict[str, Any], OneOf((Subscription, RenewalInvoice, PeriodInvoice, Payment))]
+    object: Annotated[dict[str, Any], AsWritten]
     previous_attributes: dict[str, Any] | None = None
 
 
@@ -270,20 +251,42 @@ subscription, ``upcoming`` is only simulated, ``subscription`` is of before May 
 _QUOTE = "quote_accept"
 
 
-def _read_as(kind: str, data: EventData) -> type[Payload] | None:
+class _Billed(msgspec.Struct):
+    billing_reason: Any = None
+
+
+_billed: Final = msgspec.json.Decoder(_Billed).decode
+
+
+def _read_as(kind: str, held: dict[str, Any] | msgspec.Raw) -> type[Payload] | None:
     model = READ.get(kind)
     if model is not InvoiceData:
         return model
-    reason = str(data.object.get("billing_reason"))
-    if reason == _QUOTE and not _names_a_subscription(data.object):
+    invoice = held if isinstance(held, dict) else {"billing_reason": _billed(held).billing_reason}
+    reason = str(invoice.get("billing_reason"))
+    if reason == _QUOTE and not _names_a_subscription(held):
         return model
     return INVOICES.get(reason, model)
 
 
-def _names_a_subscription(invoice: dict[str, Any]) -> bool:
+def _names_a_subscription(held: dict[str, Any] | msgspec.Raw) -> bool:
+    invoice: dict[str, Any] = held if isinstance(held, dict) else msgspec.json.decode(held)
     parent = invoice.get("parent")
     details = parent.get("subscription_details") if isinstance(parent, dict) else None
     return details is not None or invoice.get("subscription") is not None
+
+
+_HELD: Final = {None: msgspec.json.Decoder(AnyObject).decode} | {
+    model: reader_of(get_type_hints(model)["object"]) for model in {*READ.values(), *INVOICES.values()}
+}
+
+
+def _hold(model: type[Payload] | None, held: dict[str, Any] | msgspec.Raw) -> None:
+    """Hold the object of an event against the model that its data has to keep."""
+    if not isinstance(held, dict):
+        _HELD[model](held)
+    elif model:
+        model.model_validate({"object": held})
 
 
 class StripeEvent(Payload):
@@ -309,41 +312,11 @@ class StripeEvent(Payload):
     @property
     def needs_account(self) -> bool:
         """See ``Payload``: everything that is read but invoices that pay no period."""
-        return _read_as(self.type, self.data) not in (None, InvoiceData)
+        return _read_as(self.type, self.data.object) not in (None, InvoiceData)
 
     @field_validator("data")
     @classmethod
     def _holds_its_object(cls, data: EventData, info: ValidationInfo) -> EventData:
-        model = _read_as(info.data.get("type", ""), data)
-        if model:
-            model.model_validate({"object": data.object})
+        model = _read_as(info.data.get("type", ""), data.object)
+        _hold(model, data.object)
         return data
-
-    @classmethod
-    def doubts(cls, _objects: Objects) -> Iterator[pa.Array]:
-        """None but those of the ``parts``."""
-        yield from ()
-
-    @classmethod
-    def parts(cls, objects: Objects) -> Iterator[Part]:
-        """The object, by the event's type; of an invoice by its billing reason too."""
-        types, held = objects["type"], objects.at("data.object")
-
-        def of(data: object) -> pa.Array:
-            return pc.is_in(types, value_set=pa.array([name for name, each in READ.items() if each is data]))
-
-        named = pc.or_(pc.is_valid(held["parent.subscription_details"]), pc.is_valid(held["subscription"]))
-        sells_another_thing = pc.and_not(pc.fill_null(pc.equal(held["billing_reason"], _QUOTE), False), named)
-
-        def because(*data: object) -> pa.Array:
-            reasons = [reason for reason, each in INVOICES.items() if each in data]
-            found = pc.fill_null(pc.is_in(held["billing_reason"], value_set=pa.array(reasons)), False)
-            return pc.and_not(found, sells_another_thing)
-
-        yield Subscription, held.where(of(SubscriptionData))
-        yield Payment, held.where(of(PaymentData))
-        yield Invoice, held.where(pc.and_not(of(InvoiceData), because(RenewalData, PeriodData)))
-        yield RenewalInvoice, held.where(pc.and_(of(InvoiceData), because(RenewalData)))
-        yield PeriodInvoice, held.where(pc.and_(of(InvoiceData), because(PeriodData)))
-
-    part_models = (Subscription, Payment, Invoice, RenewalInvoice, PeriodInvoice)

@@ -8,15 +8,11 @@ and prorations come before the subscription's items.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from loaders.landing.notifications.objects import Objects
-from loaders.landing.notifications.payload import Flag, Identifier, Payload, Seconds, Whole, broken
+from loaders.landing.notifications.payload import Flag, Identifier, Payload, Seconds, Wanted, Whole, broken
 
 Currency = Annotated[str, Field(pattern=r"^[a-z]{3}$", description="ISO 4217 in lower case")]
 
@@ -24,13 +20,8 @@ Currency = Annotated[str, Field(pattern=r"^[a-z]{3}$", description="ISO 4217 in 
 class Metadata(Payload):
     """Of a subscription: whose it is, and by which offer it came."""
 
-    account_id: Identifier | None = None
+    account_id: Annotated[Identifier | None, Wanted] = None
     offer_id: Identifier | None = None
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """Without an account."""
-        yield pc.and_(objects.present, pc.is_null(objects["account_id"]))
 
 
 class SubscriptionDetails(Payload):
@@ -64,11 +55,6 @@ class Period(Payload):
         if end < info.data.get("start", end):
             raise broken(f"is before start {info.data['start']}")
         return end
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        yield pc.less(objects["end"], objects["start"])
 
 
 class PriceDetails(Payload):
@@ -164,13 +150,6 @@ class PeriodInvoice(Invoice):
             )
         return self
 
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """The validator."""
-        earlier = pc.and_(pc.is_valid(objects["subscription"]), pc.is_valid(objects["subscription_details"]))
-        named = pc.or_(pc.is_valid(objects["parent"]), earlier)
-        yield pc.and_(objects.present, pc.invert(named))
-
 
 class RenewalInvoice(PeriodInvoice):
     """An invoice of a new period: a line must pay it, or there must be lines that are not here."""
@@ -178,15 +157,9 @@ class RenewalInvoice(PeriodInvoice):
     @field_validator("lines")
     @classmethod
     def _pay_a_period(cls, lines: Lines) -> Lines:
-        if not lines.has_more and not any(line.pays_a_period for line in lines.data):
-            raise broken("have no line that pays a period")
-        return lines
-
-    @classmethod
-    def doubts(cls, objects: Objects) -> Iterator[pa.Array]:
-        """Both validators; a line of the earlier layout is a doubt."""
-        yield from super().doubts(objects)
-        settles = objects.at("lines").each("data")["parent.subscription_item_details.proration"]
-        item = objects.at("lines").each("data")["parent.subscription_item_details"]
-        pays = pc.and_(pc.is_valid(item), pc.invert(pc.fill_null(settles, False)))
-        yield pc.and_(objects.present, pc.invert(objects.at("lines").with_any("data", pays)))
+        if lines.has_more:
+            return lines
+        for line in lines.data:
+            if line.pays_a_period:
+                return lines
+        raise broken("have no line that pays a period")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders.landing import csv_cells
+from loaders.landing.blocks import WholeLines
 from loaders.landing.csv_cells import read_cells
 from loaders.landing.errors import LandingError
 
@@ -24,10 +26,16 @@ def text(content: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline="")
 
 
+def whole_lines(content: str) -> WholeLines:
+    # Only the file's first mark is none of its cells.
+    source = io.BytesIO(BOM_UTF8 + content.encode("utf-8", "surrogateescape"))
+    return WholeLines(io.BufferedReader(source))  # type: ignore[type-var]
+
+
 def by_blocks(content: str, separator: str, width: int) -> Any:
     rows, columns = [], []
     try:
-        for cells in read_cells("f.csv", text(content), separator, width):
+        for cells in read_cells("f.csv", whole_lines(content), separator, width):
             rows += [cells.row(place) for place in range(len(cells))]
             columns += list(zip(*(texts.to_pylist() for texts in cells.texts), strict=True))
     except LandingError as error:
@@ -60,20 +68,20 @@ def row_by_row(content: str, separator: str, width: int) -> Any:
 )
 def test_any_text(content: str, separator: str, width: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_cells, "_BLOCK_CHARACTERS", block)
+        patch.setattr(csv_cells, "_BLOCK_BYTES", block)
         assert by_blocks(content, separator, width) == row_by_row(content, separator, width)
 
 
 def test_a_row_over_several_lines_is_whole_though_a_block_ends_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_cells, "_BLOCK_CHARACTERS", 8)
+    monkeypatch.setattr(csv_cells, "_BLOCK_BYTES", 8)
     content = 'a,"{\n""b"":\n1}"\nc,d\n\ne,"""f"""\n'
     blocks = [
         [cells.row(place) for place in range(len(cells))]
-        for cells in read_cells("f.csv", text(content), ",", 2)
+        for cells in read_cells("f.csv", whole_lines(content), ",", 2)
     ]
-    assert blocks == [[["a", '{\n"b":\n1}']], [["c", "d"], ["e", '"f"']]]
+    assert blocks == [[["a", '{\n"b":\n1}']], [["c", "d"]], [["e", '"f"']]]
 
 
 def test_a_file_without_rows_is_one_block_of_none() -> None:
-    [cells] = read_cells("f.csv", text(""), ",", 2)
+    [cells] = read_cells("f.csv", whole_lines(""), ",", 2)
     assert (len(cells), len(cells.texts)) == (0, 2)

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loaders.landing import csv_cells, text_rows
+from loaders.landing import csv_cells, json_lines
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError, Refusal
@@ -443,5 +443,5 @@ def test_parquet_of_any_types_is_counted_whole_or_refused(
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_cells, "_BLOCK_CHARACTERS", 200)
-    monkeypatch.setattr(text_rows, "_BATCH_CHARACTERS", 200)
+    monkeypatch.setattr(csv_cells, "_BLOCK_BYTES", 200)
+    monkeypatch.setattr(json_lines, "_BLOCK_BYTES", 200)

@@ -19,15 +19,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loaders.landing import csv_cells, text_rows
+from loaders.landing import csv_cells, json_lines
+from loaders.landing.arrays import bytes_of_each
 from loaders.landing.batch import Batch
 from loaders.landing.check import split
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.delivery import Receipt
 from loaders.landing.errors import LandingError
 from loaders.landing.files import LandingFile, read_batches
-from loaders.landing.notifications import json_columns
-from loaders.landing.notifications.model_columns import judge
+from loaders.landing.notifications.payload_structs import doubtful_texts
 from loaders.landing.notifications.signatures import AppStoreSignatures
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import Column, arrow_schema, columns_of
@@ -74,10 +74,8 @@ class Told(dict[str, list[Row]]):
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of rows is read in several pieces and batches."""
-    monkeypatch.setattr(json_columns, "_PIECE_BYTES", 3_000)
-    monkeypatch.setattr(json_columns, "_FEW_LINES", 2)
-    monkeypatch.setattr(text_rows, "_BATCH_CHARACTERS", 4_000)
-    monkeypatch.setattr(csv_cells, "_BLOCK_CHARACTERS", 1_500)
+    monkeypatch.setattr(json_lines, "_BLOCK_BYTES", 4_000)
+    monkeypatch.setattr(csv_cells, "_BLOCK_BYTES", 1_500)
 
 
 @pytest.fixture(scope="module")
@@ -418,7 +416,7 @@ def test_what_providers_really_tell_needs_no_second_look(told: Told) -> None:
         for column in columns_of(contract):
             if column.json:
                 texts = pa.array([row[column.name] for row in rows], pa.string()).drop_null()
-                doubtful = judge(column.json.model, texts).doubtful
+                doubtful = doubtful_texts(column.json.model, texts, bytes_of_each(texts))
                 bad = [list(column.json.problems(column.name, text)) != [] for text in texts.to_pylist()]
                 assert doubtful.tolist() == bad, table
 
