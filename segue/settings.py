@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         description="Root certificates (PEM, or one in DER) that the App Store's signed notifications must "
         "lead to; None: their signatures are not verified.",
     )
+    app_store_bundle_ids: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Bundle ids of the apps whose signed notifications land, others are refused (the App "
+        "Store signs for everybody's apps); empty: any app's. Comma-separated.",
+    )
 
     # Content
     contentful_space_id: str | None = Field(default=None, description="None: Contentful is not pulled.")
@@ -354,7 +359,7 @@ class Settings(BaseSettings):
         default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."
     )
 
-    @field_validator("feeds", "manifest_feeds", "mapped_providers", mode="before")
+    @field_validator("feeds", "manifest_feeds", "mapped_providers", "app_store_bundle_ids", mode="before")
     @classmethod
     def _split(cls, value: object, info: ValidationInfo) -> object:
         """An environment variable is one text, names between commas; an empty one says nothing."""

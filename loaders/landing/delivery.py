@@ -61,6 +61,8 @@ class Receipt:
     """
     mapped_providers: frozenset[str] = frozenset()
     """Providers whose customers are mapped to accounts: their messages need not name one."""
+    app_store_bundle_ids: frozenset[str] = frozenset()
+    """The apps whose signed notifications are opened; empty: any app's."""
 
 
 @dataclass(frozen=True)

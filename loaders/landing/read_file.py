@@ -80,7 +80,12 @@ def read_file(settings: Settings, file: FileOfDay, erased: ErasedSubjects, rows:
         LandingError: it cannot be read, has changed since it was listed, or breaks its contract as a whole.
     """
     contract = CONTRACTS[file.table]
-    receipt = Receipt(file.day, app_store_signatures(settings).open, settings.mapped_providers)
+    receipt = Receipt(
+        file.day,
+        app_store_signatures(settings).open,
+        settings.mapped_providers,
+        settings.app_store_bundle_ids,
+    )
     open_row = opener(contract.delivered, receipt)
     with opened(landing_store(settings), file.stored) as listed:
         source = replace(listed, receipt=receipt)

@@ -60,6 +60,10 @@ def _open_app_store(came: Mapping[str, Any], receipt: Receipt) -> Message:
         if inner:
             rest = {name: value for name, value in data.items() if name not in _SIGNED_INSIDE}
             payload = {**payload, "data": rest | inner}
+        if signatures and receipt.app_store_bundle_ids:
+            _check_app(data, f"{PAYLOAD}.data", receipt.app_store_bundle_ids)
+            for name, content in inner.items():
+                _check_app(content, f"{PAYLOAD}.data.{name}", receipt.app_store_bundle_ids)
     signed_at = _instant(payload.get("signedDate"), per_second=1_000)
     said = {True: "verified", False: "not_verified"}
     return Message(
@@ -69,6 +73,16 @@ def _open_app_store(came: Mapping[str, Any], receipt: Receipt) -> Message:
         sent_at=signed_at,
         besides={"signature": said[all(signatures)] if signatures else None},
     )
+
+
+def _check_app(signed: Mapping[str, Any], path: str, bundle_ids: frozenset[str]) -> None:
+    """The App Store signs for everybody's apps, and says for which; of a renewal it does not.
+
+    https://developer.apple.com/documentation/appstoreservernotifications/bundleid.
+    """
+    told = signed.get("bundleId")
+    if told is not None and told not in bundle_ids:
+        raise DeliveryError(f"{path}.bundleId", "is none of SEGUE_APP_STORE_BUNDLE_IDS")
 
 
 def _decoded(data: Any) -> dict[str, Any]:

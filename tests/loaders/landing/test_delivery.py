@@ -135,6 +135,30 @@ def test_every_column_of_a_contract_may_stand_beside_what_came(
     assert delivered.columns == set(CONTRACTS[table].model_fields)
 
 
+@pytest.mark.parametrize(
+    ("of_data", "of_transaction", "column"),
+    [
+        ("com.example.music", "com.example.music", None),
+        (None, None, None),
+        ("com.example.game", "com.example.game", "payload.data.bundleId"),
+        ("com.example.music", "com.example.game", "payload.data.transactionInfo.bundleId"),
+    ],
+)
+def test_what_the_app_store_signed_for_another_app_is_refused(
+    tmp_path: Path, of_data: str | None, of_transaction: str | None, column: str | None
+) -> None:
+    data: Any = NOTIFICATION["data"]
+    transaction = data["transactionInfo"] | {"bundleId": of_transaction}
+    came = APP_STORE.post(
+        NOTIFICATION | {"data": data | {"bundleId": of_data, "transactionInfo": transaction}}
+    )
+    ours = {"app_store_bundle_ids": frozenset({"com.example.music", "com.example.radio"})}
+    read = read_lines(tmp_path, APPLE, [came], trusting(tmp_path).model_copy(update=ours))
+    refused = [(column, f"{column} is none of SEGUE_APP_STORE_BUNDLE_IDS")] if column else []
+    assert (len(read.accepted), read.reasons) == (1 - len(refused), refused)
+    assert len(read_lines(tmp_path, APPLE, [came], trusting(tmp_path)).accepted) == 1
+
+
 def test_without_roots_it_is_said_that_nobody_verified(tmp_path: Path) -> None:
     read = read_lines(tmp_path, APPLE, [APP_STORE.post(NOTIFICATION), NOTIFICATION])
     assert [row["signature"] for row in read.accepted] == ["not_verified", None]
