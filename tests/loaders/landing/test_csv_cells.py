@@ -29,7 +29,7 @@ def text(content: str) -> io.TextIOWrapper:
 def whole_lines(content: str) -> WholeLines:
     # Only the file's first mark is none of its cells.
     source = io.BytesIO(BOM_UTF8 + content.encode("utf-8", "surrogateescape"))
-    return WholeLines(io.BufferedReader(source))  # type: ignore[type-var]
+    return WholeLines(io.BufferedReader(source))
 
 
 def by_blocks(content: str, separator: str, width: int) -> Any:
