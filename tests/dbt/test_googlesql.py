@@ -15,6 +15,7 @@ from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema
 from local.bench.segments import repeated
 from segments.compiler import compile_statement
+from segments.places import moves
 from segments.source import load_rules
 from segue.settings import Settings
 from segue.window import HistoryWindow, RunWindow
@@ -32,6 +33,7 @@ from tests.dbt.googlesql import (
     unnestings_of,
     written,
 )
+from tests.segments.test_evaluator import rule
 
 HOLDS = "a row says what holds until another one says otherwise"
 READS_EVERYTHING: dict[str, str] = {
@@ -302,6 +304,34 @@ def small() -> GoogleSql:
     google = GoogleSql()
     google.declare("p.d.t", {"day": "date", "id": "string", "amount": "numeric(38, 9)"})
     return google
+
+
+def test_who_loses_an_offer_to_whom_is_told_by_googles_reference_implementation() -> None:
+    """Of one day's decisions as published and as the rules of a checkout would make them."""
+    google = GoogleSql()
+    offers = "array<struct<rule_id string, offer_id string, is_control bool>>"
+    decisions = "array<struct<rule_id string, reason_code string>>"
+    for name in ("planned", "published"):
+        google.declare(f"p.d.{name}", {"account_id": "string", "offers": offers, "decisions": decisions})
+    old, new = (rule(name, exclusivity_group="one", offer_id=f"offer-{name}") for name in ("old", "new"))
+    had = {"rule_id": "old", "offer_id": "offer-old", "is_control": False}
+    gets = {"rule_id": "new", "offer_id": "offer-new", "is_control": False}
+    lost = {"rule_id": "old", "reason_code": "LOST_EXCLUSIVITY"}
+
+    found = google.execute(
+        moves([old, new], "`p.d.planned`", "`p.d.published`"),
+        {
+            "p.d.planned": [{"account_id": "a1", "offers": [gets], "decisions": [lost]}],
+            "p.d.published": [{"account_id": "a1", "offers": [had], "decisions": []}],
+        },
+    )
+
+    assert found == [
+        {
+            "rule_id": "old", "offer_id": "offer-old", "because": "LOST_EXCLUSIVITY",
+            "to_rule_id": "new", "to_offer_id": "offer-new", "is_control": False, "accounts": 1,
+        }
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
