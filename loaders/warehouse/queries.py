@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from google.api_core.exceptions import ClientError
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError
@@ -59,6 +60,7 @@ def plan(warehouse: Warehouse, sql: str) -> PlannedQuery:
     Raises:
         NotAQueryError: it is empty, no query, or several statements.
         QueryError: BigQuery refuses it.
+        WarehouseError: BigQuery cannot be reached.
     """
     if not sql.strip():
         raise NotAQueryError("there is no query")
@@ -66,7 +68,7 @@ def plan(warehouse: Warehouse, sql: str) -> PlannedQuery:
     try:
         told = warehouse.dry_run(sent)
     except WarehouseError as error:
-        raise QueryError(sent, str(error)) from error
+        raise _refusal(sent, error) from error
     if told.statement_type != _QUERY:
         kind = (told.statement_type or "this kind of statement").replace("_", " ").lower()
         raise NotAQueryError(f"a query was expected, not {_ARTICLES.get(kind, kind)}")
@@ -89,7 +91,12 @@ def ask(
     try:
         return warehouse.run(planned.sql, max_bytes_billed=max_bytes)
     except WarehouseError as error:
-        raise QueryError(planned.sql, str(error)) from error
+        raise _refusal(planned.sql, error) from error
+
+
+def _refusal(sql: str, error: WarehouseError) -> WarehouseError:
+    """What is wrong with the query; what is not its fault stays as it is."""
+    return QueryError(sql, str(error)) if isinstance(error.__cause__, ClientError) else error
 
 
 def with_configured_datasets(warehouse: Warehouse, sql: str) -> str:

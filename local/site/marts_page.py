@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 MARTS = """\
 What analysts query, in the dataset `marts`. A day of a mart is published with all others of the day,
-after the checks, or not at all. Dates are UTC days. The [queries](../queries.md) ask them the everyday
-questions, the [glossary](../glossary.md) has the words, [decisions](../decisions.md) the reasons."""
+after the checks, or not at all. Dates are UTC days. The [queries](../queries-by-mart.md) ask them the
+everyday questions, the [glossary](../glossary.md) has the words, [decisions](../decisions.md) the reasons."""
 
 METRICS = """\
 Named numbers over the marts, declared beside them in `dbt/models/marts`. A rate names its numerator and

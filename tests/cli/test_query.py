@@ -178,6 +178,20 @@ def test_a_table_that_is_missing_is_named(ask: Callable[..., Result]) -> None:
     assert "http" not in answer.stderr
 
 
+def test_a_warehouse_that_is_away_is_no_fault_of_the_query(
+    ask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGUE_BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("SEGUE_BIGQUERY_RETRY_SECONDS", "0.2")
+    get_settings.cache_clear()
+
+    answer = ask("select 1 as n")
+
+    assert answer.stderr.startswith("warehouse: ")
+    assert "Traceback" not in answer.stderr
+    assert answer.exit_code == 1
+
+
 def test_only_names_of_tables_follow_the_settings(ask: Callable[..., Result]) -> None:
     """An alias may be called as a dataset; texts and comments are nobody's names."""
     answer = ask(

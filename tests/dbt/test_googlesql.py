@@ -4,6 +4,7 @@ GoogleSQL gives the rows that the embedded BigQuery gave."""
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from loaders.experiments.readouts import MART, SCHEMA
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema
+from local.answers.page import PAGE, questions
 from local.bench.segments import repeated
 from segments.compiler import compile_statement
 from segments.places import moves
@@ -442,3 +445,16 @@ def test_rows_of_every_type_reach_the_reference_implementation(small: GoogleSql)
         dict.fromkeys(("id", "day", "amount", "flag", "n", "moment", "document")) | {"parts": []},
     ]  # fmt: skip
     assert literal(None, google.tables["p.d.u"][0][1]) == "null"
+
+
+def test_the_questions_of_the_page_are_bigquery_sql(project: Project) -> None:
+    assert project.resolved
+    dataset = f"{project.warehouse.settings.project_id}.audit_20260305"
+    arrays = {field.name: f"ARRAY<{field.field_type}>" for field in SCHEMA if field.mode == "REPEATED"}
+    project.google.declare(f"{dataset}.{MART}", {field.name: field.field_type for field in SCHEMA} | arrays)
+
+    for question in questions(PAGE.read_text(encoding="utf-8")):
+        assert question.answer is not None
+        sql = re.sub(r"marts\.(\w+)", rf"`{dataset}.\1`", question.sql)
+        columns = columns_of(project.google.resolve(sql))
+        assert [name for name, _ in columns] == question.answer.columns, question.name

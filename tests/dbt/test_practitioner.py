@@ -29,7 +29,7 @@ from tests.dbt.march import AS_OF
 
 PAGE = (PROJECT_ROOT / "docs" / "dbt.md").read_text()
 COMMANDS = re.findall(r"^\$ (.*\bdbt .+?)(?: +#.*)?$", PAGE, flags=re.MULTILINE)
-QUERIES = (PROJECT_ROOT / "docs" / "queries.md").read_text()
+QUERIES = "".join((PROJECT_ROOT / "docs" / page).read_text() for page in ("queries.md", "queries-by-mart.md"))
 LAST_DAY = date(2026, 3, 5)
 
 Json = dict[str, Any]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from loaders.experiments.readouts import ensure_readouts
 from loaders.warehouse.ops import ensure_ops_tables
+from local.answers.page import Question, questions
 from segue.settings import PROJECT_ROOT
 from tests.dbt.conftest import Warehouse
 
-PAGE = (PROJECT_ROOT / "docs" / "queries.md").read_text()
+PAGE = (PROJECT_ROOT / "docs" / "queries-by-mart.md").read_text()
+QUESTIONS = list(questions((PROJECT_ROOT / "docs" / "queries.md").read_text()))
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
@@ -34,6 +37,32 @@ def test_an_example_query_answers(marts: Warehouse, query: str) -> None:
 
     # Nothing was published here, so that nothing could be restated, and nobody was in an experiment.
     assert rows or "from ops." in query or "experiment" in query
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+def test_a_question_is_answered_with_the_columns_of_its_table(marts: Warehouse, question: Question) -> None:
+    assert question.answer is not None
+
+    rows = marts.query(on(date(2026, 3, 6), question.sql))
+    assert [field.name for field in rows.schema] == question.answer.columns
+    for row in rows if question.how["kind"] == "intervals" else ():
+        if row["low"] is not None:
+            assert row["low"] <= row[question.how["value"]] <= row["high"], row
+
+
+def test_the_change_of_mrr_is_explained_to_the_cent(marts: Warehouse) -> None:
+    [question] = [each for each in QUESTIONS if each.name == "mrr"]
+    sql = question.sql.replace("current_date() - 31", "current_date() - 5")
+    sql = sql.replace("current_date() - 30", "current_date() - 4")
+
+    rows = list(marts.query(on(date(2026, 3, 6), sql)))
+    assert [row["unexplained_usd"] for row in rows] == [Decimal(0)] * len(rows)
+    assert sum(row["closing_usd"] for row in rows) > 0
+
+
+def on(today: date, sql: str) -> str:
+    """The query as it is asked on a day, of March's marts."""
+    return sql.replace("current_date()", f"date '{today}'").replace("marts.", "audit_20260305.")
 
 
 def test_the_movements_explain_every_close(marts: Warehouse) -> None:
@@ -76,6 +105,6 @@ def test_a_trial_is_credited_to_the_offer_that_was_touched_last(marts: Warehouse
 
 
 def test_every_scan_of_a_mart_names_its_days() -> None:
-    for query in QUERIES:
+    for query in [*QUERIES, *(question.sql for question in QUESTIONS)]:
         for table in re.findall(r"from (?:marts|ops)\.(?!dim_)\w+\n\s*(.*)", query):
             assert re.match(r"where (\w+_date|activity_month) ", table), query

@@ -116,7 +116,7 @@ def test_a_rate_has_the_numerator_and_the_denominator_that_its_name_says(
 def test_the_page_and_the_metric_give_one_churn_rate(
     company_in_order: CompanyInOrder, metrics: Metrics
 ) -> None:
-    page = (PROJECT_ROOT / "docs" / "queries.md").read_text()
+    page = (PROJECT_ROOT / "docs" / "queries-by-mart.md").read_text()
     [query] = [each for each in page.split("```sql\n") if "opening_payers" in each]
     query = query.partition("```")[0]
     query = query.replace("2026-03-02", str(FIRST_DAY)).replace("2026-03-05", str(LAST_DAY))
