@@ -21,6 +21,10 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import great_expectations as gx
 import structlog
 from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.data_context.types.resource_identifiers import (
+    ExpectationSuiteIdentifier,
+    ValidationResultIdentifier,
+)
 from sqlalchemy import event
 
 from expectations.counted import STANDS_FOR
@@ -98,7 +102,7 @@ def run_suites(settings: Settings, window: RunWindow) -> GateResult:
     """Run every suite and record its results, without judging them."""
     warehouse = warehouse_of(settings)
     with TemporaryDirectory() as folder:
-        results = _run_checkpoint(warehouse, window, Path(folder))
+        results = _run_suites(warehouse, window, Path(folder))
         outcomes = tuple(_outcome(model, result) for model, result in results)
         validation_id = _record(warehouse, outcomes, window)
         front_page = keep_results(settings, Path(folder), window.audit_dataset)
@@ -107,11 +111,8 @@ def run_suites(settings: Settings, window: RunWindow) -> GateResult:
     return GateResult(outcomes=outcomes, data_docs=front_page)
 
 
-def _run_checkpoint(warehouse: Warehouse, window: RunWindow, folder: Path) -> list[tuple[str, Any]]:
-    """(model, result) of every expectation.
-
-    All suites in one checkpoint: concurrent checkpoints in one process share state in GX 1.x.
-    """
+def _run_suites(warehouse: Warehouse, window: RunWindow, folder: Path) -> list[tuple[str, Any]]:
+    """(model, result) of every expectation, suite after suite: in one process they share state."""
     settings = warehouse.settings
     context = gx_context(folder)
     source = context.data_sources.add_bigquery(
@@ -142,16 +143,16 @@ def _run_checkpoint(warehouse: Warehouse, window: RunWindow, folder: Path) -> li
     run_id = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
     for definition in definitions:
         model = definition.name
-        results = _check(context, definition, {"result_format": "BOOLEAN_ONLY"}, run_id)
-        if not all(result.success for result in results.values()):
+        page, result = _check(definition, {"result_format": "BOOLEAN_ONLY"}, run_id)
+        if not result.success:
             detailed = {
                 "result_format": "SUMMARY",
                 "partial_unexpected_count": SAMPLE_SIZE,
                 "unexpected_index_column_names": list(keys[model]),
             }
-            results = _check(context, definition, detailed, run_id)
-        pages += results
-        outcomes += [(model, found) for result in results.values() for found in result.results]
+            page, result = _check(definition, detailed, run_id)
+        pages.append(page)
+        outcomes += [(model, found) for found in result.results]
     context.build_data_docs(resource_identifiers=pages)
     return outcomes
 
@@ -178,14 +179,14 @@ def _ask_in_one_order(source: Any) -> None:
     engine.resolve_metric_bundle = resolve_sorted
 
 
-def _check(context: Any, definition: Any, result_format: dict[str, Any], run_id: RunIdentifier) -> Any:
-    """Results by identifier. Booleans take one query a model, so samples are fetched only after a failure."""
-    checkpoint = gx.Checkpoint(
-        name=f"{definition.name}:{result_format['result_format']}",
-        validation_definitions=[definition],
-        result_format=result_format,
-    )
-    return context.checkpoints.add(checkpoint).run(run_id=run_id).run_results
+def _check(definition: Any, result_format: dict[str, Any], run_id: RunIdentifier) -> tuple[Any, Any]:
+    """A result and its identifier. Booleans take one query a model, so samples are fetched after a failure.
+
+    By itself: what a checkpoint adds, actions after the results, takes a fifth of the gate's time.
+    """
+    result = definition.run(result_format=result_format, run_id=run_id)
+    suite = ExpectationSuiteIdentifier(definition.suite.name)
+    return ValidationResultIdentifier(suite, run_id, result.batch_id), result
 
 
 def _bind(
