@@ -20,6 +20,9 @@ import pytest
 from local.services.bigquery import command, import_spatial_extension
 from segue.settings import PROJECT_ROOT
 
+TRANSLATIONS = PROJECT_ROOT / ".segue/bqemulator-env/translations"
+"""What emulators of the installed environment have translated."""
+
 
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on right now."""

@@ -8,12 +8,15 @@ are removed.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import sys
 from pathlib import Path
 
 SHORTEST = 500
 """Characters; shorter statements are translated as fast as they are found, and tests make thousands."""
+FOLDER = "SEGUE_BQEMULATOR_TRANSLATIONS"
+"""Names another folder, for environments that do not last."""
 _LARGEST = 64 * 2**20
 _HERE = Path(__file__).parent
 
@@ -43,14 +46,17 @@ class KeptTranslations:
             return
 
 
-def open_kept(folder: Path = Path(sys.prefix) / "translations") -> KeptTranslations | None:
+def open_kept(folder: Path | None = None) -> KeptTranslations | None:
     """The file of this state of the code; None where none can be written."""
+    folder = folder or Path(os.environ.get(FOLDER) or Path(sys.prefix) / "translations")
     try:
         folder.mkdir(exist_ok=True)
         file = folder / f"{_state()}.sqlite"
-        for other in folder.iterdir():
-            if not other.name.startswith(file.name) or other.stat().st_size > _LARGEST:
-                other.unlink(missing_ok=True)
+        is_full = file.exists() and file.stat().st_size > _LARGEST
+        for each in folder.iterdir():
+            # SQLite has files of its own beside it.
+            if is_full or not each.name.startswith(file.name):
+                each.unlink(missing_ok=True)
         return KeptTranslations(file)
     except (OSError, sqlite3.Error):
         return None

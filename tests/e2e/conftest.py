@@ -32,7 +32,7 @@ from local.airflow_client import AirflowClient
 from local.company import generate
 from local.services import airflow as airflow_services
 from local.services.service import StateFolder
-from tests.bigquery_process import dying_with_parent
+from tests.bigquery_process import TRANSLATIONS, dying_with_parent
 from tests.company_in_order import HISTORY_END, LAST_DAY, SPEC
 from tests.conftest import open_folder
 from tests.e2e.breaks import DELIVERIES, break_day
@@ -81,6 +81,9 @@ def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platfor
         patch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
         patch.setenv("AIRFLOW__CELERY__BROKER_URL", stack.enter_context(redis(state)))
         patch.setenv("SEGUE_RESULTS_URI", (state / "results").as_uri())
+        # Of the emulator, whose environment is made for these tests.
+        patch.setenv("SEGUE_BQEMULATOR_THREADS", "1")
+        patch.setenv("SEGUE_BQEMULATOR_TRANSLATIONS", str(TRANSLATIONS))
         of_workers = {
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "runs.celery_worker.CONFIG",
             "SEGUE_DBT_PARSED_DIR": str(parsed_project.parent),

@@ -47,3 +47,13 @@ def test_where_nothing_can_be_written_nothing_is_kept(kept: ModuleType, tmp_path
     (tmp_path / "file").write_text("")
 
     assert kept.open_kept(tmp_path / "file") is None
+
+
+def test_a_file_that_has_grown_too_large_begins_anew(
+    kept: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.open_kept(tmp_path).keep("key", "select 1")
+
+    monkeypatch.setattr(kept, "_LARGEST", 1)
+
+    assert kept.open_kept(tmp_path).find("key") is None
