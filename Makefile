@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser redis node java metrics demo docs sandbox test check soak bench up down lint format
+.PHONY: help setup browser redis node java metrics demo docs sandbox test check soak bench up down lint lint-types lint-text format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -79,9 +79,15 @@ down: ## Stop everything that was started
 	@$(RUN) segue local down
 
 lint: setup ## ruff, mypy, import-linter and sqlfmt, without changing anything
+	@$(MAKE) --no-print-directory -j 2 lint-types lint-text
+
+# Types take as long as everything else.
+lint-types:
+	@$(RUN) mypy
+
+lint-text:
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
-	@$(RUN) mypy
 	@$(RUN) lint-imports --no-cache
 	@$(RUN) sqlfmt --check --quiet dbt
 
