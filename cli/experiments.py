@@ -109,9 +109,12 @@ def list_(as_json: JsonOption = False) -> None:
         return
     from rich import box
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(*("experiment", "state", "of", "variants", "days"), box=box.SIMPLE_HEAD, pad_edge=False)
+    from cli.tables import folding_table
+
+    table = folding_table(
+        "experiment", "state", "of", "variants", "days", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for row in rows:
         variants = "\n".join(f"{name} {percent:g}%" for name, percent in row["variants"].items())
         identity, days = f"{row['id']} v{row['version']}", f"{row['start']}\n{row['end']}"

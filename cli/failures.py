@@ -49,6 +49,9 @@ def foreseen(error: Exception) -> SegueError | None:
 
     if isinstance(error, SegueError):
         return error
+    if isinstance(error, BrokenPipeError):
+        # Whoever reads what we print has seen enough (`| head`): Typer ends quietly.
+        return None
     if isinstance(error, GoogleAuthError):
         return ServiceUnavailableError(
             f"Google Cloud did not accept this identity: {_one_line(error)}",

@@ -26,9 +26,10 @@ def list_(as_json: AsJson = False) -> None:
         print(json.dumps([row.to_dict() for row in rows], indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("generation", "day", "attempt", "state", "accounts", "removed", "readers")
+    whole = [Column(header, no_wrap=True) for header in ("generation", "day")]
+    table = Table(*whole, "attempt", "state", "accounts", "removed", "readers")
     for row in rows:
         table.add_row(
             str(row.manifest.generation_ms),

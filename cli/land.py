@@ -59,9 +59,10 @@ def day_(
         print(json.dumps(rows, indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("arrival day", "table", "files", "in", "out", "quarantined", "ignored")
+    from cli.tables import folding_table
+
+    table = folding_table("arrival day", "table", "files", "in", "out", "quarantined", "ignored")
     for landing in landings:
         if landing.files:
             counts = (

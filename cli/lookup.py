@@ -49,6 +49,8 @@ def _panel(answer: Lookup) -> Panel:
     from rich.table import Table
     from rich.text import Text
 
+    from cli.tables import folding_table
+
     values = answer.to_dict()
     colour = {"found": "green", "suppressed": "yellow", "expired": "yellow"}.get(values["outcome"], "red")
     facts = Table.grid(padding=(0, 2))
@@ -59,7 +61,7 @@ def _panel(answer: Lookup) -> Panel:
     facts.add_row("generation", Text(str(values["generation_ms"])))
     if not values["offers"] and not values["held_back"]:
         return Panel(facts, title=escape(answer.account_id), border_style=colour, expand=False)
-    offers = Table("offer", "rule", "priority", "score", "reason", "content", "valid until")
+    offers = folding_table("offer", "rule", "priority", "score", "reason", "content", "valid until")
     for offer in [*values["offers"], *values["held_back"]]:
         content = f"{offer['content_id']} v{offer['content_version']} {offer['content_locale'] or ''}"
         offers.add_row(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,17 @@ def test_a_failure_says_what_to_do_about_it() -> None:
         "overtaken: generation 5 is newer",
         "hint: Another load started after this one: let it finish",
     ]
+
+
+def test_a_reader_who_has_seen_enough_ends_a_command_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "segue", "experiments", "list", "--json"],
+        stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    os.close(writer)
+
+    assert "service_unavailable" not in ended.stderr
+    assert "Traceback" not in ended.stderr
