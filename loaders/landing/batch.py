@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from loaders.landing.errors import Refusal
+
+_TYPE: Final = re.compile(
+    r"(?:v[0-9]\.)?[a-z_]+(?:\.[a-z_]+)*(?: \([a-z_]+\))?|[A-Z_]+(?:/[A-Z_]+)?"
+    r"|[a-z][A-Za-z]*(?: [a-z][A-Za-z]*)*(?: -?[0-9]{1,3})?"
+)
+"""What types of messages look like: customer.subscription.updated, DID_RENEW/BILLING_RECOVERY."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,11 @@ class Kind:
     name: str
     ignored: str | None = None
     is_known: bool = True
+
+    @property
+    def shown_name(self) -> str:
+        """The name for ledgers and messages: of a message that nobody knows it may be any text."""
+        return self.name if _TYPE.fullmatch(self.name) else "(a name that is not shown)"
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,11 @@ def refusals_of(
     columns = {column.name: column for column in columns_of(contract)}
     masks = [(column, mask.filter(broken).to_pylist(), reason) for column, mask, reason in found]
     places = pc.indices_nonzero(broken).to_pylist()
+    beside = [rule.currency for rule in contract.rules if isinstance(rule, OfCurrency)]
     for index, row in enumerate(_cells(rows.filter(broken))):
+        told = {name: of_column(columns[name], row[name]).strip("'") or "its " + name for name in beside}
         hits = [
-            (column, said(column, of_column(columns[column], row[column]), reason.format(row=row)))
+            (column, said(column, of_column(columns[column], row[column]), reason.format(row=told)))
             for column, mask, reason in masks
             if mask[index]
         ]

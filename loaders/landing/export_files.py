@@ -185,12 +185,13 @@ def _named_beside(store: ObjectStore, conversion: Conversion, rows: Sequence[Lan
         content = json.loads(store.read(stored.name)[0])
         if content["export"] == conversion.terms.name:
             theirs = _subscriptions(store, content["files"])
-            twice = sorted(theirs & mine)
+            twice = len(theirs & mine)
             if twice:
                 other = stored.name.split("/")[1]
                 raise LandingError(
-                    f"{conversion.stem}: {twice[0]} is named by {other} as well, for the same export and "
-                    f"arrival day; convert the corrected file under the name {other}, or for another day"
+                    f"{conversion.stem}: {twice:,} of its subscriptions are in {other} as well, for the same "
+                    f"export and arrival day; convert the corrected file under the name {other}, or for "
+                    "another day"
                 )
             beside |= theirs
     return beside

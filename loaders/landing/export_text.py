@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from loaders.landing.formats import compression_of, decompressed, text_bytes
 from loaders.landing.header import cells_of, first_line, separator_of
 from loaders.landing.period_events import Row
 from loaders.landing.period_map import PeriodMap, Source
+from loaders.landing.reasons import column_name
 
 _GROUPED: Final = re.compile(r"-?\d{1,3}(?:[.'\s]\d{3})+(?:,\d+)?")
 _UNGROUPED: Final = re.compile(r"-?\d+(?:,\d+)?")
@@ -63,12 +64,20 @@ def _trimmed(name: str) -> str:
 def _refuse_header(name: str, header: list[str], mapped: Collection[str]) -> None:
     for column, times in Counter(header).items():
         if column and times > 1:
-            raise LandingError(f"{name}: column {column} is there {times} times: which one is meant?")
+            raise LandingError(
+                f"{name}: column {_shown(column, header)} is there {times} times: which one is meant?"
+            )
     for column in mapped:
         if column not in header:
-            raise LandingError(
-                f"{name}: column {column} is in the map but not in the file (it has {', '.join(header)})"
-            )
+            # Of a file without a header the first line is somebody's row.
+            has_header = not set(header).isdisjoint(mapped)
+            found = ", ".join(_shown(each, header) for each in header) if has_header else "none of the map's"
+            raise LandingError(f"{name}: column {column} is in the map but not in the file (it has {found})")
+
+
+def _shown(column: str, header: Sequence[str]) -> str:
+    """A column by its name, or by its place where the name may be somebody's value."""
+    return column_name(column) or str(header.index(column) + 1)
 
 
 def _row(header: list[str], cells: list[str]) -> Row:

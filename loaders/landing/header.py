@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 from loaders.landing.errors import LandingError
+from loaders.landing.reasons import column_name
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import columns_of
 
@@ -87,7 +88,7 @@ def normal_names(file: str, names: Sequence[str]) -> list[str]:
     normal = [_normal(each) for each in names]
     for each, times in Counter(normal).items():
         if times > 1:
-            raise LandingError(f"{file}: column {_printable(each)} is there {times} times")
+            raise LandingError(f"{file}: {_named(each, normal)} is there {times} times")
     return normal
 
 
@@ -101,9 +102,15 @@ def check_columns(contract: type[LandingRow], name: str, present: Sequence[str])
     """
     columns = {column.name: column for column in columns_of(contract)}
     unknown = sorted(set(present) - set(columns))
+    if unknown and len(unknown) == len(set(present)):
+        # Perhaps a file without a header: its first line is somebody's row.
+        raise LandingError(
+            f"{name}: not one column of its header is in the contract of {contract.table} "
+            f"(it has {', '.join(columns)})"
+        )
     if unknown:
         raise LandingError(
-            f"{name}: column {_printable(unknown[0])} is not in the contract of {contract.table} "
+            f"{name}: {_named(unknown[0], present)} is not in the contract of {contract.table} "
             f"(it has {', '.join(columns)})"
         )
     absent = tuple(column for column in columns if column not in present)
@@ -114,7 +121,8 @@ def check_columns(contract: type[LandingRow], name: str, present: Sequence[str])
     return absent
 
 
-def _printable(name: str) -> str:
-    """A name of whatever bytes, so that it can be told."""
-    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
-    return text[:64] or "without a name"
+def _named(name: str, header: Sequence[str]) -> str:
+    """A column by its name, or by its place where the name may be somebody's value."""
+    if not name:
+        return "column without a name"
+    return f"column {column_name(name) or header.index(name) + 1}"

@@ -288,7 +288,7 @@ def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: da
         detail["rows_not_verified"] = landing.rows_not_verified
     if landing.ignored:
         detail["ignored"] = [
-            {"kind": kind.name, "reason": kind.ignored, "rows": rows}
+            {"kind": kind.shown_name, "reason": kind.ignored, "rows": rows}
             for kind, rows in sorted(landing.ignored.items(), key=lambda each: each[0].name)
         ]
     return {

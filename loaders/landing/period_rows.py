@@ -20,7 +20,7 @@ from loaders.landing.export_text import read_rows, with_decimal_point
 from loaders.landing.period_events import Period, Row, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import AccountColumns, PeriodColumns, PeriodMap, Source
 from loaders.landing.period_times import Moment, end_of_service, moment_of
-from loaders.landing.reasons import of_problems, said, shown
+from loaders.landing.reasons import of_column, of_problems, said, word_or_figure
 from loaders.landing.rhythm import Rhythm, read_rhythm
 from loaders.landing.row import LandingRow, OfCurrency
 from loaders.landing.schema import columns_of
@@ -109,9 +109,9 @@ def _refuse(file: str, number: int, row: Row, refused: _RowRefusedError, result:
 
 
 def _refused(source: Source, text: str, reason: str) -> _RowRefusedError:
-    """Words as the map has them are shown, other texts may be somebody's."""
+    """Words and figures are shown, other texts may be somebody's."""
     name = source.column or str(source.constant)
-    return _RowRefusedError(name, said(name, shown(text, is_code=True), reason))
+    return _RowRefusedError(name, said(name, word_or_figure(text), reason))
 
 
 def _required(name: str, source: Source, row: Row) -> str:
@@ -241,10 +241,10 @@ def _account(
 
 
 def _contract_row(contract: type[Contract], values: Mapping[str, Any]) -> Contract:
+    columns = {each.name: each for each in columns_of(contract)}
     try:
         found = contract.model_validate(values)
     except ValidationError as error:
-        columns = {each.name: each for each in columns_of(contract)}
         column, reason = next(of_problems(columns, error))
         raise _RowRefusedError(column, reason) from None
     for rule in contract.rules:
@@ -252,7 +252,9 @@ def _contract_row(contract: type[Contract], values: Mapping[str, Any]) -> Contra
             amount = values[rule.column]
             problem = problem_of(amount, values[rule.currency])
             if problem:
-                raise _RowRefusedError(rule.column, f"{rule.column} {amount} {problem}")
+                raise _RowRefusedError(
+                    rule.column, said(rule.column, of_column(columns[rule.column], amount), problem)
+                )
     return found
 
 
@@ -305,7 +307,7 @@ def read_periods(
             reason=reason,
         )
         if period.currency not in period_map.usd_rates:
-            shown_currency = shown(period.currency, is_code=True)
+            shown_currency = word_or_figure(period.currency)
             raise _RowRefusedError("currency", said("currency", shown_currency, "has no rate in usd_rates"))
         # Judged here, on the row it came from; the canonical rows are made once the whole life is known.
         _contract_row(Plan, plan_values(period, start))
@@ -326,13 +328,13 @@ def _rhythm(columns: PeriodColumns, row: Row) -> Rhythm:
         rhythm = read_rhythm(text)
     except ValueError as error:
         column = columns.interval.column or "interval"
-        raise _RowRefusedError(column, f"{column} {error}") from None
+        raise _RowRefusedError(column, said(column, word_or_figure(text), str(error))) from None
     times = columns.interval_count.read(row) if columns.interval_count else None
     if times is None:
         return rhythm
     if not (times.isdecimal() and int(times)):
         column = (columns.interval_count and columns.interval_count.column) or "interval_count"
-        raise _RowRefusedError(column, said(column, shown(times, is_code=True), "is no count"))
+        raise _RowRefusedError(column, said(column, word_or_figure(times), "is no count"))
     return replace(rhythm, count=rhythm.count * int(times))
 
 

@@ -205,8 +205,8 @@ def too_many_refusals(settings: Settings, landing: TableLanding) -> Iterator[str
         of_kind = landing.kinds[kind]
         if kind.is_known and refused > max(_FEW_OF_A_KIND, share * of_kind):
             yield (
-                f"{landing.table}/{landing.day}: {refused} of {of_kind} rows of the kind {kind.name} break "
-                f"the contract, more than {share:.0%}; {where}"
+                f"{landing.table}/{landing.day}: {refused} of {of_kind} rows of the kind {kind.shown_name} "
+                f"break the contract, more than {share:.0%}; {where}"
             )
 
 

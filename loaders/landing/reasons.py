@@ -18,19 +18,30 @@ if TYPE_CHECKING:
     from loaders.landing.schema import Column
 
 _LONGEST_VALUE: Final = 40
-_CODE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
-"""What words of an enumeration, currencies and markets look like, also misspelt ones."""
-_FIGURES: Final = re.compile(r"[0-9TZtzeE:+., /_-]*")
-"""What numbers, days and times look like, also odd ones."""
+_MOST_DIGITS: Final = 9
+"""Of a number that is shown: telephones, cards and most numeric ids have more."""
+_CODE: Final = re.compile(r"[a-z]+(?:[_-][a-z]+)*|[A-Z]+(?:[_-][A-Z]+)*")
+"""What words of enumerations, currencies and markets look like, also misspelt and unheard-of ones. Ids have
+digits, addresses have signs, and names begin with a capital letter."""
+_NUMBER: Final = re.compile(r"[+-]?[0-9]*[.,]?[0-9]*(?:[eE][+-]?[0-9]+)?")
+_TIME: Final = re.compile(
+    r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})"
+    r"(?:[Tt ][0-9]{1,2}(?::[0-9]{1,2}){1,2}(?:[.,][0-9]{1,9})?(?: ?[Zz]| ?[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+"""What days and times look like, also impossible ones."""
 _CODE_ERRORS: Final = ("literal_error", "enum", "string_pattern_mismatch")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,63}")
+_LETTERS: Final = r"(?:[^\W\d]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4})+"
+_COLUMN: Final = re.compile(rf"{_LETTERS}(?: {_LETTERS})*[0-9]{{0,2}}")
+"""What people call columns: words, perhaps with a small number; an address or an id has more in it."""
+_NAME: Final = re.compile(r"[a-z][A-Za-z_]{0,63}")
+"""What columns, and fields of the providers' messages, are called."""
 
 
 def shown(value: Any, *, is_code: bool = False, is_free_text: bool = False) -> str:
     """The value as a reason shows it; empty where it may be personal, is long, or is no single value.
 
     ``is_code``: of a column whose values are words that the contract lists or a pattern describes.
-    ``is_free_text``: of a column that may hold any text, such as an id.
+    ``is_free_text``: of a column that may hold any text, such as an id. Of all others numbers and times.
     """
     if value is None or value == "":
         return repr(value)
@@ -38,12 +49,28 @@ def shown(value: Any, *, is_code: bool = False, is_free_text: bool = False) -> s
         return ""
     text = ""
     if isinstance(value, str):
-        is_harmless = _FIGURES.fullmatch(value) or (is_code and _CODE.fullmatch(value))
+        is_harmless = _CODE.fullmatch(value) if is_code else _is_figure(value)
         text = repr(value) if is_harmless else ""
-    elif not isinstance(value, int) or abs(value) < 10**_LONGEST_VALUE:
-        is_one = isinstance(value, int | float | date | datetime | Decimal)
-        text = str(value) if is_one else ""
+    elif isinstance(value, date | datetime):
+        text = str(value)
+    elif isinstance(value, float | Decimal) or (isinstance(value, int) and abs(value) < 10**_MOST_DIGITS):
+        text = str(value)
+        text = text if _digits(text) <= _MOST_DIGITS else ""
     return text if len(text) <= _LONGEST_VALUE else ""
+
+
+def _is_figure(text: str) -> bool:
+    is_number = _NUMBER.fullmatch(text) and _digits(text) <= _MOST_DIGITS
+    return bool(is_number or _TIME.fullmatch(text))
+
+
+def _digits(text: str) -> int:
+    return sum(map(str.isdigit, text))
+
+
+def word_or_figure(text: str) -> str:
+    """The text as a reason shows it, of a column of which no contract says what it holds."""
+    return shown(text, is_code=True) or shown(text)
 
 
 def of_column(column: Column, value: Any) -> str:
@@ -78,6 +105,12 @@ def of_problem(problem: ErrorDetails) -> str:
     return shown(problem["input"], is_code=is_code, is_free_text=kind.startswith("string_") and not is_code)
 
 
+def column_name(name: str) -> str:
+    """What somebody called a column, as a message shows it; empty where it may be no name but a value."""
+    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
+    return text[:64] if _COLUMN.fullmatch(text) else ""
+
+
 def path_of(parts: tuple[int | str, ...]) -> str:
-    """Keys joined by dots; what is no name of a field (a key that nobody expected) is left out."""
+    """Keys joined by dots; what is not like the name of a field (a key may be any text) is left out."""
     return ".".join(str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "…" for part in parts)

@@ -31,7 +31,7 @@ def read_rhythm(text: str) -> Rhythm:
     found = _DURATION.fullmatch(text)
     if not found:
         raise ValueError(
-            f"{text!r} is none of {', '.join(get_args(Interval))}, and no ISO 8601 duration in whole years "
+            f"is none of {', '.join(get_args(Interval))}, and no ISO 8601 duration in whole years "
             "and months, weeks or days (P3M)"
         )
     count, unit, years, months = found.groups()

@@ -287,7 +287,8 @@ def test_an_export_may_come_in_parts_that_name_different_subscriptions(
     second = convert(tmp_path, out, "s2 a2 2026-01-01 - 10", MARCH, COMPLETE, name="part-2.csv")
     assert second.withdrawn == 0
     with pytest.raises(
-        LandingError, match="s2 is named by part-2 as well, for the same export and arrival day"
+        LandingError,
+        match="1 of its subscriptions are in part-2 as well, for the same export and arrival day",
     ):
         convert(tmp_path, out, "s2 a2 2026-01-01 - 11", MARCH, COMPLETE, name="corrected.csv")
     assert [row[3] for row in events(out, MARCH)] == ["10", "10"]

@@ -267,7 +267,7 @@ def test_times_at_the_edges_of_the_calendar_refuse_their_row_alone(tmp_path: Pat
         ("s1,a1,01/03/2025,01/02/2025,Solo,monthly,10,120,False,True", "to", "before its start"),
         ("s1,a1,02/01/2026,,Solo,monthly,10,120,False,True", "from", "after its arrival"),
         ("s1,,01/03/2025,,Solo,monthly,10,120,False,True", "acct", "acct is empty"),
-        ("s1,a1,01/03/2025,,Gold,monthly,10,120,False,True", "kind", "'Gold'"),
+        ("s1,a1,01/03/2025,,Gold,monthly,10,120,False,True", "kind", "kind: Input should be 'free'"),
         (
             "s1,a1,01/03/2025,,Solo,daily,10,120,False,True",
             "rhythm",
