@@ -24,9 +24,11 @@ help: ## Show the targets
 # Compiled once, here: where PYTHONDONTWRITEBYTECODE is set, as in many images, every process would compile
 # all that it imports again (Great Expectations: 8.6 s instead of 4.1).
 setup: export UV_COMPILE_BYTECODE := 1
+# Tests that are run without uv find it where the checkout's own would be.
 setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
 	@$(UV) sync --locked --quiet
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/bqemulator-env $(UV) sync --locked --quiet --project local/bigquery_emulator
+	@[ -e .segue/uv/bin/uv ] || { mkdir -p .segue/uv/bin && ln -sf "$(abspath $(UV))" .segue/uv/bin/uv; }
 
 browser:
 	@command -v chromium >/dev/null || bash local/install_debian.sh chromium

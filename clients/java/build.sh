@@ -42,7 +42,7 @@ build() {
     $(find target/generated -name '*.java')
   compile -Xlint:all,-classfile,-path,-processing -Werror -d target/classes -cp "target/classes:$COMPILE" \
     $(find src/main/java -name '*.java')
-  cp "$PROTO_ROOT/$PROTO" "$PROTO_ROOT/${PROTO%/*}/service_config.json" target/classes/segue/offers/v1/
+  cp "$PROTO_ROOT/$PROTO" "$PROTO_ROOT/${PROTO%/*}/"service_config*.json target/classes/segue/offers/v1/
   jar --create --file target/segue-client.jar -C target/classes .
   compile -Xlint:all,-classfile,-path,-processing -Werror -d target/test-classes \
     -cp "target/segue-client.jar:$COMPILE$TEST" $(find src/test/java -name '*.java')

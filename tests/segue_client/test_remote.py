@@ -70,9 +70,36 @@ def test_a_call_ends_within_its_time() -> None:
             client.lookup("found")
 
 
-def test_a_client_without_time_is_refused() -> None:
-    with pytest.raises(ValueError, match="timeout_seconds must be positive: 0"):
-        OfferServiceClient("127.0.0.1:1", timeout_seconds=0)
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_a_client_without_time_or_with_endless_time_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"must be positive, and at most a day: {seconds}"):
+        OfferServiceClient("127.0.0.1:1", timeout_seconds=seconds)
+
+
+@pytest.mark.parametrize("token", ["secret\n", "sécret"])
+def test_a_token_that_can_be_in_no_header_is_refused_and_not_told(token: str) -> None:
+    with pytest.raises(ValueError, match="the token has a line break or another character") as refused:
+        OfferServiceClient("127.0.0.1:1", token=token)
+    assert token not in str(refused.value)
+
+
+def test_a_certificate_is_not_left_out_because_there_is_no_tls() -> None:
+    with pytest.raises(ValueError, match="needs ca_file"):
+        OfferServiceClient("127.0.0.1:1", client_certificate_file="client.pem")
+
+
+def test_a_closed_client_raises_what_any_other_without_an_answer_does() -> None:
+    async def ask() -> None:
+        client = AsyncOfferServiceClient("127.0.0.1:1")
+        await client.close()
+        with pytest.raises(UnavailableError, match="closed"):
+            await client.lookup("found")
+
+    asyncio.run(ask())
+    client = OfferServiceClient("127.0.0.1:1")
+    client.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        client.lookup("found")
 
 
 def test_an_outcome_that_is_newer_than_the_client_is_an_error_of_its_own() -> None:

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ClientUnaryCall, ServiceError, requestCallback } from '@grpc/grpc-js';
 import { credentials as Credentials, Metadata } from '@grpc/grpc-js';
 import { answerOf } from './answers';
-import { failureOf } from './errors';
+import { UnavailableError, failureOf } from './errors';
 import type { Answer } from './offers';
 import type { BatchLookupResponse__Output } from './generated/segue/offers/v1/BatchLookupResponse';
 import type { LookupResponse__Output } from './generated/segue/offers/v1/LookupResponse';
@@ -32,6 +32,8 @@ export interface CallOptions {
 }
 
 export const DEFAULT_TIMEOUT_MS = 2_000;
+/** A day. gRPC ends the process over a deadline that is too far away for it. */
+const LONGEST_TIMEOUT_MS = 86_400_000;
 
 type Method<Request, Response> = (
   request: Request,
@@ -50,18 +52,22 @@ export class OfferClient implements AsyncDisposable {
   readonly #metadata = new Metadata();
   readonly #timeoutMs: number;
   readonly #inFlight = new Set<Promise<unknown>>();
+  #isClosed = false;
 
   /**
    * A client of the service at `address` (`host:port`, or a target of gRPC's name resolution), over TLS unless it is
    * told otherwise. It connects when it is first asked.
    *
-   * @throws RangeError the timeout is not positive
+   * @throws RangeError the timeout is not positive or more than a day
+   * @throws TypeError the token can be in no header
    * @throws Error a file cannot be read
    */
   constructor(address: string, options: OfferClientOptions = {}) {
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    if (!(this.#timeoutMs > 0)) throw new RangeError(`a timeout of ${this.#timeoutMs} ms`);
-    if (options.token !== undefined) this.#metadata.set('authorization', `Bearer ${options.token}`);
+    if (!(this.#timeoutMs > 0 && this.#timeoutMs <= LONGEST_TIMEOUT_MS)) {
+      throw new RangeError(`a timeout of ${this.#timeoutMs} ms`);
+    }
+    if (options.token !== undefined) this.#metadata.set('authorization', bearer(options.token));
     const pem = (file?: string) => (file === undefined ? null : readFileSync(file));
     const { serviceConfigFile } = options;
     const credentials = options.plaintext
@@ -77,6 +83,8 @@ export class OfferClient implements AsyncDisposable {
       'grpc.service_config_disable_resolution': 1,
       // a batch may have more than gRPC's 4 MiB in answers
       'grpc.max_receive_message_length': -1,
+      // gRPC's own two minutes would outlast a long outage of the service by as much
+      'grpc.max_reconnect_backoff_ms': 5_000,
     });
   }
 
@@ -107,8 +115,9 @@ export class OfferClient implements AsyncDisposable {
     return response.answers.map(answerOf);
   }
 
-  /** Waits for the calls on their way, and ends the connection. */
+  /** Takes no more calls, waits for those on their way, and ends the connection. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.allSettled(this.#inFlight);
     this.#stub.close();
   }
@@ -123,6 +132,7 @@ export class OfferClient implements AsyncDisposable {
     { signal }: CallOptions,
   ): Promise<Response> {
     signal?.throwIfAborted();
+    if (this.#isClosed) throw new UnavailableError('UNAVAILABLE', 'this client is closed');
     const answered = new Promise<Response>((resolve, reject) => {
       const deadline = Date.now() + this.#timeoutMs;
       const told = (error: ServiceError | null, response?: Response) => {
@@ -141,4 +151,12 @@ export class OfferClient implements AsyncDisposable {
       this.#inFlight.delete(answered);
     }
   }
+}
+
+function bearer(token: string): string {
+  // without the token, which is a secret and which gRPC would show
+  if (!/^[\x20-\x7e]*$/.test(token)) {
+    throw new TypeError('the token has a line break or another character that no header can have');
+  }
+  return `Bearer ${token}`;
 }

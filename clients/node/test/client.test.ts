@@ -62,8 +62,25 @@ test('an outcome that is newer than the client is no answer', () => {
   });
 });
 
-test('a timeout is positive', () => {
-  assert.throws(() => new OfferClient('a:1', { timeoutMs: 0 }), RangeError);
+test('a timeout is positive and at most a day', () => {
+  for (const timeoutMs of [0, NaN, Infinity, 1e15]) {
+    assert.throws(() => new OfferClient('a:1', { timeoutMs }), RangeError);
+  }
+});
+
+test('a token that can be in no header is refused and not told', () => {
+  for (const token of ['secret\n', 'sécret']) {
+    assert.throws(() => new OfferClient('a:1', { token }), {
+      name: 'TypeError',
+      message: 'the token has a line break or another character that no header can have',
+    });
+  }
+});
+
+test('after closing nobody is asked', async () => {
+  const client = new OfferClient('127.0.0.1:1', { plaintext: true });
+  await client.close();
+  await assert.rejects(client.lookup('a'), { name: 'UnavailableError', isRetryable: true });
 });
 
 test('aborting ends the call', async () => {

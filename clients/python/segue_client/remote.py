@@ -17,6 +17,7 @@ from segue_client.errors import (
     LookupFailedError,
     NothingPublishedError,
     SegueClientError,
+    UnavailableError,
     UnreadableOffersError,
     failure_of,
 )
@@ -42,6 +43,15 @@ _SERVICE_CONFIG: Final = (files("segue_client") / "proto/segue/offers/v1/service
     encoding="utf-8"
 )
 """gRPC's own retries, as clients of every language have them: they follow the server's pushback."""
+_OPTIONS: Final = (
+    ("grpc.service_config", _SERVICE_CONFIG),
+    # a batch may have more than gRPC's 4 MiB in answers
+    ("grpc.max_receive_message_length", -1),
+    # gRPC's own two minutes would outlast a long outage of the service by as much
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+_LONGEST_SECONDS: Final = 86_400
+"""gRPC takes a deadline that is too far away for one that has passed."""
 
 
 class _ServiceClient:
@@ -65,28 +75,32 @@ class _ServiceClient:
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: ``timeout_seconds`` is not positive.
+            ValueError: ``timeout_seconds`` is not positive or more than a day, ``token`` can be in no
+                header, or there is a certificate to show and no TLS to show it by.
         """
-        if timeout_seconds <= 0:
-            raise ValueError(f"timeout_seconds must be positive: {timeout_seconds}")
+        if not 0 < timeout_seconds <= _LONGEST_SECONDS:
+            raise ValueError(f"timeout_seconds must be positive, and at most a day: {timeout_seconds}")
+        if ca_file is None and (client_certificate_file, client_key_file) != (None, None):
+            raise ValueError("a client certificate is shown over TLS only, which needs ca_file")
         self._timeout_seconds = timeout_seconds
-        self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
-        # a batch may have more than gRPC's 4 MiB in answers
-        options = [("grpc.service_config", _SERVICE_CONFIG), ("grpc.max_receive_message_length", -1)]
+        self._metadata = () if token is None else (("authorization", _bearer(token)),)
+        self._is_closed = False
         if ca_file is None:
-            self._channel = self._grpc.insecure_channel(address, options=options)
+            self._channel = self._grpc.insecure_channel(address, options=_OPTIONS)
         else:
             credentials = grpc.ssl_channel_credentials(
                 root_certificates=Path(ca_file).read_bytes(),
                 private_key=_optional(client_key_file),
                 certificate_chain=_optional(client_certificate_file),
             )
-            self._channel = self._grpc.secure_channel(address, credentials, options=options)
+            self._channel = self._grpc.secure_channel(address, credentials, options=_OPTIONS)
         self._stub = OfferLookupStub(self._channel)  # type: ignore[no-untyped-call]
 
     _grpc: Any = grpc
 
     def _call(self, method: Any, request: Any) -> Any:
+        if self._is_closed:
+            raise UnavailableError("this client is closed", grpc.StatusCode.UNAVAILABLE)
         return method(request, timeout=self._timeout_seconds, metadata=self._metadata)
 
 
@@ -102,7 +116,8 @@ class OfferServiceClient(_ServiceClient):
         self.close()
 
     def close(self) -> None:
-        """Ends the connection; calls in flight fail."""
+        """Ends the connection; calls in flight fail, and later ones too."""
+        self._is_closed = True
         self._channel.close()
 
     def lookup(self, account_id: str) -> Lookup:
@@ -145,7 +160,8 @@ class AsyncOfferServiceClient(_ServiceClient):
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connection; calls in flight fail."""
+        """Ends the connection; calls in flight fail, and later ones too."""
+        self._is_closed = True
         await self._channel.close()
 
     async def lookup(self, account_id: str) -> Lookup:
@@ -161,6 +177,13 @@ class AsyncOfferServiceClient(_ServiceClient):
             return _lookups(await self._call(self._stub.BatchLookup, _several(account_ids)))
         except grpc.RpcError as error:
             raise _refusal(error) from error
+
+
+def _bearer(token: str) -> str:
+    if not (token.isascii() and token.isprintable()):
+        # without the token, which is a secret
+        raise ValueError("the token has a line break or another character that no header can have")
+    return f"Bearer {token}"
 
 
 def _one(account_id: str) -> LookupRequest:

@@ -40,6 +40,8 @@ public final class OfferClient implements AutoCloseable {
   /** How long a lookup may take, tries included, unless the builder is told otherwise. */
   public static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(2);
 
+  private static final Duration LONGEST_TIMEOUT = Duration.ofDays(1);
+
   private final ManagedChannel channel;
   private final OfferLookupBlockingStub blocking;
   private final OfferLookupFutureStub future;
@@ -197,15 +199,28 @@ public final class OfferClient implements AutoCloseable {
       return this;
     }
 
-    /** The caller's token, sent with each call. */
+    /**
+     * The caller's token, sent with each call.
+     *
+     * @throws IllegalArgumentException it can be in no header; gRPC would log it and call without
+     */
     public Builder token(String token) {
+      if (token != null && !token.chars().allMatch(each -> each >= 0x20 && each < 0x7f)) {
+        throw new IllegalArgumentException(
+          "the token has a line break or another character that no header can have"
+        );
+      }
       this.token = token;
       return this;
     }
 
-    /** How long a lookup may take, tries included. */
+    /**
+     * How long a lookup may take, tries included.
+     *
+     * @throws IllegalArgumentException it is not positive, or more than a day
+     */
     public Builder timeout(Duration timeout) {
-      if (timeout.isNegative() || timeout.isZero()) {
+      if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(LONGEST_TIMEOUT) > 0) {
         throw new IllegalArgumentException("a timeout of " + timeout);
       }
       this.timeout = timeout;

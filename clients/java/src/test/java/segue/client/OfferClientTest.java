@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
@@ -14,8 +15,23 @@ import org.junit.jupiter.api.Test;
 class OfferClientTest {
 
   @Test
-  void aTimeoutIsPositive() {
-    assertThrows(IllegalArgumentException.class, () -> OfferClient.builder("a:1").timeout(Duration.ZERO));
+  void aTimeoutIsPositiveAndAtMostADay() {
+    for (Duration timeout : List.of(Duration.ZERO, Duration.ofSeconds(Long.MAX_VALUE))) {
+      assertThrows(IllegalArgumentException.class, () -> OfferClient.builder("a:1").timeout(timeout));
+    }
+  }
+
+  @Test
+  void aTokenThatCanBeInNoHeaderIsRefusedAndNotTold() {
+    for (String token : List.of("secret\n", "s\u00e9cret")) {
+      Throwable refused = assertThrows(IllegalArgumentException.class, () ->
+        OfferClient.builder("a:1").token(token)
+      );
+      assertEquals(
+        "the token has a line break or another character that no header can have",
+        refused.getMessage()
+      );
+    }
   }
 
   @Test
