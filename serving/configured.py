@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
+from segue.errors import SettingsError
 from segue.settings import Settings
 from segue_client.bigtable.read_rows import TableAddress
 from segue_client.bigtable.reader import AsyncOfferReader, OfferReader
@@ -26,16 +27,23 @@ def open_async_reader(
 
 
 def open_service_client(settings: Settings) -> OfferServiceClient:
-    """A client of the service at ``service_address``."""
+    """A client of the service at ``service_address``.
+
+    Raises:
+        SettingsError: with these settings there can be none.
+    """
     token = settings.service_token
-    return OfferServiceClient(
-        settings.service_address,
-        token=None if token is None else token.get_secret_value(),
-        timeout_seconds=settings.lookup_timeout_seconds,
-        ca_file=settings.service_ca_file,
-        client_certificate_file=settings.service_client_certificate_file,
-        client_key_file=settings.service_client_key_file,
-    )
+    try:
+        return OfferServiceClient(
+            settings.service_address,
+            token=None if token is None else token.get_secret_value(),
+            timeout_seconds=settings.lookup_timeout_seconds,
+            ca_file=settings.service_ca_file,
+            client_certificate_file=settings.service_client_certificate_file,
+            client_key_file=settings.service_client_key_file,
+        )
+    except ValueError as error:
+        raise SettingsError(f"no client of the lookup service: {error}") from error
 
 
 def _table_address(settings: Settings) -> TableAddress:

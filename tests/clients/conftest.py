@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from local.sandbox.accounts import load_sandbox_accounts
+from loaders.bigtable.load import load_generation
+from local.sandbox.accounts import SEGMENT_DATE, sandbox_accounts
+from local.segment_rows import SegmentRows
 from segue.settings import PROJECT_ROOT, Settings
+from tests.bigtable_fixture import account, offer
 from tests.certificates import Authority
 from tests.sandbox_fixture import Sandbox
 from tests.serving.service.conftest import served
@@ -67,11 +70,14 @@ def _whole(declared: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def mutual_tls(bigtable_emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A service with the accounts of the sandbox that wants certificates of an authority, and its files."""
+    """A service with the accounts of the sandbox, and a large one, that wants certificates, and its files."""
     settings = Settings(
         _env_file=None, project_id="segue-clients-over-tls", bigtable_emulator_host=bigtable_emulator
     )
-    load_sandbox_accounts(settings)
+    stored = [each.row() for each in sandbox_accounts() if each.stored is not None]
+    # of which a batch is answered with more than the 4 MiB that gRPC takes by itself
+    large = account("test-large", offer("an-offer", reason_code="R" * 4_500))
+    load_generation(settings, SEGMENT_DATE, SegmentRows([*stored, large]))
     authority = Authority(tmp_path_factory.mktemp("authority"))
     certificate, key = authority.issue("service")
     shown = authority.issue("client")

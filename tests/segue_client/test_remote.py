@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from pydantic import SecretStr
 
 from loaders.bigtable.load import load_generation
+from segue.errors import SettingsError
 from segue.settings import Settings
 from segue_client import (
     AsyncOfferServiceClient,
@@ -24,7 +26,7 @@ from segue_client import (
 )
 from segue_client.wire.offers_pb2 import LookupRequest, LookupResponse
 from segue_client.wire.offers_pb2_grpc import OfferLookupServicer, add_OfferLookupServicer_to_server
-from serving.configured import open_reader
+from serving.configured import open_reader, open_service_client
 from tests.bigtable_fixture import account, source
 from tests.serving.service.conftest import DAY, served
 
@@ -81,6 +83,12 @@ def test_a_token_that_can_be_in_no_header_is_refused_and_not_told(token: str) ->
     with pytest.raises(ValueError, match="the token has a line break or another character") as refused:
         OfferServiceClient("127.0.0.1:1", token=token)
     assert token not in str(refused.value)
+
+
+def test_settings_that_give_no_client_are_wrong_settings() -> None:
+    settings = Settings(_env_file=None, service_token=SecretStr("secret\n"))
+    with pytest.raises(SettingsError, match="no client of the lookup service: the token has a line break"):
+        open_service_client(settings)
 
 
 def test_a_certificate_is_not_left_out_because_there_is_no_tls() -> None:
