@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from segue.errors import SegueError
+from segue.errors import SegueError, runbook_entry
 
 if TYPE_CHECKING:
     from segue_client.errors import SegueClientError
@@ -32,11 +32,12 @@ class ExplainingGroup(TyperGroup):
 
 
 def describe(failure: SegueError) -> list[str]:
-    """What failed, by its code, and what to do about it."""
+    """What failed, by its code, what to do about it, and where the runbook says more."""
     message = str(failure)
     if not message.startswith(f"{failure.code}:"):
         message = f"{failure.code}: {message}"
-    return [message, *([f"hint: {failure.hint}"] if failure.hint else [])]
+    hint = [f"hint: {failure.hint}"] if failure.hint else []
+    return [message, *hint, f"see {runbook_entry(failure.code)}"]
 
 
 def foreseen(error: Exception) -> SegueError | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from runs.task_defaults import task_defaults
+from runs.task_defaults import task_defaults, without_useless_retries
 from segue.settings import get_settings
 
 DOC = """
@@ -21,6 +21,15 @@ files with the rest of their day. Running it again, or killing it anywhere, chan
   catches up, nothing is missed.
 - **entries have vanished at once**: most of what is known is gone. A wrong environment or a token that lost a
   right looks like this. If it is meant: `segue content pull --allow-deletions`.
+
+### What a code means
+A failed task's log ends with a code; docs/runbook.md#code says what it means, what is still served, what to
+do step by step and how to see that it is over.
+
+| task | codes |
+|---|---|
+| `pull` | `content`, `object_store`, `object_conflict` |
+| any | `wrong_setting` |
 
 A cursor that the system has forgotten needs nobody: everything is pulled, and what is gone is found.
 """
@@ -51,7 +60,7 @@ with DAG(
         from loaders.cms.pull import pull_content
         from loaders.cms.sources import open_source
 
-        with open_source(get_settings(), source) as system:
+        with without_useless_retries(), open_source(get_settings(), source) as system:
             return pull_content(get_settings(), system).to_dict()
 
     pull.expand(source=configured())

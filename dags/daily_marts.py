@@ -59,6 +59,18 @@ itself.
   before, it finds its publication and says so.
 - **`nothing_left`**: the task before was marked successful without having run. Clear it.
 
+### What a code means
+A failed task's log ends with a code; docs/runbook.md#code says what it means, what is still served, what to
+do step by step and how to see that it is over.
+
+| task | codes |
+|---|---|
+| `land` | `landing_refused`, `landing_reader_killed`, `impossible_days`, `object_store`, `object_conflict` |
+| `build` | `build_failed`, `dbt_project`, `declarations` |
+| `validate` | `validation_failed`, `not_built`, `other_project` |
+| `publish` | `unjudged`, `publication_refused`, `not_built`, `other_project` |
+| any | `nothing_left`, `warehouse`, `job_adrift`, `wrong_setting`, `file_system` |
+
 ### A file that was wrong
 Replace it and clear the run of its day: the published days that it reaches are rebuilt with it. Days further
 back than `SEGUE_RESTATEMENT_DAYS` are named in the log of `land`; trigger the DAG with `start_date` and

@@ -30,6 +30,15 @@ Clearing or triggering it again is safe: a day is replaced whole, from the sums 
 - **`read`**: BigQuery did not answer, or a file of `experiments/` has a mistake; the log names it. Clear it.
   `alert_not_sent`: the callback failed; the next try tells what it did not.
 - **`nothing_left`**: `choose_days` was marked successful without having run. Clear it.
+
+### What a code means
+A failed task's log ends with a code; docs/runbook.md#code says what it means, what is still served, what to
+do step by step and how to see that it is over.
+
+| task | codes |
+|---|---|
+| `read` | `alert_not_sent`, `declarations`, `warehouse`, `job_adrift` |
+| any | `nothing_left`, `wrong_setting` |
 """
 
 settings = get_settings()

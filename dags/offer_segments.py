@@ -39,6 +39,17 @@ if every account is to become unknown.
   the Bigtable instance lags behind; clear `begin` when it has caught up.
 - **`nothing_left`**: the task before was marked successful without having run. Clear it.
 
+### What a code means
+A failed task's log ends with a code; docs/runbook.md#code says what it means, what is still served, what to
+do step by step and how to see that it is over.
+
+| task | codes |
+|---|---|
+| `begin` | `no_table`, `not_published`, `empty_partition`, `invalid_row`, `source`, `unacknowledged` |
+| `load_shard` | `refused`, `unacknowledged`, `overtaken`, `not_verified`, `source`, `ledger` |
+| `publish` | `incomplete`, `changed`, `refused`, `overtaken`, `not_verified`, `not_replicated`, `ledger` |
+| any | `nothing_left`, `wrong_setting` |
+
 Readers keep the previous generation until `publish` succeeds; what a dead run left the next one removes.
 `segue generations list` shows what is online; `segue generations rollback G` goes back in one write.
 """
@@ -113,7 +124,8 @@ with DAG(
         from loaders.bigtable import load_segments_shard
 
         get_current_context()["shard_name"] = f"shard {shard}"  # type: ignore[typeddict-unknown-key]
-        done = load_segments_shard(get_settings(), generation, shard)
+        with without_useless_retries():
+            done = load_segments_shard(get_settings(), generation, shard)
         return {"generation": generation, "rows": done.rows_in}
 
     @task(doc_md="Adds the shards up and moves the pointer.")
@@ -125,7 +137,8 @@ with DAG(
         with without_useless_retries():
             loaded = left_by("load_shard", "publish", shards)
         try:
-            return publish_segments(get_settings(), loaded[0]["generation"]).summary()
+            with without_useless_retries():
+                return publish_segments(get_settings(), loaded[0]["generation"]).summary()
         except LoadError as error:
             # The publication that came in between has queued the run that loads it.
             if error.code is LoadCode.CHANGED:

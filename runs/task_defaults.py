@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from segue.errors import SegueError
+from segue.errors import SegueError, runbook_entry
 from segue.settings import Settings
 
 
@@ -27,14 +27,18 @@ def task_defaults(settings: Settings) -> dict[str, Any]:
 def without_useless_retries() -> Iterator[None]:
     """End the task for good at a failure that another try cannot mend, instead of waiting for all retries.
 
+    Whatever fails, the log ends with the failure's code and its entry of the runbook.
+
     Raises:
         AirflowFailException: a ``SegueError`` is final.
     """
     try:
         yield
     except SegueError as error:
+        entry = f"see {runbook_entry(error.code)}"
         if not error.is_final:
+            error.add_note(f"{error.code}: {entry}")
             raise
         from airflow.sdk.exceptions import AirflowFailException
 
-        raise AirflowFailException(f"{error.code}: {error}\n{error.hint or ''}") from error
+        raise AirflowFailException(f"{error.code}: {error}\n{error.hint or ''}\n{entry}") from error

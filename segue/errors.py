@@ -17,6 +17,11 @@ class SegueError(Exception):
     is_final: bool = False
 
 
+def runbook_entry(code: str) -> str:
+    """Where the runbook says, by its code, what a failure means and what to do about it."""
+    return f"docs/runbook.md#{code}"
+
+
 class SettingsError(SegueError):
     """A setting has no possible value."""
 

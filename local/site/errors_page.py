@@ -13,8 +13,9 @@ from segue_client.errors import SegueClientError
 
 INTRODUCTION = """\
 A failure that the product foresees is one sentence that begins with a code: on standard error of the
-command line, in the log of a task, in an alert. The hint says what to do, where that is always the same;
-`--debug` shows the traceback. The exit code is what the command line ends with."""
+command line, in the log of a task, in an alert. The hint says what to do, where that is always the same, and
+a code leads to its entry of the [runbook](../runbook.md), which also has the codes of a load; `--debug`
+shows the traceback. The exit code is what the command line ends with."""
 
 ROOMS = (
     "segue", "segments", "serving", "experiments", "loaders", "expectations", "runs", "cli", "local",
@@ -26,7 +27,7 @@ _STARTED_ONLY = "__main__"
 def errors_page() -> str:
     """Code, exit code, meaning and hint of every failure, by code."""
     rows = sorted(
-        [code(error.code), str(getattr(error, "exit_code", 1)), _meaning(error), error.hint or "–"]
+        [_linked(error.code), str(getattr(error, "exit_code", 1)), _meaning(error), error.hint or "–"]
         for error in named_errors()
     )
     return page("Error codes", INTRODUCTION, [table(["code", "exit", "what it means", "what to do"], rows)])
@@ -51,6 +52,10 @@ def _descendants(error: type) -> Iterator[type]:
     for child in error.__subclasses__():
         yield child
         yield from _descendants(child)
+
+
+def _linked(name: str) -> str:
+    return f"[{code(name)}](../runbook.md#{name})"
 
 
 def _meaning(error: type) -> str:

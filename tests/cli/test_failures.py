@@ -111,6 +111,7 @@ def test_a_failure_says_what_to_do_about_it() -> None:
     assert describe(LoadError(LoadCode.OVERTAKEN, "generation 5 is newer")) == [
         "overtaken: generation 5 is newer",
         "hint: Another load started after this one: let it finish",
+        "see docs/runbook.md#overtaken",
     ]
 
 

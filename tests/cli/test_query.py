@@ -164,7 +164,9 @@ def test_every_kind_of_query_is_one(ask: Callable[..., Result], question: str) -
 def test_an_error_is_shown_with_its_place(ask: Callable[..., Result]) -> None:
     answer = ask("select n,\n  nonsense\nfrom marts.answers")
 
-    assert answer.stderr == "query: Unrecognized name: nonsense at [2:3]\n  nonsense\n  ^\n"
+    assert answer.stderr == (
+        "query: Unrecognized name: nonsense at [2:3]\n  nonsense\n  ^\nsee docs/runbook.md#query\n"
+    )
     assert answer.stdout == ""
     assert answer.exit_code == 1
 

@@ -225,6 +225,9 @@ def test_a_changed_column_is_named_and_nothing_is_published(settings: Settings) 
     with pytest.raises(PublishError, match=r"fct_daily: column known is STRING, this code writes INTEGER"):
         publish(settings, D2, D2, D2, MARTS)
     assert rows(settings, DAILY) == [(D1, "x")]
+    build(settings, D2, D2, "y")
+    publish(settings, D2, D2, D2, MARTS)
+    assert rows(settings, DAILY) == [(D1, "x"), (D2, "y")]
 
 
 def test_a_day_is_final_once_no_late_event_can_reach_it(settings: Settings) -> None:

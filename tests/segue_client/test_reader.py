@@ -150,6 +150,8 @@ def test_nothing_published_and_no_table_are_errors_not_unknown_accounts(bigtable
         ensure_table(bigtable_world)
         with pytest.raises(NothingPublishedError):
             reader.lookup("found")
+        load_generation(bigtable_world, DAY, source(account("found")))
+        assert reader.lookup("found").outcome is not Outcome.UNKNOWN
 
 
 def test_a_reader_follows_the_pointer_within_its_refresh_interval(loaded: Settings) -> None:

@@ -171,6 +171,9 @@ def test_a_job_that_cannot_be_cancelled_either_is_named(
     proxy.fault = lambda request: "reset" if "/jobs" in request.path else ""
     with pytest.raises(JobAdriftError, match=r"job segue_other_.* was given up and cannot be cancelled"):
         warehouse.run(f"insert into `{table}` values (1)")
+    proxy.fault = lambda _: ""
+    warehouse.run(f"insert into `{table}` values (1)")
+    assert numbers(warehouse, table) == [1]
 
 
 def test_a_later_try_waits_for_what_an_earlier_one_has_left_running(

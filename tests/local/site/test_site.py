@@ -47,7 +47,7 @@ def test_every_failure_has_a_code_of_its_own_and_a_meaning() -> None:
     codes = [error.code for error in errors]
     assert sorted(codes) == sorted(set(codes))
     assert [error.__name__ for error in errors if not (error.__doc__ or "").strip()] == []
-    assert "| `validation_failed` | 1 |" in errors_page()
+    assert "| [`validation_failed`](../runbook.md#validation_failed) | 1 |" in errors_page()
 
 
 def test_the_command_line_has_every_command_with_its_options() -> None:
