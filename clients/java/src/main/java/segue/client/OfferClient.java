@@ -10,10 +10,12 @@ import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
+import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -70,8 +72,7 @@ public final class OfferClient implements AutoCloseable {
    * @throws LookupException there is no answer; its class and {@code isRetryable} say what to do
    */
   public Answer lookup(String accountId) {
-    LookupRequest request = LookupRequest.newBuilder().setAccountId(accountId).build();
-    return Answers.of(call(() -> within(blocking).lookup(request)));
+    return Answers.of(call(() -> within(blocking).lookup(one(accountId))));
   }
 
   /**
@@ -80,20 +81,17 @@ public final class OfferClient implements AutoCloseable {
    * @throws LookupException as {@link #lookup}; also for more accounts than the service takes in one batch
    */
   public List<Answer> lookupAll(List<String> accountIds) {
-    BatchLookupRequest request = BatchLookupRequest.newBuilder().addAllAccountIds(accountIds).build();
-    return answers(call(() -> within(blocking).batchLookup(request)));
+    return answers(call(() -> within(blocking).batchLookup(several(accountIds))));
   }
 
   /** As {@link #lookup}, without waiting. Completes exceptionally with the same; cancelling it ends the call. */
   public CompletableFuture<Answer> lookupAsync(String accountId) {
-    LookupRequest request = LookupRequest.newBuilder().setAccountId(accountId).build();
-    return completable(within(future).lookup(request), Answers::of);
+    return completable(() -> within(future).lookup(one(accountId)), Answers::of);
   }
 
   /** As {@link #lookupAll}, without waiting. Completes exceptionally with the same; cancelling it ends the call. */
   public CompletableFuture<List<Answer>> lookupAllAsync(List<String> accountIds) {
-    BatchLookupRequest request = BatchLookupRequest.newBuilder().addAllAccountIds(accountIds).build();
-    return completable(within(future).batchLookup(request), OfferClient::answers);
+    return completable(() -> within(future).batchLookup(several(accountIds)), OfferClient::answers);
   }
 
   /** Takes no more calls, and waits as long as one may take for those on their way. */
@@ -114,6 +112,26 @@ public final class OfferClient implements AutoCloseable {
     return stub.withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS);
   }
 
+  private static LookupRequest one(String accountId) {
+    return LookupRequest.newBuilder().setAccountId(encodable(accountId)).build();
+  }
+
+  private static BatchLookupRequest several(List<String> accountIds) {
+    accountIds.forEach(OfferClient::encodable);
+    return BatchLookupRequest.newBuilder().addAllAccountIds(accountIds).build();
+  }
+
+  /** The id itself. Of one that is no UTF-8 protobuf would make another account's, with a question mark in it. */
+  private static String encodable(String accountId) {
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(accountId)) {
+      Status refused = Status.INVALID_ARGUMENT.withDescription(
+        "an account id with an unpaired surrogate; ids are UTF-8"
+      );
+      throw LookupException.of(refused.asRuntimeException());
+    }
+    return accountId;
+  }
+
   private static List<Answer> answers(BatchLookupResponse response) {
     return response.getAnswersList().stream().map(Answers::of).toList();
   }
@@ -126,8 +144,18 @@ public final class OfferClient implements AutoCloseable {
     }
   }
 
-  private static <T, R> CompletableFuture<R> completable(ListenableFuture<T> call, Function<T, R> read) {
+  private static <T, R> CompletableFuture<R> completable(
+    Supplier<ListenableFuture<T>> method,
+    Function<T, R> read
+  ) {
     CompletableFuture<R> result = new CompletableFuture<>();
+    ListenableFuture<T> call;
+    try {
+      call = method.get();
+    } catch (LookupException refused) {
+      result.completeExceptionally(refused);
+      return result;
+    }
     FutureCallback<T> told = new FutureCallback<>() {
       @Override
       public void onSuccess(T response) {

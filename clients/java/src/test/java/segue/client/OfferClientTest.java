@@ -1,6 +1,7 @@
 package segue.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.Test;
 
 class OfferClientTest {
@@ -39,6 +41,16 @@ class OfferClientTest {
     OfferClient client = OfferClient.builder("127.0.0.1:1").plaintext().build();
     client.close();
     assertThrows(LookupException.Unavailable.class, () -> client.lookup("a"));
+  }
+
+  @Test
+  void anIdThatIsNoUtf8IsRefusedAndNotAskedAsAnother() {
+    try (OfferClient client = OfferClient.builder("127.0.0.1:1").plaintext().build()) {
+      assertThrows(LookupException.InvalidRequest.class, () -> client.lookup("a\ud83c"));
+      assertThrows(LookupException.InvalidRequest.class, () -> client.lookupAll(List.of("a", "\ud83c")));
+      Throwable async = assertThrows(CompletionException.class, () -> client.lookupAsync("a\ud83c").join());
+      assertInstanceOf(LookupException.InvalidRequest.class, async.getCause());
+    }
   }
 
   @Test
