@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup browser redis node java metrics demo docs sandbox test check soak bench up down lint lint-types lint-text format
+.PHONY: help setup openmp browser redis node java metrics demo docs sandbox test check soak bench up down lint lint-types lint-text format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,11 @@ setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
 	@$(UV) sync --locked --quiet
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/bqemulator-env $(UV) sync --locked --quiet --project local/bigquery_emulator
 	@[ -e .segue/uv/bin/uv ] || { mkdir -p .segue/uv/bin && ln -sf "$(abspath $(UV))" .segue/uv/bin/uv; }
+
+# What LightGBM is linked with; a C compiler brings it, a slim image has none.
+.PHONY: openmp
+openmp:
+	@[ "$$(uname)" = Darwin ] || /sbin/ldconfig -p | grep -q libgomp.so.1 || bash local/install_debian.sh libgomp1
 
 browser:
 	@command -v chromium >/dev/null || bash local/install_debian.sh chromium

@@ -18,6 +18,7 @@ from cli import (
     generations,
     land,
     lookup,
+    models,
     parse,
     proto,
     query,
@@ -74,6 +75,7 @@ app.add_typer(callers.app, name="callers")
 app.command("erase")(erase.erase)
 app.add_typer(segments.app, name="segments")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(models.app, name="models")
 for entry in sorted(entry_points(group="segue.commands"), key=lambda each: each.name):
     command = entry.load()
     if isinstance(command, typer.Typer):

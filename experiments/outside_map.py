@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from experiments.design import Design, Direction, MetricDesign, Role
+from segue.outside_file import Label
 
 EVERY_ROW: Final = "row"
 """The unit of a file of which every row is one of its own."""
-_WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
 
 
-def label(value: Any) -> Any:
-    """A variant's name as a text, however it is written: 1.0 is 1, True is true."""
-    if isinstance(value, bool | int | float):
-        value = str(value)
-    if not isinstance(value, str):
-        return value
-    value = value.strip()
-    whole = _WHOLE.fullmatch(value)
-    if whole:
-        return whole[1]
-    return value.lower() if value.lower() in ("true", "false") else value
-
-
-Label = Annotated[str, BeforeValidator(label), Field(min_length=1)]
 Column = Annotated[str, Field(min_length=1)]
 
 

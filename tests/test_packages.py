@@ -23,7 +23,18 @@ from segue.settings import PROJECT_ROOT
 from segue_client.version import __version__
 
 MEGABYTE = 1_000_000
-ROOMS = ("segue", "segments", "experiments", "serving", "loaders", "expectations", "runs", "cli", "local")
+ROOMS = (
+    "segue",
+    "segments",
+    "experiments",
+    "scoring",
+    "serving",
+    "loaders",
+    "expectations",
+    "runs",
+    "cli",
+    "local",
+)
 
 
 def run(command: list[str], folder: Path) -> str:

@@ -18,8 +18,8 @@ from experiments.outside_map import EVERY_ROW, MetricColumns, OutsideMap
 from experiments.statistics.exact import ExactSum
 from experiments.statistics.sums import Sums
 from loaders.experiments.cells import Floats, labels_of, numbers_of, texts_of
-from loaders.experiments.errors import ExperimentFileError, Mistake
-from loaders.experiments.tables import Batch, read_batches
+from loaders.outside.tables import Batch, read_batches
+from segue.outside_file import Mistake, OutsideFileError
 
 _MOST_VARIANTS: Final = 50
 
@@ -43,7 +43,7 @@ def read_units(path: Path, outside: OutsideMap) -> OutsideUnits:
     bytes per unit.
 
     Raises:
-        ExperimentFileError: names the rows and columns that cannot be read, and a unit that an arm has twice.
+        OutsideFileError: names the rows and columns that cannot be read, and a unit that an arm has twice.
         OSError: there is no such file.
     """
     reading = _Reading(path.name, outside)
@@ -55,12 +55,12 @@ def read_units(path: Path, outside: OutsideMap) -> OutsideUnits:
             message = (
                 f"column {outside.variant.column} has more than {_MOST_VARIANTS} values: is it the variant?"
             )
-            raise ExperimentFileError(path.name, message)
+            raise OutsideFileError(path.name, message)
         arms.add(rows, np.ones(len(rows.variants), bool))
         if rows.units is not None:
             seen.append(_hashes(rows.units))
     if not arms.units:
-        raise ExperimentFileError(path.name, "has no rows")
+        raise OutsideFileError(path.name, "has no rows")
     twice = _repeated(seen)
     moved = 0
     if len(twice):
@@ -134,7 +134,7 @@ class _Reading:
             units = texts_of(batch.columns[self._unit])
             note(self._unit, np.array(units.to_numpy(zero_copy_only=False) == "", bool), "is empty")
         if mistakes:
-            raise ExperimentFileError(self._file, mistakes)
+            raise OutsideFileError(self._file, mistakes)
         return _Rows(batch.first_row, variants, units, numbers, empty)
 
     def check_arms(self, units: Counter[str]) -> None:
@@ -145,14 +145,14 @@ class _Reading:
             if not units[arm]:
                 role = " (control)" if arm == control else ""
                 message = f"column {self._map.variant.column} has no {arm}{role}; it has {found or 'none'}"
-                raise ExperimentFileError(self._file, message)
+                raise OutsideFileError(self._file, message)
         if sum(count > 0 for count in units.values()) < 2:
             message = f"column {self._map.variant.column} has one variant, so there is nothing to compare"
-            raise ExperimentFileError(self._file, message)
+            raise OutsideFileError(self._file, message)
 
-    def repeated(self, repeats: Iterable[tuple[str, int, int]]) -> ExperimentFileError:
+    def repeated(self, repeats: Iterable[tuple[str, int, int]]) -> OutsideFileError:
         """What to raise for units that are in one variant twice: unit, first row, second row."""
-        return ExperimentFileError(
+        return OutsideFileError(
             self._file,
             [
                 Mistake(second, self._unit or "", f"{unit!r} is the unit of row {first} already")
@@ -233,7 +233,7 @@ def _of_two_variants(path: Path, reading: _Reading, twice: npt.NDArray[np.uint64
     """The rows of units that were seen in more than one variant, and how many those are.
 
     Raises:
-        ExperimentFileError: a unit is in one variant twice, and in no other.
+        OutsideFileError: a unit is in one variant twice, and in no other.
     """
     found: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for batch in read_batches(path, reading.columns):

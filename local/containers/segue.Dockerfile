@@ -13,6 +13,8 @@ ENV SEGUE_DBT_PARSED_DIR=/opt/segue/dbt_parsed
 RUN .venv/bin/segue parse
 
 FROM python:3.11.13-slim-bookworm
+# What LightGBM is linked with.
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home segue \
     && install --directory --owner segue /var/lib/segue /var/lib/segue/state /var/lib/segue/gcs
 COPY --from=build /opt/segue /opt/segue

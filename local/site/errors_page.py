@@ -18,8 +18,8 @@ a code leads to its entry of the [runbook](../runbook.md), which also has the co
 shows the traceback. The exit code is what the command line ends with."""
 
 ROOMS = (
-    "segue", "segments", "serving", "experiments", "loaders", "expectations", "runs", "cli", "local",
-    "segue_client",
+    "segue", "segments", "serving", "experiments", "scoring", "loaders", "expectations", "runs", "cli",
+    "local", "segue_client",
 )  # fmt: skip
 _STARTED_ONLY = "__main__"
 

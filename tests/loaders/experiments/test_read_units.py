@@ -16,9 +16,9 @@ import pytest
 
 from experiments.outside_map import OutsideMap
 from experiments.statistics.sums import Sums
-from loaders.experiments import tables
-from loaders.experiments.errors import ExperimentFileError
 from loaders.experiments.units import OutsideUnits, notes_of, read_units
+from loaders.outside import tables
+from segue.outside_file import OutsideFileError
 
 EMAILS = """\
 customer,segment,visit,spend,history,pages
@@ -48,7 +48,7 @@ def read(path: Path, content: str | bytes, **changes: Any) -> OutsideUnits:
 
 
 def refused(path: Path, content: str | bytes, **changes: Any) -> list[str]:
-    with pytest.raises(ExperimentFileError) as error:
+    with pytest.raises(OutsideFileError) as error:
         read(path, content, **changes)
     return str(error.value).splitlines()
 
@@ -262,7 +262,7 @@ def test_variants_may_be_numbers_or_flags(tmp_path: Path) -> None:
 def test_what_parquet_cannot_mean_as_a_number_is_named(tmp_path: Path) -> None:
     as_parquet(tmp_path / "emails.parquet", spend=pa.array([1.0, None, 0, 0, 0, float("inf")]))
 
-    with pytest.raises(ExperimentFileError) as error:
+    with pytest.raises(OutsideFileError) as error:
         read_units(tmp_path / "emails.parquet", OutsideMap.model_validate(MAP))
 
     assert str(error.value).splitlines() == [

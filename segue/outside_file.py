@@ -1,13 +1,17 @@
-"""What can be wrong with an outside experiment's file."""
+"""What can be wrong with a file of others that is read by a map; how its labels are compared."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
 
 from segue.errors import SegueError
 
 _SHOWN: Final = 20
+_WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,10 @@ class Mistake:
     message: str
 
 
-class ExperimentFileError(SegueError):
+class OutsideFileError(SegueError):
     """The file cannot be read by its map; names rows and columns where those are at fault."""
 
-    code = "experiment_file"
+    code = "outside_file"
     exit_code = 2
     is_final = True
 
@@ -36,3 +40,19 @@ class ExperimentFileError(SegueError):
                 for each in ordered
             ]
         super().__init__("\n".join(lines))
+
+
+def label(value: Any) -> Any:
+    """A name as a text, however it is written: 1.0 is 1, True is true."""
+    if isinstance(value, bool | int | float):
+        value = str(value)
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    whole = _WHOLE.fullmatch(value)
+    if whole:
+        return whole[1]
+    return value.lower() if value.lower() in ("true", "false") else value
+
+
+Label = Annotated[str, BeforeValidator(label), Field(min_length=1)]

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from loaders.experiments.errors import ExperimentFileError, Mistake
+from segue.outside_file import Mistake, OutsideFileError
 
 BATCH_ROWS: Final = 100_000
 _BATCH_BYTES: Final = 8 << 20
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_TEXTS: Final = (".csv", ".tsv", ".txt")
 _LINES: Final = (".ndjson", ".jsonl")
 
 
@@ -39,33 +40,74 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
     """The rows with the given columns: texts, or what a Parquet file has; rows count from 1.
 
     Raises:
-        ExperimentFileError: an unknown format, a file that cannot be read, or a column that it has not.
+        OutsideFileError: an unknown format, a file that cannot be read, or a column that it has not.
         OSError: there is no such file.
     """
-    # A compressed text file is read as what it is once it is unpacked.
-    plain = Path(path.stem) if path.suffix in (".gz", ".bz2", ".zst") else path
+    plain = _plain(path)
     try:
         if plain.suffix == ".parquet":
             yield from _read_parquet(path, columns)
-        elif plain.suffix in (".csv", ".tsv", ".txt"):
+        elif plain.suffix in _TEXTS:
             yield from _read_csv(path, columns)
         elif plain.suffix in _LINES:
             yield from _read_lines(path, columns)
         else:
-            raise ExperimentFileError(path.name, "unknown format, expected .csv, .tsv, .ndjson or .parquet")
+            raise _unknown_format(path)
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
-        raise ExperimentFileError(path.name, f"cannot be read: {' '.join(str(error).split())}") from error
+        raise OutsideFileError(path.name, f"cannot be read: {' '.join(str(error).split())}") from error
+
+
+def read_table(path: Path) -> pa.Table:
+    """The whole file, all its columns: texts, or what a Parquet file has.
+
+    Raises:
+        OutsideFileError: an unknown format, a file that cannot be read, a column named twice.
+        OSError: there is no such file.
+    """
+    columns = _names(path)
+    if not columns:
+        raise OutsideFileError(path.name, "has no columns")
+    batches = [pa.table(batch.columns) for batch in read_batches(path, columns)]
+    if not batches:
+        raise OutsideFileError(path.name, "has no rows")
+    return pa.concat_tables(batches).combine_chunks()
+
+
+def _names(path: Path) -> list[str]:
+    """The columns of a file of any kind; those of NDJSON are its first line's."""
+    plain = _plain(path)
+    try:
+        if plain.suffix == ".parquet":
+            return list(pq.read_schema(path).names)
+        if plain.suffix in _LINES:
+            with pa.input_stream(str(path), compression="detect") as source:
+                first = io.TextIOWrapper(source, encoding="utf-8-sig", newline="").readline()
+            return list(_object(path, 1, first)) if first else []
+        if plain.suffix in _TEXTS:
+            return _header(path, [])[1]
+        raise _unknown_format(path)
+    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
+        raise OutsideFileError(path.name, f"cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _unknown_format(path: Path) -> OutsideFileError:
+    return OutsideFileError(path.name, "unknown format, expected .csv, .tsv, .ndjson or .parquet")
+
+
+def _plain(path: Path) -> Path:
+    """A compressed text file is read as what it is once it is unpacked."""
+    return Path(path.stem) if path.suffix in (".gz", ".bz2", ".zst") else path
 
 
 def _check(path: Path, columns: Sequence[str], found: Sequence[str]) -> None:
     for column in columns:
         if column not in found:
-            raise ExperimentFileError(
+            raise OutsideFileError(
                 path.name,
                 f"column {column} is in the map but not in the file (it has {', '.join(found) or 'none'})",
             )
         if list(found).count(column) > 1:
-            raise ExperimentFileError(path.name, f"column {column} is in the header twice")
+            raise OutsideFileError(path.name, f"column {column} is in the header twice")
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
@@ -78,7 +120,8 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
 
 
 def _header(path: Path, columns: Sequence[str]) -> tuple[str, list[str]]:
-    """The delimiter by which the first line has most of the columns, and the line's names."""
+    """The delimiter by which the first line has most of the columns (of any, where none are asked for), and
+    the line's names."""
     with pa.input_stream(str(path), compression="detect") as source:
         text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
         start = text.read(1 << 16)
@@ -86,7 +129,7 @@ def _header(path: Path, columns: Sequence[str]) -> tuple[str, list[str]]:
         delimiter: next(csv.reader(io.StringIO(start, newline=""), delimiter=delimiter), [])
         for delimiter in _DELIMITERS
     }
-    best = max(_DELIMITERS, key=lambda each: len(set(columns) & set(headers[each])))
+    best = max(_DELIMITERS, key=lambda each: len(set(columns or headers[each]) & set(headers[each])))
     return best, headers[best]
 
 
@@ -117,7 +160,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
                 first += batch.num_rows
     except pa.ArrowInvalid as error:
         if uneven:
-            raise ExperimentFileError(path.name, uneven) from error
+            raise OutsideFileError(path.name, uneven) from error
         raise
 
 
@@ -130,7 +173,7 @@ def _read_lines(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
             for number, row in enumerate(rows, first):
                 absent = [column for column in columns if column not in row]
                 if absent:
-                    raise ExperimentFileError(path.name, [Mistake(number, absent[0], "is not there")])
+                    raise OutsideFileError(path.name, [Mistake(number, absent[0], "is not there")])
             yield Batch(first, {each: pa.array([_text(row[each]) for row in rows]) for each in columns})
             first += len(lines)
 
@@ -139,9 +182,9 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ExperimentFileError(path.name, [Mistake(number, "", f"is not JSON: {error}")]) from error
+        raise OutsideFileError(path.name, [Mistake(number, "", f"is not JSON: {error}")]) from error
     if not isinstance(row, dict):
-        raise ExperimentFileError(path.name, [Mistake(number, "", "is not a JSON object")])
+        raise OutsideFileError(path.name, [Mistake(number, "", "is not a JSON object")])
     return row
 
 

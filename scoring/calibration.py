@@ -1,0 +1,69 @@
+"""Scores as probabilities: a curve learned on rows that no tree was grown on."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from scoring.columns import Floats
+
+_SMALLEST: Final = 1e-7
+
+
+class PlattCurve(BaseModel):
+    """``expit(intercept + slope · logit(p))`` (Platt 1999, on the log odds)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["platt"] = "platt"
+    slope: float
+    intercept: float
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """The calibrated probabilities."""
+        return np.asarray(expit(self.intercept + self.slope * log_odds(probabilities)))
+
+
+class IsotonicCurve(BaseModel):
+    """Straight lines between points that never fall (Zadrozny and Elkan 2002)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["isotonic"] = "isotonic"
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """The calibrated probabilities."""
+        return np.interp(probabilities, self.scores, self.probabilities)
+
+
+Curve = PlattCurve | IsotonicCurve
+
+
+def log_odds(probabilities: Floats) -> Floats:
+    """Finite, also of 0 and 1."""
+    return np.asarray(logit(np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)))
+
+
+def fit_platt(probabilities: Floats, outcomes: Floats) -> PlattCurve:
+    """The logistic regression, without a penalty, of the outcomes on the log odds that were predicted."""
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(log_odds(probabilities).reshape(-1, 1), outcomes)
+    return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
+
+
+def fit_isotonic(probabilities: Floats, outcomes: Floats) -> IsotonicCurve:
+    """The best curve that never falls, kept away from 0 and 1 by Laplace's rule: what so few rows have not
+    seen is not impossible."""
+    model = IsotonicRegression(out_of_bounds="clip").fit(probabilities, outcomes)
+    least = 1 / (len(outcomes) + 2)
+    return IsotonicCurve(
+        scores=tuple(model.X_thresholds_.tolist()),
+        probabilities=tuple(np.clip(model.y_thresholds_, least, 1 - least).tolist()),
+    )

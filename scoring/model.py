@@ -1,0 +1,170 @@
+"""A model: trees of LightGBM, what they were grown on, and how their scores become probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from scoring.calibration import Curve, fit_isotonic, fit_platt
+from scoring.columns import Feature, Floats, Mask
+from scoring.examples import Examples
+from scoring.outside_map import Calibration, Direction
+from segue.errors import SegueError
+
+if TYPE_CHECKING:
+    import lightgbm
+
+SEED: Final = 20_240_229
+MOST_TREES: Final = 2_000
+_PATIENCE: Final = 50
+PARAMETERS: Final[dict[str, Any]] = {
+    "objective": "binary",
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_data_in_leaf": 30,
+    "lambda_l2": 1.0,
+    "min_data_per_group": 50,
+    "feature_fraction": 0.9,
+    "feature_fraction_seed": SEED,
+    "seed": SEED,
+    # The same rows give the same bytes, on any number of cores.
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
+
+
+class TreeLibraryError(SegueError):
+    """LightGBM cannot be loaded: the system has no OpenMP runtime."""
+
+    code = "tree_library"
+    hint = "on Debian and Ubuntu: apt-get install libgomp1"
+    is_final = True
+
+
+def _lightgbm() -> Any:
+    try:
+        import lightgbm
+    except OSError as error:
+        raise TreeLibraryError(f"LightGBM does not load: {error}") from error
+    return lightgbm
+
+
+@dataclass(frozen=True)
+class Trees:
+    """One booster in LightGBM's text format, and the curve over its probabilities."""
+
+    text: str
+    curve: Curve | None = None
+
+    @cached_property
+    def _booster(self) -> lightgbm.Booster:
+        return _lightgbm().Booster(model_str=self.text)
+
+    @property
+    def count(self) -> int:
+        """How many trees."""
+        return int(self._booster.num_trees())
+
+    def probabilities(self, matrix: Floats) -> Floats:
+        """Of the event, for every row."""
+        raw = np.asarray(self._booster.predict(matrix, num_threads=1), dtype=np.float64)
+        return raw if self.curve is None else self.curve.apply(raw)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is predicted of a row: the probability of the event, or by how much the treatment changes it.
+
+    ``trees`` has one booster, ``model``; or two, ``control`` and ``treated``, each grown on its arm alone
+    (the T-learner of Künzel, Sekhon, Bickel and Yu, PNAS 2019).
+    """
+
+    features: tuple[Feature, ...]
+    trees: Mapping[str, Trees]
+
+    @property
+    def is_uplift(self) -> bool:
+        """Whether scores are differences of probabilities."""
+        return "treated" in self.trees
+
+    def scores(self, matrix: Floats) -> Floats:
+        """One per row: a probability in [0, 1], or an uplift in [−1, 1]."""
+        if not self.is_uplift:
+            return self.trees["model"].probabilities(matrix)
+        return self.trees["treated"].probabilities(matrix) - self.trees["control"].probabilities(matrix)
+
+    def outcome_probabilities(self, matrix: Floats, is_treated: Mask | None) -> Floats:
+        """Of the event, given what was done with the row."""
+        if is_treated is None:
+            return self.trees["model"].probabilities(matrix)
+        return np.where(
+            is_treated,
+            self.trees["treated"].probabilities(matrix),
+            self.trees["control"].probabilities(matrix),
+        )
+
+
+def train(
+    examples: Examples,
+    calibration: Calibration | None = None,
+    monotone: Mapping[str, Direction] | None = None,
+) -> Model:
+    """The model that the examples teach; the same examples give the same bytes.
+
+    Raises:
+        TreeLibraryError: LightGBM does not load.
+    """
+    arms: dict[str, Mask] = {"model": np.ones(len(examples.outcomes), bool)}
+    if examples.is_treated is not None:
+        arms = {"control": ~examples.is_treated, "treated": examples.is_treated}
+    trees = {
+        name: _grown(
+            examples.features,
+            (examples.matrix[examples.learning & of_arm], examples.outcomes[examples.learning & of_arm]),
+            (examples.matrix[examples.stopping & of_arm], examples.outcomes[examples.stopping & of_arm]),
+            calibration,
+            monotone or {},
+        )
+        for name, of_arm in arms.items()
+    }
+    return Model(examples.features, trees)
+
+
+def _grown(
+    features: Sequence[Feature],
+    learning: tuple[Floats, Floats],
+    stopping: tuple[Floats, Floats],
+    calibration: Calibration | None,
+    monotone: Mapping[str, Direction],
+) -> Trees:
+    library = _lightgbm()
+    parameters = dict(PARAMETERS)
+    if monotone:
+        signs = {"increasing": 1, "decreasing": -1}
+        parameters["monotone_constraints"] = [
+            signs[monotone[each.name]] if each.name in monotone else 0 for each in features
+        ]
+    # Names are ours to keep (model.json): LightGBM refuses some characters in its own.
+    shared = {
+        "categorical_feature": [place for place, each in enumerate(features) if each.kind == "category"],
+        "params": parameters,
+    }
+    data = library.Dataset(*learning, **shared)
+    booster = library.train(
+        parameters,
+        data,
+        MOST_TREES,
+        valid_sets=[library.Dataset(*stopping, reference=data, **shared)],
+        callbacks=[library.early_stopping(_PATIENCE, verbose=False)],
+    )
+    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    if calibration is None:
+        return Trees(text)
+    fit = fit_platt if calibration == "platt" else fit_isotonic
+    return Trees(text, fit(Trees(text).probabilities(stopping[0]), stopping[1]))

@@ -1,0 +1,85 @@
+"""A model's folder is what its name says, or it is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scoring import artifact
+from scoring.artifact import ArtifactError
+from scoring.examples import examples_of
+from scoring.model import Model, train
+from tests.scoring.planted import customers, propensity_map
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return train(examples_of(customers(1_000).table, propensity_map(), "customers.csv"))
+
+
+@pytest.fixture
+def written(model: Model, tmp_path: Path) -> Path:
+    return artifact.write(
+        tmp_path,
+        model,
+        declared={"target": {"column": "converted", "positive": "Yes"}},
+        rows={"learning": 560, "stopping": 140, "held_out": 300},
+        data_digest="0" * 64,
+        metrics={"auc": 0.75},
+    )
+
+
+def test_a_folder_holds_text_that_says_what_the_model_is(written: Path) -> None:
+    description = json.loads((written / "model.json").read_text())
+
+    assert sorted(each.name for each in written.iterdir()) == ["model.json", "model.txt"]
+    assert (written / "model.txt").read_text().startswith("tree\nversion=v4\n")
+    assert list(description) == [
+        "data_digest", "declared", "features", "format", "metrics", "parameters", "rows", "trees", "versions",
+    ]  # fmt: skip
+    assert description["features"] == [
+        {"categories": [], "kind": "number", "name": "visits"},
+        {"categories": [], "kind": "number", "name": "noise"},
+        {"categories": ["basic", "duo", "family"], "kind": "category", "name": "plan"},
+        {"categories": [], "kind": "number", "name": "tenure"},
+    ]
+    assert list(description["versions"]) == ["lightgbm", "numpy", "scikit-learn", "scipy", "segue"]
+    assert description["parameters"]["seed"] == 20_240_229
+
+
+def test_a_model_is_written_once(written: Path, model: Model) -> None:
+    before = (written / "model.json").stat().st_mtime_ns
+    kept = artifact.read_description(written)
+
+    again = artifact.write(written.parent, model, kept.declared, kept.rows, kept.data_digest, kept.metrics)
+
+    assert again == written
+    assert (written / "model.json").stat().st_mtime_ns == before
+    assert [each.name for each in written.parent.iterdir()] == [written.name]
+
+
+def test_a_missing_and_an_unknown_category_score_alike(written: Path) -> None:
+    model = artifact.load(written)
+
+    scores = model.scores(np.array([[0.5, 0.0, np.nan, 3.0], [0.5, 0.0, -1.0, 3.0]]))
+
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("file", ["model.txt", "model.json"])
+def test_a_changed_byte_is_refused(written: Path, file: str) -> None:
+    content = (written / file).read_text()
+    (written / file).write_text(content.replace("1", "2", 1))
+
+    with pytest.raises(ArtifactError, match=f"{file} is not what"):
+        artifact.load(written)
+
+
+def test_a_folder_under_another_name_is_refused(written: Path) -> None:
+    renamed = written.rename(written.parent / ("0" * 64))
+
+    with pytest.raises(ArtifactError, match="not what the folder's name is the digest of"):
+        artifact.load(renamed)
