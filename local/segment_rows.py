@@ -16,7 +16,7 @@ from loaders.bigtable.source import Staged
 from loaders.warehouse.erasures import ErasedSubjects
 
 
-class NobodyErased:
+class MadeUpSegments:
     """The part of a ``SegmentSource`` that a warehouse answers, for made-up segments."""
 
     def erased_since(self, _began: datetime) -> None:
@@ -26,8 +26,23 @@ class NobodyErased:
         """Not asked for: nobody is erased."""
         raise NotImplementedError
 
+    def keep_refused(
+        self,
+        _manifest: GenerationManifest,
+        _shard: int,
+        refused: Sequence[Refused],
+        *,
+        instead: bool,  # noqa: ARG002
+    ) -> None:
+        """Raises RuntimeError: whoever makes rows up makes good ones."""
+        if refused:
+            raise RuntimeError(f"a made-up row was refused: {refused[0].reason}")
+
     def forget_refused(self, _manifest: GenerationManifest, _complete: Collection[int]) -> None:
         """Nothing is ever kept."""
+
+    def drop(self, name: str) -> None:
+        """There is nothing to remove."""
 
 
 _OFFER: Final = pa.struct(
@@ -62,7 +77,7 @@ SEGMENTS_SCHEMA: Final = pa.schema(
 """The mart's columns that a payload is made of: without types, columns of nothing but nulls have none."""
 
 
-class SegmentRows(NobodyErased):
+class SegmentRows(MadeUpSegments):
     """A ``SegmentSource`` of these rows of the mart ``offer_segments``, whatever the day."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], batch_rows: int = 1000) -> None:
@@ -86,21 +101,6 @@ class SegmentRows(NobodyErased):
         part = [row for row in self._rows if accounts.first <= row["row_key"].encode() < accounts.after]
         for start in range(0, len(part), self._batch_rows):
             yield pa.RecordBatch.from_pylist(part[start : start + self._batch_rows], schema=SEGMENTS_SCHEMA)
-
-    def keep_refused(
-        self,
-        _manifest: GenerationManifest,
-        _shard: int,
-        refused: Sequence[Refused],
-        *,
-        instead: bool,  # noqa: ARG002
-    ) -> None:
-        """Raises RuntimeError: whoever makes rows up makes good ones."""
-        if refused:
-            raise RuntimeError(f"a made-up row was refused: {refused[0].reason}")
-
-    def drop(self, name: str) -> None:
-        """There is nothing to remove."""
 
 
 def _row_key(account_id: str | None) -> str:

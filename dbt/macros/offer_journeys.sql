@@ -11,6 +11,25 @@
     timestamp_add({{ opened_at }}, interval {{ var("journey_horizon_days") }} day)
 {%- endmacro %}
 
+{# Raw tables that a month's checkpoint of journeys is made of, as its history tables declare them. #}
+{% macro journey_feeds() -%}
+    {{
+        return(
+            [
+                "offer_impressions",
+                "offer_clicks",
+                "accounts",
+                "provider_accounts",
+                "subscription_events",
+                "google_play_notifications",
+                "app_store_notifications",
+                "stripe_events",
+                "plans",
+            ]
+        )
+    }}
+{%- endmacro %}
+
 {#
   The instant before which the checkpoint of the as-of day's month tells the journeys. What happened since is
   read by every run of the month, those included that late events take back before the month.

@@ -30,16 +30,16 @@ from google.cloud.bigtable.data import RowMutationEntry, SetCell, Table
 
 from loaders.bigtable.connection import open_table
 from loaders.bigtable.load import load_generation
-from loaders.bigtable.manifest import GenerationManifest, LoadMode
+from loaders.bigtable.manifest import LoadMode
 from loaders.bigtable.mutations import set_offers
-from loaders.bigtable.rows import Refused, encode_rows, tail
+from loaders.bigtable.rows import encode_rows, tail
 from loaders.bigtable.scan import KeyRange, key_range
 from loaders.bigtable.source import Staged
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import Entries, RowWriter
 from local.bench.bigtable import empty_bigtable
 from local.bench.cores import pinned, two_cores
-from local.segment_rows import NobodyErased
+from local.segment_rows import MadeUpSegments
 from segue.settings import Settings
 from segue_client.bigtable import schema
 from segue_client.bigtable.row_key import row_key
@@ -234,7 +234,7 @@ def _batch(numbers: range, rng: np.random.Generator) -> pa.RecordBatch:
     )
 
 
-class SyntheticSource(NobodyErased):
+class SyntheticSource(MadeUpSegments):
     """As many made-up segments as asked for, staged by shard in files: memory holds a batch."""
 
     def __init__(self, rows: int, shards: int, folder: Path) -> None:
@@ -268,20 +268,6 @@ class SyntheticSource(NobodyErased):
             reader = pa.ipc.open_file(file)
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
-
-    def keep_refused(
-        self,
-        _manifest: GenerationManifest,
-        _shard: int,
-        refused: Sequence[Refused],
-        *,
-        instead: bool,  # noqa: ARG002
-    ) -> None:
-        if refused:
-            raise RuntimeError(f"a made-up row was refused: {refused[0].reason}")
-
-    def drop(self, name: str) -> None:
-        pass
 
 
 def _whole_load(rows: int) -> Memory:

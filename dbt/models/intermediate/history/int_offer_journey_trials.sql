@@ -7,17 +7,7 @@
         meta={
             "published": "arrivals",
             "partitions": "checkpoint",
-            "feeds_until_day": [
-                "offer_impressions",
-                "offer_clicks",
-                "accounts",
-                "provider_accounts",
-                "subscription_events",
-                "google_play_notifications",
-                "app_store_notifications",
-                "stripe_events",
-                "plans",
-            ],
+            "feeds_until_day": journey_feeds(),
         },
     )
 }}
