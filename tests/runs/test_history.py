@@ -19,6 +19,7 @@ from segue.settings import Settings
 
 EVENTS, VERSIONS = "int_subscription_events", "int_subscription_versions"
 JOURNEYS = "int_offer_journey_states"
+TRIALS = "int_offer_journey_trials"
 MAY_30, MAY_31 = date(2026, 5, 30), date(2026, 5, 31)
 JUNE_1, JUNE_2, JUNE_3, JUNE_4 = (date(2026, 6, day) for day in (1, 2, 3, 4))
 DAYS = [MAY_30, MAY_31, JUNE_1, JUNE_2, JUNE_3]
@@ -219,6 +220,7 @@ def test_a_history_table_comes_after_those_that_it_follows(parsed_project: Path)
         (EVENTS, ()),
         (VERSIONS, (EVENTS,)),
         (JOURNEYS, (EVENTS, VERSIONS)),
+        (TRIALS, (EVENTS, VERSIONS)),
     ]
 
 
