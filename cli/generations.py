@@ -25,11 +25,15 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([row.to_dict() for row in rows], indent=2))
         return
+    from rich import box
     from rich.console import Console
-    from rich.table import Column, Table
 
-    whole = [Column(header, no_wrap=True) for header in ("generation", "day")]
-    table = Table(*whole, "attempt", "state", "accounts", "removed", "readers")
+    from cli.tables import folding_table
+
+    table = folding_table(
+        "generation", "day", "attempt", "state", "accounts", "removed", "readers",
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
     for row in rows:
         table.add_row(
             str(row.manifest.generation_ms),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from segue_client.answer import Lookup
 
 EXIT_CODES: Final = {"found": 0, "unknown": 3, "suppressed": 4, "expired": 5}
+_FRAME: Final = 4
+"""Characters of a panel's two sides."""
 
 
 def lookup(
@@ -38,18 +40,19 @@ def lookup(
     else:
         from rich.console import Console
 
-        Console().print(_panel(answer))
+        console = Console()
+        console.print(_panel(answer, console.width - _FRAME))
     raise typer.Exit(EXIT_CODES[answer.outcome.value])
 
 
-def _panel(answer: Lookup) -> Panel:
+def _panel(answer: Lookup, width: int) -> Panel:
     from rich.console import Group
     from rich.markup import escape
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
 
-    from cli.tables import folding_table
+    from cli.tables import side_by_side_or_below
 
     values = answer.to_dict()
     colour = {"found": "green", "suppressed": "yellow", "expired": "yellow"}.get(values["outcome"], "red")
@@ -61,16 +64,18 @@ def _panel(answer: Lookup) -> Panel:
     facts.add_row("generation", Text(str(values["generation_ms"])))
     if not values["offers"] and not values["held_back"]:
         return Panel(facts, title=escape(answer.account_id), border_style=colour, expand=False)
-    offers = folding_table("offer", "rule", "priority", "score", "reason", "content", "valid until")
+    rows = []
     for offer in [*values["offers"], *values["held_back"]]:
         content = f"{offer['content_id']} v{offer['content_version']} {offer['content_locale'] or ''}"
-        offers.add_row(
-            Text(offer["offer_id"] + (" (held back: log, do not show)" if offer["is_control"] else "")),
-            Text(f"{offer['rule_id']} v{offer['rule_version']}"),
+        rows.append((
+            offer["offer_id"] + (" (held back: log, do not show)" if offer["is_control"] else ""),
+            f"{offer['rule_id']} v{offer['rule_version']}",
             str(offer["priority"]),
             "–" if offer["score"] is None else f"{offer['score']:.3f}",
-            Text(offer["reason_code"]),
-            Text(content if offer["content_id"] else "–"),
+            offer["reason_code"],
+            content if offer["content_id"] else "–",
             offer["valid_until_at"] or "–",
-        )
+        ))  # fmt: skip
+    headers = ("offer", "rule", "priority", "score", "reason", "content", "valid until")
+    offers = side_by_side_or_below(headers, rows, width)
     return Panel(Group(facts, offers), title=escape(answer.account_id), border_style=colour, expand=False)

@@ -15,7 +15,7 @@ from segue.errors import SegueError
 
 if TYPE_CHECKING:
     from google.cloud.bigquery.table import RowIterator
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from loaders.warehouse.queries import PlannedQuery
     from segue.settings import Settings
@@ -91,8 +91,9 @@ def query(
     if chosen is Form.table:
         from rich.console import Console
 
-        table, shown = _table(rows, limit or SHOWN_ROWS)
-        Console().print(table)
+        console = Console()
+        table, shown = _table(rows, limit or SHOWN_ROWS, console.width)
+        console.print(table)
     else:
         shown = _write(rows, chosen, output, limit)
     total = rows.total_rows or shown
@@ -159,27 +160,17 @@ def _write(rows: RowIterator, form: Form, output: Path | None, limit: int | None
         return write(rows, form.value, stream, limit)
 
 
-def _table(rows: RowIterator, limit: int) -> tuple[Table, int]:
+def _table(rows: RowIterator, limit: int, width: int) -> tuple[RenderableType, int]:
     """Values are folded, never cut: an id of which half is seen is none."""
     from itertools import islice
 
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
+    from cli.tables import side_by_side_or_below
     from loaders.warehouse.formats import text
 
     numbers = {"INTEGER", "INT64", "FLOAT", "FLOAT64", "NUMERIC", "BIGNUMERIC"}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for field in rows.schema:
-        table.add_column(
-            field.name, justify="right" if field.field_type in numbers else "left", overflow="fold"
-        )
-    shown = 0
-    for row in islice(rows, limit):
-        table.add_row(*(Text("–") if value is None else Text(text(value)) for value in row.values()))
-        shown += 1
-    return table, shown
+    shown = [["–" if value is None else text(value) for value in row.values()] for row in islice(rows, limit)]
+    right = {place for place, field in enumerate(rows.schema) if field.field_type in numbers}
+    return side_by_side_or_below([field.name for field in rows.schema], shown, width, right), len(shown)
 
 
 def _bytes(number: int) -> str:

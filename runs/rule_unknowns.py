@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from typing import Any, Final
 
 from loaders.warehouse.client import Warehouse
@@ -18,6 +17,7 @@ from segments.lint import comparisons
 from segments.rule import Rule
 from segments.source import RuleBook
 from segue.declarations import dotted
+from segue.nearest import nearest
 from segue.yaml_document import Location
 
 _TEXTS: Final = tuple(name for name, kind in FEATURES.items() if kind == "text")
@@ -106,5 +106,5 @@ def _values(rule: Rule, known: dict[str, set[str]], day: date) -> Iterator[Unkno
 
 
 def _nearest(value: str, known: Iterable[str]) -> str:
-    near = get_close_matches(value, sorted(known), n=1)
-    return f"; {near[0]} is known" if near else ""
+    near = nearest(value, known)
+    return f"; {near} is known" if near else ""

@@ -15,6 +15,7 @@ from segments.features import FEATURES
 from segments.predicate import ALL_OPERATORS, OPERATORS, RELATIVE_DATE, Predicate
 from segments.rule import Ramp, Rule
 from segue.errors import SegueError
+from segue.nearest import nearest
 
 HEAD: Final = "# yaml-language-server: $schema=../rule.schema.json\n"
 _SIGNS: Final = {
@@ -61,7 +62,11 @@ def condition(text: str) -> dict[str, Any]:
         words = words[1:]
     feature, operator = (*words, "", "")[:2]
     if feature not in FEATURES:
-        raise AnswerError(f"{feature or 'nothing'} is no feature; allowed: {', '.join(FEATURES)}")
+        near = nearest(feature, FEATURES)
+        raise AnswerError(
+            f"{feature or 'nothing'} is no feature; "
+            + (f"did you mean {near}?" if near else f"allowed: {', '.join(FEATURES)}")
+        )
     if not operator and FEATURES[feature] == "flag":
         return {"feature": feature, "equals": not is_negated}
     operator = _SIGNS.get(operator, operator)

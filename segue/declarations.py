@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from segue.errors import SegueError
+from segue.nearest import nearest
 from segue.yaml_document import Document, Location, UnreadableError, document
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -130,7 +132,9 @@ def _problem(file: str, model: type[BaseModel], found: Document, error: dict[str
     shown = location if error["type"] == "missing" else known
     message = error["msg"]
     if error["type"] == "extra_forbidden":
-        message = f"unknown field; allowed: {', '.join(_fields(model, location[:-1]))}"
+        fields = _fields(model, location[:-1])
+        near = nearest(str(location[-1]), fields)
+        message = "unknown field; " + (f"did you mean {near}?" if near else f"allowed: {', '.join(fields)}")
     elif error["type"] == "missing":
         message = "is missing"
     elif error["type"] in _STANDARD_ERRORS and known in found.quoted:
@@ -140,7 +144,20 @@ def _problem(file: str, model: type[BaseModel], found: Document, error: dict[str
         message = f'without quotes, YAML reads {text} as {error["input"]!r}; allowed: "{text}"'
     elif error["type"] in _STANDARD_ERRORS:
         message = f"{message[:1].lower()}{message[1:]}; found {error['input']!r}"
+        if error["type"] == "literal_error":
+            message = _mistyped(error) or message
     return Problem(file, found.lines[known], dotted(shown), message)
+
+
+_SHORT_LIST: Final = 6
+"""As many values are told whole, even where one of them is near."""
+
+
+def _mistyped(error: dict[str, Any]) -> str | None:
+    """Of a long list of allowed values the one that was meant, where one is near."""
+    allowed = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+    near = nearest(str(error["input"]), allowed) if len(allowed) > _SHORT_LIST else None
+    return f"{error['input']} is none of {len(allowed)} allowed; did you mean {near}?" if near else None
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:

@@ -12,11 +12,15 @@ from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError
 from segue.errors import SegueError
+from segue.nearest import nearest
 from segue.settings import Settings
 
 _QUERY: Final = "SELECT"
 """BigQuery's kind of every statement that only reads: ``with … select``, unions and parentheses as well."""
 
+_MISSING_TABLE = re.compile(r"Not found: Table (?:[\w-]+[.:])?(\w+)\.(\w+)")
+_MISSING_DATASET = re.compile(r"Not found: Dataset ")
+_MISSING_COLUMN = re.compile(r"Unrecognized name: |Name \w+ not found inside ")
 _PLACE = re.compile(r"\[(\d+):(\d+)\]")
 _SKIPPED = (
     r"'''.*?'''|\"\"\".*?\"\"\""
@@ -68,7 +72,7 @@ def plan(warehouse: Warehouse, sql: str) -> PlannedQuery:
     try:
         told = warehouse.dry_run(sent)
     except WarehouseError as error:
-        raise _refusal(sent, error) from error
+        raise _refusal(warehouse, sent, error) from error
     if told.statement_type != _QUERY:
         kind = (told.statement_type or "this kind of statement").replace("_", " ").lower()
         raise NotAQueryError(f"a query was expected, not {_ARTICLES.get(kind, kind)}")
@@ -91,12 +95,34 @@ def ask(
     try:
         return warehouse.run(planned.sql, max_bytes_billed=max_bytes)
     except WarehouseError as error:
-        raise _refusal(planned.sql, error) from error
+        raise _refusal(warehouse, planned.sql, error) from error
 
 
-def _refusal(sql: str, error: WarehouseError) -> WarehouseError:
+def _refusal(warehouse: Warehouse, sql: str, error: WarehouseError) -> WarehouseError:
     """What is wrong with the query; what is not its fault stays as it is."""
-    return QueryError(sql, str(error)) if isinstance(error.__cause__, ClientError) else error
+    if not isinstance(error.__cause__, ClientError):
+        return error
+    refused = QueryError(sql, str(error))
+    refused.hint = _meant(warehouse, str(error))
+    return refused
+
+
+def _meant(warehouse: Warehouse, message: str) -> str:
+    """How to find the name that a query has wrong; BigQuery itself guesses columns only."""
+    if missing := _MISSING_TABLE.search(message):
+        dataset, table = missing.groups()
+        near = nearest(table, warehouse.table_names(dataset))
+        return (
+            f"did you mean {near}?" if near else f"select table_name from {dataset}.INFORMATION_SCHEMA.TABLES"
+        )
+    if missing := _MISSING_DATASET.search(message):
+        return f"the datasets are {', '.join(_datasets(warehouse.settings))}"
+    if _MISSING_COLUMN.search(message):
+        return (
+            "select column_name, description from marts.INFORMATION_SCHEMA.COLUMN_FIELD_PATHS "
+            "where table_name = '…'"
+        )
+    return ""
 
 
 def with_configured_datasets(warehouse: Warehouse, sql: str) -> str:

@@ -129,7 +129,7 @@ def test_a_wrong_answer_is_asked_for_again(new: Callable[..., Result]) -> None:
     errors = [line for line in done.output.splitlines() if line.startswith("Error: ")]
     assert errors[0].startswith("Error: String should match pattern")
     assert errors[1] == "Error: there is a rule winback_recent already"
-    assert errors[2].startswith("Error: paid is no feature; allowed: market, locale,")
+    assert errors[2] == "Error: paid is no feature; did you mean is_paid?"
     assert errors[3].startswith("Error: market (text); locale (text); birth_year_band (text); created_date")
     assert errors[4].startswith("Error: streams_28d takes one of equals, not_equals, in, not_in, less_than")
 

@@ -101,6 +101,24 @@ def test_a_table_is_for_people(ask: Callable[..., Result]) -> None:
     assert answer.stderr.startswith("1 of 2 rows, ")
 
 
+def test_a_row_that_is_wider_than_the_terminal_is_told_below_itself(
+    ask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = "select n, name, mrr_usd, 'x' as a_column_of_a_long_name, day, share from marts.answers order by n"
+    monkeypatch.setenv("COLUMNS", "60")
+
+    lines = [line.strip() for line in ask(wide, "--format", "table").stdout.splitlines()]
+
+    assert [lines[0], lines[7]] == ["row 1", "row 2"]
+    assert [line.split(maxsplit=1) for line in lines[1:7]] == [
+        ["n", "1"], ["name", 'Ana, "A"'], ["mrr_usd", "12.5"], ["a_column_of_a_long_name", "x"],
+        ["day", "2026-03-01"], ["share", "0.5"],
+    ]  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "90")
+    header = next(line for line in ask(wide, "--format", "table").stdout.splitlines() if line.strip())
+    assert header.split() == ["n", "name", "mrr_usd", "a_column_of_a_long_name", "day", "share"]
+
+
 def test_the_query_may_come_from_a_file_or_from_standard_input(
     ask: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -164,9 +182,11 @@ def test_every_kind_of_query_is_one(ask: Callable[..., Result], question: str) -
 def test_an_error_is_shown_with_its_place(ask: Callable[..., Result]) -> None:
     answer = ask("select n,\n  nonsense\nfrom marts.answers")
 
-    assert answer.stderr == (
-        "query: Unrecognized name: nonsense at [2:3]\n  nonsense\n  ^\nsee docs/runbook.md#query\n"
-    )
+    message, line, mark, hint, page = answer.stderr.splitlines()
+    assert page == "see docs/runbook.md#query"
+    assert (message, line, mark) == ("query: Unrecognized name: nonsense at [2:3]", "  nonsense", "  ^")
+    question = hint.removeprefix("hint: ").replace("…", "answers")
+    assert ask(question).stdout.splitlines()[:2] == ["column_name,description", "n,"]
     assert answer.stdout == ""
     assert answer.exit_code == 1
 
@@ -177,7 +197,16 @@ def test_a_table_that_is_missing_is_named(ask: Callable[..., Result]) -> None:
     assert answer.exit_code == 1
     assert answer.stderr.startswith("query: Not found: Table ")
     assert "published.nowhere" in answer.stderr
+    assert ask(answer.stderr.split("hint: ")[1].splitlines()[0]).stdout == "table_name\nanswers\n"
     assert "http" not in answer.stderr
+
+
+def test_who_mistypes_a_table_or_a_dataset_is_told_what_was_meant(ask: Callable[..., Result]) -> None:
+    assert "\nhint: did you mean answers?\n" in ask("select * from marts.answer").stderr
+    assert (
+        "\nhint: the datasets are raw, quarantine, history, marts, ops\n"
+        in ask("select * from mart.answers").stderr
+    )
 
 
 def test_a_warehouse_that_is_away_is_no_fault_of_the_query(

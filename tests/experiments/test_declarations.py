@@ -100,7 +100,7 @@ def test_an_experiment_is_read_with_its_metrics(folder: Path) -> None:
         ("{mean: 0.1}", "{mean: 3}", ":12: metrics[0].baseline: only a share (0 to 1) does without"),
         ("metric: paid", "metric: payed", ":12: metrics[0].metric: payed is not declared; allowed: paid,"),
         ("id: longer-trial", "id: trial", ":1: id: is trial; allowed: the file's name, longer-trial"),
-        ("salt:", "slat:", ":6: slat: unknown field; allowed: id, version, owner, hypothesis"),
+        ("salt:", "slat:", ":6: slat: unknown field; did you mean salt?"),
         ("hypothesis: Th", "hypotheses: Th", ":1: hypothesis: is missing"),
     ],
 )  # fmt: skip

@@ -55,7 +55,8 @@ def test_a_rule_file_is_read(tmp_path: Path) -> None:
         (
             "feature: has_ever_paid",
             "feature: has_ever_payed",
-            "winback.yml:11: audience.all[0].feature: input should be 'market', 'locale'",
+            "winback.yml:11: audience.all[0].feature: has_ever_payed is none of 32 allowed; "
+            "did you mean has_ever_paid?",
         ),
         (
             "between: [7, 60]",
