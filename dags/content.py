@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from runs.task_defaults import task_defaults, without_useless_retries
+from runs.task_defaults import failures_told, task_defaults
 from segue.settings import get_settings
 
 DOC = """
@@ -53,14 +53,15 @@ with DAG(
     def configured() -> list[str]:
         from loaders.cms.sources import configured_sources
 
-        return configured_sources(get_settings())
+        with failures_told():
+            return configured_sources(get_settings())
 
     @task(map_index_template="{{ task.op_kwargs['source'] }}", doc_md="Lands what changed in one system.")
     def pull(source: str) -> dict[str, object]:
         from loaders.cms.pull import pull_content
         from loaders.cms.sources import open_source
 
-        with without_useless_retries(), open_source(get_settings(), source) as system:
+        with failures_told(), open_source(get_settings(), source) as system:
             return pull_content(get_settings(), system).to_dict()
 
     pull.expand(source=configured())

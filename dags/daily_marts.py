@@ -17,7 +17,7 @@ from airflow.sdk import (
 )
 
 from runs.steps import STEPS, Step, asked_by_trigger, given
-from runs.task_defaults import task_defaults, without_useless_retries
+from runs.task_defaults import failures_told, task_defaults
 from segue.settings import get_settings
 from segue.window import RunWindow
 
@@ -126,7 +126,7 @@ with DAG(
         )
 
     def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
-        with without_useless_retries():
+        with failures_told():
             step, days = given(name, window, days_asked_for)
             outcome = step.perform(get_settings(), days)
         for line in outcome.lines():
@@ -143,7 +143,7 @@ with DAG(
         return left
 
     def run_when_ready(name: str, window: dict[str, Any] | None) -> PokeReturnValue:
-        with without_useless_retries():
+        with failures_told():
             step, days = given(name, window, days_asked_for)
             reasons = step.awaited(get_settings(), days, datetime.now(UTC)) if step.awaited else []
         for reason in reasons:

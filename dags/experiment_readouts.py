@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from runs.handover import left_by
-from runs.task_defaults import task_defaults, without_useless_retries
+from runs.task_defaults import failures_told, task_defaults
 from segue.settings import get_settings
 
 SUMS = Asset(name="agg_experiment_daily", uri="segue://marts/agg_experiment_daily")
@@ -86,7 +86,7 @@ with DAG(
 
         from runs.experiment_readouts import write_readouts
 
-        with without_useless_retries():
+        with failures_told():
             [chosen] = left_by("choose_days", "read", [days])
             first, last = (date.fromisoformat(chosen[name]) for name in ("start_date", "end_date"))
             written = write_readouts(get_settings(), first, last)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from runs.handover import left_by
-from runs.task_defaults import task_defaults, without_useless_retries
+from runs.task_defaults import failures_told, task_defaults
 from segue.settings import get_settings
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
@@ -104,7 +104,7 @@ with DAG(
 
         params = get_current_context()["params"]
         mode = LoadMode(params["mode"]) if params["mode"] else None
-        with without_useless_retries():
+        with failures_told():
             [day] = left_by("choose_day", "begin", [segment_date])
             begun = begin_segments(
                 get_settings(),
@@ -124,7 +124,7 @@ with DAG(
         from loaders.bigtable import load_segments_shard
 
         get_current_context()["shard_name"] = f"shard {shard}"  # type: ignore[typeddict-unknown-key]
-        with without_useless_retries():
+        with failures_told():
             done = load_segments_shard(get_settings(), generation, shard)
         return {"generation": generation, "rows": done.rows_in}
 
@@ -134,15 +134,14 @@ with DAG(
 
         from loaders.bigtable import LoadCode, LoadError, publish_segments
 
-        with without_useless_retries():
+        with failures_told():
             loaded = left_by("load_shard", "publish", shards)
-        try:
-            with without_useless_retries():
+            try:
                 return publish_segments(get_settings(), loaded[0]["generation"]).summary()
-        except LoadError as error:
-            # The publication that came in between has queued the run that loads it.
-            if error.code is LoadCode.CHANGED:
-                raise AirflowSkipException(str(error)) from error
-            raise
+            except LoadError as error:
+                # The publication that came in between has queued the run that loads it.
+                if error.code is LoadCode.CHANGED:
+                    raise AirflowSkipException(str(error)) from error
+                raise
 
     publish(load_shard.expand_kwargs(begin(choose_day())))

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from segue.errors import SegueError, runbook_entry
+from runs.failures import describe, foreseen, raised_at
+from segue.errors import SegueError
 from segue.settings import Settings
 
 
@@ -23,22 +24,38 @@ def task_defaults(settings: Settings) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def without_useless_retries() -> Iterator[None]:
-    """End the task for good at a failure that another try cannot mend, instead of waiting for all retries.
+class TaskFailedError(Exception):
+    """A failure that the product foresees, in the words that whoever reads the task's log needs."""
 
-    Whatever fails, the log ends with the failure's code and its entry of the runbook.
+    def __init__(self, failure: SegueError) -> None:
+        super().__init__("\n".join(describe(failure)))
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Have a task that fails say why: the sentence with its code, what to do, the runbook's entry, the place.
+
+    A failure that the product foresees leaves without its causes and their frames, of which Airflow writes
+    pages into the log. What another try cannot mend ends the task for good, instead of waiting for all
+    retries. Faults of the product itself, and what Airflow raises, pass as they are, with all frames.
 
     Raises:
-        AirflowFailException: a ``SegueError`` is final.
+        AirflowFailException: the failure is final.
+        TaskFailedError: it is not.
     """
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
     try:
         yield
-    except SegueError as error:
-        entry = f"see {runbook_entry(error.code)}"
-        if not error.is_final:
-            error.add_note(f"{error.code}: {entry}")
+    except AirflowException:
+        raise
+    except Exception as error:
+        failure = foreseen(error)
+        if failure is None:
             raise
-        from airflow.sdk.exceptions import AirflowFailException
-
-        raise AirflowFailException(f"{error.code}: {error}\n{error.hint or ''}\n{entry}") from error
+        told = TaskFailedError(failure)
+        print(told)
+        if place := raised_at(error):
+            print(f"raised at {place}")
+        # Not the error itself: it would leave with its frames.
+        raise (AirflowFailException(str(told)) if failure.is_final else told) from None

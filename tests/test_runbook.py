@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from cli.failures import describe, foreseen
 from loaders.bigtable.errors import LoadCode
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
@@ -20,6 +19,7 @@ from loaders.landing.read_days import deliveries_of
 from loaders.objects.folder import FolderStore
 from loaders.objects.store import ABSENT
 from local.site.errors_page import named_errors
+from runs.failures import describe, foreseen
 from runs.handover import left_by
 from runs.steps import asked_by_trigger
 from segments.rule import Rule

@@ -14,8 +14,8 @@ from google.auth.exceptions import DefaultCredentialsError
 from typer.testing import CliRunner
 
 import cli
-from cli.failures import describe, foreseen
 from loaders.bigtable.errors import LoadCode, LoadError
+from runs.failures import describe, foreseen
 from segue.errors import SegueError
 from segue.settings import get_settings
 from segue_client.errors import (
@@ -52,6 +52,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("as-of 2026-03-02 2026-03-02 --known-on 2026-03-01", "impossible_days: 2026-03-02 had not happened"),
         ("segments plan", "service_unavailable: "),
         ("lookup somebody", "service_unavailable: "),
+        ("land day 2026-03-01", "service_unavailable: "),
     ],
 )
 @pytest.mark.usefixtures("nowhere")
@@ -61,6 +62,24 @@ def test_a_foreseen_failure_is_a_sentence_and_an_exit_code(command: str, said: s
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert result.exit_code in (1, 2)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_step_that_fails_in_a_run_is_a_sentence_and_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        try:
+            raise PermissionError("beneath")
+        except PermissionError as error:
+            raise OSError(28, "No space left on device") from error
+
+    monkeypatch.setattr("loaders.warehouse.client.warehouse_of", full)
+    result = CliRunner().invoke(cli.app, ["run", "2026-03-01", "2026-03-01"])
+
+    assert result.stderr.splitlines() == [
+        "file_system: [Errno 28] No space left on device",
+        "see docs/runbook.md#file_system",
+    ]
+    assert result.exit_code == 1
 
 
 @pytest.mark.usefixtures("nowhere")

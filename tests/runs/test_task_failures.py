@@ -1,0 +1,124 @@
+"""What the log of a failed task says: the sentence, what to do, where; no pages of frames."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segue.settings import PROJECT_ROOT
+
+# Runs in a process of its own: importing Airflow decides its home folder for the whole process.
+FAIL = """
+import json, sys
+from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.landing.errors import LandingError
+from loaders.landing.header import check_columns
+from loaders.landing.contracts import CONTRACTS
+from runs.task_defaults import failures_told
+from runs.handover import left_by
+from airflow.sdk._shared.logging.structlog import structlog_processors
+from airflow.sdk.exceptions import AirflowSkipException
+
+def landing():
+    try:
+        json.loads("{")
+    except ValueError as error:
+        raise LandingError("fx_rates/2026-03-10/a.csv: is empty") from error
+
+def columns():
+    check_columns(CONTRACTS["fx_rates"], "a.csv", ["day"])
+
+def disk_full():
+    raise OSError(28, "No space left on device", "/state/scratch")
+
+def nothing_left():
+    left_by("land", "build", [None])
+
+def product():
+    {}["oops"]
+
+def skipped():
+    raise AirflowSkipException("later")
+
+told = {}
+for fail in (landing, columns, disk_full, nothing_left, product, skipped):
+    print(f"--- {fail.__name__}")
+    try:
+        with failures_told():
+            fail()
+    except Exception as error:
+        processors = structlog_processors(json_output=True)[0]
+        event = {"event": "Task failed with exception", "exc_info": sys.exc_info()}
+        for processor in processors:
+            if type(processor).__name__ == "ExceptionRenderer":
+                event = processor(None, "error", event)
+        told[fail.__name__] = [type(error).__name__, event["exception"]]
+print("--- end")
+print("JSON" + json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """What each task prints, and what Airflow logs of its exception."""
+    state: Path = tmp_path_factory.mktemp("airflow")
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(state),
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "SEGUE_ENV_FILE": os.devnull,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FAIL], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    printed, _, answer = done.stdout.rpartition("JSON")
+    parts = [part.splitlines() for part in printed.split("--- ")[1:]]
+    return {lines[0]: lines[1:] for lines in parts}, json.loads(answer)
+
+
+def test_a_foreseen_failure_is_its_sentence_its_hint_and_the_place(failed: Any) -> None:
+    printed, _ = failed
+    assert printed["landing"] == [
+        "landing_refused: fx_rates/2026-03-10/a.csv: is empty",
+        "hint: have the file delivered again, then land the day again; raw still holds what it held",
+        "see docs/runbook.md#landing_refused",
+    ]
+    assert printed["columns"][0] == "landing_refused: a.csv: required column currency is missing"
+    assert printed["columns"][3].startswith("raised at loaders.landing.header:")
+    assert printed["columns"][3].endswith(" in check_columns")
+    assert printed["disk_full"][0] == ("file_system: [Errno 28] No space left on device: '/state/scratch'")
+
+
+@pytest.mark.parametrize("name", ["landing", "columns", "disk_full", "nothing_left"])
+def test_what_airflow_logs_of_it_is_one_exception_with_the_sentence_and_hardly_a_frame(
+    failed: Any, name: str
+) -> None:
+    printed, logged = failed
+    _, exceptions = logged[name]
+    [only] = exceptions
+    assert only["exc_value"].splitlines()[0] == printed[name][0]
+    assert len(only["frames"]) <= 3
+
+
+def test_what_no_try_can_mend_ends_the_task_and_the_rest_is_tried_again(failed: Any) -> None:
+    _, logged = failed
+    assert {name: kind for name, (kind, _) in logged.items()} == {
+        "landing": "TaskFailedError",
+        "columns": "TaskFailedError",
+        "disk_full": "TaskFailedError",
+        "nothing_left": "AirflowFailException",
+        "product": "KeyError",
+        "skipped": "AirflowSkipException",
+    }
+
+
+def test_a_fault_of_the_product_keeps_its_frames(failed: Any) -> None:
+    printed, logged = failed
+    assert printed["product"] == []
+    assert logged["product"][1][0]["frames"][-1]["name"] == "product"
