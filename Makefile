@@ -13,7 +13,7 @@ WORKERS ?= 2
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup openmp browser redis node java metrics demo docs sandbox test check soak bench up down lint lint-types lint-text format
+.PHONY: help setup browser redis node java metrics demo docs sandbox test check soak bench up down lint lint-types lint-text format
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ help: ## Show the targets
 # all that it imports again (Great Expectations: 8.6 s instead of 4.1).
 setup: export UV_COMPILE_BYTECODE := 1
 # Tests that are run without uv find it where the checkout's own would be.
-setup: $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
+setup: openmp $(filter .segue/uv/bin/uv,$(UV)) ## Create the environments
 	@$(UV) sync --locked --quiet
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.segue/bqemulator-env $(UV) sync --locked --quiet --project local/bigquery_emulator
 	@[ -e .segue/uv/bin/uv ] || { mkdir -p .segue/uv/bin && ln -sf "$(abspath $(UV))" .segue/uv/bin/uv; }

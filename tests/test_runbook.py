@@ -68,8 +68,8 @@ def test_an_entry_says_all_that_is_needed_in_one_order() -> None:
 
 def test_the_entries_go_by_step() -> None:
     assert list(SECTIONS) == [
-        "Anywhere", "Land", "Build", "Validate", "Publish", "Load", "Serve", "Experiments", "Offer rules",
-        "Ask", "Erase", "Embedded",
+        "Anywhere", "Land", "Build", "Validate", "Publish", "Load", "Serve", "Experiments", "Models",
+        "Offer rules", "Ask", "Erase", "Embedded",
     ]  # fmt: skip
 
 
@@ -254,7 +254,9 @@ CAUSED_ELSEWHERE = {
     "rate_limited": "serving/service/test_service.py",
     "unreadable_offers": "serving/service/test_messages.py",
     "declarations": "experiments/test_declarations.py",
-    "experiment_file": "loaders/experiments/test_read_units.py",
+    "outside_file": "loaders/experiments/test_read_units.py",
+    "model_artifact": "scoring/test_artifact.py",
+    "tree_library": "scoring/test_artifact.py",
     "nothing_to_read": "runs/test_experiment_readouts.py",
     "alert_not_sent": "runs/test_experiment_readouts.py",
     "rules_too_many": "segments/test_statement.py",

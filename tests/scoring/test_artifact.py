@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from scoring import artifact
 from scoring.artifact import ArtifactError
 from scoring.examples import examples_of
-from scoring.model import Model, train
+from scoring.model import Model, TreeLibraryError, train
 from tests.scoring.planted import customers, propensity_map
 
 
@@ -83,3 +84,23 @@ def test_a_folder_under_another_name_is_refused(written: Path) -> None:
 
     with pytest.raises(ArtifactError, match="not what the folder's name is the digest of"):
         artifact.load(renamed)
+
+
+class NoRuntime:
+    """Finds LightGBM as it is found where its OpenMP runtime is missing."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "lightgbm":
+            raise OSError("libgomp.so.1: cannot open shared object file: No such file or directory")
+
+
+def test_a_system_without_openmp_is_told_what_to_install(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoRuntime(), *sys.meta_path])
+
+    with pytest.raises(TreeLibraryError, match=r"LightGBM does not load: libgomp\.so\.1") as error:
+        artifact.load(written).scores(np.zeros((1, 4)))
+
+    assert error.value.hint == "on Debian and Ubuntu: apt-get install libgomp1"
