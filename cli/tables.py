@@ -42,7 +42,7 @@ def side_by_side_or_below(
         return table
     below: list[RenderableType] = []
     for number, row in enumerate(rows, start=1):
-        lines = Table.grid(Column(overflow="fold"), Column(overflow="fold"), padding=(0, 2), pad_edge=True)
+        lines = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2), pad_edge=True)
         for header, value in zip(headers, row, strict=True):
             lines.add_row(Text(header), Text(value))
         below += [Text(f"row {number}"), lines]
