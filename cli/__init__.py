@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import entry_points
 from typing import Annotated
 
-import structlog
 import typer
 
 from cli import (
@@ -27,6 +25,7 @@ from cli import (
     serve,
 )
 from cli.failures import ExplainingGroup
+from segue.logs import configure_logs
 
 app = typer.Typer(
     name="segue",
@@ -56,9 +55,7 @@ def configure(
     ] = False,
 ) -> None:
     """Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable."""
-    # Standard output belongs to the answer, which may be JSON; standard error is looked up at every line,
-    # because whoever calls the command line from Python may exchange it.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    configure_logs()
 
 
 app.add_typer(content.app, name="content")

@@ -32,6 +32,7 @@ def run(
 ) -> None:
     """Build and publish START_DATE..END_DATE as one range, read experiments, load its last day online."""
     from runs import steps
+    from segue.logs import lines_of, new_run_id
     from segue.settings import get_settings
 
     settings = get_settings()
@@ -40,6 +41,7 @@ def run(
     def report(step: str, line: str) -> None:
         console.print(f"[bold]{step:<10}[/bold] {line}")
 
+    run_id = new_run_id()
     window = steps.run(
         settings,
         start_date.date(),
@@ -47,9 +49,12 @@ def run(
         report,
         data_tests=data_tests,
         override_reason=override_reason,
+        run_id=run_id,
     )
-    report("readouts", steps.read_experiments(settings, window))
+    with lines_of(run_id, window.end_date, "readouts"):
+        report("readouts", steps.read_experiments(settings, window))
     if load:
-        report("load", steps.load_online(settings, window.end_date, allow_empty=allow_empty))
+        with lines_of(run_id, window.end_date, "load"):
+            report("load", steps.load_online(settings, window.end_date, allow_empty=allow_empty))
     if as_json:
         print(window.model_dump_json())

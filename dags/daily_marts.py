@@ -18,6 +18,7 @@ from airflow.sdk import (
 
 from runs.steps import STEPS, Step, asked_by_trigger, given
 from runs.task_defaults import failures_told, task_defaults
+from segue.logs import lines_of
 from segue.settings import get_settings
 from segue.window import RunWindow
 
@@ -128,7 +129,8 @@ with DAG(
     def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         with failures_told():
             step, days = given(name, window, days_asked_for)
-            outcome = step.perform(get_settings(), days)
+            with lines_of(get_current_context()["run_id"], days.end_date, name):
+                outcome = step.perform(get_settings(), days)
         for line in outcome.lines():
             print(f"{name}: {line}")
         left = outcome.window.model_dump(mode="json")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runs.handover import left_by
 from runs.step_jobs import jobs_of
 from runs.waiting import Awaited, arrivals_awaited
+from segue.logs import lines_of, new_run_id
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
 
@@ -370,21 +371,25 @@ def run(
     *,
     data_tests: bool = False,
     override_reason: str | None = None,
+    run_id: str | None = None,
 ) -> RunWindow:
     """Every step for [start_date, end_date]; running it again gives the same tables.
 
-    While a step waits for the warehouse, the next one's libraries are loaded.
+    While a step waits for the warehouse, the next one's libraries are loaded. What is logged says of which
+    step, day and run it is: ``run_id``, or a new one.
 
     Raises:
         SegueError: a step failed; what was published before stays as it is.
     """
     window = asked(settings, start_date, end_date, data_tests=data_tests, override_reason=override_reason)
+    run_id = run_id or new_run_id()
     for step, later in zip_longest(STEPS, STEPS[1:]):
         # Its own first: no two threads may load parts of one library at a time.
         step.load()
         if later:
             later.load_meanwhile()
-        outcome = step.perform(settings, window)
+        with lines_of(run_id, window.end_date, step.name):
+            outcome = step.perform(settings, window)
         window = outcome.window
         for line in outcome.lines():
             report(step.name, line)

@@ -37,6 +37,12 @@ class Settings(BaseSettings):
         description="Folder for pid files, logs, emulator data, dbt artefacts and data docs.",
     )
 
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="How the command line logs: `text`, `json` (an object a line), or `auto`: text at a "
+        "terminal, else JSON. Tasks log as Airflow does.",
+    )
+
     # BigQuery
     project_id: str = Field(default="segue-local", description="Google Cloud project.")
     location: str = Field(default="US", description="BigQuery location of every dataset.")

@@ -103,6 +103,17 @@ def test_what_there_is_is_built_validated_and_published(first_run: tuple[Company
     assert company.subscriptions() == [15, 16, 16, 16]
 
 
+def test_each_line_that_is_logged_says_of_which_run_day_and_step_it_is(
+    first_run: tuple[Company, Result],
+) -> None:
+    _, run = first_run
+
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert {line["step"] for line in lines} >= {"land", "build", "validate", "publish", "load"}
+    assert {line["day"] for line in lines} == {str(FOURTH)}
+    assert len({line["run_id"] for line in lines}) == 1
+
+
 def test_a_day_on_which_nobody_has_an_offer_is_a_success(first_run: tuple[Company, Result]) -> None:
     _, run = first_run
 
