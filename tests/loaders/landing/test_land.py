@@ -192,7 +192,7 @@ def test_rates_keep_their_twelve_decimals_in_every_format(settings: Settings) ->
         (
             6,
             "usd_rate",
-            "usd_rate '0.0000000000001': Decimal input should have no more than 12 decimal places",
+            "usd_rate: Decimal input should have no more than 12 decimal places",
         )
     ]
 

@@ -135,5 +135,5 @@ def test_assignments_are_what_the_declared_salt_says(company: Company) -> None:
     declared = load().experiments["trial-length-2026"]
     assigned = company.rows("select distinct account_id, variant, salt_version from experiment_assignments")
 
-    assert {(variant, version) for _, variant, version in assigned} == {("control", 1), ("thirty_days", 1)}
+    assert {(variant, version) for _, variant, version in assigned} == {("control", 2), ("thirty_days", 2)}
     assert all(declared.variants[arm(declared, account)].name == variant for account, variant, _ in assigned)
