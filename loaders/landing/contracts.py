@@ -361,6 +361,3 @@ EVENT_TABLES = (
     "subscription_events",
 )
 """Tables that subscription events come from: every provider's own and the canonical one."""
-
-CATALOGUE_TABLES = ("plans",)
-"""Tables that say what an event leaves out: how often a plan is paid."""
