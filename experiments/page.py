@@ -8,14 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from experiments.design import Design, MetricDesign
-from experiments.plots import Plot, intervals, number, over_days, percent
 from experiments.results import MetricReadout, Readout
+from segue.pages.environment import environment
+from segue.pages.plots import NOTHING, Plot, intervals, number, over_days, percent
 
 TEMPLATE: Final = "page.html.jinja"
-_NOTHING: Final = "–"
 ARM_STYLES: Final = 6
 """Colours and dashes of arms; more arms use them again."""
 
@@ -59,20 +57,14 @@ def page(
         raise ValueError("a page needs a readout")
     ordered = sorted(readouts, key=lambda each: each.day or date.min)
     newest = ordered[-1]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "interval": _interval, "p": _p_value}
+    templates = environment(Path(__file__).parent)
+    templates.filters |= {"interval": _interval, "p": _p_value}
     asked = _asked(newest.readout)
     # Of a version that asked for something else there is nothing to compare.
     dated = [
         (each.day, each.readout) for each in ordered if each.day is not None and _asked(each.readout) == asked
     ]
-    return environment.get_template(TEMPLATE).render(
+    return templates.get_template(TEMPLATE).render(
         title=title,
         facts=dict(facts or {}),
         day=newest.day,
@@ -83,7 +75,7 @@ def page(
         exposures=_exposures(design, dated) if len(dated) > 1 else None,
         metric_plots=list(_metric_plots(design, dated)) if len(dated) > 1 else [],
         days=dated,
-        styles={arm: f"arm-{place % ARM_STYLES}" for place, arm in enumerate(design.allocation)},
+        styles={arm: f"series-{place % ARM_STYLES}" for place, arm in enumerate(design.allocation)},
     )
 
 
@@ -110,9 +102,9 @@ def _units(design: Design, readout: Readout) -> list[_ArmUnits]:
 def _columns(readout: Readout) -> list[tuple[str, Callable[[MetricReadout], str]]]:
     """Of the table of metrics; those that say nothing of any metric are left out."""
     columns: list[tuple[str, Callable[[MetricReadout], str]]] = [
-        ("control", lambda metric: _number(metric.control)),
-        ("treatment", lambda metric: _number(metric.treatment)),
-        ("difference", lambda metric: _number(metric.difference)),
+        ("control", lambda metric: number(metric.control)),
+        ("treatment", lambda metric: number(metric.treatment)),
+        ("difference", lambda metric: number(metric.difference)),
         ("interval", lambda metric: _interval(metric.interval)),
         ("relative", lambda metric: _share(metric.relative, "+.2%")),
         ("p", lambda metric: _p_value(metric.p_value)),
@@ -122,7 +114,7 @@ def _columns(readout: Readout) -> list[tuple[str, Callable[[MetricReadout], str]
         ("units needed", lambda metric: _count(metric.required_units)),
     ]
     metrics = [metric for of_arm in readout.arms.values() for metric in of_arm.metrics.values()]
-    return [each for each in columns if any(each[1](metric) != _NOTHING for metric in metrics)]
+    return [each for each in columns if any(each[1](metric) != NOTHING for metric in metrics)]
 
 
 def _overview(design: Design, readout: Readout) -> Plot:
@@ -145,7 +137,9 @@ def _overview(design: Design, readout: Readout) -> Plot:
 def _exposures(design: Design, dated: Sequence[tuple[date, Readout]]) -> Plot:
     """Units by day and arm; every arm is a series of its own kind."""
     lines = {
-        f"arm-{place % ARM_STYLES} of-{place}": [(day, float(_units_of(arm, found))) for day, found in dated]
+        f"series-{place % ARM_STYLES} of-{place}": [
+            (day, float(_units_of(arm, found))) for day, found in dated
+        ]
         for place, arm in enumerate(design.allocation)
     }
     last = dated[-1][1]
@@ -166,7 +160,7 @@ def _metric_plots(design: Design, dated: Sequence[tuple[date, Readout]]) -> Iter
                 arm,
                 over_days(
                     f"{metric.name}: {arm} against {design.control}",
-                    f"On {dated[-1][0]} the difference is {_number(last.difference)}; fixed interval "
+                    f"On {dated[-1][0]} the difference is {number(last.difference)}; fixed interval "
                     f"{_interval(last.fixed_interval)}, always valid "
                     f"{_interval(last.always_valid_interval)}.",
                     {"difference": differences},
@@ -187,23 +181,19 @@ def _references(metric: MetricDesign, found: MetricReadout) -> Iterator[tuple[fl
             yield effect, f"minimum effect, {metric.minimum_effect:.3g} of control"
 
 
-def _number(value: float | None) -> str:
-    return _NOTHING if value is None else number(value)
-
-
 def _count(value: int | None) -> str:
-    return _NOTHING if value is None else f"{value:,}"
+    return NOTHING if value is None else f"{value:,}"
 
 
 def _share(value: float | None, form: str) -> str:
-    return _NOTHING if value is None else format(value, form)
+    return NOTHING if value is None else format(value, form)
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
-    return _NOTHING if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+    return NOTHING if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def _p_value(value: float | None) -> str:
     if value is None:
-        return _NOTHING
+        return NOTHING
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -19,10 +19,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scoring.calibration import Curve
 from scoring.columns import Feature
+from scoring.distribution import Distribution
+from scoring.insights import Insights
 from scoring.model import PARAMETERS, Model, Trees
 from segue.errors import SegueError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""2: with how features and scores were spread, and what the model goes by."""
 _DESCRIPTION: Final = "model.json"
 _LIBRARIES: Final = ("lightgbm", "numpy", "scikit-learn", "scipy")
 
@@ -60,6 +63,9 @@ class Description(BaseModel):
     """How many were learned from, stopped by, and held out."""
     data_digest: str
     metrics: dict[str, Any]
+    distribution: Distribution
+    """Of the rows that were learned from; what is scored later is held against it."""
+    insights: Insights
     versions: dict[str, str]
     """Of the libraries and of Segue, when the model was trained."""
 
@@ -71,6 +77,8 @@ def write(
     rows: Mapping[str, int],
     data_digest: str,
     metrics: Mapping[str, Any],
+    distribution: Distribution,
+    insights: Insights,
 ) -> Path:
     """Keep a model in a folder below ``folder``, of which it is the digest's; there is no half of one.
 
@@ -90,6 +98,8 @@ def write(
         rows=dict(rows),
         data_digest=data_digest,
         metrics=dict(metrics),
+        distribution=distribution,
+        insights=insights,
         versions={each: version(each) for each in (*_LIBRARIES, "segue")},
     )
     content = json.dumps(description.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False)

@@ -76,6 +76,19 @@ class Trees:
         raw = np.asarray(self._booster.predict(matrix, num_threads=1), dtype=np.float64)
         return raw if self.curve is None else self.curve.apply(raw)
 
+    def raw_scores(self, matrix: Floats) -> Floats:
+        """Log odds of the event for every row, before the curve."""
+        return np.asarray(self._booster.predict(matrix, raw_score=True, num_threads=1), dtype=np.float64)
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """What every feature adds to a row's raw score, and in the last column what all rows start from.
+
+        LightGBM's exact SHAP values of trees (Lundberg et al., Nature Machine Intelligence 2, 2020): a row of
+        them adds up to the row's raw score.
+        """
+        found = self._booster.predict(matrix, pred_contrib=True, num_threads=1)
+        return np.asarray(found, dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Model:

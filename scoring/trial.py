@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from scoring import artifact
 from scoring.columns import Floats
+from scoring.distribution import distribution_of_training
 from scoring.examples import Examples, examples_of
+from scoring.insights import insights_of
 from scoring.model import Model, train
 from scoring.outside_map import OutsideMap
 from scoring.propensity import (
@@ -108,6 +110,13 @@ def _kept(folder: Path, model: Model, examples: Examples, outside: OutsideMap, f
         rows={name: int(getattr(examples, name).sum()) for name in ("learning", "stopping", "held_out")},
         data_digest=examples.data_digest,
         metrics=found.model_dump(mode="json", exclude={"model", "rows", "trees"}),
+        distribution=distribution_of_training(model, examples),
+        insights=insights_of(
+            model,
+            examples.matrix[examples.held_out],
+            examples.outcomes[examples.held_out],
+            None if examples.is_treated is None else examples.is_treated[examples.held_out],
+        ),
     )
 
 

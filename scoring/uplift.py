@@ -45,6 +45,14 @@ class UpliftQuality(_Part):
     by_decile: list[UpliftDecile]
 
 
+class QiniPoint(_Part):
+    """What is gained when a share of the rows is treated, those of the highest predicted uplift first."""
+
+    share: float
+    gained: float
+    """Events a treated row of all, over none being treated."""
+
+
 @dataclass(frozen=True)
 class Areas:
     """Two areas over the share of rows that is treated, best first; see ``areas_of``."""
@@ -70,6 +78,16 @@ def areas_of(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> Areas:
     """
     order = _Order(uplifts, outcomes, is_treated)
     return order.areas(np.ones(len(outcomes)))
+
+
+def qini_curve_of(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> tuple[QiniPoint, ...]:
+    """The curve that the Qini coefficient is an area of, at every twentieth of the rows."""
+    share, gained, _ = _Order(uplifts, outcomes, is_treated).curves(np.ones(len(outcomes)))
+    at = np.linspace(0, 1, 21)
+    return tuple(
+        QiniPoint(share=float(each), gained=float(height))
+        for each, height in zip(at, np.interp(at, share, gained), strict=True)
+    )
 
 
 def uplift_quality_of(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> UpliftQuality:
@@ -107,6 +125,14 @@ class _Order:
         self._ends = np.append(np.nonzero(np.diff(uplifts[order]))[0], len(order) - 1)
 
     def areas(self, weights: Floats) -> Areas:
+        share, gained, uplift = self.curves(weights)
+        return Areas(
+            qini=float(integrate.trapezoid(gained, share) - gained[-1] / 2),
+            auuc=float(integrate.trapezoid(uplift, share)),
+        )
+
+    def curves(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Share of the rows, and over it what the two areas are under; see ``areas_of``."""
         treated_weights, control_weights = weights * self.is_treated, weights * ~self.is_treated
         t, c, y_t, y_c = (
             np.concatenate([[0.0], np.cumsum(each)[self._ends]])
@@ -122,10 +148,7 @@ class _Order:
         with np.errstate(divide="ignore", invalid="ignore"):
             gained = np.where(is_compared, y_t - y_c * t / c, 0.0) / t[-1]
             uplift = np.where(is_compared, y_t / t - y_c / c, 0.0) * share
-        return Areas(
-            qini=float(integrate.trapezoid(gained, share) - gained[-1] / 2),
-            auuc=float(integrate.trapezoid(uplift, share)),
-        )
+        return share, gained, uplift
 
 
 def _by_decile(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> list[UpliftDecile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
-from experiments.plots import number, steps
+from segue.pages.plots import number, steps
 
 _WIDTH, _LABELS, _RIGHT, _TOP, _ROW, _BOTTOM = 720, 190, 70, 34, 26, 28
 _INK, _FAINT, _BAR, _LIGHT = "#1d2733", "#6b7785", "#2f6f9f", "#c9d6e0"

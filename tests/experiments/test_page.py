@@ -12,10 +12,10 @@ import pytest
 
 from experiments.design import Design, MetricDesign, Progress
 from experiments.page import DatedReadout, page
-from experiments.plots import steps
 from experiments.readout import readout
 from experiments.results import Readout
 from experiments.statistics.sums import Sums
+from segue.pages.plots import steps
 
 START = date(2026, 3, 1)
 DESIGN = Design(

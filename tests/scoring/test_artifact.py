@@ -11,18 +11,25 @@ import pytest
 
 from scoring import artifact
 from scoring.artifact import ArtifactError
-from scoring.examples import examples_of
+from scoring.distribution import distribution_of_training
+from scoring.examples import Examples, examples_of
+from scoring.insights import insights_of
 from scoring.model import Model, TreeLibraryError, train
 from tests.scoring.planted import customers, propensity_map
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return train(examples_of(customers(1_000).table, propensity_map(), "customers.csv"))
+def examples() -> Examples:
+    return examples_of(customers(1_000).table, propensity_map(), "customers.csv")
+
+
+@pytest.fixture(scope="module")
+def model(examples: Examples) -> Model:
+    return train(examples)
 
 
 @pytest.fixture
-def written(model: Model, tmp_path: Path) -> Path:
+def written(model: Model, examples: Examples, tmp_path: Path) -> Path:
     return artifact.write(
         tmp_path,
         model,
@@ -30,6 +37,8 @@ def written(model: Model, tmp_path: Path) -> Path:
         rows={"learning": 560, "stopping": 140, "held_out": 300},
         data_digest="0" * 64,
         metrics={"auc": 0.75},
+        distribution=distribution_of_training(model, examples),
+        insights=insights_of(model, examples.matrix[:50], examples.outcomes[:50], None),
     )
 
 
@@ -39,7 +48,8 @@ def test_a_folder_holds_text_that_says_what_the_model_is(written: Path) -> None:
     assert sorted(each.name for each in written.iterdir()) == ["model.json", "model.txt"]
     assert (written / "model.txt").read_text().startswith("tree\nversion=v4\n")
     assert list(description) == [
-        "data_digest", "declared", "features", "format", "metrics", "parameters", "rows", "trees", "versions",
+        "data_digest", "declared", "distribution", "features", "format", "insights", "metrics", "parameters",
+        "rows", "trees", "versions",
     ]  # fmt: skip
     assert description["features"] == [
         {"categories": [], "kind": "number", "name": "visits"},
@@ -55,7 +65,10 @@ def test_a_model_is_written_once(written: Path, model: Model) -> None:
     before = (written / "model.json").stat().st_mtime_ns
     kept = artifact.read_description(written)
 
-    again = artifact.write(written.parent, model, kept.declared, kept.rows, kept.data_digest, kept.metrics)
+    again = artifact.write(
+        written.parent, model, kept.declared, kept.rows, kept.data_digest, kept.metrics, kept.distribution,
+        kept.insights,
+    )  # fmt: skip
 
     assert again == written
     assert (written / "model.json").stat().st_mtime_ns == before

@@ -1,15 +1,18 @@
-"""Plots of readouts as shapes: where lines, bands and their labels lie in a box of pixels.
+"""Plots as shapes: where lines, bands and their labels lie in a box of pixels.
 
-Only geometry; what draws it (``page.html.jinja``) decides on colours and text.
+Only geometry; what draws it (``picture.html.jinja``) decides on colours and text.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
+NOTHING: Final = "–"
+"""Stands for a value that is not there."""
 WIDTH, HEIGHT = 560, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 12, 30
 ROW_HEIGHT = 34
@@ -103,8 +106,10 @@ class _Scale:
         return round(self._start + self._length * (value - self._low) / self._span, 1)
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Four digits; thousands separated."""
+    if value is None:
+        return NOTHING
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
@@ -149,35 +154,105 @@ def over_days(
             # A single day has no area.
             plot.lines += [Shape(_path([(px, lower), (px, upper)]), kind) for px, lower, upper in there]
     for kind, series in lines.items():
-        places = [(x(day.toordinal()), y(value)) for day, value in series]
-        if len(places) > 1:
-            plot.lines.append(Shape(_path(places), kind))
-        plot.dots += [
-            Dot(px, py, kind, f"{day.isoformat()}: {number(value)}")
-            for (px, py), (day, value) in zip(places, series, strict=True)
-        ]
+        _draw(
+            plot,
+            kind,
+            [(x(day.toordinal()), y(value)) for day, value in series],
+            [f"{day.isoformat()}: {number(value)}" for day, value in series],
+        )
+    return plot
+
+
+def over_numbers(
+    title: str,
+    description: str,
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    references: Iterable[tuple[float, str]] = (),
+) -> Plot:
+    """Lines over numbers, each by the kind that it is drawn as; references lie across."""
+    plot = Plot(title, description)
+    points = [point for line in lines.values() for point in line]
+    if not points:
+        return plot
+    references = list(references)
+    first, last = min(across for across, _ in points), max(across for across, _ in points)
+    values = [value for _, value in points] + [value for value, _ in references]
+    levels = steps(min(values), max(values))
+    x = _Scale((first, last), (plot.left, plot.right))
+    y = _Scale((levels[0], levels[-1]), (plot.bottom, plot.top))
+    plot.x_ticks = [Tick(x(step), number(step)) for step in steps(first, last, 7) if first <= step <= last]
+    plot.y_ticks = [Tick(y(level), number(level)) for level in levels]
+    plot.references = [Tick(y(value), label) for value, label in references]
+    for kind, line in lines.items():
+        places = [(x(across), y(value)) for across, value in line]
+        _draw(plot, kind, places, [f"{number(across)}: {number(value)}" for across, value in line])
     return plot
 
 
 def intervals(title: str, description: str, rows: Sequence[tuple[str, str, float, Range]]) -> Plot:
     """Intervals of shares under each other: label, kind, middle, ends; zero is a reference."""
+    return _under_each_other(
+        title,
+        description,
+        [
+            (label, kind, middle, ends, f"{percent(middle)}, {percent(ends[0])} to {percent(ends[1])}")
+            for label, kind, middle, ends in rows
+        ],
+        [(0.0, "no difference")],
+        percent,
+    )
+
+
+def lengths(
+    title: str,
+    description: str,
+    rows: Sequence[tuple[str, str, float]],
+    references: Iterable[tuple[float, str]] = (),
+) -> Plot:
+    """Values under each other, each a line from zero: label, kind, value; references stand upright."""
+    return _under_each_other(
+        title,
+        description,
+        [
+            (label, kind, value, (min(value, 0.0), max(value, 0.0)), number(value))
+            for label, kind, value in rows
+        ],
+        list(references),
+        number,
+    )
+
+
+def _under_each_other(
+    title: str,
+    description: str,
+    rows: Sequence[tuple[str, str, float, Range, str]],
+    references: Sequence[tuple[float, str]],
+    shown: Callable[[float], str],
+) -> Plot:
+    """Rows of label, kind, middle, ends and what they say."""
     plot = Plot(title, description, width=WIDTH + _LABELS_WIDTH, left=_LABELS_WIDTH)
     plot.right = plot.width - _RIGHT
     plot.height = _TOP + ROW_HEIGHT * len(rows) + _BOTTOM
     plot.bottom = plot.height - _BOTTOM
     if not rows:
         return plot
-    ends = [0.0, *(end for _, _, _, pair in rows for end in pair)]
+    ends = [0.0, *(end for _, _, _, pair, _ in rows for end in pair), *(place for place, _ in references)]
     levels = steps(min(ends), max(ends), 7)
     x = _Scale((levels[0], levels[-1]), (plot.left, plot.right))
-    plot.x_ticks = [Tick(x(level), percent(level)) for level in levels]
-    plot.references = [Tick(x(0.0), "no difference")]
-    for place, (label, kind, middle, (low, high)) in enumerate(rows):
+    plot.x_ticks = [Tick(x(level), shown(level)) for level in levels]
+    plot.references = [Tick(x(place), label) for place, label in references]
+    for place, (label, kind, middle, (low, high), said) in enumerate(rows):
         short = label if len(label) <= _LABEL_CHARACTERS else f"{label[: _LABEL_CHARACTERS - 1]}…"
-        words = f"{label}: {percent(middle)}, {percent(low)} to {percent(high)}"
         y = plot.top + ROW_HEIGHT * (place + 0.5)
-        plot.rows.append(Row(y, short, x(low), x(high), x(middle), kind, words))
+        plot.rows.append(Row(y, short, x(low), x(high), x(middle), kind, f"{label}: {said}"))
     return plot
+
+
+def _draw(plot: Plot, kind: str, places: Sequence[tuple[float, float]], words: Sequence[str]) -> None:
+    """A line through points, and the points; a single one is no line."""
+    if len(places) > 1:
+        plot.lines.append(Shape(_path(places), kind))
+    plot.dots += [Dot(x, y, kind, said) for (x, y), said in zip(places, words, strict=True)]
 
 
 def _path(places: Sequence[tuple[float, float]]) -> str:
