@@ -112,6 +112,11 @@ class Model:
             return self.trees["model"].probabilities(matrix)
         return self.trees["treated"].probabilities(matrix) - self.trees["control"].probabilities(matrix)
 
+    def shares(self, matrix: Floats) -> Floats:
+        """The scores as rules have them, in [0, 1]: an uplift u as (1 + u) / 2, so that 0.5 is no effect."""
+        scores = self.scores(matrix)
+        return (1 + scores) / 2 if self.is_uplift else scores
+
     def outcome_probabilities(self, matrix: Floats, is_treated: Mask | None) -> Floats:
         """Of the event, given what was done with the row."""
         if is_treated is None:

@@ -239,6 +239,16 @@ class Settings(BaseSettings):
         "without it the alert is a line of the log and a row of ops.experiment_alerts.",
     )
 
+    # Models
+    models_dir: Path | None = Field(
+        default=None, description="Folder of declared models that counts instead of the code's own."
+    )
+    models_uri: str | None = Field(
+        default=None,
+        description="Where trained models are kept, gs://… or file:///…; None: in state_dir, which several "
+        "workers do not share.",
+    )
+
     # Bigtable
     bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
     bigtable_instance: str = Field(default="segue", description="Bigtable instance of the offers.")
@@ -401,6 +411,11 @@ class Settings(BaseSettings):
     def results_root(self) -> str:
         """Root of validation results and data docs."""
         return self.results_uri or str(self.state_dir)
+
+    @property
+    def models_root(self) -> str:
+        """Root of the trained models."""
+        return self.models_uri or str(self.state_dir / "models")
 
     @property
     def landing_files_root(self) -> str:

@@ -154,6 +154,25 @@ EXPERIMENT_ALERTS = (
         "told_at", "TIMESTAMP", "When SEGUE_ALERT_CALLBACK was called, or the log written; null: not yet."
     ),
 )
+MODEL_REGISTRY = (
+    column("run_date", "DATE", "The decision counts from the end of this UTC day on."),
+    column("model_name", "STRING", "As in scoring/models/, and in score.model of the rules."),
+    column("model_version", "INT64", "Version of its declaration."),
+    column("artifact", "STRING", "SHA-256 that names the trained model's folder."),
+    column("artifact_uri", "STRING", "The folder, below SEGUE_MODELS_URI as it was then."),
+    column(
+        "decision",
+        "STRING",
+        "trained (nothing scores with it yet) | shadow (scored beside the one in use, and not used) | "
+        "promoted (in use, in the place of the one before) | refused | retired (none is in use from then "
+        "on) | rolled_back (out of use, the one before is in use again).",
+    ),
+    column("reasons", "STRING", "Why, in words with their numbers.", mode="REPEATED"),
+    column("metrics", "STRING", "JSON: what it was judged by for this decision; {} where it was not."),
+    column("data_digest", "STRING", "SHA-256 of the examples that it was trained on."),
+    column("decided_at", "TIMESTAMP", "When it was decided; of one day the last decision counts."),
+    column("decided_by", "STRING", "A person, or the run that decided."),
+)
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased + ignored."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
@@ -163,6 +182,7 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),
     "erasures": (ERASURES, "Accounts that were erased, as salted hashes, and the proof; refused ever after."),
     "experiment_alerts": (EXPERIMENT_ALERTS, "Why experiments had to stop; each cause once."),
+    "model_registry": (MODEL_REGISTRY, "Every decision about a trained model; only ever added to."),
     "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }
 

@@ -152,6 +152,7 @@ def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
         "dead_letters",
         "erasures",
         "experiment_alerts",
+        "model_registry",
         "publications",
         "restatements",
         "verdicts",

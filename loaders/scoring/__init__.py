@@ -1,0 +1,1 @@
+"""Models in the warehouse and in objects: what was decided about them, and their bytes."""
