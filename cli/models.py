@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scoring.outside_map import OutsideMap
     from scoring.trial import Trial
 
 app = typer.Typer(no_args_is_help=True, help="Models: what they learn, and how good they are.")
@@ -30,6 +31,9 @@ def try_(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where models are kept; by default in SEGUE_STATE_DIR."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Also write the model's page to OUT.")
+    ] = None,
 ) -> None:
     """Train a model on a file, judge it on rows that it has not seen, and keep it.
 
@@ -46,12 +50,26 @@ def try_(
     result = try_model(read_table(file), outside, file.name, folder)
     for warning in result.warnings:
         typer.echo(f"warning: {file.name}: {warning}", err=True)
+    if html is not None:
+        _write_page(html, file, outside, result)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return
     from rich.console import Console
 
     Console().print(*_tables(result), sep="\n")
+
+
+def _write_page(out: Path, file: Path, outside: OutsideMap, result: Trial) -> None:
+    from scoring.artifact import read_description
+    from scoring.page import page
+
+    facts = {
+        "predicts": f"{outside.target.column} is {outside.target.positive}",
+        "rows": f"{result.rows:,}, {result.prevalence:.2%} positive; {result.held_out:,} held out",
+        "model": result.model.name,
+    }
+    out.write_text(page(file.stem, read_description(result.model), facts=facts), encoding="utf-8")
 
 
 def _tables(result: Trial) -> list[RenderableType]:

@@ -168,15 +168,19 @@ def over_numbers(
     description: str,
     lines: Mapping[str, Sequence[tuple[float, float]]],
     references: Iterable[tuple[float, str]] = (),
+    reaching: Iterable[float] = (),
 ) -> Plot:
-    """Lines over numbers, each by the kind that it is drawn as; references lie across."""
+    """Lines over numbers, each by the kind that it is drawn as; references lie across.
+
+    The axis holds the values of ``reaching`` too: plots that are compared reach equally far.
+    """
     plot = Plot(title, description)
     points = [point for line in lines.values() for point in line]
     if not points:
         return plot
     references = list(references)
     first, last = min(across for across, _ in points), max(across for across, _ in points)
-    values = [value for _, value in points] + [value for value, _ in references]
+    values = [value for _, value in points] + [value for value, _ in references] + list(reaching)
     levels = steps(min(values), max(values))
     x = _Scale((first, last), (plot.left, plot.right))
     y = _Scale((levels[0], levels[-1]), (plot.bottom, plot.top))

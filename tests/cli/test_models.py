@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from segue.settings import PROJECT_ROOT
+from tests.html_page import HtmlPage
 from tests.scoring.planted import customers, trial
 
 DECILE = ["decile", "rows", "predicted", "treated", "control", "uplift"]
@@ -81,6 +82,18 @@ def test_an_uplift_has_its_qini_with_an_interval_and_deciles(tmp_path: Path) -> 
     low, high = uplift["interval"]
     assert low < uplift["qini"] < high
     assert [list(each) for each in uplift["by_decile"]] == [DECILE] * 10
+
+
+def test_a_page_with_plots_is_written_beside_the_numbers(example: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "customers.html"
+
+    result = CliRunner().invoke(app, [*example, "--html", str(out)])
+
+    assert result.exit_code == 0, result.output
+    found = HtmlPage(out.read_text())
+    assert found.of("h1") == ["customers"]
+    assert found.of("dd")[:2] == ["converted is Yes", "4,000, 27.62% positive; 1,200 held out"]
+    assert found.outside_references() == []
 
 
 def test_a_mistake_is_a_sentence_and_exit_code_2(example: list[str]) -> None:
