@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from scoring.artifact import Description
 from scoring.insights import Dependence, Importance, Insights
 from scoring.propensity import CalibrationLine, Decile, Quality
-from scoring.stability import LIMITS, SCORE, Measure
+from scoring.stability import LIMITS, SCORE, DayMeasures
 from scoring.uplift import QiniPoint, UpliftDecile, UpliftQuality
 from segue.pages.environment import environment
 from segue.pages.plots import Plot, lengths, number, over_days, over_numbers
@@ -39,14 +38,6 @@ class Metrics(BaseModel):
     lift: list[Decile] = []
     baselines: dict[str, _Predictor] = {}
     uplift: UpliftQuality | None = None
-
-
-@dataclass(frozen=True)
-class DayMeasures:
-    """What was measured of a version on a day."""
-
-    day: date
-    measures: tuple[Measure, ...]
 
 
 @dataclass(frozen=True)

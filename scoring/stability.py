@@ -6,6 +6,8 @@ Nothing here retires a model: a level says how far a measure is from what was tr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 import numpy as np
@@ -75,6 +77,14 @@ class Measure(BaseModel):
         words = self.measure.replace("_", " ")
         seen = "" if self.found is None else f" ({self.found:.3f}, trained on {self.trained:.3f})"
         return f"{words} of {self.subject}: {self.value:.3f}{seen}, {side} {limit:.3f} ({self.rows:,} rows)"
+
+
+@dataclass(frozen=True)
+class DayMeasures:
+    """What was measured of a trained model on a day."""
+
+    day: date
+    measures: tuple[Measure, ...]
 
 
 def blocking_reasons(measures: Iterable[Measure]) -> list[str]:

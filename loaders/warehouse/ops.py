@@ -173,6 +173,47 @@ MODEL_REGISTRY = (
     column("decided_at", "TIMESTAMP", "When it was decided; of one day the last decision counts."),
     column("decided_by", "STRING", "A person, or the run that decided."),
 )
+MODEL_MEASURES = (
+    column("run_date", "DATE", "The UTC day on which it was measured, at whose end accounts are described."),
+    column("model_name", "STRING", "As in scoring/models/."),
+    column("model_version", "INT64", "Version of its declaration."),
+    column("artifact", "STRING", "SHA-256 that names the trained model's folder."),
+    column(
+        "measure",
+        "STRING",
+        "population_stability (index of the bins of training) | missing_share (difference of the shares of "
+        "accounts without a value) | calibration_bias (events over those predicted, less 1) | "
+        "calibration_slope (of the log odds of what happened by those predicted, less 1); without a sign.",
+    ),
+    column("subject", "STRING", "A feature, or score."),
+    column("value", "FLOAT64", "How far it is from training; 0: not at all."),
+    column("warn_above", "FLOAT64", "Above it the level is warn; raised to what chance gives."),
+    column("critical_above", "FLOAT64", "Above it the level is critical; raised to what chance gives."),
+    column("level", "STRING", "ok | warn | critical (alerts, and blocks a promotion)."),
+    column("trained", "FLOAT64", "What it was in training, where that is one number."),
+    column("found", "FLOAT64", "What it is now, where that is one number."),
+    column("accounts", "INT64", "Accounts that it was measured of: a sample of the population."),
+    column("measured_at", "TIMESTAMP", "When it was measured."),
+)
+SCORE_CONTRIBUTIONS = (
+    column("run_date", "DATE", "The UTC day that was scored, at whose end the account is described."),
+    column("model_name", "STRING", "As in scoring/models/."),
+    column("model_version", "INT64", "Version of its declaration."),
+    column("artifact", "STRING", "SHA-256 that names the trained model's folder."),
+    column("account_id", "STRING", "An account of a sample by hash, the same day after day."),
+    column("score", "FLOAT64", "A probability, or an uplift in [-1, 1]."),
+    column(
+        "raw_score",
+        "FLOAT64",
+        "Log odds before the calibration; of an uplift those with the treatment less those without.",
+    ),
+    column("base", "FLOAT64", "What every account starts from: base and contributions add up to raw_score."),
+    column("place", "INT64", "1: the largest contribution, whichever its sign; 0: all others together."),
+    column("feature", "STRING", "Column of fct_account_features; null in place 0."),
+    column("value", "STRING", "The feature's value as the model has it; null: missing, and in place 0."),
+    column("contribution", "FLOAT64", "What it adds to the raw score, in log odds (exact tree SHAP)."),
+    column("made_at", "TIMESTAMP", "When it was computed."),
+)
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased + ignored."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
@@ -182,6 +223,11 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),
     "erasures": (ERASURES, "Accounts that were erased, as salted hashes, and the proof; refused ever after."),
     "experiment_alerts": (EXPERIMENT_ALERTS, "Why experiments had to stop; each cause once."),
+    "model_measures": (MODEL_MEASURES, "Whether models still see what they learned from, by day."),
+    "score_contributions": (
+        SCORE_CONTRIBUTIONS,
+        "Why a sample of accounts has its scores, by day: the largest contributions of each.",
+    ),
     "model_registry": (MODEL_REGISTRY, "Every decision about a trained model; only ever added to."),
     "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }

@@ -9,9 +9,9 @@ import pytest
 
 from scoring import artifact
 from scoring.artifact import Description
-from scoring.page import DayMeasures, page
+from scoring.page import page
 from scoring.slices import slices_of
-from scoring.stability import Measure
+from scoring.stability import DayMeasures, Measure
 from scoring.trial import try_model
 from tests.html_page import HtmlPage, pictures
 from tests.scoring.planted import customers, propensity_map, trial, uplift_map

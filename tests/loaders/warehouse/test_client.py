@@ -152,9 +152,11 @@ def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
         "dead_letters",
         "erasures",
         "experiment_alerts",
+        "model_measures",
         "model_registry",
         "publications",
         "restatements",
+        "score_contributions",
         "verdicts",
     }
 
