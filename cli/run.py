@@ -32,8 +32,9 @@ def run(
 ) -> None:
     """Build and publish START_DATE..END_DATE as one range, read experiments, load its last day online."""
     from runs import steps
-    from segue.logs import lines_of, new_run_id
+    from segue.logs import new_run_id
     from segue.settings import get_settings
+    from segue.telemetry import step_of_run
 
     settings = get_settings()
     console = Console(stderr=as_json)
@@ -51,10 +52,10 @@ def run(
         override_reason=override_reason,
         run_id=run_id,
     )
-    with lines_of(run_id, window.end_date, "readouts"):
+    with step_of_run(settings, run_id, window.end_date, "readouts"):
         report("readouts", steps.read_experiments(settings, window))
     if load:
-        with lines_of(run_id, window.end_date, "load"):
+        with step_of_run(settings, run_id, window.end_date, "load"):
             report("load", steps.load_online(settings, window.end_date, allow_empty=allow_empty))
     if as_json:
         print(window.model_dump_json())

@@ -18,8 +18,8 @@ from airflow.sdk import (
 
 from runs.steps import STEPS, Step, asked_by_trigger, given
 from runs.task_defaults import failures_told, task_defaults
-from segue.logs import lines_of
 from segue.settings import get_settings
+from segue.telemetry import step_of_run
 from segue.window import RunWindow
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
@@ -129,7 +129,8 @@ with DAG(
     def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         with failures_told():
             step, days = given(name, window, days_asked_for)
-            with lines_of(get_current_context()["run_id"], days.end_date, name):
+            run_id = get_current_context()["run_id"]
+            with step_of_run(get_settings(), run_id, days.end_date, name, dag=dag.dag_id):
                 outcome = step.perform(get_settings(), days)
         for line in outcome.lines():
             print(f"{name}: {line}")

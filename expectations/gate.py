@@ -24,6 +24,7 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.dbt_models import dbt_models
 from segue.errors import SegueError
 from segue.settings import Settings
+from segue.telemetry import present_step
 from segue.window import RunWindow
 
 log = structlog.get_logger(__name__)
@@ -93,6 +94,10 @@ def run_suites(settings: Settings, window: RunWindow) -> GateResult:
         front_page = keep_results(settings, Path(folder), window.audit_dataset)
     shown = [result.result for _, result in results if not result.success]
     outcomes = without_erased(warehouse, window, validation_id, outcomes, shown)
+    for each in outcomes:
+        present_step().count(
+            "segue.expectations.judged", 1, outcome="held" if each.success else each.severity
+        )
     return GateResult(outcomes=outcomes, data_docs=front_page)
 
 

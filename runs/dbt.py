@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -21,6 +22,7 @@ from runs.history import project_vars
 from runs.placement import PARSED, placed_manifest
 from segue.errors import SegueError
 from segue.settings import Settings
+from segue.telemetry import Step, present_step
 from segue.window import RunWindow
 
 if TYPE_CHECKING:
@@ -215,11 +217,14 @@ def _invoke(
         "--quiet",
     ]  # fmt: skip
     with _environment(dbt_environment(settings)):
-        callbacks = [_node_listener(on_node)] if on_node else []
+        callbacks = [_telling(present_step()), *([_node_listener(on_node)] if on_node else [])]
         result = dbtRunner(manifest, callbacks).invoke(arguments)
     if not result.success:
         kind = ProjectError if command[0] == "parse" else BuildError
         raise kind(_failure(command[0], result))
+
+
+_FAILED = frozenset({"error", "fail", "runtime error"})
 
 
 def _node_listener(on_node: Callable[[str], None]) -> Callable[[EventMsg], None]:
@@ -236,13 +241,51 @@ def _node_listener(on_node: Callable[[str], None]) -> Callable[[EventMsg], None]
     return listen
 
 
+def _telling(step: Step) -> Callable[[EventMsg], None]:
+    """Takes dbt's events and tells who watches the step of every node: dbt has threads of its own."""
+
+    def listen(event: EventMsg) -> None:
+        if event.info.name != "NodeFinished":
+            return
+        data: Any = event.data
+        node, outcome = data.node_info, data.run_result
+        answer = {name: str(value) for name, value in outcome.adapter_response.items()}
+        failed = str(outcome.status) in _FAILED
+        step.past_span(
+            f"dbt.{node.resource_type}",
+            _nanoseconds(node.node_started_at),
+            _nanoseconds(node.node_finished_at),
+            str(outcome.status) if failed else None,
+            node=node.node_name,
+            status=str(outcome.status),
+            **{
+                name: answer[name]
+                for name in ("job_id", "bytes_processed", "rows_affected")
+                if name in answer
+            },
+        )
+        if node.resource_type == "model":
+            step.count("segue.models.built", 1, status=str(outcome.status))
+        if "job_id" in answer:
+            step.count("segue.bigquery.jobs", 1)
+            step.count("segue.bigquery.processed", float(answer.get("bytes_processed") or 0))
+
+    return listen
+
+
+def _nanoseconds(told: str) -> int:
+    """An instant of dbt's, which is UTC without saying so."""
+    instant = datetime.fromisoformat(told)
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1e9)
+
+
 def _failure(command: str, result: dbtRunnerResult) -> str:
     if result.exception is not None:
         return f"dbt {command}: {result.exception}"
     lines = [
         f"{node.node.resource_type} {node.node.name}: {node.status}: {_one_line(node.message)}"
         for node in getattr(result.result, "results", [])
-        if str(node.status) in {"error", "fail", "runtime error"}
+        if str(node.status) in _FAILED
     ]
     return f"dbt {command}: {len(lines)} node(s) failed\n" + "\n".join(lines)
 

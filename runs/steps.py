@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from importlib import import_module
 from itertools import zip_longest
 from threading import Thread
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from runs.handover import left_by
 from runs.step_jobs import jobs_of
 from runs.waiting import Awaited, arrivals_awaited
-from segue.logs import lines_of, new_run_id
+from segue.logs import new_run_id
 from segue.settings import Settings
-from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
+from segue.telemetry import present_step, step_of_run
+from segue.window import DAY, ImpossibleDaysError, RunWindow, refuse_impossible_days
 
 if TYPE_CHECKING:
     from expectations.gate import GateResult
@@ -267,6 +268,10 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
         # An erasure takes its rows out of audit datasets too, also out of one that has been judged.
         window = validate(settings, window).window
         publication = publish_marts(settings, window)
+    for mart, rows in publication.rows_of_marts().items():
+        present_step().count("segue.published.rows", rows, mart=mart)
+    until = datetime.combine(window.end_date + DAY, time(), UTC)
+    present_step().count("segue.published.until", until.timestamp())
     overridden = (f"published against the gate: {window.override_reason}",) if window.override_reason else ()
     return StepOutcome(window, publication.summary(), publication.rows_of_marts(), overridden)
 
@@ -388,7 +393,7 @@ def run(
         step.load()
         if later:
             later.load_meanwhile()
-        with lines_of(run_id, window.end_date, step.name):
+        with step_of_run(settings, run_id, window.end_date, step.name):
             outcome = step.perform(settings, window)
         window = outcome.window
         for line in outcome.lines():

@@ -17,9 +17,11 @@ from filelock import FileLock
 from local.company import CompanySpec, generate
 from runs.steps import STEPS, asked
 from segue.settings import Settings
+from segue.telemetry import step_of_run
 from segue.window import RunWindow
 from tests.judged import let_through
 from tests.marts import Fingerprints, fingerprints
+from tests.otlp_collector import Collector, collector
 
 DAY = timedelta(days=1)
 # All workers of a test run mean the same day, also those that start after midnight.
@@ -35,11 +37,13 @@ SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
 class CompanyInOrder:
     """The company's project, and its truth.
 
-    ``after`` holds all that was published when a day's first run had ended.
+    ``after`` holds all that was published when a day's first run had ended; ``watched`` is what was told to a
+    collector meanwhile of the run of the last day.
     """
 
     settings: Settings
     truth: Path
+    watched: Collector
     after: dict[date, Fingerprints] = field(default_factory=dict)
 
 
@@ -60,22 +64,27 @@ def company_in_order(
     company = tmp_path_factory.mktemp("company-in-order")
     settings: Settings = dbt_world("in-order", experiments_dir=company / "experiments")
     landing = Path(urlparse(settings.landing_files_root).path)
-    with _lock(shared_folder):
+    with _lock(shared_folder), collector() as watched:
         generate(SPEC, company, landing=landing)
-        built = CompanyInOrder(settings, company / "truth")
+        built = CompanyInOrder(settings, company / "truth", watched)
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
             for step in STEPS:
                 # Each on a worker of its own, which has seen nothing before and keeps nothing.
                 with TemporaryDirectory() as folder:
                     worker = settings.model_copy(
-                        update={"state_dir": Path(folder), "dbt_parsed_dir": settings.dbt_target_dir}
+                        update={
+                            "state_dir": Path(folder),
+                            "dbt_parsed_dir": settings.dbt_target_dir,
+                            "otlp_endpoint": watched.endpoint if last == LAST_DAY else None,
+                        }
                     )
                     if step.name == "validate":
                         let_through(worker, window)
-                    else:
+                        continue
+                    with step_of_run(worker, f"in_order__{last}", last, step.name):
                         left = step.perform(worker, window).window.model_dump_json()
-                        window = RunWindow.model_validate_json(left)
+                    window = RunWindow.model_validate_json(left)
             built.after[last] = fingerprints(settings)
         _file(shared_folder).write_bytes(pickle.dumps(built.after))
     return built

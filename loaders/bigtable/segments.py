@@ -21,6 +21,7 @@ from loaders.bigtable.table import ensure_table
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
 from loaders.warehouse.ops import append_rows, literal, ops_table
 from segue.settings import Settings
+from segue.telemetry import present_step
 
 LEDGER_STEP = "bigtable_load"
 
@@ -87,7 +88,22 @@ def republish(settings: Settings) -> LoadResult | None:
     return load_segments(settings, newest)
 
 
+def _count(result: LoadResult) -> None:
+    """What was loaded, for who watches the step."""
+    step = present_step()
+    for outcome, accounts in (
+        ("written", result.written),
+        ("unchanged", result.unchanged),
+        ("removed", result.tombstoned),
+        ("dead_lettered", result.dead_lettered),
+        ("erased", result.rows_erased),
+    ):
+        step.count("segue.load.rows", accounts, outcome=outcome)
+    step.count("segue.load.generation", float(result.generation_ms or 0))
+
+
 def _record(settings: Settings, result: LoadResult) -> None:
+    _count(result)
     detail = {
         "generation_ms": result.generation_ms,
         "attempt": result.attempt,

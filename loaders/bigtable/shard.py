@@ -40,6 +40,7 @@ from loaders.bigtable.strays import remove_spent_tombstones, remove_strays
 from loaders.bigtable.writer import Entries, RowWriter
 from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
+from segue.telemetry import present_step
 from segue_client.bigtable.row_key import account_id_of
 
 SAMPLE_ROWS: Final = 200
@@ -72,7 +73,10 @@ def load_shard(
             for done in manifests.read_shards(table, generation):
                 if done.shard == shard and not again:
                     return done
-            return _Shard(settings, table, manifest, shard, source).run()
+            with present_step().span("load.shard", shard=shard, generation=generation) as span:
+                done = _Shard(settings, table, manifest, shard, source).run()
+                span.set_attributes({"rows": done.rows_in})
+                return done
     except GoogleAPIError as error:
         raise LoadError(LoadCode.UNACKNOWLEDGED, f"Bigtable did not answer: {error}") from error
 

@@ -23,6 +23,7 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, record_erased, subject_hash
 from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
 from segue.settings import Settings
+from segue.telemetry import present_step
 from segue.window import refuse_impossible_days
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,25 @@ def land_days(
         rows_in=sum(landing.rows_in for landing in landings),
         rows_quarantined=sum(landing.rows_quarantined for landing in landings),
     )
+    _count(landings, deliveries)
     return landings
+
+
+def _count(landings: Iterable[TableLanding], deliveries: Deliveries) -> None:
+    """What landed, for who watches the step."""
+    step = present_step()
+    for (contract, _), delivery in deliveries.items():
+        size = sum(each.size for each in delivery.found.files)
+        step.count("segue.landing.bytes", size, table=contract.table)
+    for landing in landings:
+        step.count("segue.landing.files", landing.files, table=landing.table)
+        for outcome, rows in (
+            ("accepted", landing.rows_out),
+            ("quarantined", landing.rows_quarantined),
+            ("ignored", landing.rows_ignored),
+            ("erased", landing.rows_erased),
+        ):
+            step.count("segue.landing.rows", rows, table=landing.table, outcome=outcome)
 
 
 def _land_once(

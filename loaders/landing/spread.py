@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 
 import structlog
+from opentelemetry.trace import Span
 
 from loaders.landing.read_file import FileLanding, FileOfDay, read_file
 from loaders.landing.reader import FileRead, Reader
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.erasures import ErasedSubjects
 from segue.settings import Settings
+from segue.telemetry import Step, present_step
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +35,10 @@ def read_files(
         LandingError: as ``read_file``.
         ReaderKilledError: a process was killed, most likely because memory had run out.
     """
+    step = present_step()
     count = min(settings.landing_processes, len(files))
     if count < 2 or sum(each.stored.size for each in files) < settings.landing_processes_from_bytes:
-        yield (read_file(settings, each, erased, scratch.rows) for each in files)
+        yield (_read(step, settings, each, erased, scratch) for each in files)
         return
     log.info("landing_read_side_by_side", files=len(files), processes=count)
     readers = [Reader(settings, erased, scratch.id) for _ in range(count)]
@@ -47,7 +50,10 @@ def read_files(
         # As many threads as readers: there is one.
         reader = idle.get()
         try:
-            return reader.read(number, file)
+            with _span(step, file) as span:
+                read = reader.read(number, file)
+                _say(span, read[0])
+                return read
         finally:
             idle.put(reader)
 
@@ -59,6 +65,29 @@ def read_files(
         for reader in readers:
             reader.end()
         pool.shutdown()
+
+
+def _read(
+    step: Step, settings: Settings, file: FileOfDay, erased: ErasedSubjects, scratch: Scratch
+) -> FileLanding:
+    with _span(step, file) as span:
+        landing = read_file(settings, file, erased, scratch.rows)
+        _say(span, landing)
+        return landing
+
+
+def _span(step: Step, file: FileOfDay) -> AbstractContextManager[Span]:
+    return step.span(
+        "landing.file",
+        table=file.table,
+        day=file.day.isoformat(),
+        file=file.stored.base_name,
+        bytes=file.stored.size,
+    )
+
+
+def _say(span: Span, landing: FileLanding) -> None:
+    span.set_attributes({"rows": landing.rows_in, "rows_quarantined": landing.rows_quarantined})
 
 
 def _in_order(scratch: Scratch, files: Sequence[Future[FileRead]]) -> Iterator[FileLanding]:

@@ -24,11 +24,13 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError, GoogleAPIEr
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
+from opentelemetry.trace import Span
 from requests.exceptions import RequestException, Timeout
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from segue.errors import SegueError
 from segue.settings import Settings
+from segue.telemetry import present_step
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +100,14 @@ def reason(error: BaseException) -> str:
         error = error.cause
     text = str(getattr(error, "message", None) or error)
     return " ".join(_ENVELOPE.sub("", text.split("; reason:")[0]).split())
+
+
+def _tell(job: Job, span: Span) -> None:
+    """What a job was and what it read, for who watches the step."""
+    read = (job.total_bytes_processed or 0) if isinstance(job, bigquery.QueryJob) else 0
+    span.set_attributes({"kind": job.job_type, "bytes_processed": read})
+    present_step().count("segue.bigquery.jobs", 1)
+    present_step().count("segue.bigquery.processed", read)
 
 
 @dataclass(frozen=True)
@@ -198,8 +208,11 @@ class Jobs:
         job_id = job.job_id if job is not None else self._new_id()
         until = time.monotonic() + work.seconds
         try:
-            job = job or self._sent(send, job_id, until)
-            return self._ended(job, until)
+            with present_step().span("bigquery.job", job_id=job_id) as span:
+                job = job or self._sent(send, job_id, until)
+                result = self._ended(job, until)
+                _tell(job, span)
+                return result
         except _GivenUpError as why:
             done = self._cancelled(job_id)
             if done is not None and done.error_result is None:
