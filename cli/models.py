@@ -1,4 +1,4 @@
-"""``segue models``: models that are tried on files of others."""
+"""``segue models``: models that are declared, and models that are tried on files of others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.compiling import CheckOption, MergedOption, make_files
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,6 +22,19 @@ app = typer.Typer(no_args_is_help=True, help="Models: what they learn, and how g
 @app.callback()
 def models() -> None:
     """Models: what they learn, and how good they are."""
+
+
+@app.command("compile")
+def compile_(check: CheckOption = False, merged: MergedOption = None) -> None:
+    """Make the dbt macros, the JSON Schema and the versions' lock from scoring/models/.
+
+    Exit code: 0 current, 1 with --check: something is not current, 2 mistakes in the files.
+    """
+    from scoring.declared import artifacts, load_models
+
+    models = load_models()
+    make_files(artifacts(models, merged), check=check, command="segue models compile")
+    typer.echo(f"{len(models)} models")
 
 
 @app.command("try")

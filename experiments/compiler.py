@@ -6,12 +6,12 @@ day that it has to read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from experiments.declaration import Experiment, Holdouts, Metric
 from experiments.facts import FACTS
+from segue.dbt_values import value_macro
 from segue.shipped import DBT_PROJECT_DIR
 
 MACROS_FILE: Final = DBT_PROJECT_DIR / "macros/experiments.sql"
@@ -64,8 +64,11 @@ def compile_macros(
         for mart, each in FACTS.items()
     ]
     macros = [
-        *(_macro(name, values) for name, values in declared_values(experiments, metrics, holdouts).items()),
-        _macro("metric_facts", facts),
+        *(
+            value_macro(name, values)
+            for name, values in declared_values(experiments, metrics, holdouts).items()
+        ),
+        value_macro("metric_facts", facts),
     ]
     return _HEAD + "\n".join(macros)
 
@@ -92,17 +95,3 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 
 def _metric(metric: Metric) -> dict[str, Any]:
     return metric.model_dump(mode="json", exclude={"owner", "description"})
-
-
-def _macro(name: str, values: list[dict[str, Any]]) -> str:
-    # No text of a file may end the block. JSON's own braces are never followed by a percent sign.
-    objects = [json.dumps(each, ensure_ascii=False).replace("{%", "\\u007b%") for each in values]
-    listed = ",\n".join(f"    {each}" for each in objects)
-    return (
-        f"{{% macro {name}() -%}}\n"
-        "    {%- set declared -%}{% raw %}\n"
-        f"[\n{listed}\n]\n"
-        "    {% endraw %}{%- endset -%}\n"
-        f'    {{{{ return(var("{name}", fromjson(declared))) }}}}\n'
-        "{%- endmacro %}\n"
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -94,10 +94,12 @@ def build(
     window: RunWindow,
     select: Sequence[str] | None = None,
     *,
+    variables: Mapping[str, Any] | None = None,
     on_node: Callable[[str], None] | None = None,
 ) -> None:
-    """Build every model (or ``select``) of the run in its audit dataset.
+    """Build every model of a daily run (or ``select``) in its audit dataset.
 
+    ``variables`` of dbt count beside the run's.
     The window says whether dbt's tests run as well: they look at the structure of what leads to the marts,
     which only a change of the code can break. ``on_node`` gets a line for every model and test as it ends.
 
@@ -109,7 +111,7 @@ def build(
         command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
-    _run(settings, window, command, on_node)
+    _run(settings, window, command, variables or {}, on_node)
     log.info("built", days=str(window), dataset=window.audit_dataset)
 
 
@@ -185,13 +187,17 @@ def dbt_artefacts(settings: Settings) -> Path:
 
 
 def _run(
-    settings: Settings, window: RunWindow, command: list[str], on_node: Callable[[str], None] | None = None
+    settings: Settings,
+    window: RunWindow,
+    command: list[str],
+    variables: Mapping[str, Any],
+    on_node: Callable[[str], None] | None = None,
 ) -> None:
     """A command of a run, on the project as it was parsed."""
     ensure_parsed(settings)
     manifest = placed_manifest(settings, window.audit_dataset)
     target = dbt_artefacts(settings) / window.audit_dataset
-    _invoke(settings, command, target, dbt_vars(settings, window), manifest, on_node)
+    _invoke(settings, command, target, {**dbt_vars(settings, window), **variables}, manifest, on_node)
 
 
 def _invoke(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from scoring.compiler import MACROS_FILE, compile_macros
 from scoring.declaration import ModelDeclaration, Treatment
 from segments.rule import Rule
 from segments.source import RuleBook, load_rules
@@ -48,7 +49,7 @@ def load_models(folder: Path = MODELS_DIR, book: RuleBook | None = None) -> dict
 
 
 def artifacts(models: dict[str, ModelDeclaration], merged_file: Path | None = None) -> dict[Path, str]:
-    """The schema for editors and the lock of versions, each with the content that belongs to ``models``.
+    """The dbt macros, the schema for editors and the lock of versions, as they belong to ``models``.
 
     ``merged_file``: the lock of what is merged; by default git is asked for it.
 
@@ -65,6 +66,7 @@ def artifacts(models: dict[str, ModelDeclaration], merged_file: Path | None = No
         "title": "Model of accounts",
     }
     return {
+        MACROS_FILE: compile_macros(models),
         SCHEMA_FILE: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         LOCK_FILE: lock_text(_HEADING, locked(items, merged)),
     }

@@ -27,6 +27,7 @@ from local.company.content import content_table
 from local.company.dirt import Tables
 from local.company.known_features import incomplete_day
 from local.company.notifications import landing_rows
+from local.company.planted import planted_tables
 from local.company.spec import DAY_US, CompanySpec, Manifest, day_label
 from local.company.trials import write_declarations
 from local.company.truth import Truth
@@ -58,7 +59,11 @@ def generate(
     _write(spec, landing, _catalogue_tables(spec), 0, manifest)
     for chunk, first in enumerate(range(0, spec.accounts, CHUNK_ACCOUNTS)):
         count = min(CHUNK_ACCOUNTS, spec.accounts - first)
-        _write(spec, landing, chunk_tables(spec, chunk, first, count, manifest, truth), chunk, manifest)
+        if spec.plants_behaviour:
+            tables = planted_tables(spec, chunk, first, count, out / "truth")
+        else:
+            tables = chunk_tables(spec, chunk, first, count, manifest, truth)
+        _write(spec, landing, tables, chunk, manifest)
         on_progress(first + count, spec.accounts)
     truth.close()
     (out / "manifest.json").write_text(manifest.to_json(spec))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 DAY_US = 86_400_000_000
 """Microseconds of a day; all instants are microseconds since 1970 in UTC."""
+FEWEST_PLANTED_DAYS = 35
+"""So that there are days whose paid periods end within the window."""
 
 
 def day_label(day: int) -> str:
@@ -23,16 +25,23 @@ def day_label(day: int) -> str:
 
 @dataclass(frozen=True)
 class CompanySpec:
-    """The window [end_date − days + 1, end_date]; the same spec gives the same files, byte for byte."""
+    """The window [end_date − days + 1, end_date]; the same spec gives the same files, byte for byte.
+
+    ``plants_behaviour``: accounts behave by the known laws of ``planted_behaviour``, and truth/ tells the
+    probabilities; without it their chances are whatever the lives need.
+    """
 
     accounts: int
     days: int
     seed: int
     end_date: date
+    plants_behaviour: bool = False
 
     def __post_init__(self) -> None:
         if self.accounts < 1 or self.days < 1:
             raise ValueError("a company has at least one account and one day")
+        if self.plants_behaviour and self.days < FEWEST_PLANTED_DAYS:
+            raise ValueError(f"planted behaviour takes {FEWEST_PLANTED_DAYS} days to show")
 
     @property
     def first_day(self) -> date:
@@ -59,7 +68,11 @@ class CompanySpec:
 
     def to_json(self) -> str:
         """Stable text of the spec, to recognise a company that exists already."""
-        return json.dumps(asdict(self), default=str, sort_keys=True)
+        content = asdict(self)
+        if not self.plants_behaviour:
+            # As it was written before there was a choice.
+            del content["plants_behaviour"]
+        return json.dumps(content, default=str, sort_keys=True)
 
 
 def _by_table() -> dict[str, Counter[str]]:

@@ -81,6 +81,16 @@ TRIED: Final = (
     ),
 )  # fmt: skip
 """The winning, the neutral, the harmful, the broken one, and the one that is peeked at."""
+PLANTED_OFFER: Final = Planted(
+    "paywall-free-month", "paywall",
+    "A free month on the paywall starts more trials: of the young, and of nobody else.", (0.1, 0.1),
+)  # fmt: skip
+"""What a company with planted behaviour tries; what it does to whom is in ``planted_behaviour``."""
+
+
+def tried(spec: CompanySpec) -> tuple[Planted, ...]:
+    """What the company tries."""
+    return (PLANTED_OFFER,) if spec.plants_behaviour else TRIED
 
 
 def declared(spec: CompanySpec) -> dict[str, Experiment]:
@@ -110,14 +120,14 @@ def declared(spec: CompanySpec) -> dict[str, Experiment]:
             start=start,
             end=end,
         )
-        for each in TRIED
+        for each in tried(spec)
     }
 
 
 def write_declarations(spec: CompanySpec, folder: Path) -> None:
     """The code's declarations, and those of the company, as files that ``experiments.registry`` loads."""
     shutil.copytree(EXPERIMENTS_DIR, folder, ignore=_no_declaration, dirs_exist_ok=True)
-    for each in TRIED:
+    for each in (*TRIED, PLANTED_OFFER):
         (folder / f"{each.id}.yml").unlink(missing_ok=True)
     for name, experiment in declared(spec).items():
         content = experiment.model_dump(mode="json", exclude_unset=True)
@@ -145,13 +155,14 @@ class Trials:
     """
 
     experiment: Ints
-    """Place in ``TRIED``."""
+    """Place in ``tried``."""
     who: Ints
     variant: Ints
     exposed_at: Ints
     is_logged: Mask
     starts_at: Ints
     """Of the subscription that the experiment brings; −1: none."""
+    tried: tuple[Planted, ...] = TRIED
 
 
 def no_trials() -> Trials:
@@ -270,7 +281,7 @@ def exposures(
     at = trials.exposed_at[shown]
     checkout_at = np.where(subscribes, starts - random.integers(2, 50, shown.size) * SECOND_US, -1)
     click_at = np.where(subscribes, checkout_at - random.integers(20, 400, shown.size) * SECOND_US, -1)
-    places = np.array([SURFACES.index(each.surface) for each in TRIED])
+    places = np.array([SURFACES.index(each.surface) for each in trials.tried])
     touches = Touches(
         who=trials.who[shown],
         at=at,
@@ -286,7 +297,7 @@ def exposures(
         result=np.where(subscribes, 0, -1),
         sub=sub[shown],
         decided=[
-            Decided("trial-30-days", experiment_id=TRIED[experiment].id, variant=ARMS[variant])
+            Decided("trial-30-days", experiment_id=trials.tried[experiment].id, variant=ARMS[variant])
             for experiment, variant in zip(
                 trials.experiment[shown].tolist(), trials.variant[shown].tolist(), strict=True
             )

@@ -44,8 +44,12 @@ class CompiledProject:
 
     @cached_property
     def models(self) -> dict[str, Row]:
-        """Models by name, each after the models that it reads."""
-        nodes = {key: n for key, n in self.manifest["nodes"].items() if n["resource_type"] == "model"}
+        """The models that were compiled, by name, each after the models that it reads."""
+        nodes = {
+            key: n
+            for key, n in self.manifest["nodes"].items()
+            if n["resource_type"] == "model" and n.get("compiled_code")
+        }
         ordered: dict[str, Row] = {}
 
         def visit(key: str) -> None:
@@ -84,8 +88,10 @@ class CompiledProject:
 def compile_project(
     settings: Settings,
     window: RunWindow,
+    select: Sequence[str] = (),
+    variables: Mapping[str, Any] | None = None,
 ) -> CompiledProject:
-    """Compile every model for a run.
+    """Compile every model of a run, or ``select``, with ``variables`` beside the run's.
 
     Raises:
         CompileError: dbt refuses the project.
@@ -96,7 +102,9 @@ def compile_project(
     arguments = [
         *("compile", "--quiet", "--target", "embedded", "--target-path", str(target)),
         *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
-        *("--log-path", str(target), "--vars", json.dumps(dbt_vars(settings, window))),
+        *("--log-path", str(target)),
+        *("--vars", json.dumps(dbt_vars(settings, window) | dict(variables or {}))),
+        *(["--select", *select] if select else []),
     ]
     with mock.patch.dict(os.environ, dbt_environment(settings)):
         result = dbtRunner(placed_manifest(settings, window.audit_dataset)).invoke(arguments)

@@ -17,6 +17,8 @@ from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema
 from local.answers.page import PAGE, questions
 from local.bench.segments import repeated
+from runs.training_examples import EXAMPLES
+from scoring.compiler import declared_values
 from segments.compiler import compile_statement
 from segments.places import moves
 from segments.source import load_rules
@@ -36,6 +38,9 @@ from tests.dbt.googlesql import (
     unnestings_of,
     written,
 )
+from tests.dbt.reference.training_examples import Example, examples
+from tests.dbt.training_rows import AS_OF, MODELS
+from tests.dbt.training_rows import literal as literal_marts
 from tests.segments.test_evaluator import rule
 
 HOLDS = "a row says what holds until another one says otherwise"
@@ -81,7 +86,8 @@ class Project:
                 # What earlier runs published has the columns of its model's contract.
                 model = self.nodes[f"model.segue.{source['name']}"]
                 kinds = {name: column["data_type"] for name, column in model["columns"].items()}
-                self.partition_columns[full_name(source)] = model["config"]["partition_by"]["field"]
+                if partition := model["config"].get("partition_by"):
+                    self.partition_columns[full_name(source)] = partition["field"]
             else:
                 fields = bigquery_schema(CONTRACTS[source["name"]])
                 kinds = {field.name: field.field_type for field in fields}
@@ -256,6 +262,53 @@ def test_googles_reference_implementation_gives_the_same_rows(project: Project) 
             )
 
     assert differing == {}
+
+
+def test_the_examples_of_models_are_bigquery_sql(project: Project) -> None:
+    """Those of the code's declarations read the partitions that constants name; those of a test's give the
+    rows of the independent model."""
+    settings = project.warehouse.settings
+    window = RunWindow.whole(settings, AS_OF, AS_OF)
+
+    def compiled(**variables: Any) -> str:
+        return str(compile_project(settings, window, [EXAMPLES], variables).models[EXAMPLES]["compiled_code"])
+
+    # No daily run builds it.
+    assert EXAMPLES not in project.models
+    own = project.google.resolve(compiled())
+    scans = scans_of(own, project.partition_columns)
+    assert {scan.table.split(".")[2] for scan in scans} >= {
+        "fct_account_features", "fct_trial", "fct_churn", "fct_experiment_exposure",
+    }  # fmt: skip
+    assert {scan.table.split(".")[2] for scan in scans if not scan.is_pruned} <= {"dim_account"}
+    kinds = {name: written(kind) for name, kind in columns_of(own)}
+    described = project.nodes[f"model.segue.{EXAMPLES}"]["columns"]
+    assert {name: kinds[name] for name in described} == {
+        name: declared(column["data_type"]) for name, column in described.items()
+    }
+
+    published = literal_marts()
+    rows: dict[str, list[Row]] = {
+        "fct_account_features": published.features,
+        "fct_trial": published.trials,
+        "fct_churn": published.churns,
+        "fct_subscriber_daily": published.movements,
+        "fct_experiment_exposure": published.exposures,
+        "dim_account": published.versions,
+        "agg_subscribers_daily": [{"snapshot_date": day} for day in published.days],
+    }
+    marts = f"{settings.project_id}.{settings.marts_dataset}"
+    found = project.google.execute(
+        compiled(**declared_values(MODELS)), {f"{marts}.{table}": each for table, each in rows.items()}
+    )
+
+    assert {
+        Example(
+            row["model_name"], date.fromisoformat(row["feature_date"]), row["account_id"], row["outcome"],
+            row.get("is_treated"), row["is_held_back"], row["weight"],
+        )
+        for row in found
+    } == set(examples(list(MODELS.values()), published, AS_OF))  # fmt: skip
 
 
 IN_ROW = frozenset({"ArrayScan", "FilterScan", "ProjectScan"})

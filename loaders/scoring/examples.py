@@ -1,0 +1,51 @@
+"""Examples that a training has built, read in streams; what is kept of them is small enough to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import pyarrow as pa
+
+from loaders.warehouse.client import Warehouse
+from scoring.declaration import ModelDeclaration
+
+_TOLD: Final = pa.schema(
+    {
+        "feature_date": pa.date32(),
+        "account_id": pa.string(),
+        "outcome": pa.bool_(),
+        "is_treated": pa.bool_(),
+        "is_held_back": pa.bool_(),
+        "weight": pa.float64(),
+    }
+)
+"""Columns beside the features."""
+
+
+def read_examples(warehouse: Warehouse, table: str, model: ModelDeclaration) -> Iterator[pa.RecordBatch]:
+    """The examples of one model, in no order, over the Storage API: the columns that it declares alone.
+
+    Only a batch is held at a time. ``table``: project.dataset.table, as ``training_examples`` gives it.
+    """
+    columns = [*_TOLD.names, *model.features]
+    return warehouse.read_arrow(table, columns, f"model_name = '{model.name}'")
+
+
+def kept(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """All batches as one table in which a text is a code of a few bytes; the account's id stays whole.
+
+    A row of thirty features takes some 250 bytes, so that four million examples fit into a gigabyte.
+    """
+    parts = [_with_codes(batch) for batch in batches if batch.num_rows]
+    return pa.Table.from_batches(parts).unify_dictionaries() if parts else _TOLD.empty_table()
+
+
+def _with_codes(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = {
+        name: column.dictionary_encode()
+        if pa.types.is_string(column.type) and name != "account_id"
+        else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns)

@@ -1,0 +1,139 @@
+"""Examples of models: features as known on the day, outcomes of the days after it, nobody who must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+
+from loaders.scoring.examples import kept, read_examples
+from loaders.warehouse.client import warehouse_of
+from runs.training_examples import training_examples
+from scoring.compiler import declared_values
+from segments.evaluator import bucket
+from segue.settings import Settings
+from tests.dbt.reference.training_examples import Example, examples
+from tests.dbt.training_rows import AS_OF, MODELS, both, publish
+
+
+@pytest.fixture(scope="module")
+def built(dbt_world: Callable[..., Settings]) -> dict[str, pa.Table]:
+    """Each model's examples as they come from the warehouse, in one table with the accounts."""
+    settings = dbt_world("training-examples")
+    publish(settings, both())
+    with training_examples(settings, AS_OF, MODELS) as table:
+        found = {
+            name: pa.Table.from_batches(list(read_examples(warehouse_of(settings), table, declared)))
+            for name, declared in MODELS.items()
+        }
+    assert not [name for name in warehouse_of(settings).datasets() if name.startswith("audit")]
+    return found
+
+
+def of(built: dict[str, pa.Table], name: str, account: str) -> list[tuple[int, bool]]:
+    """(day of April, outcome) of an account's examples."""
+    rows = [row for row in built[name].to_pylist() if row["account_id"] == account]
+    return sorted((row["feature_date"].day, row["outcome"]) for row in rows)
+
+
+def test_every_example_is_the_one_that_was_worked_out_without_sql(built: dict[str, pa.Table]) -> None:
+    actual = {
+        Example(
+            name, row["feature_date"], row["account_id"], row["outcome"], row["is_treated"],
+            row["is_held_back"], row["weight"],
+        )
+        for name, table in built.items()
+        for row in table.to_pylist()
+    }  # fmt: skip
+    expected = set(examples(list(MODELS.values()), both(), AS_OF))
+
+    assert actual == expected
+    # Every kind of row is among them.
+    for name in MODELS:
+        of_model = [each for each in expected if each.model == name]
+        assert {each.outcome for each in of_model} == {True, False}, name
+        assert {each.is_held_back for each in of_model} == {True, False}, name
+
+
+def test_an_outcome_is_what_happens_on_the_days_after_the_feature_day(built: dict[str, pa.Table]) -> None:
+    # A trial of 26 April, three days; learned from 12 to 20 April, held back from 24 to 27. Whoever starts it
+    # on the day or the one before is no example: features may not know it yet. The outcomes of 14, 15 and 16
+    # April need the 17th, which was never published.
+    assert of(built, "starts", "a_starts") == [
+        *((day, False) for day in (12, 13, 18, 19, 20)),
+        (24, True),
+        (25, True),
+    ]
+    assert of(built, "starts", "a_quiet") == [(day, False) for day in (12, 13, 18, 19, 20, 24, 25, 26, 27)]
+
+
+def test_features_are_those_of_the_feature_day(built: dict[str, pa.Table]) -> None:
+    rows = [row for row in built["starts"].to_pylist() if row["account_id"] == "a_starts"]
+
+    assert {(row["feature_date"].day, row["streams_28d"], row["market"]) for row in rows} == {
+        (day, day, "SE") for day in (12, 13, 18, 19, 20, 24, 25)
+    }
+
+
+@pytest.mark.parametrize("account", ["a_merged", "a_asked", "a_silent", "a_tester"])
+def test_who_is_gone_or_set_apart_since_is_in_no_example(built: dict[str, pa.Table], account: str) -> None:
+    assert [of(built, name, account) for name in MODELS] == [[]] * len(MODELS)
+
+
+def test_what_others_did_before_they_became_an_account_is_no_outcome_of_its_own(
+    built: dict[str, pa.Table],
+) -> None:
+    # The other one joined on 28 April, which lies in the days after the 25th, 26th and 27th.
+    assert of(built, "starts", "a_survivor") == [(day, False) for day in (12, 13, 18, 19, 20)] + [(24, True)]
+
+
+def test_the_examples_of_an_uplift_are_its_units_on_the_day_before_the_offer(
+    built: dict[str, pa.Table],
+) -> None:
+    rows = [row for row in built["offered"].to_pylist() if row["account_id"].startswith("a_")]
+
+    # Neither who was converted before, nor who saw two arms, another arm or another experiment.
+    assert sorted(
+        (row["account_id"], row["feature_date"].day, row["is_treated"], row["outcome"]) for row in rows
+    ) == [("a_control", 24, False, True), ("a_shown", 24, True, True)]
+
+
+def test_of_negatives_a_share_is_kept_that_stands_for_all(built: dict[str, pa.Table]) -> None:
+    rows = built["sampled"].to_pylist()
+    whole = [row for row in built["starts"].to_pylist() if (27 - row["feature_date"].day) % 3 == 0]
+
+    learned = [row for row in rows if not row["is_held_back"]]
+    assert {(row["outcome"], row["weight"]) for row in learned} == {(True, 1.0), (False, 2.5)}
+    assert all(
+        row["outcome"] or bucket(row["account_id"], f"sampled:{row['feature_date']}") < 4_000
+        for row in learned
+    )
+    # Judged is whole, and no event is lost.
+    assert sum(row["is_held_back"] for row in rows) == sum(row["is_held_back"] for row in whole)
+    assert sum(row["outcome"] for row in rows) == sum(row["outcome"] for row in whole)
+
+
+def test_kept_examples_have_codes_for_texts_and_are_the_same_rows(built: dict[str, pa.Table]) -> None:
+    batches = built["starts"].to_batches(max_chunksize=7)
+
+    table = kept(batches)
+
+    assert table.to_pylist() == built["starts"].to_pylist()
+    assert pa.types.is_dictionary(table.schema.field("market").type)
+    assert table.schema.field("account_id").type == pa.string()
+    assert kept([]).column_names[:3] == ["feature_date", "account_id", "outcome"]
+
+
+def test_reading_holds_a_batch_and_the_columns_of_the_model(built: dict[str, pa.Table]) -> None:
+    assert set(built["leaves"].column_names) == {
+        "feature_date", "account_id", "outcome", "is_treated", "is_held_back", "weight",
+        "tenure_days", "streams_28d",
+    }  # fmt: skip
+
+
+def test_the_declared_models_are_what_dbt_was_compiled_with() -> None:
+    [each] = [each for each in declared_values(MODELS)["declared_models"] if each["name"] == "leaves"]
+
+    assert each["population"] == "(is_paid and last_ended_date <= date_sub(feature_date, interval 1 day))"
+    assert each["negative_buckets"] == 10_000
