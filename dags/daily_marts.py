@@ -16,10 +16,10 @@ from airflow.sdk import (
     task,
 )
 
+from runs.step_record import perform
 from runs.steps import STEPS, Step, asked_by_trigger, given
 from runs.task_defaults import failures_told, task_defaults
 from segue.settings import get_settings
-from segue.telemetry import step_of_run
 from segue.window import RunWindow
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
@@ -129,9 +129,7 @@ with DAG(
     def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
         with failures_told():
             step, days = given(name, window, days_asked_for)
-            run_id = get_current_context()["run_id"]
-            with step_of_run(get_settings(), run_id, days.end_date, name, dag=dag.dag_id):
-                outcome = step.perform(get_settings(), days)
+            outcome = perform(get_settings(), step, days, get_current_context()["run_id"], dag=dag.dag_id)
         for line in outcome.lines():
             print(f"{name}: {line}")
         left = outcome.window.model_dump(mode="json")

@@ -155,12 +155,21 @@ def _severity(config: Any) -> str:
 
 
 def record(
-    warehouse: Warehouse, outcomes: Sequence[ExpectationOutcome], start: date, end: date, as_of: date
+    warehouse: Warehouse,
+    outcomes: Sequence[ExpectationOutcome],
+    start: date,
+    end: date,
+    as_of: date,
+    attempt: str | None = None,
 ) -> str:
-    """Keep every outcome in ops.validation_results, whether anything goes on or not; returns their id."""
+    """Keep every outcome in ops.validation_results, whether anything goes on or not; returns their id.
+
+    ``attempt`` is the audit dataset that was judged, if it was one.
+    """
     validation_id = str(uuid.uuid4())
     common = {
         "validation_id": validation_id,
+        "attempt": attempt,
         "run_date": end,
         "start_date": start,
         "end_date": end,

@@ -90,7 +90,14 @@ def run_suites(settings: Settings, window: RunWindow) -> GateResult:
             warehouse, window.audit_dataset, list(_checks(warehouse, window)), run_name, Path(folder)
         )
         outcomes = tuple(outcome_of(model, result) for model, result in results)
-        validation_id = record(warehouse, outcomes, window.start_date, window.end_date, window.as_of_date)
+        validation_id = record(
+            warehouse,
+            outcomes,
+            window.start_date,
+            window.end_date,
+            window.as_of_date,
+            window.audit_dataset,
+        )
         front_page = keep_results(settings, Path(folder), window.audit_dataset)
     shown = [result.result for _, result in results if not result.success]
     outcomes = without_erased(warehouse, window, validation_id, outcomes, shown)

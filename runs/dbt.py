@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from math import ceil
@@ -38,6 +39,21 @@ class BuildError(SegueError):
 
     code = "build_failed"
     hint = "the audit dataset keeps what was built; mend the model and run again"
+
+
+@dataclass(frozen=True)
+class BuiltNode:
+    """A model or test as it ended; counts are None where the warehouse tells none."""
+
+    kind: str
+    name: str
+    status: str
+    seconds: float
+    row_count: int | None = None
+    bytes_processed: int | None = None
+
+
+OnNode = Callable[[BuiltNode], None]
 
 
 class ProjectError(BuildError):
@@ -95,13 +111,13 @@ def build(
     select: Sequence[str] | None = None,
     *,
     variables: Mapping[str, Any] | None = None,
-    on_node: Callable[[str], None] | None = None,
+    on_node: OnNode | None = None,
 ) -> None:
     """Build every model of a daily run (or ``select``) in its audit dataset.
 
     ``variables`` of dbt count beside the run's.
     The window says whether dbt's tests run as well: they look at the structure of what leads to the marts,
-    which only a change of the code can break. ``on_node`` gets a line for every model and test as it ends.
+    which only a change of the code can break. ``on_node`` gets every model and test as it ends.
 
     Raises:
         BuildError: a model or a data test failed; the message names each with its reason.
@@ -191,7 +207,7 @@ def _run(
     window: RunWindow,
     command: list[str],
     variables: Mapping[str, Any],
-    on_node: Callable[[str], None] | None = None,
+    on_node: OnNode | None = None,
 ) -> None:
     """A command of a run, on the project as it was parsed."""
     ensure_parsed(settings)
@@ -206,7 +222,7 @@ def _invoke(
     target: Path,
     variables: dict[str, Any],
     manifest: Manifest | None = None,
-    on_node: Callable[[str], None] | None = None,
+    on_node: OnNode | None = None,
 ) -> None:
     from dbt.cli.main import dbtRunner
 
@@ -233,15 +249,23 @@ def _invoke(
 _FAILED = frozenset({"error", "fail", "runtime error"})
 
 
-def _node_listener(on_node: Callable[[str], None]) -> Callable[[EventMsg], None]:
-    """Takes dbt's events and passes on the end of each node: what it was, how it went, how long it took."""
+def _node_listener(on_node: OnNode) -> Callable[[EventMsg], None]:
+    """Takes dbt's events and passes on the end of each node."""
 
     def listen(event: EventMsg) -> None:
         if event.info.name == "NodeFinished":
             data: Any = event.data
             node, outcome = data.node_info, data.run_result
+            told = dict(outcome.adapter_response)
             on_node(
-                f"{node.resource_type} {node.node_name}: {outcome.status} in {outcome.execution_time:.1f} s"
+                BuiltNode(
+                    kind=node.resource_type,
+                    name=node.node_name,
+                    status=outcome.status,
+                    seconds=outcome.execution_time,
+                    row_count=_whole(told.get("rows_affected")),
+                    bytes_processed=_whole(told.get("bytes_processed")),
+                )
             )
 
     return listen
@@ -283,6 +307,11 @@ def _nanoseconds(told: str) -> int:
     """An instant of dbt's, which is UTC without saying so."""
     instant = datetime.fromisoformat(told)
     return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1e9)
+
+
+def _whole(told: Any) -> int | None:
+    """A count as dbt's events have it: a float, or nothing."""
+    return None if told is None else int(told)
 
 
 def _failure(command: str, result: dbtRunnerResult) -> str:

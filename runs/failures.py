@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _UP_HINT: Final = "`segue local status` shows whether the embedded services are up"
 
 _ROOMS: Final = (
-    "cli", "runs", "expectations", "loaders", "segments", "experiments", "scoring", "serving",
+    "cli", "ui", "runs", "expectations", "loaders", "segments", "experiments", "scoring", "serving",
     "segue", "segue_client",
 )  # fmt: skip
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runs.handover import left_by
 from runs.step_jobs import jobs_of
+from runs.step_record import models_kept, perform
 from runs.waiting import Awaited, arrivals_awaited
 from segue.logs import new_run_id
 from segue.settings import Settings
-from segue.telemetry import present_step, step_of_run
+from segue.telemetry import present_step
 from segue.window import DAY, ImpossibleDaysError, RunWindow, refuse_impossible_days
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
     )
 
 
-def build(settings: Settings, window: RunWindow, on_node: Callable[[str], None] | None = None) -> StepOutcome:
+def build(settings: Settings, window: RunWindow) -> StepOutcome:
     """Build every model of the run in an audit dataset of this attempt's own.
 
     Raises:
@@ -191,7 +192,7 @@ def build(settings: Settings, window: RunWindow, on_node: Callable[[str], None] 
     from runs.erased import keeping_nobody_erased
 
     attempt = begin_attempt(settings, window)
-    with keeping_nobody_erased(settings, attempt):
+    with keeping_nobody_erased(settings, attempt), models_kept(settings, attempt) as on_node:
         build_models(settings, attempt, on_node=on_node)
     return StepOutcome(attempt, f"{attempt} in {attempt.audit_dataset}")
 
@@ -393,8 +394,7 @@ def run(
         step.load()
         if later:
             later.load_meanwhile()
-        with step_of_run(settings, run_id, window.end_date, step.name):
-            outcome = step.perform(settings, window)
+        outcome = perform(settings, step, window, run_id)
         window = outcome.window
         for line in outcome.lines():
             report(step.name, line)

@@ -228,6 +228,14 @@ class Settings(BaseSettings):
         default=60, description="Wait before the first retry; doubles with each."
     )
 
+    # Pages in the Airflow UI
+    pages_max_bytes: int = Field(
+        default=1 << 30,
+        ge=10 << 20,
+        description="A query of a page in the Airflow UI that would be billed for more bytes is refused; "
+        "BigQuery bills 10 MB at least for each table.",
+    )
+
     # Experiments
     experiments_dir: Path | None = Field(
         default=None,

@@ -33,6 +33,7 @@ ROOMS = (
     "expectations",
     "runs",
     "cli",
+    "ui",
     "local",
 )
 

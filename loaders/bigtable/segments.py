@@ -112,6 +112,7 @@ def _record(settings: Settings, result: LoadResult) -> None:
         "tombstoned": result.tombstoned,
         "discarded": result.discarded,
         "checksum": result.checksum,
+        "seconds": round(result.seconds, 3),
     }
     row = {
         "run_date": result.segment_date.isoformat(),

@@ -56,6 +56,7 @@ CORRECTIONS = (
 VALIDATION_RESULTS = (
     column("run_date", "DATE", "Last day of the validated run."),
     column("validation_id", "STRING", "One per run of the gate."),
+    column("attempt", "STRING", "The audit dataset that was judged; null for what is no run."),
     column("start_date", "DATE", "First validated day."),
     column("end_date", "DATE", "Last validated day."),
     column("as_of_date", "DATE", "Last arrival day the run read."),
@@ -214,6 +215,37 @@ SCORE_CONTRIBUTIONS = (
     column("contribution", "FLOAT64", "What it adds to the raw score, in log odds (exact tree SHAP)."),
     column("made_at", "TIMESTAMP", "When it was computed."),
 )
+RUN_STEPS = (
+    column("run_date", "DATE", "Last day of the run."),
+    column("run_id", "STRING", "The run: Airflow's id, or by_hand__<time>; every line that it logs has it."),
+    column("step", "STRING", "land | build | validate | publish | drop_audit"),
+    column("state", "STRING", "done | failed"),
+    column(
+        "code",
+        "STRING",
+        "What a failed step failed with, an entry of docs/runbook.md; null: a fault of ours.",
+    ),
+    column("start_date", "DATE", "First day of the run, as the step left it."),
+    column("end_date", "DATE", "Last day of the run."),
+    column("as_of_date", "DATE", "Last arrival day that the run may read."),
+    column("attempt", "STRING", "The audit dataset that it is built in; null before there is one."),
+    column("seconds", "FLOAT64", "How long the step took."),
+    column("summary", "STRING", "What it did, as its log says."),
+    column("warnings", "STRING", "JSON list of what somebody should know."),
+    column("started_at", "TIMESTAMP", "When it began."),
+    column("finished_at", "TIMESTAMP", "When it was done, or had failed."),
+)
+MODEL_BUILDS = (
+    column("run_date", "DATE", "Last day of the run."),
+    column("run_id", "STRING", "The run that built it; null: a build outside of one."),
+    column("attempt", "STRING", "The audit dataset that it was built in."),
+    column("model", "STRING", "Name of the model."),
+    column("status", "STRING", "dbt's word: success | error | skipped"),
+    column("seconds", "FLOAT64", "How long it took."),
+    column("row_count", "INT64", "Rows written, as BigQuery tells; null where it does not."),
+    column("bytes_processed", "INT64", "Bytes that BigQuery read for it; null where it does not say."),
+    column("finished_at", "TIMESTAMP", "When the build had ended."),
+)
 _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "run_ledger": (RUN_LEDGER, "Every hand-over of rows: in = out + quarantined + erased + ignored."),
     "corrections": (CORRECTIONS, "Arrival days that changed after they, or later days, had landed."),
@@ -229,6 +261,8 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
         "Why a sample of accounts has its scores, by day: the largest contributions of each.",
     ),
     "model_registry": (MODEL_REGISTRY, "Every decision about a trained model; only ever added to."),
+    "run_steps": (RUN_STEPS, "Every step of every run, as it ended: what it did, and how long it took."),
+    "model_builds": (MODEL_BUILDS, "Every model of every build: how it went, its time and its rows."),
     "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }
 
@@ -296,6 +330,18 @@ def append_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any
     schema, _ = _TABLES[name]
     lines = "\n".join(json.dumps(dict(row), default=str) for row in rows)
     warehouse.append_json(ops_table(warehouse.settings, name), lines, schema)
+
+
+def insert_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows to an operational table by a statement: a table takes 1,500 load jobs a day, and any number
+    of statements. https://docs.cloud.google.com/bigquery/quotas
+
+    Raises:
+        WarehouseError: BigQuery did not take them.
+    """
+    _ensure(warehouse, [name])
+    schema, _ = _TABLES[name]
+    warehouse.run(insert_statement(ops_table(warehouse.settings, name), [each.name for each in schema], rows))
 
 
 def append_validation_results(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) -> None:

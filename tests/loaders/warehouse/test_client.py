@@ -152,10 +152,12 @@ def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
         "dead_letters",
         "erasures",
         "experiment_alerts",
+        "model_builds",
         "model_measures",
         "model_registry",
         "publications",
         "restatements",
+        "run_steps",
         "score_contributions",
         "verdicts",
     }
