@@ -19,6 +19,13 @@ def company(
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier company in it is replaced.")] = Path(
         "company"
     ),
+    planted: Annotated[
+        bool,
+        typer.Option(
+            "--planted",
+            help="Accounts behave by known laws, without dirt; truth/ has their true probabilities.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Write a generated company: landing/, truth/ and manifest.json."""
@@ -26,9 +33,12 @@ def company(
     from rich.progress import Progress
 
     from local.company import CompanySpec, generate
+    from local.company.spec import FEWEST_PLANTED_DAYS
 
+    if planted and days < FEWEST_PLANTED_DAYS:
+        raise typer.BadParameter(f"with --planted at least {FEWEST_PLANTED_DAYS}", param_hint="--days")
     last = end_date.date() if end_date else datetime.now(UTC).date() - timedelta(days=1)
-    spec = CompanySpec(accounts=accounts, days=days, seed=seed, end_date=last)
+    spec = CompanySpec(accounts, days, seed, last, plants_behaviour=planted)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("accounts", total=accounts)

@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from loaders.scoring.examples import kept, read_examples
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.erasures import record_erased, subject_hash
 from runs.training_examples import training_examples
 from scoring.compiler import declared_values
 from segments.evaluator import bucket
 from segue.settings import Settings
 from tests.dbt.reference.training_examples import Example, examples
-from tests.dbt.training_rows import AS_OF, MODELS, both, publish
+from tests.dbt.training_rows import AS_OF, MODELS, both, publish, until
+
+EARLIER = date(2026, 4, 27)
+"""A training's as-of day before the last published one."""
 
 
 @pytest.fixture(scope="module")
-def built(dbt_world: Callable[..., Settings]) -> dict[str, pa.Table]:
-    """Each model's examples as they come from the warehouse, in one table with the accounts."""
-    settings = dbt_world("training-examples")
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    """A world in which only marts are published."""
+    settings = dbt_world("training-examples", erasure_salt=SecretStr("salt"))
     publish(settings, both())
-    with training_examples(settings, AS_OF, MODELS) as table:
+    return settings
+
+
+def trained_on(settings: Settings, day: date) -> dict[str, pa.Table]:
+    """Each model's examples as they come from the warehouse, in one table with the accounts."""
+    warehouse = warehouse_of(settings)
+    with training_examples(settings, day, MODELS) as table:
         found = {
-            name: pa.Table.from_batches(list(read_examples(warehouse_of(settings), table, declared)))
+            name: pa.Table.from_batches(list(read_examples(warehouse, table, declared)))
             for name, declared in MODELS.items()
         }
-    assert not [name for name in warehouse_of(settings).datasets() if name.startswith("audit")]
+    assert not [name for name in warehouse.datasets() if name.startswith("audit")]
     return found
+
+
+@pytest.fixture(scope="module")
+def built(settings: Settings) -> dict[str, pa.Table]:
+    """Of the last published day."""
+    return trained_on(settings, AS_OF)
+
+
+def told(found: dict[str, pa.Table]) -> set[Example]:
+    """The rows, without the features."""
+    return {
+        Example(
+            name, row["feature_date"], row["account_id"], row["outcome"], row["is_treated"],
+            row["is_held_back"], row["weight"],
+        )
+        for name, table in found.items()
+        for row in table.to_pylist()
+    }  # fmt: skip
 
 
 def of(built: dict[str, pa.Table], name: str, account: str) -> list[tuple[int, bool]]:
@@ -38,17 +68,9 @@ def of(built: dict[str, pa.Table], name: str, account: str) -> list[tuple[int, b
 
 
 def test_every_example_is_the_one_that_was_worked_out_without_sql(built: dict[str, pa.Table]) -> None:
-    actual = {
-        Example(
-            name, row["feature_date"], row["account_id"], row["outcome"], row["is_treated"],
-            row["is_held_back"], row["weight"],
-        )
-        for name, table in built.items()
-        for row in table.to_pylist()
-    }  # fmt: skip
     expected = set(examples(list(MODELS.values()), both(), AS_OF))
 
-    assert actual == expected
+    assert told(built) == expected
     # Every kind of row is among them.
     for name in MODELS:
         of_model = [each for each in expected if each.model == name]
@@ -79,6 +101,22 @@ def test_features_are_those_of_the_feature_day(built: dict[str, pa.Table]) -> No
 @pytest.mark.parametrize("account", ["a_merged", "a_asked", "a_silent", "a_tester"])
 def test_who_is_gone_or_set_apart_since_is_in_no_example(built: dict[str, pa.Table], account: str) -> None:
     assert [of(built, name, account) for name in MODELS] == [[]] * len(MODELS)
+
+
+def test_an_earlier_day_is_trained_on_as_it_was_then_and_without_who_is_being_erased(
+    settings: Settings, built: dict[str, pa.Table]
+) -> None:
+    known = until(both(), EARLIER)
+    expected = set(examples(list(MODELS.values()), known, EARLIER))
+    # The marts still have its rows: the erasure has begun, and has not come to them.
+    leaver = ("account", subject_hash(settings, "a_quiet"))
+    record_erased(warehouse_of(settings), "an-erasure", [leaver], "begun", {})
+
+    found = told(trained_on(settings, EARLIER))
+
+    assert found == {each for each in expected if each.account != "a_quiet"}
+    assert {each.account for each in expected} > {each.account for each in found}
+    assert found != told(built)
 
 
 def test_what_others_did_before_they_became_an_account_is_no_outcome_of_its_own(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -237,3 +237,20 @@ def both() -> Published:
     for name in ("features", "trials", "churns", "movements", "exposures", "versions"):
         getattr(found, name).extend(getattr(drawn, name))
     return found
+
+
+def until(published: Published, day: date) -> Published:
+    """What was published when ``day`` was the last day."""
+
+    def rows(listed: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
+        return [row for row in listed if row[column] <= day]
+
+    return Published(
+        days={each for each in published.days if each <= day},
+        features=rows(published.features, "feature_date"),
+        trials=rows(published.trials, "trial_date"),
+        churns=rows(published.churns, "churn_date"),
+        movements=rows(published.movements, "snapshot_date"),
+        exposures=rows(published.exposures, "exposure_date"),
+        versions=rows(published.versions, "valid_from_date"),
+    )

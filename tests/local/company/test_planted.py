@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from local.company import CompanySpec, generate
 from local.company.planted import planted_truth
 
@@ -86,3 +88,11 @@ def test_who_plants_nothing_has_the_company_that_there_was_before() -> None:
     assert '"plants_behaviour": true' in CompanySpec(**spec, plants_behaviour=True).to_json()
     with pytest.raises(ValueError, match="takes 35 days"):
         CompanySpec(3, 20, 1, date(2026, 4, 30), plants_behaviour=True)
+
+
+def test_too_few_days_are_refused_in_words_at_the_command_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["company", "--planted", "--days", "20", "--out", str(tmp_path / "new")])
+
+    assert result.exit_code == 2
+    assert "with --planted at least 35" in result.output
+    assert not (tmp_path / "new").exists()
