@@ -1,4 +1,4 @@
-"""``segue models``: models that are declared, and models that are tried on files of others."""
+"""``segue models``: what is declared, in use and why, and models that are tried on files of others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import model_decisions
 from cli.compiling import CheckOption, MergedOption, make_files
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ app = typer.Typer(no_args_is_help=True, help="Models: what they learn, and how g
 @app.callback()
 def models() -> None:
     """Models: what they learn, and how good they are."""
+
+
+app.command("list")(model_decisions.list_)
+app.command("show")(model_decisions.show)
+app.command("promote")(model_decisions.promote)
+app.command("retire")(model_decisions.retire)
+app.command("rollback")(model_decisions.rollback)
 
 
 @app.command("compile")

@@ -21,12 +21,13 @@ from scoring.calibration import Curve
 from scoring.columns import Feature
 from scoring.distribution import Distribution
 from scoring.insights import Insights
-from scoring.model import PARAMETERS, Model, Trees
+from scoring.model import Model, Trees
 from segue.errors import SegueError
 
-FORMAT: Final = 2
-"""2: with how features and scores were spread, and what the model goes by."""
-_DESCRIPTION: Final = "model.json"
+FORMAT: Final = 3
+"""2: with how features and scores were spread, and what the model goes by. 3: with the days of the rows."""
+DESCRIPTION: Final = "model.json"
+"""Of a model's folder: the file that makes it one."""
 _LIBRARIES: Final = ("lightgbm", "numpy", "scikit-learn", "scipy")
 
 
@@ -59,6 +60,8 @@ class Description(BaseModel):
     parameters: dict[str, Any]
     declared: dict[str, Any]
     """What is predicted, from what, and what was held out."""
+    window: dict[str, str]
+    """First and last days of the rows, where they are of days."""
     rows: dict[str, int]
     """How many were learned from, stopped by, and held out."""
     data_digest: str
@@ -79,6 +82,7 @@ def write(
     metrics: Mapping[str, Any],
     distribution: Distribution,
     insights: Insights,
+    window: Mapping[str, str] | None = None,
 ) -> Path:
     """Keep a model in a folder below ``folder``, of which it is the digest's; there is no half of one.
 
@@ -93,8 +97,9 @@ def write(
             name: TreesFile(file=f"{name}.txt", sha256=_sha256(trees.text.encode()), curve=trees.curve)
             for name, trees in model.trees.items()
         },
-        parameters=PARAMETERS,
+        parameters=dict(model.parameters),
         declared=dict(declared),
+        window=dict(window or {}),
         rows=dict(rows),
         data_digest=data_digest,
         metrics=dict(metrics),
@@ -103,8 +108,8 @@ def write(
         versions={each: version(each) for each in (*_LIBRARIES, "segue")},
     )
     content = json.dumps(description.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False)
-    texts[_DESCRIPTION] = content + "\n"
-    path = folder / _sha256(texts[_DESCRIPTION].encode())
+    texts[DESCRIPTION] = content + "\n"
+    path = folder / _sha256(texts[DESCRIPTION].encode())
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,13 +134,13 @@ def read_description(path: Path) -> Description:
         ArtifactError: its bytes are not those that its name is the digest of, or of another format.
         OSError: there is no such folder.
     """
-    content = (path / _DESCRIPTION).read_bytes()
+    content = (path / DESCRIPTION).read_bytes()
     if _sha256(content) != path.resolve().name:
-        raise ArtifactError(f"{path}: {_DESCRIPTION} is not what the folder's name is the digest of")
+        raise ArtifactError(f"{path}: {DESCRIPTION} is not what the folder's name is the digest of")
     try:
         found = Description.model_validate_json(content)
     except ValidationError as error:
-        raise ArtifactError(f"{path}: {_DESCRIPTION} is of no known format") from error
+        raise ArtifactError(f"{path}: {DESCRIPTION} is of no known format") from error
     if found.format != FORMAT:
         raise ArtifactError(f"{path}: is of format {found.format}, known is {FORMAT}")
     return found
@@ -155,9 +160,9 @@ def load(path: Path) -> Model:
             raise ArtifactError(f"{path}: {kept.file} is not in the folder")
         content = (path / kept.file).read_bytes()
         if _sha256(content) != kept.sha256:
-            raise ArtifactError(f"{path}: {kept.file} is not what {_DESCRIPTION} has the digest of")
+            raise ArtifactError(f"{path}: {kept.file} is not what {DESCRIPTION} has the digest of")
         trees[name] = Trees(content.decode(), kept.curve)
-    return Model(description.features, trees)
+    return Model(description.features, trees, description.parameters)
 
 
 def _sha256(content: bytes) -> str:

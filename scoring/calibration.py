@@ -51,17 +51,17 @@ def log_odds(probabilities: Floats) -> Floats:
     return np.asarray(logit(np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)))
 
 
-def fit_platt(probabilities: Floats, outcomes: Floats) -> PlattCurve:
+def fit_platt(probabilities: Floats, outcomes: Floats, weights: Floats | None = None) -> PlattCurve:
     """The logistic regression, without a penalty, of the outcomes on the log odds that were predicted."""
     model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
-    model.fit(log_odds(probabilities).reshape(-1, 1), outcomes)
+    model.fit(log_odds(probabilities).reshape(-1, 1), outcomes, weights)
     return PlattCurve(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
 
 
-def fit_isotonic(probabilities: Floats, outcomes: Floats) -> IsotonicCurve:
+def fit_isotonic(scores: Floats, outcomes: Floats, weights: Floats | None = None) -> IsotonicCurve:
     """The best curve that never falls, kept away from 0 and 1 by Laplace's rule: what so few rows have not
     seen is not impossible."""
-    model = IsotonicRegression(out_of_bounds="clip").fit(probabilities, outcomes)
+    model = IsotonicRegression(out_of_bounds="clip").fit(scores, outcomes, weights)
     least = 1 / (len(outcomes) + 2)
     return IsotonicCurve(
         scores=tuple(model.X_thresholds_.tolist()),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from segue.outside_file import Mistake, OutsideFileError
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Kind = Literal["number", "day", "category"]
 
@@ -58,7 +59,18 @@ def feature_of(table: pa.Table, name: str, learning: Mask, file: str) -> tuple[F
             f"column {name}: {len(no_numbers):,} of {len(known):,} values are no numbers (row "
             f"{no_numbers.index[0] + 1}: {no_numbers.iloc[0]!r}), so all of them are categories"
         )
-    counts = texts[learning].value_counts()
+    feature, told = category_of(table, name, learning, file)
+    return feature, warnings + told
+
+
+def category_of(table: pa.Table, name: str, learning: Mask, file: str) -> tuple[Feature, list[str]]:
+    """The column as one of categories, those of the rows that are learned from; warnings.
+
+    Raises:
+        OutsideFileError: it holds lists, structs or something else that is no number, day or text.
+    """
+    counts = texts_of(table, name, file)[learning].value_counts()
+    warnings = []
     if len(counts) > MOST_CATEGORIES:
         warnings.append(
             f"column {name} has {len(counts):,} categories: the {MOST_CATEGORIES} most frequent are kept, "

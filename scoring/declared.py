@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +72,21 @@ def artifacts(models: dict[str, ModelDeclaration], merged_file: Path | None = No
     }
 
 
+def rules_of(model: ModelDeclaration, rules: Iterable[Rule]) -> list[Rule]:
+    """The rules that use the model's scores, or whose offer is the treatment that an uplift is of."""
+    tried = None if model.treatment is None else model.treatment.experiment
+    return [
+        rule
+        for rule in rules
+        if (rule.score.model is not None and rule.score.model.name == model.name)
+        or tried in dict(_trials_of(rule))
+    ]
+
+
 def _mistakes(model: ModelDeclaration, stem: str, book: RuleBook) -> Iterator[tuple[Location, str]]:
     if model.name != stem:
         yield ("name",), f"is {model.name}; allowed: the file's name, {stem}"
-    for rule in book.rules:
+    for rule in rules_of(model, book.rules):
         used = rule.score.model
         if used is not None and used.name == model.name and used.max_age_days > model.max_age_days:
             yield (

@@ -11,10 +11,20 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from scoring.columns import Feature, Floats, Mask, days_of, encoded, feature_of, refuse_rows, texts_of
+from scoring.columns import (
+    Feature,
+    Floats,
+    Integers,
+    Mask,
+    days_of,
+    encoded,
+    feature_of,
+    refuse_rows,
+    texts_of,
+)
+from scoring.leaks import leaks_of
 from scoring.outside_map import LaterHoldout, OutsideMap, RandomHoldout
 from segue.outside_file import Mistake, OutsideFileError, label
 
@@ -22,7 +32,6 @@ FEWEST: Final = 20
 """Of each outcome (and arm) in the rows to learn from, and in those held out."""
 STOPPING_SHARE: Final = 0.2
 _LEFT_OUT: Final = -1.0
-_SUSPICIOUS_AUC: Final = 0.99
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
@@ -42,6 +51,15 @@ class Examples:
     """No part of the model has seen these."""
     data_digest: str
     warnings: tuple[str, ...]
+    weights: Floats | None = None
+    """How many rows each stands for while it is learned from; held-out rows stand for themselves."""
+    units: Integers | None = None
+    """Rows of one account have one number; None: every row is of another."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by what they are for."""
+        return {name: int(getattr(self, name).sum()) for name in ("learning", "stopping", "held_out")}
 
 
 def examples_of(table: pa.Table, outside: OutsideMap, file: str) -> Examples:
@@ -63,16 +81,16 @@ def examples_of(table: pa.Table, outside: OutsideMap, file: str) -> Examples:
         table, outcomes, is_treated = table.filter(pa.array(kept)), outcomes[kept], arms[kept] == 1
         days = None if days is None else days[kept]
     strata = outcomes if is_treated is None else outcomes + 2 * is_treated
-    _check_counts(outcomes, is_treated, np.ones(len(outcomes), bool), "the file", file)
+    check_counts(outcomes, is_treated, np.ones(len(outcomes), bool), "the file", file)
     learning, stopping, held_out = _parts(outside, days, strata, file)
     for rows, words in ((learning | stopping, "the rows to learn from"), (held_out, "the held-out rows")):
-        _check_counts(outcomes, is_treated, rows, words, file)
+        check_counts(outcomes, is_treated, rows, words, file)
     features, warnings = _features(table, outside, learning | stopping, file)
     matrix = encoded(table, features, file)
-    warnings += _leaks(features, matrix, outcomes, file)
+    warnings += _leak_warnings(features, matrix, outcomes, file)
     return Examples(
         features, matrix, outcomes, is_treated, learning, stopping, held_out,
-        _digest(matrix, outcomes, is_treated, held_out), tuple(warnings),
+        digest_of(matrix, outcomes, is_treated, held_out), tuple(warnings),
     )  # fmt: skip
 
 
@@ -135,7 +153,7 @@ def _treated(table: pa.Table, outside: OutsideMap, file: str) -> Floats | None:
     return np.select([labels.isin(treated), labels == control], [1.0, 0.0], _LEFT_OUT)
 
 
-def _check_counts(outcomes: Floats, is_treated: Mask | None, rows: Mask, words: str, file: str) -> None:
+def check_counts(outcomes: Floats, is_treated: Mask | None, rows: Mask, words: str, file: str) -> None:
     arms = (
         {"": rows} if is_treated is None else {"treated ": rows & is_treated, "control ": rows & ~is_treated}
     )
@@ -172,13 +190,17 @@ def _parts(outside: OutsideMap, days: Floats | None, strata: Floats, file: str) 
         side = "before" if held_out.all() else "from"
         message = f"column {outside.holdout.column} has no row {side} {outside.holdout.from_}"
         raise OutsideFileError(file, message)
-    earlier = days[~held_out]
-    if len(np.unique(earlier)) == 1:
+    if len(np.unique(days[~held_out])) == 1:
         message = f"column {outside.holdout.column} has a single time before {outside.holdout.from_}"
         raise OutsideFileError(file, message)
-    later = np.quantile(earlier, 1 - STOPPING_SHARE)
-    stopping = ~held_out & (days >= later if later > earlier.min() else days > later)
+    stopping = ~held_out & latest(days, ~held_out)
     return ~held_out & ~stopping, stopping, held_out
+
+
+def latest(days: Floats, rows: Mask) -> Mask:
+    """The days with the latest ``STOPPING_SHARE`` of ``rows``, whole, and never the first of them."""
+    later = np.quantile(days[rows], 1 - STOPPING_SHARE)
+    return days >= later if later > days[rows].min() else days > later
 
 
 def _features(
@@ -206,49 +228,32 @@ def _features(
     return tuple(found), warnings
 
 
-def _leaks(features: tuple[Feature, ...], matrix: Floats, outcomes: Floats, file: str) -> list[str]:
-    """Warnings of features that tell the target too well.
+def _leak_warnings(
+    features: tuple[Feature, ...], matrix: Floats, outcomes: Floats, file: str
+) -> Iterator[str]:
+    """Of features that tell the target too well.
 
     Raises:
         OutsideFileError: a feature, or whether it is there, tells every row's target.
     """
-    warnings = []
-    for place, feature in enumerate(features):
-        auc = max((max(each, 1 - each) for each in _alone(feature, matrix[:, place], outcomes)), default=0.5)
-        if auc == 1:
+    for leak in leaks_of(features, matrix, outcomes):
+        if leak.is_certain:
             message = (
-                f"column {feature.name} gives the target of every row away; exclude it, or what it leaks from"
+                f"column {leak.feature} gives the target of every row away; exclude it, or what it leaks from"
             )
             raise OutsideFileError(file, message)
-        if auc > _SUSPICIOUS_AUC:
-            warnings.append(
-                f"column {feature.name} alone has an AUC of {auc:.4f}: was it known before the target?"
-            )
-    return warnings
+        yield f"column {leak.feature} alone has an AUC of {leak.auc:.4f}: was it known before the target?"
 
 
-def _alone(feature: Feature, column: Floats, outcomes: Floats) -> Iterator[float]:
-    """AUCs of whether the feature is there, and of its values where they are."""
-    there = ~np.isnan(column)
-    if not there.all():
-        yield float(roc_auc_score(outcomes, there))
-    values = column
-    if feature.kind == "category":
-        if len(feature.categories) > len(outcomes) / FEWEST:
-            return
-        # Every category by its share of positives, and missing as one of them.
-        codes = pd.Series(np.where(there, column, -1))
-        values = pd.Series(outcomes).groupby(codes).transform("mean").to_numpy()
-    elif min(outcomes[there].sum(), (1 - outcomes[there]).sum()) < FEWEST:
-        return
-    else:
-        values, outcomes = column[there], outcomes[there]
-    yield float(roc_auc_score(outcomes, values))
-
-
-def _digest(matrix: Floats, outcomes: Floats, is_treated: Mask | None, held_out: Mask) -> str:
+def digest_of(
+    matrix: Floats,
+    outcomes: Floats,
+    is_treated: Mask | None,
+    held_out: Mask,
+    weights: Floats | None = None,
+) -> str:
     """SHA-256 over everything that decides what is learned, in hex digits."""
-    parts = [matrix, outcomes, held_out, *([] if is_treated is None else [is_treated])]
+    parts = [matrix, outcomes, held_out, *(each for each in (is_treated, weights) if each is not None)]
     whole = hashlib.sha256()
     for part in parts:
         whole.update(f"{part.shape}{part.dtype}".encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import lightgbm
 
 SEED: Final = 20_240_229
-MOST_TREES: Final = 2_000
 _PATIENCE: Final = 50
 PARAMETERS: Final[dict[str, Any]] = {
     "objective": "binary",
+    "num_iterations": 2_000,
     "learning_rate": 0.05,
     "num_leaves": 15,
     "min_data_in_leaf": 30,
@@ -100,6 +100,8 @@ class Model:
 
     features: tuple[Feature, ...]
     trees: Mapping[str, Trees]
+    parameters: Mapping[str, Any] = field(default_factory=lambda: PARAMETERS)
+    """What LightGBM was told."""
 
     @property
     def is_uplift(self) -> bool:
@@ -132,8 +134,11 @@ def train(
     examples: Examples,
     calibration: Calibration | None = None,
     monotone: Mapping[str, Direction] | None = None,
+    bounds: Mapping[str, Any] | None = None,
 ) -> Model:
     """The model that the examples teach; the same examples give the same bytes.
+
+    ``bounds`` are parameters of LightGBM that count instead of ``PARAMETERS``.
 
     Raises:
         TreeLibraryError: LightGBM does not load.
@@ -141,48 +146,65 @@ def train(
     arms: dict[str, Mask] = {"model": np.ones(len(examples.outcomes), bool)}
     if examples.is_treated is not None:
         arms = {"control": ~examples.is_treated, "treated": examples.is_treated}
+    parameters = PARAMETERS | dict(bounds or {})
+    if monotone:
+        signs = {"increasing": 1, "decreasing": -1}
+        parameters["monotone_constraints"] = [
+            signs[monotone[each.name]] if each.name in monotone else 0 for each in examples.features
+        ]
     trees = {
         name: _grown(
             examples.features,
-            (examples.matrix[examples.learning & of_arm], examples.outcomes[examples.learning & of_arm]),
-            (examples.matrix[examples.stopping & of_arm], examples.outcomes[examples.stopping & of_arm]),
+            _Rows.of(examples, examples.learning & of_arm),
+            _Rows.of(examples, examples.stopping & of_arm),
             calibration,
-            monotone or {},
+            parameters,
         )
         for name, of_arm in arms.items()
     }
-    return Model(examples.features, trees)
+    return Model(examples.features, trees, parameters)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some of the examples."""
+
+    matrix: Floats
+    outcomes: Floats
+    weights: Floats | None
+
+    @classmethod
+    def of(cls, examples: Examples, rows: Mask) -> _Rows:
+        weights = None if examples.weights is None else examples.weights[rows]
+        return cls(examples.matrix[rows], examples.outcomes[rows], weights)
 
 
 def _grown(
     features: Sequence[Feature],
-    learning: tuple[Floats, Floats],
-    stopping: tuple[Floats, Floats],
+    learning: _Rows,
+    stopping: _Rows,
     calibration: Calibration | None,
-    monotone: Mapping[str, Direction],
+    parameters: dict[str, Any],
 ) -> Trees:
     library = _lightgbm()
-    parameters = dict(PARAMETERS)
-    if monotone:
-        signs = {"increasing": 1, "decreasing": -1}
-        parameters["monotone_constraints"] = [
-            signs[monotone[each.name]] if each.name in monotone else 0 for each in features
-        ]
     # Names are ours to keep (model.json): LightGBM refuses some characters in its own.
     shared = {
         "categorical_feature": [place for place, each in enumerate(features) if each.kind == "category"],
         "params": parameters,
     }
-    data = library.Dataset(*learning, **shared)
+    data = library.Dataset(learning.matrix, learning.outcomes, weight=learning.weights, **shared)
+    later = library.Dataset(
+        stopping.matrix, stopping.outcomes, weight=stopping.weights, reference=data, **shared
+    )
     booster = library.train(
-        parameters,
+        {name: value for name, value in parameters.items() if name != "num_iterations"},
         data,
-        MOST_TREES,
-        valid_sets=[library.Dataset(*stopping, reference=data, **shared)],
+        parameters["num_iterations"],
+        valid_sets=[later],
         callbacks=[library.early_stopping(_PATIENCE, verbose=False)],
     )
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     if calibration is None:
         return Trees(text)
     fit = fit_platt if calibration == "platt" else fit_isotonic
-    return Trees(text, fit(Trees(text).probabilities(stopping[0]), stopping[1]))
+    return Trees(text, fit(Trees(text).probabilities(stopping.matrix), stopping.outcomes, stopping.weights))

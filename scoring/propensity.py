@@ -87,7 +87,9 @@ def lift_by_decile(outcomes: Floats, probabilities: Floats) -> list[Decile]:
     ]
 
 
-def logistic_baseline(features: tuple[Feature, ...], matrix: Floats, outcomes: Floats) -> Any:
+def logistic_baseline(
+    features: tuple[Feature, ...], matrix: Floats, outcomes: Floats, weights: Floats | None = None
+) -> Any:
     """A plain logistic regression (scikit-learn's pipeline): what trees have to be better than.
 
     Categories one by one, numbers standardised, their medians where missing and a flag that says so.
@@ -114,4 +116,5 @@ def logistic_baseline(features: tuple[Feature, ...], matrix: Floats, outcomes: F
             ),
         ]
     )
-    return make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(matrix, outcomes)
+    pipeline = make_pipeline(columns, LogisticRegression(max_iter=1000))
+    return pipeline.fit(matrix, outcomes, logisticregression__sample_weight=weights)

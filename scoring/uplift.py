@@ -90,6 +90,13 @@ def qini_curve_of(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> tuple[
     )
 
 
+def qinis_of(uplifts: Floats, outcomes: Floats, is_treated: Mask, weights: Floats) -> Floats:
+    """The Qini coefficient of each resample: a row of ``weights``, which says how often each row is in it."""
+    order = _Order(uplifts, outcomes, is_treated)
+    share, gained, _ = order.curves(weights[:, order.rows])
+    return _qini(share, gained)
+
+
 def uplift_quality_of(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> UpliftQuality:
     """Areas with percentile intervals of a bootstrap over rows, within arms (SciPy's, seeded)."""
     order = _Order(uplifts, outcomes, is_treated)
@@ -114,11 +121,16 @@ def uplift_quality_of(uplifts: Floats, outcomes: Floats, is_treated: Mask) -> Up
     )
 
 
+def _qini(share: Floats, gained: Floats) -> Floats:
+    return np.asarray(integrate.trapezoid(gained, share) - gained[..., -1] / 2)
+
+
 class _Order:
     """Rows by their predicted uplift, so that a resample only needs to weigh them."""
 
     def __init__(self, uplifts: Floats, outcomes: Floats, is_treated: Mask) -> None:
         order = np.argsort(-uplifts, kind="stable")
+        self.rows = order
         self.is_treated = is_treated[order]
         self._outcomes = outcomes[order]
         # The last row of each group of equal uplifts.
@@ -127,15 +139,18 @@ class _Order:
     def areas(self, weights: Floats) -> Areas:
         share, gained, uplift = self.curves(weights)
         return Areas(
-            qini=float(integrate.trapezoid(gained, share) - gained[-1] / 2),
+            qini=float(_qini(share, gained)),
             auuc=float(integrate.trapezoid(uplift, share)),
         )
 
     def curves(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
-        """Share of the rows, and over it what the two areas are under; see ``areas_of``."""
+        """Share of the rows, and over it what the two areas are under; see ``areas_of``.
+
+        ``weights`` may have any axes before that of the rows.
+        """
         treated_weights, control_weights = weights * self.is_treated, weights * ~self.is_treated
         t, c, y_t, y_c = (
-            np.concatenate([[0.0], np.cumsum(each)[self._ends]])
+            np.insert(np.cumsum(each, axis=-1)[..., self._ends], 0, 0.0, axis=-1)
             for each in (
                 treated_weights,
                 control_weights,
@@ -143,10 +158,10 @@ class _Order:
                 control_weights * self._outcomes,
             )
         )
-        share = (t + c) / (t[-1] + c[-1])
+        share = (t + c) / (t[..., -1:] + c[..., -1:])
         is_compared = (t > 0) & (c > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            gained = np.where(is_compared, y_t - y_c * t / c, 0.0) / t[-1]
+            gained = np.where(is_compared, y_t - y_c * t / c, 0.0) / t[..., -1:]
             uplift = np.where(is_compared, y_t / t - y_c / c, 0.0) * share
         return share, gained, uplift
 

@@ -1,0 +1,183 @@
+"""Declared models trained as of a day: what is decided about each of them lands in ``ops.model_registry``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import structlog
+
+from loaders.scoring.artifacts import fetched, keep
+from loaders.scoring.registry import decisions, record
+from loaders.warehouse.client import warehouse_of
+from scoring.decision import IN_SHADOW, IN_USE
+from scoring.declaration import ModelDeclaration
+from scoring.declared import MODELS_DIR, load_models
+from scoring.model import Model
+from scoring.registry import NOTHING, DecisionKind, ModelDecision, ModelState, states
+from scoring.training import Judgement, Lesson
+from segments.source import load_rules
+from segue.errors import SegueError
+from segue.outside_file import OutsideFileError
+from segue.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class UnknownModelError(SegueError):
+    """No model is declared, or trained, by this name."""
+
+    code = "unknown_model"
+    exit_code = 3
+    is_final = True
+
+
+def declared_models(settings: Settings, names: Sequence[str] = ()) -> dict[str, ModelDeclaration]:
+    """The code's models, or those of ``SEGUE_MODELS_DIR``; all, or those that are named.
+
+    Raises:
+        DeclarationsError: the files have mistakes.
+        UnknownModelError: a name is not declared.
+    """
+    models = load_models(settings.models_dir or MODELS_DIR)
+    for name in names:
+        if name not in models:
+            raise UnknownModelError(f"{name} is not declared; there are {', '.join(models)}")
+    return {name: each for name, each in models.items() if not names or name in names}
+
+
+def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> dict[str, ModelDeclaration]:
+    """The models that were last trained ``refresh_days`` or longer before ``day``, and those never trained.
+
+    Also one with a candidate whose days in shadow are over: it is judged by the examples of the day.
+
+    Raises:
+        WarehouseError: BigQuery did not answer.
+    """
+    known = decisions(warehouse_of(settings), day)
+    on_day = states(known, day)
+    found = {}
+    for name, model in models.items():
+        days = [each.day for each in known if each.model == name and each.decision == "trained"]
+        state = on_day.get(name, NOTHING)
+        is_settled = state.in_shadow is not None and state.shadow_days(day) >= model.shadow_days
+        if is_settled or not days or (day - max(days)).days >= model.training.refresh_days:
+            found[name] = model
+    return found
+
+
+def train_on(
+    settings: Settings, day: date, model: ModelDeclaration, examples: pa.Table, decided_by: str
+) -> list[ModelDecision]:
+    """Train a model on its examples of ``day``, judge it and who is in shadow, and record what follows.
+
+    First a candidate whose days in shadow are over is promoted or refused. Then a new one is trained. A
+    second time the same examples decide nothing more: they give the same bytes, which are known.
+
+    Raises:
+        ArtifactError: the model in use or in shadow cannot be read; nothing may take its place unseen.
+        ObjectStoreError: models cannot be kept or read.
+        WarehouseError: BigQuery did not answer.
+    """
+    warehouse = warehouse_of(settings)
+    known = decisions(warehouse, day, model.name)
+    with TemporaryDirectory() as folder:
+        training = _Training(settings, day, model, decided_by, Path(folder), known)
+        found = training.decided(examples)
+    record(warehouse, found)
+    for each in found:
+        log.info("model_decided", model=each.model, decision=each.decision, reasons=list(each.reasons))
+    return found
+
+
+@dataclass
+class _Training:
+    settings: Settings
+    day: date
+    model: ModelDeclaration
+    decided_by: str
+    folder: Path
+    known: list[ModelDecision]
+
+    def decided(self, examples: pa.Table) -> list[ModelDecision]:
+        """What follows from the examples, in its order."""
+        try:
+            lesson = Lesson(self.model, examples, load_rules().rules)
+        except OutsideFileError as error:
+            reason = str(error)
+            if any(each.day == self.day and each.reasons == (reason,) for each in self.known):
+                return []
+            return [self._decision("refused", "", "", (reason,))]
+        settled = self._settled(lesson)
+        return self._in_order([*settled, *self._trained(lesson, settled)])
+
+    def _settled(self, lesson: Lesson) -> list[ModelDecision]:
+        """What becomes of the candidate in shadow; nothing while its days are not over."""
+        state = self._state([])
+        shadow = state.in_shadow
+        if shadow is None or state.shadow_days(self.day) < self.model.shadow_days:
+            return []
+        rivals = {} if state.in_use is None else {IN_USE: self._fetched(state.in_use)}
+        judged = lesson.judge(self._fetched(shadow), rivals, state.shadow_days(self.day))
+        kind = judged.verdict.decision
+        return [self._decision(kind, shadow.artifact, shadow.artifact_uri, judged.verdict.reasons, judged)]
+
+    def _trained(self, lesson: Lesson, settled: list[ModelDecision]) -> list[ModelDecision]:
+        state = self._state(settled)
+        scoring = {IN_USE: state.in_use, IN_SHADOW: state.in_shadow}
+        candidate = lesson.train()
+        rivals = {name: self._fetched(each) for name, each in scoring.items() if each is not None}
+        judged = lesson.judge(candidate, rivals)
+        path = lesson.keep(self.folder, candidate, judged, self.day)
+        if any(each.artifact == path.name for each in self.known):
+            return []
+        uri = keep(self.settings, path, self.model.name)
+        rows = f"of {judged.evaluation.rows:,} examples"
+        return [
+            self._decision("trained", path.name, uri, (rows,), judged, lesson.examples.data_digest),
+            self._decision(
+                judged.verdict.decision, path.name, uri, judged.verdict.reasons, judged,
+                lesson.examples.data_digest,
+            ),
+        ]  # fmt: skip
+
+    def _state(self, more: list[ModelDecision]) -> ModelState:
+        return states([*self.known, *more], self.day).get(self.model.name, NOTHING)
+
+    def _fetched(self, decision: ModelDecision) -> Model:
+        return fetched(self.settings, decision.artifact_uri).model
+
+    def _decision(
+        self,
+        kind: DecisionKind,
+        artifact: str,
+        uri: str,
+        reasons: tuple[str, ...],
+        judged: Judgement | None = None,
+        data_digest: str | None = None,
+    ) -> ModelDecision:
+        return ModelDecision(
+            model=self.model.name,
+            version=self.model.version,
+            artifact=artifact,
+            artifact_uri=uri,
+            decision=kind,
+            reasons=reasons,
+            day=self.day,
+            decided_at=datetime.now(UTC),
+            decided_by=self.decided_by,
+            metrics={} if judged is None else judged.metrics,
+            data_digest=data_digest,
+        )
+
+    @staticmethod
+    def _in_order(found: list[ModelDecision]) -> list[ModelDecision]:
+        """Each a microsecond after the one before, so that a table tells their order."""
+        return [
+            replace(each, decided_at=each.decided_at + timedelta(microseconds=place))
+            for place, each in enumerate(found)
+        ]

@@ -1,0 +1,151 @@
+"""A declared model trained on its examples, judged on the days that were held back, and decided about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scoring.columns import encoded
+from scoring.contest import Contest, contest
+from scoring.decision import Verdict, decide
+from scoring.declaration import ModelDeclaration
+from scoring.declared import rules_of
+from scoring.evaluation import (
+    LOGISTIC,
+    Evaluation,
+    Prediction,
+    evaluate,
+    heuristic_baselines,
+    plain_baselines,
+    predicted,
+)
+from scoring.examples import Examples
+from scoring.keeping import keep
+from scoring.leaks import Leak, leaks_of
+from scoring.model import Model, train
+from scoring.slices import tenure_band
+from scoring.training_examples import DAY, as_learned, in_order, training_examples_of
+from segments.rule import Rule
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How a model did on the held-back days, and what follows."""
+
+    evaluation: Evaluation
+    contests: tuple[Contest, ...]
+    verdict: Verdict
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """For the registry."""
+        return self.evaluation.model_dump(mode="json") | {
+            "contests": [each.model_dump(mode="json") for each in self.contests]
+        }
+
+
+class Lesson:
+    """One model's examples of one training, for whoever is judged by them."""
+
+    def __init__(self, model: ModelDeclaration, table: pa.Table, rules: Iterable[Rule]) -> None:
+        """``rules`` are all there are.
+
+        Raises:
+            OutsideFileError: there are too few examples, or they are not what they are declared to be.
+        """
+        self.declared = model
+        self._table = as_learned(in_order(table))
+        self.examples: Examples = training_examples_of(self._table, model)
+        self._baselines = plain_baselines(self.examples) | heuristic_baselines(
+            self.examples, rules_of(model, rules)
+        )
+        self._leaks: list[Leak] = leaks_of(
+            self.examples.features, self.examples.matrix, self.examples.outcomes
+        )
+
+    def train(self) -> Model:
+        """The candidate; the same examples give the same bytes.
+
+        Raises:
+            TreeLibraryError: LightGBM does not load.
+        """
+        declared = self.declared
+        bounds = declared.algorithm.model_dump()
+        return train(self.examples, declared.calibration, declared.monotone, bounds)
+
+    def judge(self, model: Model, rivals: Mapping[str, Model], shadow_days: int | None = None) -> Judgement:
+        """The model against the baselines that it has to beat, and against other models.
+
+        The prevalence and the rules' heuristics have to be beaten; a logistic regression is only shown.
+
+        Raises:
+            OutsideFileError: the examples lack a column that one of the models asks for.
+        """
+        examples, held_out = self.examples, self.examples.held_out
+        outcomes, units = examples.outcomes[held_out], examples.units
+        is_treated = None if examples.is_treated is None else examples.is_treated[held_out]
+        mine = self._predicted(model)
+        asked = {name: each for name, each in self._baselines.items() if name != LOGISTIC}
+        asked |= {name: self._predicted(each) for name, each in rivals.items()}
+        contests = tuple(
+            contest(name, mine, each, outcomes, is_treated, None if units is None else units[held_out])
+            for name, each in asked.items()
+        )
+        evaluation = evaluate(examples, mine, self._baselines)
+        verdict = decide(
+            self.declared, evaluation, int(examples.outcomes.sum()), self._leaks, contests, shadow_days
+        )
+        return Judgement(evaluation, contests, verdict)
+
+    def keep(self, folder: Path, model: Model, judgement: Judgement, day: date) -> Path:
+        """Write the model below ``folder``; ``day`` is the last whose data it may have seen.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        return keep(
+            folder,
+            model,
+            self.examples,
+            declared=self.declared.model_dump(mode="json", by_alias=True),
+            # Without the contests: which models were there is no part of what it has learned.
+            metrics=judgement.evaluation.model_dump(mode="json"),
+            window={"as_of": day.isoformat(), **self._window()},
+            divisions=self._divisions(),
+        )
+
+    def _predicted(self, model: Model) -> Prediction:
+        matrix = None
+        if model.features != self.examples.features:
+            # Categories are numbered by what each has learned from.
+            table = self._table.filter(pa.array(self.examples.held_out))
+            matrix = encoded(table, model.features, f"examples of {self.declared.name}")
+        return predicted(self.examples, model, matrix)
+
+    def _divisions(self) -> dict[str, Sequence[str | None]]:
+        """The parts that quality is told of, where the model's features tell them."""
+        table = self._table.filter(pa.array(self.examples.held_out))
+        named = {
+            name: table.column(column).to_pylist()
+            for name, column in (("market", "market"), ("age band", "birth_year_band"))
+            if column in table.column_names
+        }
+        if "tenure_days" in table.column_names:
+            named["tenure"] = [tenure_band(days) for days in table.column("tenure_days").to_pylist()]
+        return named
+
+    def _window(self) -> dict[str, str]:
+        days = np.array(self._table.column(DAY).to_pylist())
+        learned = self.examples.learning | self.examples.stopping
+        return {
+            "learned_from": days[learned].min().isoformat(),
+            "learned_to": days[learned].max().isoformat(),
+            "held_back_from": days[self.examples.held_out].min().isoformat(),
+            "held_back_to": days[self.examples.held_out].max().isoformat(),
+        }

@@ -1,0 +1,123 @@
+"""``segue models list|show|promote|retire|rollback``: what they print, and what their exit codes say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cli import app
+from loaders.scoring.registry import record
+from loaders.warehouse.client import warehouse_of
+from scoring.registry import DecisionKind, ModelDecision
+from segue.settings import Settings
+
+
+def decided(day: int, kind: DecisionKind, artifact: str, reason: str) -> ModelDecision:
+    return ModelDecision(
+        model="churn_risk",
+        version=1,
+        artifact=artifact,
+        artifact_uri=f"gs://models/churn_risk/{artifact}",
+        decision=kind,
+        reasons=(reason,),
+        day=date(2026, 3, day),
+        decided_at=datetime(2026, 3, day, 9, tzinfo=UTC),
+        decided_by="train_models",
+        metrics={"auc": 0.71},
+        data_digest="cd" * 32,
+    )
+
+
+@pytest.fixture(scope="module")
+def settings(world: Callable[..., Settings]) -> Settings:
+    found = world("model_commands")
+    history = [
+        decided(1, "promoted", "ab" * 32, "is better than prevalence"),
+        decided(8, "shadow", "cd" * 32, "is better than the model in use"),
+    ]
+    record(warehouse_of(found), history)
+    return found
+
+
+@pytest.fixture
+def models(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner(env={"COLUMNS": "160"}).invoke(app, ["models", *arguments])
+
+    return invoke
+
+
+def test_what_is_in_use_and_in_shadow_is_listed_as_of_a_day(models: Callable[..., Result]) -> None:
+    rows: list[dict[str, Any]] = json.loads(models("list", "--day", "2026-03-10", "--json").stdout)
+
+    assert [each["name"] for each in rows] == ["churn_risk", "trial_offer_uplift", "trial_propensity"]
+    assert rows[0] == {
+        "name": "churn_risk",
+        "version": 1,
+        "kind": "propensity",
+        "owner": "retention",
+        "predicts": "ceases to pay for anything within 30 days",
+        "in_use": {
+            "version": 1,
+            "artifact": "ab" * 32,
+            "uri": f"gs://models/churn_risk/{'ab' * 32}",
+            "since": "2026-03-01",
+        },
+        "in_shadow": {
+            "version": 1,
+            "artifact": "cd" * 32,
+            "uri": f"gs://models/churn_risk/{'cd' * 32}",
+            "since": "2026-03-08",
+        },
+        "shadow_days": 2,
+        "asked_shadow_days": 7,
+    }
+    assert (rows[1]["in_use"], rows[1]["shadow_days"]) == (None, None)
+    shown = models("list", "--day", "2026-03-10").stdout
+    assert "abababababab v1" in shown
+    assert "2 of 7 days" in shown
+
+
+def test_decisions_are_shown_newest_first_with_their_reasons(models: Callable[..., Result]) -> None:
+    found = json.loads(models("show", "churn_risk", "--day", "2026-03-10", "--json").stdout)
+
+    assert found["declared"]["target"] == {"event": "churned", "within_days": 30}
+    assert [(each["day"], each["decision"]) for each in found["decisions"]] == [
+        ("2026-03-08", "shadow"), ("2026-03-01", "promoted"),
+    ]  # fmt: skip
+    shown = models("show", "churn_risk", "--day", "2026-03-10").stdout
+    assert shown.index("is better than the model in use") < shown.index("is better than prevalence")
+    assert "nothing was decided about it yet" in models("show", "trial_propensity").stdout
+
+
+def test_a_decision_says_what_is_in_use_from_then_on(models: Callable[..., Result]) -> None:
+    result = models("retire", "churn_risk", "--reason", "it is over", "--day", "2026-03-12", "--by", "kim")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ("churn_risk abababababab is retired; in use from the end of 2026-03-12 on: –\n")
+    newest = json.loads(models("show", "churn_risk", "--json").stdout)["decisions"][0]
+    assert (newest["decision"], newest["reasons"], newest["decided_by"]) == ("retired", ["it is over"], "kim")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (["show", "household_size"], 3),
+        (["promote", "churn_risk", "ffff", "--reason", "x"], 3),
+        (["retire", "churn_risk", "--reason", "x", "--day", "2026-03-02"], 2),
+        (["rollback", "trial_propensity", "--reason", "x"], 3),
+        (["retire", "churn_risk"], 2),
+    ],
+)
+def test_what_cannot_be_has_its_exit_code(
+    models: Callable[..., Result], arguments: list[str], exit_code: int
+) -> None:
+    assert models(*arguments).exit_code == exit_code

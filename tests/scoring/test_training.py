@@ -1,0 +1,232 @@
+"""Declared models on examples whose truth is known: found, and refused where there is nothing to find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from scoring import artifact
+from scoring.decision import IN_USE
+from scoring.model import Model
+from scoring.training import Judgement, Lesson
+from segments.rule import Rule
+from segments.source import load_rules
+from segue.outside_file import OutsideFileError
+from tests.scoring.planted import Planted
+from tests.scoring.planted_examples import AS_OF, GROUPS, listeners, propensity, trial, uplift
+
+RULES: tuple[Rule, ...] = load_rules().rules
+
+
+@pytest.fixture(scope="module")
+def planted() -> Planted:
+    return listeners(3_000)
+
+
+@pytest.fixture(scope="module")
+def lesson(planted: Planted) -> Lesson:
+    return Lesson(propensity(), planted.table, RULES)
+
+
+@pytest.fixture(scope="module")
+def model(lesson: Lesson) -> Model:
+    return lesson.train()
+
+
+@pytest.fixture(scope="module")
+def judged(lesson: Lesson, model: Model) -> Judgement:
+    return lesson.judge(model, {})
+
+
+def test_a_propensity_is_found_as_well_as_its_truth_can_be(
+    planted: Planted, lesson: Lesson, judged: Judgement
+) -> None:
+    held_out = lesson.examples.held_out
+    best = roc_auc_score(lesson.examples.outcomes[held_out], planted.truth[held_out])
+
+    assert best - 0.02 < judged.evaluation.quality.auc <= best + 0.005
+    assert judged.evaluation.calibration is not None
+    assert 0.9 <= judged.evaluation.calibration.slope <= 1.1
+
+
+def test_later_days_judge_and_those_between_are_no_part_of_it(lesson: Lesson) -> None:
+    days = [each.isoformat() for each in lesson._table.column("feature_date").to_pylist()]
+
+    by_part = {
+        part: sorted({day for day, is_in in zip(days, getattr(lesson.examples, part), strict=True) if is_in})
+        for part in ("learning", "stopping", "held_out")
+    }
+    assert by_part == {
+        "learning": ["2026-01-13", "2026-01-20", "2026-01-27", "2026-02-03"],
+        "stopping": ["2026-02-10", "2026-02-17"],
+        "held_out": ["2026-03-10", "2026-03-17"],
+    }
+
+
+def test_a_good_model_goes_into_shadow_with_its_reasons(judged: Judgement) -> None:
+    assert judged.verdict.decision == "shadow"
+    assert [reason.split(" beyond noise")[0] for reason in judged.verdict.reasons] == [
+        f"has an AUC of {judged.evaluation.quality.auc:.3f} on 6,000 held-back examples",
+        "is better than prevalence",
+        "is better than heuristic of trial_for_engaged_free",
+        "no model is in use that it could be compared with",
+        "7 days in shadow are asked before it is used",
+    ]
+
+
+def test_after_its_days_in_shadow_it_is_promoted(lesson: Lesson, model: Model) -> None:
+    assert lesson.judge(model, {}, shadow_days=6).verdict.decision == "shadow"
+    assert lesson.judge(model, {}, shadow_days=7).verdict.decision == "promoted"
+
+
+def test_shuffled_labels_are_refused(planted: Planted) -> None:
+    shuffled = np.random.default_rng(3).permutation(planted.table.column("outcome").to_numpy(False))
+    lesson = Lesson(propensity(), replaced(planted.table, "outcome", pa.array(shuffled)), RULES)
+
+    verdict = lesson.judge(lesson.train(), {}).verdict
+
+    assert verdict.decision == "refused"
+    assert any(reason.startswith("is not better than prevalence") for reason in verdict.reasons)
+    assert any("0.600 is asked" in reason for reason in verdict.reasons)
+
+
+def test_a_feature_that_was_known_afterwards_is_refused(planted: Planted) -> None:
+    random = np.random.default_rng(4)
+    outcomes = planted.table.column("outcome").to_numpy(False)
+    # Minutes of the trial itself, in all but two rows of a hundred.
+    leaked = np.where(random.random(len(outcomes)) < 0.002, 1 - outcomes, outcomes) * 50_000
+    lesson = Lesson(propensity(), replaced(planted.table, "ad_ms_28d", pa.array(leaked)), RULES)
+
+    verdict = lesson.judge(lesson.train(), {}).verdict
+
+    assert verdict.decision == "refused"
+    assert verdict.reasons[0].startswith("ad_ms_28d alone has an AUC of 0.99")
+
+
+def test_the_same_model_does_not_take_its_own_place(lesson: Lesson, model: Model) -> None:
+    verdict = lesson.judge(model, {IN_USE: model}).verdict
+
+    assert verdict.decision == "refused"
+    assert verdict.reasons[0].startswith("is not better than the model in use beyond noise: log loss ")
+    assert verdict.reasons[0].endswith("by +0.0000 [+0.0000, +0.0000]")
+
+
+def test_a_better_model_takes_the_place_of_a_worse_one(
+    planted: Planted, lesson: Lesson, model: Model
+) -> None:
+    # Half of what decides is not known to the one in use.
+    worse = Lesson(propensity(features=["streams_28d"]), planted.table, RULES)
+
+    judged = lesson.judge(model, {IN_USE: worse.train()})
+
+    assert judged.verdict.decision == "shadow"
+    assert any(each.against == IN_USE and each.is_won for each in judged.contests)
+
+
+def test_too_few_examples_are_refused_in_words(model: Model, planted: Planted) -> None:
+    asked = propensity(minimum={"rows": 1_000_000, "events": 100_000, "auc": 0.6})
+
+    verdict = Lesson(asked, planted.table, RULES).judge(model, {}).verdict
+
+    assert verdict.decision == "refused"
+    assert verdict.reasons[0] == "has 24,000 examples; 1,000,000 are asked"
+    assert verdict.reasons[1].endswith("examples with the event; 100,000 are asked")
+    with pytest.raises(OutsideFileError, match="the days to stop by: 40 rows"):
+        Lesson(asked, listeners(20).table, RULES)
+
+
+def test_examples_that_were_drawn_count_for_those_that_were_not(planted: Planted) -> None:
+    """A tenth of the negatives, weighed tenfold, teaches the same probabilities as all of them."""
+    table = planted.table
+    random = np.random.default_rng(6)
+    is_drawn = random.random(table.num_rows) < 0.3
+    is_whole = np.asarray(pc.or_(table["outcome"], table["is_held_back"]))
+    drawn = replaced(table, "weight", pa.array(np.where(is_whole, 1.0, 1 / 0.3))).filter(
+        pa.array(is_whole | is_drawn)
+    )
+
+    lesson = Lesson(propensity(), drawn, RULES)
+    judged = lesson.judge(lesson.train(), {})
+
+    assert judged.evaluation.calibration is not None
+    assert 0.9 <= judged.evaluation.calibration.slope <= 1.1
+    assert abs(judged.evaluation.calibration.intercept) < 0.1
+    assert judged.verdict.decision == "shadow"
+
+
+def test_a_date_is_the_days_since_then(planted: Planted) -> None:
+    table = planted.table.append_column(
+        "price_raise_date",
+        pc.subtract(planted.table["feature_date"], pa.scalar(3 * 86_400, pa.duration("s"))),
+    )
+    dates = table["price_raise_date"].cast(pa.date32())
+    table = replaced(table, "price_raise_date", dates)
+
+    lesson = Lesson(propensity(features=["streams_28d", "price_raise_date"]), table, RULES)
+
+    assert set(lesson.examples.matrix[:, 1]) == {3.0}
+
+
+def test_the_same_examples_give_the_same_bytes_in_whatever_order(planted: Planted, tmp_path: Path) -> None:
+    few = planted.table.filter(pc.less(planted.table["account_id"], "a000800"))
+    shuffled = few.take(pa.array(np.random.default_rng(8).permutation(few.num_rows)))
+    paths = []
+    for table in (few, shuffled):
+        lesson = Lesson(propensity(), table, RULES)
+        model = lesson.train()
+        paths.append(lesson.keep(tmp_path, model, lesson.judge(model, {}), AS_OF))
+
+    assert paths[0] == paths[1]
+    kept = artifact.read_description(paths[0])
+    assert kept.declared["name"] == "trial_propensity"
+    assert kept.window == {
+        "as_of": "2026-03-31",
+        "learned_from": "2026-01-13",
+        "learned_to": "2026-02-17",
+        "held_back_from": "2026-03-10",
+        "held_back_to": "2026-03-17",
+    }
+    assert {each.by for each in kept.insights.slices} == {"market", "tenure"}
+
+
+@pytest.fixture(scope="module")
+def tried() -> Planted:
+    return trial(24_000)
+
+
+def test_an_uplift_ranks_whom_an_offer_helps_and_earns_what_the_truth_would(tried: Planted) -> None:
+    lesson = Lesson(uplift(), tried.table, RULES)
+    model = lesson.train()
+
+    judged = lesson.judge(model, {})
+
+    assert judged.verdict.decision == "shadow"
+    assert judged.evaluation.uplift is not None
+    assert judged.evaluation.uplift.interval[0] > 0
+    held_out = lesson.examples.held_out
+    scores, truth = model.scores(lesson.examples.matrix[held_out]), tried.truth[held_out]
+    means = [scores[np.isclose(truth, effect)].mean() for effect in GROUPS.values()]
+    assert means == sorted(means, reverse=True)
+    top = len(scores) * 3 // 10
+    earned = truth[np.argsort(-scores, kind="stable")[:top]].sum()
+    assert earned >= 0.9 * np.sort(truth)[::-1][:top].sum()
+
+
+def test_an_offer_that_changes_nothing_has_no_uplift_model(tried: Planted) -> None:
+    arms = np.random.default_rng(9).permutation(tried.table["is_treated"].to_numpy(False))
+    # Whoever was treated is not who the outcomes say, so that no order is better than another.
+    lesson = Lesson(uplift(), replaced(tried.table, "is_treated", pa.array(arms)), RULES)
+
+    verdict = lesson.judge(lesson.train(), {}).verdict
+
+    assert verdict.decision == "refused"
+    assert any("all of the interval is asked to be above 0.0000" in reason for reason in verdict.reasons)
+
+
+def replaced(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
