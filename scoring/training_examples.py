@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from scoring.columns import Feature, Floats, Integers, Mask, category_of, days_of, encoded
 from scoring.declaration import ModelDeclaration, kind_of
 from scoring.examples import Examples, check_counts, digest_of, latest
-from segments.features import FEATURES
+from segments.features import FEATURES, FeatureName
 from segue.outside_file import OutsideFileError
 
 DAY: Final = "feature_date"
@@ -90,7 +90,7 @@ def _mask(table: pa.Table, column: str) -> Mask:
     return np.asarray(pc.fill_null(table.column(column), False).to_numpy(), dtype=np.bool_)
 
 
-def _feature(table: pa.Table, name: str, learned: Mask, file: str) -> tuple[Feature, list[str]]:
+def _feature(table: pa.Table, name: FeatureName, learned: Mask, file: str) -> tuple[Feature, list[str]]:
     kind = kind_of(name)
     if kind == "category":
         return category_of(table, name, learned, file)
