@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,10 @@ import pyarrow as pa
 import structlog
 
 from loaders.scoring.artifacts import fetched, keep
+from loaders.scoring.examples import kept, read_examples
 from loaders.scoring.registry import decisions, record
 from loaders.warehouse.client import warehouse_of
+from runs.training_examples import training_examples
 from scoring.decision import IN_SHADOW, IN_USE
 from scoring.declaration import ModelDeclaration
 from scoring.declared import MODELS_DIR, load_models
@@ -34,6 +36,13 @@ class UnknownModelError(SegueError):
     code = "unknown_model"
     exit_code = 3
     is_final = True
+
+
+class TrainingError(SegueError):
+    """Models could not be trained; what is in use stays so."""
+
+    code = "training"
+    hint = "mend what is named and train these models again; the others are trained"
 
 
 def declared_models(settings: Settings, names: Sequence[str] = ()) -> dict[str, ModelDeclaration]:
@@ -67,6 +76,57 @@ def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> d
         is_settled = state.in_shadow is not None and state.shadow_days(day) >= model.shadow_days
         if is_settled or not days or (day - max(days)).days >= model.training.refresh_days:
             found[name] = model
+    return found
+
+
+def train_models(
+    settings: Settings, day: date, names: Sequence[str] = (), decided_by: str = "train_models"
+) -> list[ModelDecision]:
+    """Train the models that are named, or those that are due, by what is known at the end of ``day``.
+
+    Where one cannot be trained, the others are all the same.
+
+    Raises:
+        TrainingError: names the models that could not be trained.
+        BuildError: the examples could not be built.
+        WarehouseError: BigQuery did not answer.
+    """
+    models = declared_models(settings, names)
+    if not names:
+        models = due(settings, day, models)
+    if not models:
+        return []
+    warehouse = warehouse_of(settings)
+    with training_examples(settings, day, models) as table:
+
+        def examples(model: ModelDeclaration) -> pa.Table:
+            return kept(read_examples(warehouse, table, model))
+
+        return train_each(settings, day, models.values(), examples, decided_by)
+
+
+def train_each(
+    settings: Settings,
+    day: date,
+    models: Iterable[ModelDeclaration],
+    examples: Callable[[ModelDeclaration], pa.Table],
+    decided_by: str,
+) -> list[ModelDecision]:
+    """``train_on`` for one model after the other; ``examples`` gives a model's, when it is its turn.
+
+    Raises:
+        TrainingError: names the models that could not be trained; all others are.
+    """
+    found: list[ModelDecision] = []
+    failures = []
+    for model in models:
+        try:
+            found += train_on(settings, day, model, examples(model), decided_by)
+        except SegueError as error:
+            log.error("model_not_trained", model=model.name, code=error.code, reason=str(error))
+            failures.append(f"{model.name}: {error.code}: {error}")
+    if failures:
+        raise TrainingError("\n".join(failures))
     return found
 
 

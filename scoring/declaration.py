@@ -114,7 +114,7 @@ class Treatment(_Part):
     """Of an uplift: the randomised trial that it is learned from."""
 
     experiment: ExperimentId = Field(
-        description="The experiment of a rule, or holdout-<rule>, whose arms are held_out and served."
+        description="An experiment of experiments/, or holdout-<rule>, whose arms are held_out and served."
     )
     control: Arm
     treated: Annotated[list[Arm], Field(min_length=1, description="Arms that count as one treatment.")]

@@ -99,8 +99,11 @@ def _mistakes(model: ModelDeclaration, stem: str, book: RuleBook) -> Iterator[tu
 
 def _mistakes_of_treatment(treatment: Treatment, book: RuleBook) -> Iterator[tuple[Location, str]]:
     arms = _trials(book).get(treatment.experiment)
+    if arms is None and not treatment.experiment.startswith(HOLDOUT_PREFIX):
+        # An experiment that no rule makes: there are units of its arms, or nothing to learn from.
+        return
     if arms is None:
-        allowed = ", ".join(sorted(_trials(book)))
+        allowed = ", ".join(sorted(each for each in _trials(book) if each.startswith(HOLDOUT_PREFIX)))
         yield ("treatment", "experiment"), f"{treatment.experiment} is of no rule; allowed: {allowed}"
         return
     if not arms.get(treatment.control, False):

@@ -77,7 +77,8 @@ class Lesson:
         """
         declared = self.declared
         bounds = declared.algorithm.model_dump()
-        return train(self.examples, declared.calibration, dict(declared.monotone), bounds)
+        monotone = {str(name): direction for name, direction in declared.monotone.items()}
+        return train(self.examples, declared.calibration, monotone, bounds)
 
     def judge(self, model: Model, rivals: Mapping[str, Model], shadow_days: int | None = None) -> Judgement:
         """The model against the baselines that it has to beat, and against other models.

@@ -257,6 +257,7 @@ CAUSED_ELSEWHERE = {
     "outside_file": "loaders/experiments/test_read_units.py",
     "model_artifact": "scoring/test_artifact.py",
     "model_decision": "runs/test_model_decisions.py",
+    "training": "runs/test_model_decisions.py",
     "unknown_model": "runs/test_model_decisions.py",
     "tree_library": "scoring/test_artifact.py",
     "nothing_to_read": "runs/test_experiment_readouts.py",

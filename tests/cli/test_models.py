@@ -20,10 +20,16 @@ from tests.scoring.planted import customers, trial
 DECILE = ["decile", "rows", "predicted", "treated", "control", "uplift"]
 
 
+def tried_on_the_page() -> str:
+    """The page from where it tells of a file."""
+    page = (PROJECT_ROOT / "docs" / "models.md").read_text()
+    return page.partition("## Try a model on a file")[2]
+
+
 @pytest.fixture
 def example(tmp_path: Path) -> list[str]:
     """The file and the map of the page's example, as arguments."""
-    page = (PROJECT_ROOT / "docs" / "models.md").read_text()
+    page = tried_on_the_page()
     shown = re.search(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert shown is not None
     (tmp_path / "customers.map.yml").write_text(shown[1])
@@ -35,7 +41,7 @@ def example(tmp_path: Path) -> list[str]:
 
 
 def test_the_pages_example_prints_what_the_page_shows(example: list[str]) -> None:
-    page = (PROJECT_ROOT / "docs" / "models.md").read_text()
+    page = tried_on_the_page()
     shown = re.search(r"^```console\n(.*?)```", page, re.DOTALL | re.MULTILINE)
     assert shown is not None
 

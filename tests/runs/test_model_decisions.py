@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from loaders.scoring.registry import decisions, in_use, states_on
+from loaders.scoring.registry import decisions, in_use, record, states_on
 from loaders.warehouse.client import warehouse_of
 from runs.model_decisions import ModelDecisionError, promote, retire, rollback
-from runs.training import UnknownModelError, declared_models, due, train_on
+from runs.training import (
+    TrainingError,
+    UnknownModelError,
+    declared_models,
+    due,
+    train_each,
+    train_on,
+)
 from scoring.registry import ModelDecision
 from segue.settings import Settings
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
@@ -67,12 +74,36 @@ def test_a_day_has_what_was_decided_by_its_end(
 
 @pytest.mark.usefixtures("trained")
 def test_the_same_examples_decide_nothing_a_second_time(settings: Settings) -> None:
-    before = decisions(warehouse_of(settings), WEEKLY[3])
+    before = decisions(warehouse_of(settings), WEEKLY[3], NAME)
 
     assert train_on(settings, WEEKLY[1], propensity(), listeners(1_500, 2).table, _BY) == []
     assert train_on(settings, WEEKLY[2], propensity(), listeners(20, 3).table, _BY) == []
 
-    assert decisions(warehouse_of(settings), WEEKLY[3]) == before
+    assert decisions(warehouse_of(settings), WEEKLY[3], NAME) == before
+
+
+def test_a_model_that_cannot_be_trained_stops_no_other(settings: Settings) -> None:
+    used = ModelDecision(
+        model="gone",
+        version=1,
+        artifact="ff" * 32,
+        artifact_uri=f"{settings.models_uri}/gone/{'ff' * 32}",
+        decision="promoted",
+        reasons=("was the best",),
+        day=AS_OF - timedelta(days=7),
+        decided_at=datetime(2026, 3, 25, tzinfo=UTC),
+        decided_by=_BY,
+    )
+    record(warehouse_of(settings), [used])
+    models, table = [propensity(name="gone"), propensity(name="whole")], listeners(600).table
+
+    with pytest.raises(TrainingError) as error:
+        train_each(settings, AS_OF, models, lambda _: table, _BY)
+
+    assert str(error.value) == f"gone: model_artifact: {used.artifact_uri}: there is no model"
+    warehouse = warehouse_of(settings)
+    assert kinds(decisions(warehouse, AS_OF, "gone")) == ["promoted"]
+    assert kinds(decisions(warehouse, AS_OF, "whole")) == ["trained", "shadow"]
 
 
 @pytest.mark.usefixtures("trained")

@@ -84,8 +84,8 @@ def test_what_a_model_cannot_be_is_refused(tmp_path: Path, before: str, after: s
     [
         (
             "trial-length-2026",
-            "trial-size",
-            "helped.yml:14: treatment.experiment: trial-size is of no rule; ",
+            "holdout-us",
+            "treatment.experiment: holdout-us is of no rule; allowed: holdout-",
         ),
         ("control: control", "control: thirty_days", "treatment: control and treated share an arm"),
         (
@@ -107,10 +107,16 @@ def test_an_uplift_is_learned_from_a_trial_that_a_rule_has(
     assert message in "\n".join(problems(tmp_path, HELPED.replace(before, after), "helped"))
 
 
-def test_an_uplift_may_be_learned_from_a_rules_holdout(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        "experiment: holdout-cancel_save, control: held_out, treated: [served]",
+        "experiment: paywall-free-month, control: control, treated: [treatment]",
+    ],
+)
+def test_an_uplift_may_be_learned_from_a_holdout_or_a_surfaces_experiment(tmp_path: Path, other: str) -> None:
     trial = "experiment: trial-length-2026, control: control, treated: [thirty_days]"
-    holdout = "experiment: holdout-cancel_save, control: held_out, treated: [served]"
-    (tmp_path / "helped.yml").write_text(HELPED.replace(trial, holdout))
+    (tmp_path / "helped.yml").write_text(HELPED.replace(trial, other))
 
     assert load_models(tmp_path)["helped"].treatment is not None
 
