@@ -49,7 +49,7 @@ def test_a_folder_holds_text_that_says_what_the_model_is(written: Path) -> None:
     assert (written / "model.txt").read_text().startswith("tree\nversion=v4\n")
     assert list(description) == [
         "data_digest", "declared", "distribution", "features", "format", "insights", "metrics", "parameters",
-        "rows", "trees", "versions",
+        "rows", "trees", "versions", "window",
     ]  # fmt: skip
     assert description["features"] == [
         {"categories": [], "kind": "number", "name": "visits"},
