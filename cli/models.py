@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import model_decisions
+from cli import model_decisions, model_watch
 from cli.compiling import CheckOption, MergedOption, make_files
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ app.command("show")(model_decisions.show)
 app.command("promote")(model_decisions.promote)
 app.command("retire")(model_decisions.retire)
 app.command("rollback")(model_decisions.rollback)
+app.command("page")(model_watch.page)
+app.command("watch")(model_watch.watch)
 
 
 @app.command("compile")

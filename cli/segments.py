@@ -107,17 +107,19 @@ def explain(
     day: DayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say for every rule what became of it for ACCOUNT, and by which values.
+    """Say for every rule what became of it for ACCOUNT, and by which values; and what its scores are made of.
 
     Exit code: 0 explained, 3 the account is not among the day's published features.
     """
     from loaders.warehouse.client import warehouse_of
     from runs import segment_plan as planning
+    from runs.score_reasons import score_reasons
     from segments.explain import explain as explain_account
     from segments.source import load_rules
     from segue.settings import get_settings
 
-    book, warehouse = load_rules(), warehouse_of(get_settings())
+    settings = get_settings()
+    book, warehouse = load_rules(), warehouse_of(settings)
     on = _date(day) or planning.newest_features(warehouse)
     row = planning.account_features(warehouse, on, account_id)
     contents = planning.known_contents(warehouse, on)
@@ -126,6 +128,7 @@ def explain(
         typer.echo(f"{account_id} is not among the features of {on}", err=True)
         raise typer.Exit(EXIT_UNKNOWN)
     account, explanations = explain_account(book, row, contents)
+    scores = score_reasons(settings, row)
     if as_json:
         answer = {
             "account_id": account_id,
@@ -135,15 +138,17 @@ def explain(
                 item.to_dict() | {"published_reason_code": published.get(item.rule.id)}
                 for item in explanations
             ],
+            "scores": [each.to_dict() for each in scores],
         }
         print(json.dumps(answer, indent=2, default=str))
         return
-    from cli.explain_report import lines
+    from cli.explain_report import lines, score_lines
 
     suppressed = f": {account.suppressed_reason}" if account.suppressed_reason else ""
-    for line in lines(
-        f"{account_id} on {on}{suppressed}", explanations, published, get_terminal_size().columns
-    ):
+    width = get_terminal_size().columns
+    for line in lines(f"{account_id} on {on}{suppressed}", explanations, published, width):
+        print(line)
+    for line in score_lines(scores, width):
         print(line)
 
 

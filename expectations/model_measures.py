@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -12,7 +12,7 @@ from expectations.checks import Check, outcome_of, record, run_checks
 from expectations.gate import GateResult
 from expectations.kept_results import keep_results
 from expectations.suites.suite import CRITICAL, WARNING, no_rows
-from loaders.scoring.measures import MEASURES
+from loaders.scoring.measures import MEASURES, NEWEST_DAYS
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import literal, ops_table
 from scoring.stability import LIMITS
@@ -27,10 +27,11 @@ WORDS: Final = {
 }
 
 
-def validate_measures(settings: Settings, day: date) -> GateResult:
-    """Judge what was measured on a day; results stand beside those of the gate.
+def validate_measures(settings: Settings, day: date, artifacts: Sequence[str]) -> GateResult:
+    """Judge what is known of trained models by the end of a day; results stand beside those of the gate.
 
-    Critical failures stop nothing here: they alert, and block a promotion.
+    Of every measure the newest counts, of the last ``NEWEST_DAYS``: a calibration is measured when a model is
+    trained, which is not every day. Critical failures stop nothing here: they alert, and block a promotion.
 
     Raises:
         WarehouseError: BigQuery did not answer.
@@ -38,9 +39,13 @@ def validate_measures(settings: Settings, day: date) -> GateResult:
     """
     warehouse = warehouse_of(settings)
     table = ops_table(settings, MEASURES)
-    check = Check(
-        MEASURES, f"select * from `{table}` where run_date = {literal(day)}", list(_expectations()), KEY
+    since = day - timedelta(days=NEWEST_DAYS - 1)
+    newest = (
+        f"select * from `{table}` where run_date between {literal(since)} and {literal(day)} "
+        f"and artifact in unnest({literal(sorted(artifacts))}) "
+        "qualify row_number() over (partition by artifact, measure, subject order by run_date desc) = 1"
     )
+    check = Check(MEASURES, newest, list(_expectations()), KEY)
     with TemporaryDirectory() as folder:
         results = run_checks(warehouse, settings.ops_dataset, [check], f"models on {day}", Path(folder))
         outcomes = tuple(outcome_of(name, result) for name, result in results)

@@ -13,6 +13,7 @@ import structlog
 
 from loaders.scoring.artifacts import fetched, keep
 from loaders.scoring.examples import kept, read_examples
+from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import decisions, record
 from loaders.warehouse.client import warehouse_of
 from runs.training_examples import training_examples
@@ -21,6 +22,7 @@ from scoring.declaration import ModelDeclaration
 from scoring.declared import MODELS_DIR, load_models
 from scoring.model import Model
 from scoring.registry import NOTHING, DecisionKind, ModelDecision, ModelState, states
+from scoring.stability import blocking_reasons
 from scoring.training import Judgement, Lesson
 from segments.source import load_rules
 from segue.errors import SegueError
@@ -172,8 +174,17 @@ class _Training:
             if any(each.day == self.day and each.reasons == (reason,) for each in self.known):
                 return []
             return [self._decision("refused", "", "", (reason,))]
+        self._measure(lesson)
         settled = self._settled(lesson)
         return self._in_order([*settled, *self._trained(lesson, settled)])
+
+    def _measure(self, lesson: Lesson) -> None:
+        """Keep whether what the models that score say came true, on days that are over."""
+        state = self._state([])
+        for decision in (state.in_use, state.in_shadow):
+            if decision is not None:
+                measures = lesson.matured(self._fetched(decision))
+                replace_measures(warehouse_of(self.settings), decision, self.day, measures)
 
     def _settled(self, lesson: Lesson) -> list[ModelDecision]:
         """What becomes of the candidate in shadow; nothing while its days are not over."""
@@ -182,8 +193,11 @@ class _Training:
         if shadow is None or state.shadow_days(self.day) < self.model.shadow_days:
             return []
         rivals = {} if state.in_use is None else {IN_USE: self._fetched(state.in_use)}
-        judged = lesson.judge(self._fetched(shadow), rivals, state.shadow_days(self.day))
+        drift = blocking_reasons(newest_measures(warehouse_of(self.settings), shadow.artifact, self.day))
+        judged = lesson.judge(self._fetched(shadow), rivals, state.shadow_days(self.day), drift)
         kind = judged.verdict.decision
+        if any((each.day, each.reasons) == (self.day, judged.verdict.reasons) for each in self.known):
+            return []
         return [self._decision(kind, shadow.artifact, shadow.artifact_uri, judged.verdict.reasons, judged)]
 
     def _trained(self, lesson: Lesson, settled: list[ModelDecision]) -> list[ModelDecision]:

@@ -30,6 +30,7 @@ from scoring.keeping import keep
 from scoring.leaks import Leak, leaks_of
 from scoring.model import Model, train
 from scoring.slices import tenure_band
+from scoring.stability import Measure, calibration_of_matured
 from scoring.training_examples import DAY, as_learned, in_order, training_examples_of
 from segments.rule import Rule
 
@@ -80,7 +81,13 @@ class Lesson:
         monotone = {str(name): direction for name, direction in declared.monotone.items()}
         return train(self.examples, declared.calibration, monotone, bounds)
 
-    def judge(self, model: Model, rivals: Mapping[str, Model], shadow_days: int | None = None) -> Judgement:
+    def judge(
+        self,
+        model: Model,
+        rivals: Mapping[str, Model],
+        shadow_days: int | None = None,
+        drift: Sequence[str] = (),
+    ) -> Judgement:
         """The model against the baselines that it has to beat, and against other models.
 
         The prevalence and the rules' heuristics have to be beaten; a logistic regression is only shown.
@@ -99,10 +106,20 @@ class Lesson:
             for name, each in asked.items()
         )
         evaluation = evaluate(examples, mine, self._baselines)
-        verdict = decide(
-            self.declared, evaluation, int(examples.outcomes.sum()), self._leaks, contests, shadow_days
-        )
+        events = int(examples.outcomes.sum())
+        verdict = decide(self.declared, evaluation, events, self._leaks, contests, shadow_days, drift)
         return Judgement(evaluation, contests, verdict)
+
+    def matured(self, model: Model) -> list[Measure]:
+        """Whether what a model says of the held-back days came true; empty of an uplift, and of few events.
+
+        Raises:
+            OutsideFileError: the examples lack a column that the model asks for.
+        """
+        if model.is_uplift:
+            return []
+        outcomes = self.examples.outcomes[self.examples.held_out]
+        return calibration_of_matured(self._predicted(model).probabilities, outcomes)
 
     def keep(self, folder: Path, model: Model, judgement: Judgement, day: date) -> Path:
         """Write the model below ``folder``; ``day`` is the last whose data it may have seen.

@@ -79,7 +79,9 @@ def test_every_setting_that_an_entry_names_is_one() -> None:
     assert named <= {f"SEGUE_{name.upper()}" for name in Settings.model_fields}
 
 
-@pytest.mark.parametrize("dag", ["content", "daily_marts", "experiment_readouts", "offer_segments"])
+@pytest.mark.parametrize(
+    "dag", ["content", "daily_marts", "experiment_readouts", "model_watch", "offer_segments"]
+)
 def test_a_dag_names_codes_that_the_runbook_has_and_leads_there(dag: str) -> None:
     text = (PROJECT_ROOT / "dags" / f"{dag}.py").read_text()
     table = re.findall(r"^\| (`?\w+`?) \| (`.*`) \|$", text, flags=re.MULTILINE)

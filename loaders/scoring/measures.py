@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from google.cloud import bigquery
+
 from loaders.warehouse.client import Warehouse
+from loaders.warehouse.erasures import ErasedSubjects
 from loaders.warehouse.ops import append_rows, ensure_ops_tables, literal, ops_table
 from scoring.contributions import Reasons
 from scoring.registry import ModelDecision
@@ -43,9 +46,16 @@ def replace_measures(
 
 
 def replace_contributions(
-    warehouse: Warehouse, decision: ModelDecision, day: date, reasons: Iterable[tuple[str, Reasons]]
+    warehouse: Warehouse,
+    decision: ModelDecision,
+    day: date,
+    reasons: Iterable[tuple[str, Reasons]],
+    read_at: datetime,
 ) -> None:
     """Make these, by account, the day's sample of a trained model.
+
+    ``read_at`` is when somebody began to read the accounts: who was erased since then is taken out again.
+    Whoever is erased later, the erasure itself finds here.
 
     Raises:
         WarehouseError: BigQuery refused.
@@ -57,6 +67,14 @@ def replace_contributions(
         for row in _rows(found)
     ]
     _replace(warehouse, CONTRIBUTIONS, decision, day, rows)
+    erased = ErasedSubjects.read(warehouse, read_at)
+    gone = sorted({each for row in rows if erased.names("account", each := row["account_id"])})
+    if gone:
+        warehouse.run(
+            f"delete from `{ops_table(warehouse.settings, CONTRIBUTIONS)}` where run_date = {literal(day)} "
+            "and account_id in unnest(@gone)",
+            parameters=[bigquery.ArrayQueryParameter("gone", "STRING", gone)],
+        )
 
 
 def _rows(reasons: Reasons) -> Iterator[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ READ_DAGS = """
 import json, sys
 import airflow.sdk
 before = set(sys.modules)
-import content, daily_marts, experiment_readouts, offer_segments
+import content, daily_marts, experiment_readouts, model_watch, offer_segments
 loaded = set(sys.modules) - before
 
 def described(dag):
@@ -43,7 +43,7 @@ def described(dag):
     }
 
 dags = {dag.dag_id: described(dag) for dag in (
-    content.dag, daily_marts.dag, experiment_readouts.dag, offer_segments.dag
+    content.dag, daily_marts.dag, experiment_readouts.dag, model_watch.dag, offer_segments.dag
 )}
 print("JSON" + json.dumps({"dags": dags, "loaded": sorted(loaded)}))
 """
@@ -87,7 +87,7 @@ def test_reading_the_dag_files_loads_nothing_heavy(read: dict[str, Any]) -> None
     assert [module for module in read["loaded"] if module.startswith(HEAVY)] == []
 
 
-@pytest.mark.parametrize("dag_id", ["content", "daily_marts", "experiments", "offer_segments"])
+@pytest.mark.parametrize("dag_id", ["content", "daily_marts", "experiments", "model_watch", "offer_segments"])
 def test_a_dag_tells_an_operator_whose_it_is_and_what_to_do(read: dict[str, Any], dag_id: str) -> None:
     dag = read["dags"][dag_id]
 
@@ -125,6 +125,14 @@ def test_experiments_are_read_whenever_their_sums_are_published_one_run_at_a_tim
     assert (dag["assets"], dag["max_active_runs"]) == (["segue://marts/agg_experiment_daily"], 1)
     assert dag["params"] == ["end_date", "start_date"]
     assert dag["tasks"] == {"choose_days": [], "read": ["choose_days"]}
+
+
+def test_models_are_watched_whenever_features_are_published_one_run_at_a_time(read: dict[str, Any]) -> None:
+    dag = read["dags"]["model_watch"]
+
+    assert (dag["assets"], dag["max_active_runs"]) == (["segue://marts/fct_account_features"], 1)
+    assert dag["params"] == ["day"]
+    assert dag["tasks"] == {"choose_day": [], "watch": ["choose_day"]}
 
 
 def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,11 @@ def test_drift_is_found_in_its_feature_and_level_and_in_no_other(settings: Setti
         measure("calibration_slope", "score", 0.05),
     ]
     replace_measures(warehouse, decision, DAY, measures)
+    # What was known before, and of a model that does not score any more, is not judged.
+    replace_measures(warehouse, decision, DAY - timedelta(days=1), [measure("missing_share", "market", 0.9)])
+    replace_measures(warehouse, replace(decision, artifact="b2"), DAY, [measure("missing_share", "seats", 1)])
 
-    found = validate_measures(settings, DAY)
+    found = validate_measures(settings, DAY, ["a1"])
 
     assert len(found.outcomes) == 8
     [critical] = found.failures

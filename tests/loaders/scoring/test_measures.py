@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import pytest
+from pydantic import SecretStr
 
 from loaders.scoring.measures import (
     measures_by_day,
@@ -14,12 +15,16 @@ from loaders.scoring.measures import (
     replace_measures,
 )
 from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.erasures import record_erased, subject_hash
 from scoring.contributions import Contribution, Reasons
 from scoring.registry import ModelDecision
 from scoring.stability import Measure
 from segue.settings import Settings
 
 MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
+
+
+NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 
 def decided(artifact: str) -> ModelDecision:
@@ -45,7 +50,7 @@ SLOPE = Measure(
 
 @pytest.fixture(scope="module")
 def warehouse(world: Callable[..., Settings]) -> Warehouse:
-    return warehouse_of(world("measures"))
+    return warehouse_of(world("measures", erasure_salt=SecretStr("salt")))
 
 
 def test_measures_of_a_day_take_the_place_of_earlier_ones_of_their_kind(warehouse: Warehouse) -> None:
@@ -84,9 +89,9 @@ def test_the_newest_of_each_counts_for_a_week(warehouse: Warehouse) -> None:
 def test_a_sample_says_of_each_account_what_its_score_is_made_of(warehouse: Warehouse) -> None:
     top = (Contribution("streams_28d", 3.0, -0.5), Contribution("market", None, 0.25))
     reasons = Reasons(score=0.4, raw_score=-0.5, base=-0.5, top=top, rest=0.25)
-    replace_contributions(warehouse, decided("a1"), MONDAY, [("old", reasons)])
+    replace_contributions(warehouse, decided("a1"), MONDAY, [("old", reasons)], NOW)
 
-    replace_contributions(warehouse, decided("a1"), MONDAY, [("ann", reasons)])
+    replace_contributions(warehouse, decided("a1"), MONDAY, [("ann", reasons)], NOW)
 
     rows = warehouse.run(
         "select account_id, place, feature, value, contribution from ops.score_contributions "
@@ -97,3 +102,17 @@ def test_a_sample_says_of_each_account_what_its_score_is_made_of(warehouse: Ware
         ("ann", 1, "streams_28d", "3.0", -0.5),
         ("ann", 2, "market", None, 0.25),
     ]
+
+
+def test_who_is_erased_while_a_sample_is_made_is_not_in_it(warehouse: Warehouse) -> None:
+    reasons = Reasons(score=0.4, raw_score=-0.5, base=-0.5, top=(), rest=0.0)
+    began = datetime.now(UTC)
+    gone = subject_hash(warehouse.settings, "erased-account")
+    record_erased(warehouse, "e1", [("account", gone)], "begun", {})
+
+    replace_contributions(
+        warehouse, decided("e5"), TUESDAY, [("erased-account", reasons), ("ben", reasons)], began
+    )
+
+    rows = warehouse.run("select distinct account_id from ops.score_contributions where artifact = 'e5'")
+    assert [row.account_id for row in rows] == ["ben"]

@@ -1,0 +1,107 @@
+"""Whether the models that score a day still see what they learned from, and why a sample has its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+import pyarrow as pa
+import structlog
+
+from loaders.scoring.artifacts import TrainedModel, fetched
+from loaders.scoring.features import population_query
+from loaders.scoring.measures import replace_contributions, replace_measures
+from loaders.scoring.registry import states_on
+from loaders.warehouse.client import Warehouse, warehouse_of
+from scoring.columns import encoded
+from scoring.contributions import reasons_of
+from scoring.distribution import distribution_like
+from scoring.registry import ModelDecision, ModelState
+from scoring.stability import Measure, blocking_reasons, drift_of
+from scoring.training_examples import as_learned
+from segue.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SAMPLE_ACCOUNTS: Final = 20_000
+"""Of a model's population, by hash: chance moves an index of ten bins by less than 0.002 of so many."""
+EXPLAINED_ACCOUNTS: Final = 500
+"""Of these accounts it is kept why they have their scores."""
+_FEATURES: Final = "fct_account_features"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of one trained model on a day."""
+
+    decision: ModelDecision
+    measures: tuple[Measure, ...]
+
+    def summary(self) -> str:
+        """One line for a log."""
+        levels = [each.level for each in self.measures]
+        return (
+            f"{self.decision.model} v{self.decision.version}: {len(levels)} measures, "
+            f"{levels.count('warn')} warn, {levels.count('critical')} critical"
+        )
+
+
+def watch(settings: Settings, day: date) -> list[Watched]:
+    """Measure the models in use and in shadow on a published day, and judge what was measured.
+
+    Doing it again gives the same measures, and no alert a second time.
+
+    Raises:
+        ArtifactError: a model's folder is not there, or a byte of it has changed.
+        WarehouseError, ObjectStoreError: something does not answer.
+    """
+    warehouse = warehouse_of(settings)
+    found = [_watched(settings, decision, day) for decision in scoring_on(states_on(warehouse, day).values())]
+    if found:
+        _judge(settings, found, day)
+    return found
+
+
+def scoring_on(states: Iterable[ModelState]) -> Iterator[ModelDecision]:
+    """What is in use, and what is in shadow."""
+    for state in states:
+        yield from (each for each in (state.in_use, state.in_shadow) if each is not None)
+
+
+def _judge(settings: Settings, watched: Sequence[Watched], day: date) -> None:
+    """Hold what is known of the models against its levels, with Great Expectations; failures are logged."""
+    from expectations.model_measures import validate_measures
+
+    result = validate_measures(settings, day, [each.decision.artifact for each in watched])
+    for each in (*result.failures, *result.warnings):
+        log.warning("expectation_not_met", detail=each.describe())
+
+
+def _watched(settings: Settings, decision: ModelDecision, day: date) -> Watched:
+    warehouse, read_at = warehouse_of(settings), datetime.now(UTC)
+    trained = fetched(settings, decision.artifact_uri)
+    sample = _sample(warehouse, trained, day)
+    if not sample.num_rows:
+        return Watched(decision, ())
+    model, training = trained.model, trained.description.distribution
+    matrix = encoded(as_learned(sample), model.features, f"{decision.model} on {day}")
+    now = distribution_like(training, model.features, matrix, model.scores(matrix))
+    measures = tuple(drift_of(training, now))
+    replace_measures(warehouse, decision, day, measures)
+    accounts = sample.column("account_id").to_pylist()[:EXPLAINED_ACCOUNTS]
+    reasons = reasons_of(model, matrix[:EXPLAINED_ACCOUNTS])
+    replace_contributions(warehouse, decision, day, zip(accounts, reasons, strict=True), read_at)
+    for reason in blocking_reasons(measures):
+        log.error("model_drifted", model=decision.model, version=decision.version, what=reason)
+    return Watched(decision, measures)
+
+
+def _sample(warehouse: Warehouse, trained: TrainedModel, day: date) -> pa.Table:
+    """Accounts of the model's population with its features, the same ones day after day."""
+    marts = warehouse.table(warehouse.settings.marts_dataset, _FEATURES)
+    return warehouse.fetch_arrow(
+        f"select * from ({population_query(trained.declaration, marts, [day])}) as population "
+        f"order by farm_fingerprint(account_id), account_id limit {SAMPLE_ACCOUNTS}"
+    )

@@ -1,0 +1,275 @@
+"""Models in use are measured against their training, say why accounts have their scores, and have a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from google.cloud.bigquery import SchemaField
+from typer.testing import CliRunner
+
+from cli import app
+from loaders.scoring.artifacts import fetched
+from loaders.scoring.measures import newest_measures, replace_measures
+from loaders.scoring.registry import in_use
+from loaders.warehouse.client import Warehouse, warehouse_of
+from runs.model_pages import model_page
+from runs.model_watch import watch
+from runs.score_reasons import ScoreReasons, score_reasons
+from runs.training import UnknownModelError, train_on
+from scoring.columns import encoded
+from scoring.declaration import ModelDeclaration
+from scoring.stability import Measure, blocking_reasons
+from segments.steps import POINTS
+from segue.settings import Settings
+from tests.html_page import HtmlPage, pictures
+from tests.scoring.planted_examples import AS_OF, listeners, propensity
+
+QUIET, LOUD = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
+"""A day like those of training, and one on which accounts stream half as much again."""
+ACCOUNTS = 1_500
+_COLUMNS = {
+    "feature_date": "DATE", "account_id": "STRING", "is_entitled": "BOOL", "is_test_account": "BOOL",
+    "is_deletion_requested": "BOOL", "is_personalisation_withdrawn": "BOOL", "streams_28d": "INT64",
+    "ad_ms_28d": "INT64", "skips_blocked_28d": "INT64", "tenure_days": "INT64", "market": "STRING",
+}  # fmt: skip
+
+
+def declared() -> ModelDeclaration:
+    """In use as soon as it is found good."""
+    return propensity(shadow_days=0)
+
+
+def features(day: date, streams: int) -> Iterator[dict[str, Any]]:
+    """Accounts as they were learned from, but for ``streams`` more; every tenth is entitled."""
+    random = np.random.default_rng(day.toordinal())
+    for account in range(ACCOUNTS):
+        yield {
+            "feature_date": str(day), "account_id": f"a{account:06}", "is_entitled": account % 10 == 9,
+            "is_test_account": False, "is_deletion_requested": False, "is_personalisation_withdrawn": False,
+            "streams_28d": int(random.poisson(100)) + streams,
+            "ad_ms_28d": int(random.integers(0, 1_000_000)), "skips_blocked_28d": int(random.poisson(16)),
+            "tenure_days": int(random.integers(0, 2_000)),
+            "market": str(random.choice(["DE", "SE", "US"])),
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A model in use since the day that it was trained on, and the features of two days after it."""
+    found = world("watch", models_uri=tmp_path_factory.mktemp("models").as_uri())
+    decided = train_on(found, AS_OF, declared(), listeners(400).table, "test")
+    assert [each.decision for each in decided] == ["trained", "promoted"], decided
+    warehouse = warehouse_of(found)
+    warehouse.ensure_dataset(found.marts_dataset)
+    table = warehouse.table(found.marts_dataset, "fct_account_features")
+    schema = [SchemaField(name, kind) for name, kind in _COLUMNS.items()]
+    warehouse.ensure_table(table, schema, partition_field="feature_date", description="Features.")
+    rows = [*features(QUIET, 0), *features(LOUD, 50)]
+    warehouse.append_json(table, "\n".join(map(json.dumps, rows)), schema)
+    return found
+
+
+@pytest.fixture(scope="module")
+def warehouse(settings: Settings) -> Warehouse:
+    return warehouse_of(settings)
+
+
+@pytest.fixture(scope="module")
+def watched(settings: Settings) -> dict[date, dict[tuple[str, str], str]]:
+    """By day what is not as it should be."""
+    return {
+        day: {
+            (each.measure, each.subject): each.level
+            for found in watch(settings, day)
+            for each in found.measures
+            if each.level != "ok"
+        }
+        for day in (QUIET, LOUD)
+    }
+
+
+def test_drift_that_is_planted_in_a_feature_is_found_in_it_and_in_the_scores_it_decides(
+    watched: dict[date, dict[tuple[str, str], str]],
+) -> None:
+    assert watched[QUIET] == {}
+    assert watched[LOUD] == {
+        ("population_stability", "streams_28d"): "critical",
+        ("population_stability", "score"): "critical",
+    }
+
+
+@pytest.mark.usefixtures("watched")
+def test_what_is_critical_is_on_record_as_a_failed_expectation(warehouse: Warehouse) -> None:
+    rows = warehouse.run(
+        "select run_date, severity, sample from ops.validation_results "
+        "where model = 'model_measures' and not success order by run_date, severity"
+    )
+
+    found = [(row.run_date, row.severity) for row in rows]
+    assert found == [(LOUD, "critical"), (LOUD, "warning")]
+
+
+@pytest.mark.usefixtures("watched")
+def test_only_the_drifted_day_blocks_a_promotion(warehouse: Warehouse) -> None:
+    artifact = in_use(warehouse, AS_OF)["trial_propensity"].artifact
+
+    assert blocking_reasons(newest_measures(warehouse, artifact, QUIET)) == []
+    reasons = blocking_reasons(newest_measures(warehouse, artifact, LOUD))
+    assert {reason.split(":")[0] for reason in reasons} == {
+        "population stability of streams_28d", "population stability of score",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("watched")
+def test_contributions_of_a_sample_add_up_to_raw_scores(warehouse: Warehouse) -> None:
+    [row] = warehouse.run(
+        """with account as (
+            select account_id, any_value(raw_score) as raw_score,
+                any_value(base) + sum(contribution) as total, count(*) as parts
+            from ops.score_contributions where run_date = date '2026-04-01' group by account_id
+        )
+        select count(*) as accounts, max(abs(raw_score - total)) as worst, max(parts) as parts,
+            count(distinct raw_score) as differing
+        from account"""
+    )
+
+    assert (row.accounts, row.parts) == (500, 6)
+    assert row.worst < 1e-9
+    assert row.differing > 400
+
+
+def points_of(settings: Settings, account: dict[str, Any]) -> int:
+    """What the model in use gives an account."""
+    import pyarrow as pa
+
+    model = fetched(settings, in_use(warehouse_of(settings), QUIET)["trial_propensity"].artifact_uri).model
+    [score] = model.shares(encoded(pa.Table.from_pylist([account]), model.features, "an account"))
+    return round(float(score) * POINTS)
+
+
+def reasons(settings: Settings, account: dict[str, Any], points: int, model: str) -> ScoreReasons:
+    scores = [{"model": model, "score_points": points, "scored_date": QUIET}]
+    [found] = score_reasons(settings, account | {"model_scores": scores})
+    return found
+
+
+def test_an_account_is_told_what_its_score_is_made_of(settings: Settings) -> None:
+    account = next(features(QUIET, 0))
+    points = points_of(settings, account)
+
+    found = reasons(settings, account, points, "trial_propensity")
+
+    assert (found.version, found.score) == (1, points / POINTS)
+    assert found.reasons is not None
+    values = {each.feature: each.value for each in found.reasons.top}
+    assert values == {name: account[name] for name in declared().features}
+    total = found.reasons.base + sum(each.contribution for each in found.reasons.top) + found.reasons.rest
+    assert total == pytest.approx(found.reasons.raw_score, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("account", "wrong", "model", "version"),
+    [
+        # A score that is not the model's own, one of a model that nobody trained, of whom no model scores.
+        (0, 300, "trial_propensity", 1),
+        (0, 0, "winback_propensity", None),
+        (9, 0, "trial_propensity", 1),
+    ],
+)
+def test_a_score_from_elsewhere_has_no_reasons(
+    settings: Settings, account: int, wrong: int, model: str, version: int | None
+) -> None:
+    row = list(features(QUIET, 0))[account]
+
+    found = reasons(settings, row, points_of(settings, row) + wrong, model)
+
+    assert (found.version, found.reasons) == (version, None)
+    assert found.why_not == "it is not of the model in use on that day: no reasons are known"
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_models_page_has_what_was_decided_and_measured(settings: Settings) -> None:
+    found = model_page(settings, "trial_propensity", day=LOUD)
+
+    assert (found.name, found.version) == ("trial_propensity", 1)
+    shown = HtmlPage(found.html)
+    facts = dict(zip(shown.of("dt"), shown.of("dd"), strict=True))
+    assert facts["owner"] == "growth"
+    assert facts["state"] == f"in use, promoted on {AS_OF} by test"
+    assert shown.of("h2")[-1] == f"Whether it still holds, on {LOUD}"
+    titles = [picture.findtext("title") for picture in pictures(found.html)]
+    assert titles[-2:] == [
+        f"Population stability index against training, on {LOUD}",
+        "Population stability index of the scores against training",
+    ]
+    assert shown.outside_references() == []
+
+
+def test_the_page_of_a_version_that_nobody_trained_is_refused(settings: Settings) -> None:
+    with pytest.raises(UnknownModelError, match="trial_propensity v7"):
+        model_page(settings, "trial_propensity", version=7, day=LOUD)
+
+
+def test_what_the_model_in_use_said_is_held_against_what_happened_when_the_next_is_trained(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    used, later = in_use(warehouse, LOUD)["trial_propensity"], LOUD + timedelta(days=7)
+
+    train_on(settings, later, declared(), listeners(400, seed=6).table, "test")
+
+    rows = warehouse.run(
+        "select measure, level, accounts from ops.model_measures "
+        f"where run_date = date '{later}' and artifact = '{used.artifact}' order by measure"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("calibration_bias", "ok", 800), ("calibration_slope", "ok", 800),
+    ]  # fmt: skip
+
+
+def test_a_candidate_is_not_used_while_its_drift_is_critical(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    model, examples = propensity(name="churn_risk", shadow_days=7), listeners(400).table
+    begun = LOUD + timedelta(days=30)
+    held, freed = begun + timedelta(days=7), begun + timedelta(days=8)
+    _, shadow = train_on(settings, begun, model, examples, "test")
+    drift = Measure(
+        measure="population_stability", subject="streams_28d", value=0.4, warn_above=0.1,
+        critical_above=0.25, rows=1_350,
+    )  # fmt: skip
+    replace_measures(warehouse, shadow, held, [drift])
+
+    kept, *_ = train_on(settings, held, model, examples, "test")
+    again = train_on(settings, held, model, examples, "test")
+    replace_measures(warehouse, shadow, freed, [drift.model_copy(update={"value": 0.02})])
+    used, *_ = train_on(settings, freed, model, examples, "test")
+
+    assert (kept.decision, kept.artifact, again) == ("shadow", shadow.artifact, [])
+    assert kept.reasons[-1] == (
+        "is not used while population stability of streams_28d: 0.400, above 0.250 (1,350 rows)"
+    )
+    assert (used.decision, used.artifact) == ("promoted", shadow.artifact)
+
+
+@pytest.mark.usefixtures("watched")
+def test_commands_measure_a_day_and_write_the_page(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+    out = tmp_path / "model.html"
+
+    measured = CliRunner().invoke(app, ["models", "watch", "--day", str(LOUD)])
+    written = CliRunner().invoke(app, ["models", "page", "trial_propensity", "--out", str(out)])
+
+    assert measured.exit_code == 0, measured.output
+    lines = measured.stdout.splitlines()
+    assert lines[0].startswith("trial_propensity v1: 11 measures, 0 warn, 2 critical")
+    assert lines[1].startswith("    critical: population stability of streams_28d: ")
+    assert written.exit_code == 0, written.output
+    assert HtmlPage(out.read_text()).of("h1") == ["trial_propensity v1"]

@@ -1,0 +1,50 @@
+"""What is measured of a model decides whether it may be used; nothing is retired by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from scoring.model import Model
+from scoring.training import Lesson
+from tests.scoring.planted_examples import listeners, propensity, trial, uplift
+
+DRIFT = "population stability of streams_28d: 0.410, above 0.250 (1,350 rows)"
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Lesson:
+    return Lesson(propensity(shadow_days=7), listeners(400).table, [])
+
+
+@pytest.fixture(scope="module")
+def candidate(lesson: Lesson) -> Model:
+    return lesson.train()
+
+
+def test_a_candidate_that_has_drifted_stays_in_shadow_and_is_told_why(
+    lesson: Lesson, candidate: Model
+) -> None:
+    free = lesson.judge(candidate, {}, shadow_days=7).verdict
+    held = lesson.judge(candidate, {}, shadow_days=7, drift=[DRIFT]).verdict
+
+    assert free.decision == "promoted"
+    assert held.decision == "shadow"
+    assert held.reasons[-2:] == ("was in shadow for 7 of 7 days", f"is not used while {DRIFT}")
+
+
+def test_predictions_of_days_that_are_over_are_held_against_what_happened(
+    lesson: Lesson, candidate: Model
+) -> None:
+    found = {each.measure: each for each in lesson.matured(candidate)}
+
+    assert {name: each.level for name, each in found.items()} == {
+        "calibration_bias": "ok", "calibration_slope": "ok",
+    }  # fmt: skip
+    # Two feature days of every account.
+    assert found["calibration_slope"].rows == 800
+
+
+def test_an_uplift_has_no_outcome_of_its_own_to_be_calibrated_by() -> None:
+    lesson = Lesson(uplift(), trial(4_000).table, [])
+
+    assert lesson.matured(lesson.train()) == []
