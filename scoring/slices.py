@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from scoring.propensity import CalibrationLine, calibration_of
 
 FEWEST_OF_AN_OUTCOME: Final = 20
 """Of fewer events, or fewer others, discrimination and calibration say nothing."""
+DIVISIONS: Final = {"market": "market", "age band": "birth_year_band", "tenure": "tenure_days"}
+"""What quality is told by, and the column of ``fct_account_features`` that it is told from."""
 UNKNOWN: Final = "unknown"
 TENURES: Final = ((30, "up to 30 days"), (90, "31 to 90 days"), (365, "91 to 365 days"))
 """(days at most, name of the band)."""
@@ -74,6 +76,14 @@ def slices_of(
                 )
             )
     return tuple(found)
+
+
+def divisions_of(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[str | None]]:
+    """``DIVISIONS`` of rows, of which ``columns`` has all or some."""
+    found = {name: columns[column] for name, column in DIVISIONS.items() if column in columns}
+    if "tenure" in found:
+        found["tenure"] = [tenure_band(days) for days in found["tenure"]]
+    return found
 
 
 def tenure_band(days: float | None) -> str | None:

@@ -29,7 +29,7 @@ from scoring.examples import Examples
 from scoring.keeping import keep
 from scoring.leaks import Leak, leaks_of
 from scoring.model import Model, train
-from scoring.slices import tenure_band
+from scoring.slices import DIVISIONS, divisions_of
 from scoring.stability import Measure, calibration_of_matured
 from scoring.training_examples import DAY, as_learned, in_order, training_examples_of
 from segments.rule import Rule
@@ -147,16 +147,10 @@ class Lesson:
         return predicted(self.examples, model, matrix)
 
     def _divisions(self) -> dict[str, Sequence[str | None]]:
-        """The parts that quality is told of, where the model's features tell them."""
+        """The parts that quality is told of, of the held-out rows, as far as the examples tell them."""
         table = self._table.filter(pa.array(self.examples.held_out))
-        named = {
-            name: table.column(column).to_pylist()
-            for name, column in (("market", "market"), ("age band", "birth_year_band"))
-            if column in table.column_names
-        }
-        if "tenure_days" in table.column_names:
-            named["tenure"] = [tenure_band(days) for days in table.column("tenure_days").to_pylist()]
-        return named
+        known = [column for column in DIVISIONS.values() if column in table.column_names]
+        return divisions_of({column: table.column(column).to_pylist() for column in known})
 
     def _window(self) -> dict[str, str]:
         days = np.array(self._table.column(DAY).to_pylist())

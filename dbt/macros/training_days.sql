@@ -39,9 +39,12 @@
     {{ return(days | min) }}
 {%- endmacro %}
 
-{# Columns that any of the models learns from, in the order of the first model that names them. #}
+{#
+  Columns that the quality of every model is told by (scoring/slices.py), and those that any of the models learns
+  from, in the order of the first model that names them.
+#}
 {% macro training_features() -%}
-    {%- set found = [] -%}
+    {%- set found = ["market", "birth_year_band", "tenure_days"] -%}
     {%- for model in declared_models() -%}
         {%- for feature in model.features if feature not in found -%}
             {%- do found.append(feature) -%}

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from loaders.warehouse.client import Warehouse
 from scoring.declaration import ModelDeclaration
+from scoring.slices import DIVISIONS
 
 _TOLD: Final = pa.schema(
     {
@@ -24,11 +25,12 @@ _TOLD: Final = pa.schema(
 
 
 def read_examples(warehouse: Warehouse, table: str, model: ModelDeclaration) -> Iterator[pa.RecordBatch]:
-    """The examples of one model, in no order, over the Storage API: the columns that it declares alone.
+    """The examples of one model, in no order, over the Storage API: the columns that it declares, and those
+    that its quality is told by.
 
     Only a batch is held at a time. ``table``: project.dataset.table, as ``training_examples`` gives it.
     """
-    columns = [*_TOLD.names, *model.features]
+    columns = list(dict.fromkeys([*_TOLD.names, *model.features, *DIVISIONS.values()]))
     return warehouse.read_arrow(table, columns, f"model_name = '{model.name}'")
 
 

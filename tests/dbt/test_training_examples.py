@@ -163,10 +163,12 @@ def test_kept_examples_have_codes_for_texts_and_are_the_same_rows(built: dict[st
     assert kept([]).column_names[:3] == ["feature_date", "account_id", "outcome"]
 
 
-def test_reading_holds_a_batch_and_the_columns_of_the_model(built: dict[str, pa.Table]) -> None:
+def test_reading_has_the_columns_of_the_model_and_those_that_its_quality_is_told_by(
+    built: dict[str, pa.Table],
+) -> None:
     assert set(built["leaves"].column_names) == {
         "feature_date", "account_id", "outcome", "is_treated", "is_held_back", "weight",
-        "tenure_days", "streams_28d",
+        "tenure_days", "streams_28d", "market", "birth_year_band",
     }  # fmt: skip
 
 

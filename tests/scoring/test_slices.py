@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring.slices import slices_of, tenure_band
+from scoring.slices import divisions_of, slices_of, tenure_band
 
 
 def test_every_part_has_its_own_numbers() -> None:
@@ -66,3 +66,10 @@ def test_an_uplift_is_told_where_both_arms_are() -> None:
 )  # fmt: skip
 def test_tenures_have_bands(days: float | None, band: str | None) -> None:
     assert tenure_band(days) == band
+
+
+def test_divisions_are_those_that_the_columns_tell() -> None:
+    assert divisions_of({"market": ["SE", None], "tenure_days": [10, 400]}) == {
+        "market": ["SE", None],
+        "tenure": ["up to 30 days", "more than 365 days"],
+    }

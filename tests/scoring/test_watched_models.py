@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from scoring.artifact import read_description
 from scoring.model import Model
 from scoring.training import Lesson
-from tests.scoring.planted_examples import listeners, propensity, trial, uplift
+from tests.scoring.planted_examples import AS_OF, listeners, propensity, trial, uplift
 
 DRIFT = "population stability of streams_28d: 0.410, above 0.250 (1,350 rows)"
 
@@ -48,3 +51,18 @@ def test_an_uplift_has_no_outcome_of_its_own_to_be_calibrated_by() -> None:
     lesson = Lesson(uplift(), trial(4_000).table, [])
 
     assert lesson.matured(lesson.train()) == []
+
+
+def test_quality_is_told_by_market_and_tenure_of_the_held_back_days(
+    lesson: Lesson, candidate: Model, tmp_path: Path
+) -> None:
+    judged = lesson.judge(candidate, {})
+
+    found = read_description(lesson.keep(tmp_path, candidate, judged, AS_OF)).insights.slices
+
+    by_market = [each for each in found if each.by == "market"]
+    assert [each.value for each in by_market] == ["DE", "SE", "US"]
+    assert sum(each.rows for each in by_market) == 800
+    # The planted truth: fewer trials in Germany.
+    assert by_market[0].predicted < by_market[1].predicted - 0.05
+    assert {each.by for each in found} == {"market", "tenure"}
