@@ -1,4 +1,4 @@
-"""``segue models list|show|promote|retire|rollback``: what is in use, why, and what a person decides."""
+"""``segue models list|show|train|promote|retire|rollback``: what is in use, why, and what is decided."""
 
 from __future__ import annotations
 
@@ -99,6 +99,44 @@ def show(name: Name, day: DayOption = None, as_json: JsonOption = False) -> None
     from rich.console import Console
 
     Console().print(*_history(f"{name} v{model.version}: {model.event_description}", found), sep="\n")
+
+
+def train(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Models; by default those that are due.")
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            "--day",
+            formats=["%Y-%m-%d"],
+            help="Last UTC day that may be known; by default the newest published one.",
+        ),
+    ] = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train models as the DAG `train_models` does, and say what was decided about them.
+
+    Exit code: 0 decided, also where one is refused, 1 one could not be trained, 3 a name is not declared.
+    """
+    from loaders.warehouse.client import warehouse_of
+    from runs.segment_plan import newest_features
+    from runs.training import train_models
+    from segue.settings import get_settings
+
+    settings = get_settings()
+    on = day.date() if day else newest_features(warehouse_of(settings))
+    found = train_models(settings, on, names or (), by or getuser())
+    if as_json:
+        print(json.dumps(list(map(_dict, found)), indent=2))
+        return
+    for each in found:
+        typer.echo(f"{each.model}: {each.decision.replace('_', ' ')} {each.artifact[:_DIGITS]}".rstrip())
+        for reason in each.reasons:
+            typer.echo(f"  {reason}")
+    if not found:
+        typer.echo(f"{on}: there was nothing to decide")
 
 
 def promote(

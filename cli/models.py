@@ -27,6 +27,7 @@ def models() -> None:
 
 app.command("list")(model_decisions.list_)
 app.command("show")(model_decisions.show)
+app.command("train")(model_decisions.train)
 app.command("promote")(model_decisions.promote)
 app.command("retire")(model_decisions.retire)
 app.command("rollback")(model_decisions.rollback)

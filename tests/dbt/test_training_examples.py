@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from cli import app
 from loaders.scoring.examples import kept, read_examples
+from loaders.scoring.registry import decisions
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.erasures import record_erased, subject_hash
 from runs.training_examples import training_examples
@@ -177,3 +182,21 @@ def test_the_declared_models_are_what_dbt_was_compiled_with() -> None:
 
     assert each["population"] == "(is_paid and last_ended_date <= date_sub(feature_date, interval 1 day))"
     assert each["negative_buckets"] == 10_000
+
+
+def test_a_training_by_hand_decides_about_the_models_that_are_named(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("starts", "pays"):
+        text = MODELS[name].model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
+        (tmp_path / f"{name}.yml").write_text(text)
+    told = settings.model_copy(update={"models_dir": tmp_path})
+    monkeypatch.setattr("segue.settings.get_settings", lambda: told)
+
+    result = CliRunner().invoke(app, ["models", "train", "starts", "--by", "kim", "--json"])
+
+    assert result.exit_code == 0, result.output
+    (decision,) = json.loads(result.stdout)
+    assert (decision["model"], decision["decision"], decision["day"]) == ("starts", "refused", str(AS_OF))
+    assert decision["decided_by"] == "kim"
+    assert decisions(warehouse_of(told), AS_OF, "pays") == []
