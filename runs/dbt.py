@@ -72,6 +72,7 @@ def dbt_vars(settings: Settings, window: RunWindow) -> dict[str, Any]:
         "as_of_date": window.as_of_date.isoformat(),
         "history_start_date": settings.history_start_date.isoformat(),
         "history_from": {model: day.isoformat() for model, day in window.history.first_days.items()},
+        "goes_on_from": window.history.goes_on_from.isoformat() if window.history.goes_on_from else "",
         "published_marts": list(window.history.published_marts),
     }
 

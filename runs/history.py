@@ -48,6 +48,7 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
     published = _publications(warehouse, models, version)
     checkpoint = checkpoint_day(settings, as_of_date)
     first_days: dict[str, date] = {}
+    goes_on_from = _firsts_of_months(settings.history_start_date, checkpoint)
     for model in models:
         days = _partitions(model, landed, checkpoint, as_of_date)
         changed_at = _last_changes(model, landed, days)
@@ -56,10 +57,18 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
         rebuilt = min((first_days[name] for name in model.follows), default=as_of_date + DAY)
         stale |= {day for day in days if day >= rebuilt}
         first_days[model.name] = min(stale, default=as_of_date + DAY)
+        if model.goes_on:
+            changed_at = _last_changes(model, landed, goes_on_from)
+            goes_on_from = [
+                day
+                for day in goes_on_from
+                if day < rebuilt and published.get((model.name, day), _NEVER) >= changed_at[day]
+            ]
     return HistoryWindow(
         first_days=first_days,
         raw_read_at=raw_read_at,
         code_version=version,
+        goes_on_from=max(goes_on_from, default=None),
         published_marts=tuple(
             name
             for name in READ_AS_PUBLISHED
@@ -75,6 +84,19 @@ def _partitions(model: HistoryModel, landed: Landed, checkpoint: date, as_of_dat
     if model.partitions == "arrival_days":
         return sorted({day for feed in model.feeds_of_day for day in landed.get(feed, ())})
     return partition_days(model.partitions, checkpoint, checkpoint, as_of_date)
+
+
+def _firsts_of_months(first: date, until: date) -> list[date]:
+    """Of the months after that of ``first``, those before ``until``."""
+    found, day = [], _next_month(first)
+    while day < until:
+        found.append(day)
+        day = _next_month(day)
+    return found
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=28) + 4 * DAY).replace(day=1)
 
 
 def _last_changes(model: HistoryModel, landed: Landed, days: Iterable[date]) -> dict[date, datetime]:

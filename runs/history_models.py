@@ -40,6 +40,7 @@ class HistoryModel:
 
     A partition depends on the rows of ``feeds_of_day`` that arrived on its day and on those of
     ``feeds_until_day`` that had arrived by it, directly or through the history tables that it ``follows``.
+    One that ``goes_on`` is made of its partition of the month before and what has become known since.
     """
 
     model: DbtModel
@@ -47,6 +48,7 @@ class HistoryModel:
     feeds_of_day: tuple[str, ...]
     feeds_until_day: tuple[str, ...]
     follows: tuple[str, ...]
+    goes_on: bool = False
 
     @property
     def name(self) -> str:
@@ -63,7 +65,7 @@ def history_models(manifest: Path) -> list[HistoryModel]:
     """The history tables that the dbt project declares, each after those that it follows."""
     models = dbt_models(manifest)
     declared = {name for name, model in models.items() if model.meta.get("published") == "arrivals"}
-    follows = {name: _ancestors(models, name) & declared for name in declared}
+    follows = {name: _ancestors(models, name) & declared - {name} for name in declared}
     return [
         HistoryModel(
             model=models[name],
@@ -71,6 +73,7 @@ def history_models(manifest: Path) -> list[HistoryModel]:
             feeds_of_day=tuple(models[name].meta.get("feeds_of_day", ())),
             feeds_until_day=tuple(models[name].meta.get("feeds_until_day", ())),
             follows=tuple(sorted(follows[name])),
+            goes_on=bool(models[name].meta.get("goes_on", False)),
         )
         for name in sorted(declared, key=lambda name: (len(follows[name]), name))
     ]

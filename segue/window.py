@@ -48,8 +48,11 @@ class HistoryWindow(BaseModel):
 
     Of a table that ``first_days`` does not name everything is built; a day after the run's as-of day means
     that nothing has to be. ``raw_read_at`` is when the run began to read raw, ``code_version`` a digest of
-    the models and macros that the history is made by. ``published_marts`` are those of which it reads the
-    days before its own as published: no later arrival changes them.
+    the models and macros that the history is made by. ``goes_on_from`` is the first of an earlier month,
+    whose partitions of tables that go on from each other the run's own begin with; None: with the first
+    arrival.
+    ``published_marts`` are those of which it reads the days before its own as published: no later arrival
+    changes them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +60,7 @@ class HistoryWindow(BaseModel):
     first_days: Mapping[str, date]
     raw_read_at: datetime
     code_version: str
+    goes_on_from: date | None = None
     published_marts: tuple[str, ...] = ()
 
 

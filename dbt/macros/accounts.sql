@@ -37,6 +37,7 @@
             select
                 *,
                 row_number() over (partition by account_id order by arrival_date) as version_number,
+                min(arrival_date) over (partition by account_id) as introduced_date,
                 lead(arrival_date) over (partition by account_id order by arrival_date) as next_arrival_date
             from known
         ),
@@ -157,6 +158,7 @@
         version.birth_year_band,
         version.is_test_account,
         version.deleted_at,
+        version.introduced_date,
         version.merged_into_account_id,
         resolution.merge_refused_reason,
         coalesce(resolution.resolved_account_id, version.account_id) as resolved_account_id,

@@ -32,6 +32,18 @@
 {%- endmacro %}
 
 {#
+  The last touch's rule, of a journey joined with its `state` and `last_touch`: what was touched last before the CTE
+  `states` tells, it tells.
+#}
+{% macro last_touch_rule(since) -%}
+    {%- for column in ["last_touch_rule_id", "last_touch_rule_version"] %}
+        if(
+            journey.last_touch_at < {{ since }}, state.{{ column }}, last_touch.{{ column }}
+        ) as {{ column }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#
   Whether a journey is the one that is credited with the start that converted it: a start converts all that is open.
 #}
 {% macro is_last_touch_credit(journey) -%}

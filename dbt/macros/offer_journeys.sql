@@ -1,6 +1,6 @@
 {#
   Journeys of offers, out of what was shown, clicked and started. Told twice: of a run's days, and by the
-  checkpoints of int_offer_journey_states of all that came before.
+  checkpoints of what came before (journey_checkpoints.sql), which may know of it only what was known in time.
 #}
 {# How long a journey is open without a touch, and how long at all. #}
 {% macro quiet_at(touched_at) -%}
@@ -9,98 +9,6 @@
 
 {% macro too_old_at(opened_at) -%}
     timestamp_add({{ opened_at }}, interval {{ var("journey_horizon_days") }} day)
-{%- endmacro %}
-
-{# Raw tables that a month's checkpoint of journeys is made of, as its history tables declare them. #}
-{% macro journey_feeds() -%}
-    {{
-        return(
-            [
-                "offer_impressions",
-                "offer_clicks",
-                "accounts",
-                "provider_accounts",
-                "subscription_events",
-                "google_play_notifications",
-                "app_store_notifications",
-                "stripe_events",
-                "plans",
-            ]
-        )
-    }}
-{%- endmacro %}
-
-{#
-  The instant before which the checkpoint of the as-of day's month tells the journeys. What happened since is
-  read by every run of the month, those included that late events take back before the month.
-#}
-{% macro journey_cut_day() -%}
-    {{ return(moved_day(checkpoint_day(), -var("journey_checkpoint_days"))) }}
-{%- endmacro %}
-
-{# Whether the run rebuilds no journey that was opened before the cut; else it tells all of them anew. #}
-{% macro is_cut_read() -%}
-    {{ return(moved_day(run_day("start_date"), -var("journey_horizon_days")) >= journey_cut_day()) }}
-{%- endmacro %}
-
-{# The instant since which a run tells journeys from what was shown. #}
-{% macro journeys_since() -%}
-    timestamp '{{ journey_cut_day() if is_cut_read() else "0001-01-01" }}'
-{%- endmacro %}
-
-{#
-  How long before the cut the checkpoint tells which journeys converted: of a run that reads the cut the first trial
-  that it restates began so long before it.
-#}
-{% macro converted_reach_days() -%}
-    {{ return([var("trial_conversion_days") - var("journey_horizon_days"), 0] | max) }}
-{%- endmacro %}
-
-{# Whether the run builds the checkpoint of the as-of day's month, and with it reads all that had arrived by then. #}
-{% macro is_journey_checkpoint_built() -%}
-    {{ return(history_from("int_offer_journey_states") | string <= checkpoint_day()) }}
-{%- endmacro %}
-
-{# First partition of a checkpoint that is read, or a day after it, from which on there is none. #}
-{% macro checkpoint_from(is_read) -%}
-    {{ return(checkpoint_day() if is_read else moved_day(checkpoint_day(), 1)) }}
-{%- endmacro %}
-
-{# Until when the checkpoint knows accounts: a day on which there were none, unless the run builds it. #}
-{% macro checkpoint_accounts_until() -%}
-    {{
-        day_literal(
-            checkpoint_day() if is_journey_checkpoint_built() else moved_day(var("history_start_date"), -1)
-        )
-    }}
-{%- endmacro %}
-
-{% macro arrived_by_checkpoint() -%}
-    {%- set first = (
-        var("history_start_date")
-        if is_journey_checkpoint_built()
-        else moved_day(checkpoint_day(), 1)
-    ) -%}
-    arrival_date between date '{{ first }}' and date '{{ checkpoint_day() }}'
-{%- endmacro %}
-
-{#
-  First arrival day of the impressions, clicks and checkouts that a run looks at: a click after the cut may be on an impression
-  before it, a window earlier at most.
-#}
-{% macro touches_from_day() -%}
-    {{
-        return(
-            latest_of(
-                var("history_start_date"),
-                (
-                    moved_day(journey_cut_day(), -var("attribution_days") - var("arrival_slack_days"))
-                    if is_cut_read()
-                    else var("history_start_date")
-                ),
-            )
-        )
-    }}
 {%- endmacro %}
 
 {#
@@ -123,9 +31,9 @@
 {#
   CTEs, the last of which is `touches`: what was shown to whoever the account was on the day, and the clicks on
   it, each at a time at which it can have happened. `details` are columns of the impressions that a touch carries
-  on.
+  on. Of a checkpoint what is shown counts for accounts that were known when its time was told.
 #}
-{% macro touch_ctes(impressions, clicks, accounts, until, details=[]) -%}
+{% macro touch_ctes(impressions, clicks, accounts, until, details=[], is_checkpoint=false) -%}
     shown as (
         select
             impression.impression_id,
@@ -143,6 +51,9 @@
             impression.is_shown
             and not account.is_resolved_test_account
             and impression.occurred_at < {{ until }}
+            {%- if is_checkpoint %}
+                and account.introduced_date <= {{ told_on("date(impression.occurred_at)") }}
+            {%- endif %}
     ),
 
     -- A click without its impression is of no journey. By a clock that is behind, it happens with it.
@@ -171,15 +82,17 @@
 {#
   CTE `starts`: what converts, a trial, a start or a return of an account, out of the lives of subscriptions.
   What an account goes on with is none: a change of plan, a renewal, a recovered payment, the end of a pause.
+  Of a checkpoint each start is as known (`known_date` of the lives) when its time was told.
 #}
-{% macro start_ctes(lives, accounts, since="timestamp '0001-01-01'") -%}
+{% macro start_ctes(lives, accounts, since, is_checkpoint=false) -%}
+    {%- set key = "known_date, subscription_id" if is_checkpoint else "subscription_id" %}
     entries as (
         select
             *,
             lag(state) over life as state_before,
             coalesce(lag(is_entitled) over life, false) as was_entitled
         from {{ lives }}
-        window life as (partition by subscription_id order by valid_from_at)
+        window life as (partition by {{ key }} order by valid_from_at)
     ),
 
     -- Of several at one instant one counts: they would convert the same journeys.
@@ -194,6 +107,9 @@
             {{ accounts }} as account
             on entry.account_id = account.account_id
             and {{ valid_on("account", "date(entry.valid_from_at)") }}
+            {%- if is_checkpoint %}
+                and account.introduced_date <= {{ told_on("date(entry.valid_from_at)") }}
+            {%- endif %}
         where
             entry.is_entitled
             and not entry.was_entitled
@@ -203,12 +119,45 @@
                 coalesce(entry.state_before, 'ended') = 'ended'
                 or entry.event_type in ('trial_started', 'started', 'reactivated')
             )
+            {%- if is_checkpoint %}
+                and entry.known_date
+                = least({{ told_on("date(entry.valid_from_at)") }}, date '{{ checkpoint_day() }}')
+            {%- endif %}
         qualify
             row_number() over (
                 partition by coalesce(account.resolved_account_id, entry.account_id), entry.valid_from_at
                 order by entry.subscription_id
             )
             = 1
+    )
+{%- endmacro %}
+
+{#
+  CTE `moments` of touches and of the CTE `states`, which tells the journeys before them: what was open goes on from
+  its last touch.
+#}
+{% macro moment_cte(touches) -%}
+    moments as (
+        select
+            account_id,
+            offer_id,
+            touched_at,
+            logical_or(is_shown) as is_shown,
+            logical_or(is_carried) as is_carried
+        from
+            (
+                select account_id, offer_id, touched_at, click_id is null as is_shown, false as is_carried
+                from {{ touches }}
+                union all
+                select account_id, offer_id, opened_at, true, false
+                from states
+                where opened_at is not null
+                union all
+                select account_id, offer_id, last_touch_at, false, true
+                from states
+                where last_touch_at > opened_at
+            )
+        group by account_id, offer_id, touched_at
     )
 {%- endmacro %}
 

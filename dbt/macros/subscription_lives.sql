@@ -43,13 +43,27 @@
         where event.arrival_date <= {{ known_start_day() }} and restating.known_date > {{ known_start_day() }}
     ),
 
+    {%- set skipped = skipped_checkpoints() %}
+    {%- if skipped %}
+        -- … and those checkpoints on which nobody wrote down what was known of the time that they tell.
+        skipped_checkpoint as (
+            select distinct subscription_id, {{ told_on("date(occurred_at)") }} as known_date
+            from known_events
+            where
+                {{ told_on("date(occurred_at)") }}
+                between date '{{ skipped | first }}' and date '{{ skipped | last }}'
+                and arrival_date <= {{ told_on("date(occurred_at)") }}
+        ),
+    {%- endif %}
+
     touched as (
         select
             subscription_id,
             known_date,
             logical_or(reason = 'arrival') as is_touched_by_arrival,
             logical_or(reason = 'checkpoint') as is_checkpoint,
-            logical_or(reason = 'run_start') as is_run_start
+            logical_or(reason = 'run_start') as is_run_start,
+            logical_or(reason = 'skipped_checkpoint') as is_skipped_checkpoint
         from
             (
                 select *, 'arrival' as reason
@@ -60,6 +74,11 @@
                 union all
                 select *, 'run_start'
                 from run_start
+                {%- if skipped %}
+                    union all
+                    select *, 'skipped_checkpoint'
+                    from skipped_checkpoint
+                {%- endif %}
             )
         group by subscription_id, known_date
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -130,17 +130,21 @@ def project(march: Warehouse) -> Project:
     return Project(march, json.loads(built.read_text()))
 
 
-def of_one_day(project: Project, settings: Settings) -> dict[str, Any]:
-    """The models that read feeds or their history, resolved for a run of one day upon what was published."""
-    as_of = date(2026, 3, 10)
+def of_one_day(
+    project: Project, settings: Settings, as_of: date = date(2026, 3, 10), goes_on_from: date | None = None
+) -> dict[str, Any]:
+    """The models that read feeds or their history, resolved for a run of one day upon what was published: of
+    the first of a month with the checkpoint that goes on from another's, else without."""
     of_history = [
         name for name, m in project.models.items() if m["config"]["meta"].get("published") == "arrivals"
     ]
+    checkpoints = ("int_offer_journey_states", "int_offer_journey_trials")
     history = HistoryWindow(
         first_days=dict.fromkeys(of_history, as_of)
-        | dict.fromkeys(("int_offer_journey_states", "int_offer_journey_trials"), date(2026, 3, 11)),
+        | dict.fromkeys(checkpoints, as_of if goes_on_from else as_of + timedelta(days=1)),
         raw_read_at=datetime.now(UTC),
         code_version="",
+        goes_on_from=goes_on_from,
     )
     window = RunWindow.whole(settings, as_of, as_of).model_copy(
         update={"history": history, "audit_dataset": "audit_20260305"}
@@ -206,7 +210,7 @@ def test_every_scan_of_a_partitioned_table_has_a_constant_filter(project: Projec
 
 def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, incremental: dict[str, Any]) -> None:
     """A run that builds one day reads no feed from its first arrival day on; what does is listed with the
-    reason. Once a month the journeys' checkpoint is one more."""
+    reason."""
     first = project.warehouse.settings.history_start_date
     scans = feed_scans(project, incremental)
 
@@ -224,27 +228,53 @@ def test_every_scan_of_a_feed_is_bounded_by_a_window(project: Project, increment
     }  # fmt: skip
 
 
-def test_a_run_of_one_day_reads_the_same_days_of_ten_times_the_history(project: Project) -> None:
-    """Journeys, payments, trials: of a history of ten years what of one of a single year."""
+def scans_by_years(project: Project, *run: date) -> list[set[tuple[str, Scan]]]:
+    """What a run reads of a history of one year and of ten, but for what reads everything."""
     settings = project.warehouse.settings
-    few, many = (
+    return [
         {
             (name, scan)
             for name, scan in feed_scans(
                 project,
                 of_one_day(
-                    project, settings.model_copy(update={"history_start_date": date(2026 - years, 3, 10)})
+                    project,
+                    settings.model_copy(update={"history_start_date": date(2026 - years, 3, 10)}),
+                    *run,
                 ),
             )
             if name not in READS_EVERYTHING
         }
         for years in (1, 10)
-    )
+    ]
+
+
+def test_a_run_of_one_day_reads_the_same_days_of_ten_times_the_history(project: Project) -> None:
+    """Journeys, payments, trials: of a history of ten years what of one of a single year."""
+    few, many = scans_by_years(project)
 
     assert many == few
     assert {scan.table.split(".")[2] for _, scan in many} >= {
         "offer_impressions", "offer_clicks", "checkouts", "payments", "int_notified_payments",
         "int_offer_journey_states", "int_offer_journey_trials", "int_subscription_versions",
+    }  # fmt: skip
+
+
+def test_the_first_of_a_month_reads_the_same_days_of_ten_times_the_history(project: Project) -> None:
+    """The checkpoint of the journeys goes on from the month before."""
+    march, april = date(2026, 3, 1), date(2026, 4, 1)
+    few, many = scans_by_years(project, april, march)
+
+    assert many == few
+    # March has told what happened before 31 December; a click after it may be on an impression before it.
+    for table in ("impressions", "clicks"):
+        assert {scan.since for name, scan in many if name == f"stg_merchandising__past_{table}"} == {
+            date(2025, 12, 22)
+        }
+    assert {
+        (name, scan.since) for name, scan in many if scan.table.split(".")[2].startswith("int_offer_journey_")
+    } == {
+        ("int_checkpoint_journeys", march), ("int_offer_journey_states", march),
+        ("int_offer_journey_trials", march),
     }  # fmt: skip
 
 

@@ -85,6 +85,20 @@ def test_published_marts_say_how_far_they_restate(manifest: dict[str, Any]) -> N
     }
 
 
+def test_a_restatement_tells_by_how_much_the_numbers_of_a_mart_changed(parsed_project: Path) -> None:
+    """By how many rows alone says nothing of a click that came late."""
+    uncounted = {
+        name
+        for name, model in dbt_models(parsed_project).items()
+        if model.meta.get("published") == "days"
+        and not model.as_known_then
+        and not model.meta.get("measures")
+    }
+
+    # A row is an exposure.
+    assert uncounted == {"fct_experiment_exposure"}
+
+
 def test_what_is_published_is_judged_by_the_gate_or_tested_by_dbt(
     manifest: dict[str, Any], parsed_project: Path
 ) -> None:
@@ -185,6 +199,7 @@ def test_the_variables_of_a_run_name_its_days_and_its_dataset() -> None:
         "as_of_date": "2026-03-10",
         "history_start_date": "2020-01-01",
         "history_from": {"int_subscription_events": "2026-03-10"},
+        "goes_on_from": "",
         "published_marts": [],
     }
 

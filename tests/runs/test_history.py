@@ -220,7 +220,7 @@ def test_a_history_table_comes_after_those_that_it_follows(parsed_project: Path)
         (EVENTS, ()),
         (VERSIONS, (EVENTS,)),
         (JOURNEYS, (EVENTS, VERSIONS)),
-        (TRIALS, (EVENTS, VERSIONS)),
+        (TRIALS, (JOURNEYS, EVENTS, VERSIONS)),
     ]
 
 
@@ -255,6 +255,32 @@ def test_a_new_month_has_a_checkpoint_of_its_own(settings: Settings) -> None:
     landed(settings, july_1, table="offer_impressions")
 
     assert journeys_to_build(settings, july_1) == july_1
+
+
+JULY_1, AUGUST_1, AUGUST_2 = date(2026, 7, 1), date(2026, 8, 1), date(2026, 8, 2)
+
+
+def test_a_new_month_goes_on_from_the_latest_that_was_published_whole(settings: Settings) -> None:
+    journeys_published(settings)
+    published(settings, (TRIALS, JUNE_1), (JOURNEYS, JULY_1))
+
+    assert history_window(settings, AUGUST_2).goes_on_from == JUNE_1
+    published(settings, (TRIALS, JULY_1))
+    assert history_window(settings, AUGUST_2).goes_on_from == JULY_1
+    # Never from itself, nor from a later one.
+    published(settings, (TRIALS, AUGUST_1), (JOURNEYS, AUGUST_1))
+    assert history_window(settings, AUGUST_2).goes_on_from == JULY_1
+    assert history_window(settings, JUNE_3).goes_on_from is None
+
+
+def test_a_new_month_goes_on_from_none_that_other_code_or_other_rows_made(settings: Settings) -> None:
+    journeys_published(settings)
+    published(settings, (TRIALS, JUNE_1))
+    published(settings, (JOURNEYS, JULY_1), (TRIALS, JULY_1), code="other")
+    assert history_window(settings, AUGUST_2).goes_on_from == JUNE_1
+
+    landed(settings, MAY_31, changed_at=LATER + timedelta(hours=1), table="offer_impressions")
+    assert history_window(settings, AUGUST_2).goes_on_from is None
 
 
 def test_an_edited_model_has_its_history_built_again_and_a_reverted_one_has_not(

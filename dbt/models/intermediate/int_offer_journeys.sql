@@ -11,34 +11,12 @@ with recursive
                 "known_date",
                 states_from,
                 last=checkpoint_day(),
-                columns="account_id, offer_id, journeys, opened_at, last_touch_at, last_touch_rule_id, last_touch_rule_version",
+                columns=journey_state_columns() | join(", "),
             )
         }}
     ),
 
-    -- What was open at the cut goes on from its last touch.
-    moments as (
-        select
-            account_id,
-            offer_id,
-            touched_at,
-            logical_or(is_shown) as is_shown,
-            logical_or(is_carried) as is_carried
-        from
-            (
-                select account_id, offer_id, touched_at, click_id is null as is_shown, false as is_carried
-                from {{ ref("int_offer_touches") }}
-                union all
-                select account_id, offer_id, opened_at, true, false
-                from states
-                where opened_at is not null
-                union all
-                select account_id, offer_id, last_touch_at, false, true
-                from states
-                where last_touch_at > opened_at
-            )
-        group by account_id, offer_id, touched_at
-    ),
+    {{ moment_cte(ref("int_offer_touches")) }},
 
     {{ start_ctes(ref("int_subscription_periods"), ref("int_account_versions"), journeys_since()) }},
 
@@ -49,17 +27,7 @@ with recursive
     numbered as (
         select
             journey.*,
-            -- What was touched last before the cut, the checkpoint tells.
-            if(
-                journey.last_touch_at < {{ journeys_since() }},
-                state.last_touch_rule_id,
-                last_touch.last_touch_rule_id
-            ) as last_touch_rule_id,
-            if(
-                journey.last_touch_at < {{ journeys_since() }},
-                state.last_touch_rule_version,
-                last_touch.last_touch_rule_version
-            ) as last_touch_rule_version,
+            {{ last_touch_rule(journeys_since()) }},
             last_touch.last_touch_decision_id,
             last_touch.last_touch_generation,
             last_touch.last_touch_content_version,

@@ -4,7 +4,7 @@ with
     -- The lives of which events arrived after the run's first day, as known on that day and on each of those
     -- arrival days. There are none when a run builds only the day that it knows.
     restated_lives as (
-        select * except (is_touched_by_arrival, is_checkpoint, is_run_start)
+        select * except (is_touched_by_arrival, is_checkpoint, is_run_start, is_skipped_checkpoint)
         from {{ ref("int_subscription_lives") }}
         where
             known_date between {{ known_start_day() }} and {{ as_of_day() }}

@@ -325,6 +325,7 @@ select
     touched.is_touched_by_arrival,
     touched.is_checkpoint,
     touched.is_run_start,
+    touched.is_skipped_checkpoint,
     account_id,
     provider,
     provider_event_id,

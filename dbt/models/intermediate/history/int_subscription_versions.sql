@@ -20,7 +20,7 @@
 
 -- The lives that arrivals of a day touched are written down anew as known on that day, and all of them on the
 -- first of the month.
-select * except (is_touched_by_arrival, is_checkpoint, is_run_start)
+select * except (is_touched_by_arrival, is_checkpoint, is_run_start, is_skipped_checkpoint)
 from {{ ref("int_subscription_lives") }}
 where
     known_date between date '{{ versions_from_day() }}' and {{ as_of_day() }}

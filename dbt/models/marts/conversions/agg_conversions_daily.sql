@@ -2,7 +2,11 @@
     config(
         partition_by={"field": "journey_date", "data_type": "date", "granularity": "day"},
         cluster_by=["offer_id", "surface"],
-        meta={"published": "days", "restates_days": var("journey_horizon_days")},
+        meta={
+            "published": "days",
+            "restates_days": var("journey_horizon_days"),
+            "measures": ["impressions", "clicks", "conversions", "paid", "revenue_usd_amount"],
+        },
     )
 }}
 

@@ -2,7 +2,7 @@
     config(
         partition_by={"field": "touch_date", "data_type": "date", "granularity": "day"},
         cluster_by=["touch", "surface"],
-        meta={"published": "days", "restates_days": 1},
+        meta={"published": "days", "restates_days": 1, "measures": ["touches", "orphans"]},
     )
 }}
 

@@ -8,4 +8,4 @@ select
     occurred_at
 from {{ source("merchandising", "offer_impressions") }}
 where {{ arrived_by_checkpoint() }}
-qualify {{ first_arrival("impression_id") }}
+qualify {{ first_arrival("impression_id") }} and arrival_date <= {{ told_on("date(occurred_at)") }}
