@@ -13,17 +13,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from segue.errors import SettingsError
+from segue.setting_groups.bigtable import BigtableSettings
+from segue.setting_groups.content import ContentSettings
+from segue.setting_groups.lookups import LookupSettings
 from segue.shipped import DBT_PROJECT_DIR, WORKING_DIR
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
-class Settings(BaseSettings):
-    """All settings of all rooms; immutable once read."""
+class Settings(ContentSettings, BigtableSettings, LookupSettings):
+    """All settings of all rooms; immutable once read. Those of a subject of its own are in a group."""
 
     model_config = SettingsConfigDict(
         env_prefix="SEGUE_",
@@ -181,33 +184,6 @@ class Settings(BaseSettings):
         "Store signs for everybody's apps); empty: any app's. Comma-separated.",
     )
 
-    # Content
-    contentful_space_id: str | None = Field(default=None, description="None: Contentful is not pulled.")
-    contentful_environment: str = Field(default="master", description="Contentful environment that is read.")
-    contentful_token: SecretStr | None = Field(
-        default=None, description="Content Delivery API token; a preview token is refused."
-    )
-    contentful_base_url: str = Field(
-        default="https://cdn.contentful.com",
-        description="The Delivery API; EU: https://cdn.eu.contentful.com.",
-    )
-    directus_url: str | None = Field(default=None, description="None: Directus is not pulled.")
-    directus_token: SecretStr | None = Field(default=None, description="Static token of a reading user.")
-    directus_collection: str = Field(default="offer_content", description="Collection with the entries.")
-    directus_default_locale: str = Field(default="en", description="Locale of items without translations.")
-    content_page_size: int = Field(default=500, ge=1, le=1000, description="Entries per request.")
-    content_attempts: int = Field(default=6, ge=1, description="Attempts of a request that may yet succeed.")
-    content_first_wait_seconds: float = Field(default=0.5, description="Wait after the first; doubles.")
-    content_longest_wait_seconds: float = Field(
-        default=60, description="A system that asks to wait longer is left to the next run."
-    )
-    content_max_deleted_share: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="A pull after which a larger share of the entries is gone is refused.",
-    )
-
     # dbt
     dbt_project_dir: Path = Field(default=DBT_PROJECT_DIR, description="The dbt project that is parsed.")
     dbt_parsed_dir: Path | None = Field(
@@ -255,111 +231,6 @@ class Settings(BaseSettings):
         default=None,
         description="Where trained models are kept, gs://… or file:///…; None: in state_dir, which several "
         "workers do not share.",
-    )
-
-    # Bigtable
-    bigtable_emulator_host: str | None = Field(default=None, description="host:port, without TLS.")
-    bigtable_instance: str = Field(default="segue", description="Bigtable instance of the offers.")
-    bigtable_table: str = Field(default="offers", description="Bigtable table of the offers.")
-    bigtable_load_app_profile: str = Field(
-        default="default",
-        description="App profile of what writes: one cluster, single-row transactions allowed.",
-    )
-    bigtable_read_app_profile: str = Field(
-        default="default", description="App profile of lookups; may route to the nearest of many clusters."
-    )
-    bigtable_load_dataset: str = Field(
-        default="bigtable_load",
-        description="Dataset of rows that a load has staged; empty between loads.",
-    )
-    bigtable_load_mode: Literal["delta", "full", "export"] = Field(
-        default="delta",
-        description="What a load sends: rows that changed, all rows, or all rows by BigQuery's EXPORT DATA.",
-    )
-    bigtable_rows_per_shard: int = Field(
-        default=250_000, ge=1, description="Rows that one task loads: about 100 bytes of memory each."
-    )
-    bigtable_load_deadline_seconds: float = Field(
-        default=2 * 60 * 60, description="A load that has not written every row by then is given up."
-    )
-    max_dead_letters: int = Field(
-        default=10, ge=0, description="Refused rows a shard that are tolerated whatever its size."
-    )
-    max_dead_letter_share: float = Field(
-        default=0.0001, ge=0, le=1, description="A shard with a larger share of refused rows fails."
-    )
-    erasure_salt: SecretStr | None = Field(
-        default=None, description="Secret that account ids are hashed with in the list of erased accounts."
-    )
-
-    # Lookups, in the library and in the service
-    pointer_refresh_seconds: float = Field(
-        default=5,
-        ge=0,
-        le=30,
-        description="Readers follow a publication or rollback within this.",
-    )
-    lookup_timeout_seconds: float = Field(
-        default=2, gt=0, description="A lookup with its retries is given up after this."
-    )
-    hedge_after_seconds: float | None = Field(
-        default=None, gt=0, description="A read not answered by then is sent again; None: never."
-    )
-
-    # The lookup service: what it listens on, and what a client of it needs
-    service_address: str = Field(
-        default="127.0.0.1:8087", description="host:port where the service listens and clients find it."
-    )
-    service_metrics_address: str | None = Field(
-        default="127.0.0.1:9464", description="host:port of the Prometheus endpoint; empty: none."
-    )
-    service_certificate_file: Path | None = Field(
-        default=None, description="PEM certificate chain of the service; with its key: TLS."
-    )
-    service_key_file: Path | None = Field(default=None, description="PEM private key of the service.")
-    service_client_ca_file: Path | None = Field(
-        default=None, description="PEM authorities of client certificates; set: mutual TLS."
-    )
-    service_callers_file: Path | None = Field(
-        default=None, description="Who may call and how often, with hashed tokens; see `segue callers`."
-    )
-    service_insecure: bool = Field(
-        default=False, description="Serve without TLS or callers on an address that is not loopback."
-    )
-    service_workers: int = Field(
-        default=1, ge=1, description="Processes that answer on the one port; each has all limits to itself."
-    )
-    service_max_in_flight: int = Field(
-        default=256, ge=1, description="Calls beyond are refused at once, as UNAVAILABLE."
-    )
-    service_max_batch: int = Field(default=1_000, ge=1, description="Most accounts of one BatchLookup.")
-    service_max_connection_age_seconds: float | None = Field(
-        default=300,
-        gt=0,
-        description="Clients connect again after this, and so find new replicas; None: never.",
-    )
-    service_drain_wait_seconds: float = Field(
-        default=5,
-        ge=0,
-        description="After SIGTERM the service says that it is not ready, and answers on for this long: "
-        "load balancers take a moment to look.",
-    )
-    service_drain_seconds: float = Field(
-        default=10, ge=0, description="After that wait, calls in flight get this long to end."
-    )
-    service_token: SecretStr | None = Field(default=None, description="A client's bearer token.")
-    service_ca_file: Path | None = Field(
-        default=None, description="PEM authorities by which a client knows the service; set: TLS."
-    )
-    service_client_certificate_file: Path | None = Field(
-        default=None, description="PEM certificate of a client, for mutual TLS."
-    )
-    service_client_key_file: Path | None = Field(default=None, description="PEM private key of a client.")
-    otlp_endpoint: str | None = Field(
-        default=None, description="OTLP/gRPC collector for traces and metrics, http(s)://host:port."
-    )
-    trace_sample_ratio: float = Field(
-        default=0.01, ge=0, le=1, description="Share of lookups traced when the caller has not decided."
     )
 
     # Validation

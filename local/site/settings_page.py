@@ -16,11 +16,13 @@ given is Google Cloud's own. Lists are separated by commas."""
 
 
 def settings_page() -> str:
-    """Name, type, default and meaning of every setting, in the order of their declaration."""
+    """Name, type, default and meaning of every setting, in the order of their declaration: groups last."""
     prefix = str(Settings.model_config["env_prefix"])
     rows = [
         [code(prefix + name.upper()), _type(field), _default(field), field.description or ""]
-        for name, field in Settings.model_fields.items()
+        for name, field in sorted(
+            Settings.model_fields.items(), key=lambda each: each[0] not in Settings.__annotations__
+        )
     ]
     return page("Settings", INTRODUCTION, [table(["setting", "value", "default", "what it is"], rows)])
 
