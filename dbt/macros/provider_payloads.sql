@@ -100,21 +100,40 @@
     where event.event_type is not null
 {%- endmacro %}
 
-{# Stripe's live events that a history table which is built from them has to read. #}
-{% macro stripe_notifications(history_table) -%}
+{#
+  Notifications of a provider, opened, that a history table which is built from them has to read. `opened` are columns
+  by name, out of the payload and what else came with it.
+#}
+{% macro opened_notifications(provider, table, id, opened, history_table, condition) -%}
     select
-        event_id,
+        {{ id }},
         account_id as given_account_id,
-        json_value(payload, '$.type') as type,
-        json_query(payload, '$.data.object') as object,
-        json_query(payload, '$.data.previous_attributes') as previous,
+        {% for name, value in opened.items() -%} {{ value }} as {{ name }}, {% endfor -%}
         occurred_at,
         ingested_at,
         arrival_date,
         landing_file,
         landing_row
-    from {{ source("stripe", "stripe_events") }}
-    where {{ arrived_from(history_from(history_table)) }} and json_value(payload, '$.livemode') = 'true'
+    from {{ source(provider, table) }}
+    where {{ arrived_from(history_from(history_table)) }} and {{ condition }}
+{%- endmacro %}
+
+{# Stripe's live events. #}
+{% macro stripe_notifications(history_table) -%}
+    {{
+        opened_notifications(
+            "stripe",
+            "stripe_events",
+            "event_id",
+            {
+                "type": "json_value(payload, '$.type')",
+                "object": "json_query(payload, '$.data.object')",
+                "previous": "json_query(payload, '$.data.previous_attributes')",
+            },
+            history_table,
+            "json_value(payload, '$.livemode') = 'true'",
+        )
+    }}
 {%- endmacro %}
 
 {# The subscription that an invoice bills, in the layouts since 2025-03-31 and before. #}
@@ -140,24 +159,45 @@
     {{- paying_account("stripe", told, "json_value(object, '$.customer')") -}}
 {%- endmacro %}
 
-{# The App Store's notifications of production that a history table which is built from them has to read. #}
+{# The App Store's notifications of production. #}
 {% macro app_store_notifications(history_table) -%}
-    select
-        notification_uuid,
-        account_id as given_account_id,
-        json_value(payload, '$.notificationType') as notification_type,
-        json_value(payload, '$.notificationType')
-        || coalesce('/' || json_value(payload, '$.subtype'), '') as type,
-        json_value(payload, '$.data.status') as status,
-        json_query(payload, '$.data.transactionInfo') as transaction_info,
-        json_query(payload, '$.data.renewalInfo') as renewal_info,
-        occurred_at,
-        ingested_at,
-        arrival_date,
-        landing_file,
-        landing_row
-    from {{ source("app_store", "app_store_notifications") }}
-    where
-        {{ arrived_from(history_from(history_table)) }}
-        and json_value(payload, '$.data.environment') = 'Production'
+    {{
+        opened_notifications(
+            "app_store",
+            "app_store_notifications",
+            "notification_uuid",
+            {
+                "notification_type": "json_value(payload, '$.notificationType')",
+                "type": "json_value(payload, '$.notificationType') || coalesce('/' || json_value(payload, '$.subtype'), '')",
+                "status": "json_value(payload, '$.data.status')",
+                "transaction_info": "json_query(payload, '$.data.transactionInfo')",
+                "renewal_info": "json_query(payload, '$.data.renewalInfo')",
+            },
+            history_table,
+            "json_value(payload, '$.data.environment') = 'Production'",
+        )
+    }}
+{%- endmacro %}
+
+{# Google Play's notifications with the purchases that the receiver fetched; licence testers pay nothing. #}
+{% macro google_play_notifications(history_table) -%}
+    {{
+        opened_notifications(
+            "google_play",
+            "google_play_notifications",
+            "message_id",
+            {
+                "type": "cast(json_value(payload, '$.subscriptionNotification.notificationType') as int64)",
+                "is_voided": "coalesce(json_value(payload, '$.voidedPurchaseNotification.productType') = '1', false)",
+                "purchase_token": "coalesce(json_value(payload, '$.subscriptionNotification.purchaseToken'), "
+                ~ "json_value(payload, '$.voidedPurchaseNotification.purchaseToken'))",
+                "purchase": "purchase",
+                "items": "json_query_array(purchase, '$.lineItems')",
+                "ordered_items": "json_query_array(latest_order, '$.lineItems')",
+                "ended_by": "json_query(purchase, '$.canceledStateContext')",
+            },
+            history_table,
+            "not " ~ is_given("json_query(purchase, '$.testPurchase')"),
+        )
+    }}
 {%- endmacro %}

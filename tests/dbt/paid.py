@@ -87,12 +87,40 @@ def _with_subtype(subtype: str) -> str:
 NOTIFIED = ("paid", "renewed", "refunded", "declined", "unheard")
 """Trials whose payments no feed tells: they begin on 20 January and are over on 3 February."""
 
+TOLD_TWICE = ("both", "night", "apart")
+"""Trials of the same days whose charge the feed and Stripe tell, and of which one tells that it came back."""
+
+
+def _land_told_twice(warehouse: Warehouse) -> None:
+    def charged(number: int, name: str, occurred: str) -> Row:
+        invoice = paid_invoice(f"t_{name}", f"a_t_{name}", 999, f"ch_{name}")
+        return stripe(f"evt_b{number}", "invoice.paid", occurred, invoice)
+
+    def refunded(number: int, name: str, occurred: str) -> Row:
+        charge = of_charge(f"t_{name}", f"a_t_{name}", id=f"ch_{name}", amount=999, amount_refunded=999)
+        return stripe(f"evt_b{number}", "charge.refunded", occurred, charge, {"amount_refunded": 0})
+
+    warehouse.land("payments", [
+        payment("t-both", "t_both", "2026-02-03 11:05"),
+        payment("t-night", "t_night", "2026-02-04 00:01"),
+        back("t-night-back", "t-night", "t_night", "2026-02-10 10:00", "9.99"),
+        payment("t-apart", "t_apart", "2026-02-03 11:05"),
+        # Three days after Stripe has told it.
+        back("t-apart-back", "t-apart", "t_apart", "2026-02-13 10:00", "9.99"),
+    ])  # fmt: skip
+    warehouse.land("stripe_events", [
+        charged(1, "both", "2026-02-03 11:00"), refunded(2, "both", "2026-02-10 10:00"),
+        charged(3, "night", "2026-02-03 23:59"),
+        charged(4, "apart", "2026-02-03 11:00"), refunded(5, "apart", "2026-02-10 10:00"),
+    ])  # fmt: skip
+
 
 def _land_notified(warehouse: Warehouse) -> None:
+    trialled = (*NOTIFIED, *TOLD_TWICE)
     warehouse.land("accounts", [
-        account(f"a_t_{name}", market="FI", since="2025-12-01 00:00") for name in (*NOTIFIED, "failing")
+        account(f"a_t_{name}", market="FI", since="2025-12-01 00:00") for name in (*trialled, "failing")
     ])  # fmt: skip
-    trials = {name: {"provider": "app_store"} if name == "renewed" else {} for name in NOTIFIED}
+    trials = {name: {"provider": "app_store"} if name == "renewed" else {} for name in trialled}
     warehouse.land("subscription_events", [
         *(event(f"t_{name}", f"a_t_{name}", "trial_started", "2026-01-20 10:00", **eur("9.99"), **other)
           for name, other in trials.items()),
@@ -119,9 +147,26 @@ def _land_notified(warehouse: Warehouse) -> None:
     ])  # fmt: skip
 
 
+def _land_given_up(warehouse: Warehouse) -> None:
+    """Two trials that are given up on their third day: of four weeks, and of one."""
+    terms = {"long": "2026-03-10 10:00", "short": "2026-02-17 10:00"}
+    warehouse.land("accounts", [account(f"a_u_{name}", "NO", "2025-12-01 00:00") for name in terms])
+    warehouse.land("subscription_events", [
+        row
+        for name, term in terms.items()
+        for row in (
+            event(f"u_{name}", f"a_u_{name}", "trial_started", "2026-02-10 10:00", trial_ends_at=at(term),
+                  **eur("9.99")),
+            event(f"u_{name}", f"a_u_{name}", "expired", "2026-02-12 10:00", reason="voluntary"),
+        )
+    ])  # fmt: skip
+
+
 def land_payments(warehouse: Warehouse) -> None:
     """Plans, rates, accounts, subscriptions, and what was paid for them."""
     _land_notified(warehouse)
+    _land_told_twice(warehouse)
+    _land_given_up(warehouse)
     warehouse.land("plans", [plan("solo", "individual", "month"), plan("year", "family", "year")])
     warehouse.land("fx_rates", [
         rate("EUR", "1.125", on="2025-12-01"), rate("EUR", "1.2", on="2026-03-04"),

@@ -20,6 +20,7 @@ from runs.published import published_marts
 from segue.window import HistoryWindow, RunWindow
 from tests.dbt.conftest import Row, Warehouse, WarehouseFactory, account, at, day, event, rate
 from tests.dbt.march import eur, impression
+from tests.dbt.paid import of_charge, paid_invoice, stripe
 from tests.judged import let_through
 
 STATES, TRIALS = HISTORY = "int_offer_journey_states", "int_offer_journey_trials"
@@ -58,7 +59,7 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
     ensure_history_tables(warehouse_of(warehouse.settings), history_models(warehouse.settings.dbt_manifest))
     names = (
         "always again kept old quiet reached too_late early too_early buyer back refunded taps tardy "
-        "december new_year nobody"
+        "december new_year nobody twice"
     )
     warehouse.land("accounts", [
         *(account(name, since=SINCE) for name in names.split()),
@@ -97,6 +98,7 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
         shown(23, "buyer", "2026-02-03 09:00", experiment_id="x", variant="b"),
         shown(24, "back", "2026-02-04 08:00"),
         shown(25, "refunded", "2026-02-04 08:00"),
+        shown(26, "twice", "2026-02-04 08:00"),
         shown(30, "taps", "2026-03-11 08:00"), shown(31, "taps", "2026-03-11 08:00", is_shown=False),
         shown(32, "taps", "2026-03-01 08:00"),
         shown(33, "tardy", "2026-03-03 08:00"),
@@ -139,6 +141,7 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
         event("s_back", "back", "paused", "2026-02-01 08:00"),
         event("s_back", "back", "resumed", "2026-02-05 08:00"),
         event("s_refunded", "refunded", "started", "2026-02-04 09:00", **eur("10")),
+        event("s_twice", "twice", "started", "2026-02-04 09:00", **eur("10")),
     ])  # fmt: skip
     paid = {
         "subscription_id": "s_refunded", "currency": "EUR", "status": "succeeded", "attempt": 1,
@@ -151,6 +154,14 @@ def warehouse(new_warehouse: WarehouseFactory) -> Warehouse:
                 "occurred_at": at("2026-02-05 08:00")},
         paid | {"payment_id": "d1", "kind": "dispute", "amount": Decimal(5), "refunded_payment_id": "p1",
                 "occurred_at": at("2026-02-06 07:00")},
+        paid | {"subscription_id": "s_twice", "payment_id": "p2", "kind": "charge", "amount": Decimal(10),
+                "occurred_at": at("2026-02-04 09:05")},
+    ])  # fmt: skip
+    # Stripe tells the charge too, and alone that it came back.
+    charge = of_charge("s_twice", "twice", id="ch_2", amount=1000, amount_refunded=1000)
+    warehouse.land("stripe_events", [
+        stripe("evt_1", "invoice.paid", "2026-02-04 09:00", paid_invoice("s_twice", "twice", 1000, "ch_2")),
+        stripe("evt_2", "charge.refunded", "2026-02-06 10:00", charge, {"amount_refunded": 0}),
     ])  # fmt: skip
     return warehouse
 
@@ -321,6 +332,9 @@ def test_what_was_paid_is_net_of_refunds_and_chargebacks(built: Warehouse) -> No
     money = "revenue_usd_amount, refunds_usd_amount, chargebacks_usd_amount"
     assert journeys(built, f"paid_at, refunded_at, charged_back_at, {money}", "refunded") == [
         ("refunded", 1, "2026-02-04 09:00", "2026-02-05 08:00", "2026-02-06 07:00", "1.20", "4.80", "6.00")
+    ]
+    assert journeys(built, f"refunded_at, {money}", "twice") == [
+        ("twice", 1, "2026-02-06 10:00", "0.00", "12.00", "0.00")
     ]
 
 

@@ -137,6 +137,25 @@ def test_a_payment_that_both_tell_counts_once_also_over_midnight(built: Warehous
     }  # fmt: skip
 
 
+def test_what_is_taken_back_of_a_charge_that_both_tell_is_taken_from_the_row_that_counts(
+    built: Warehouse,
+) -> None:
+    """Whichever of its two rows the refund names, and once, also where both tell the refund days apart."""
+    assert built.rows(
+        f"{AUDIT}.int_payments",
+        "payment_id, refunded_payment_id, not_counted_reason",
+        "subscription_id, payment_date, payment_id",
+        "subscription_id in ('t_both', 't_night', 't_apart')",
+    ) == [
+        ("stripe:ch_apart", None, "told_by_payments"), ("t-apart", None, None),
+        ("stripe:evt_b5", "t-apart", None), ("t-apart-back", "t-apart", "already_refunded"),
+        ("stripe:ch_both", None, "told_by_payments"), ("t-both", None, None),
+        ("stripe:evt_b2", "t-both", None),
+        ("stripe:ch_night", None, None), ("t-night", None, "told_by_notification"),
+        ("t-night-back", "stripe:ch_night", None),
+    ]  # fmt: skip
+
+
 def test_the_app_store_tells_what_was_paid_and_which_part_came_back(built: Warehouse) -> None:
     # A subscription of more than a year: 15%, which comes back with a refund.
     told = "payment_kind, payment_status, not_counted_reason, counted_amount, fee_amount, net_amount"
@@ -154,7 +173,11 @@ def test_a_trial_is_what_notifications_say_of_its_payments_where_no_feed_does(bu
         "1",
         "market = 'FI' and trial_date = '2026-01-20'",
     ) == [
+        # Charged by the feed and by Stripe, and refunded by one of them.
+        ("t_apart", "abandoned", "refunded", None, True),
+        ("t_both", "abandoned", "refunded", None, True),
         ("t_declined", "abandoned", "involuntary", None, False),
+        ("t_night", "abandoned", "refunded", None, True),
         ("t_paid", "converted", None, "2026-02-03 11:00", False),
         ("t_refunded", "abandoned", "refunded", None, True),
         ("t_renewed", "converted", None, "2026-02-03 11:00", False),
@@ -163,14 +186,25 @@ def test_a_trial_is_what_notifications_say_of_its_payments_where_no_feed_does(bu
     ]
 
 
+def test_a_trial_that_is_given_up_early_is_mature_when_its_term_is_over(built: Warehouse) -> None:
+    """With those that began with it: else what nobody pays for would be counted weeks before the others."""
+    assert built.rows(
+        f"{AUDIT}.fct_trial", "subscription_id, is_mature, outcome, trial_ended_at, not_converted_reason",
+        "1", "market = 'NO'",
+    ) == [
+        ("u_long", False, "pending", "2026-02-12 10:00", None),
+        ("u_short", True, "abandoned", "2026-02-12 10:00", "voluntary"),
+    ]  # fmt: skip
+
+
 def test_what_was_paid_since_a_move_is_what_notifications_say(built: Warehouse) -> None:
-    # Of four that began to pay on 3 February two paid and kept it: 9.99 euro each, at 1.125.
+    # Of seven that began to pay on 3 February two paid and kept it: 9.99 euro each, at 1.125.
     assert built.rows(
         f"{AUDIT}.agg_upsell_daily",
         "move, accounts, retained_accounts, revenue_usd_amount",
         "1",
         "measured_date = '2026-03-05' and horizon_days = 30 and market = 'FI'",
-    ) == [("start", 4, 4, "22.48")]
+    ) == [("start", 7, 7, "22.48")]
 
 
 def test_a_charge_that_fails_puts_the_renewal_at_risk_and_is_a_feature(built: Warehouse) -> None:

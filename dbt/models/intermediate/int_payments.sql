@@ -77,19 +77,74 @@ with
     charges as (
         select
             payment_id,
+            subscription_id,
+            source = 'payments' as is_of_feed,
             currency,
             payment_date,
             occurred_at,
             is_settled,
-            if(is_settled, cents, 0) as charge_cents
+            is_told_twice,
+            cents,
+            if(is_settled, cents, 0) as charge_cents,
+            -- The how-many-eth of its amount it is on its day, of those that its source tells.
+            row_number() over (
+                partition by
+                    subscription_id,
+                    payment_date,
+                    currency,
+                    cents,
+                    source = 'payments',
+                    is_settled,
+                    is_told_twice
+                order by occurred_at, payment_id
+            ) as place
         from matched
         where payment_kind = 'charge'
+    ),
+
+    -- Of a charge that both tell the row that counts, for those that are set aside.
+    counterparts as (
+        select aside.payment_id, aside.payment_date, counted.payment_id as counted_payment_id
+        from charges as aside
+        inner join
+            charges as counted
+            on aside.subscription_id = counted.subscription_id
+            and aside.is_of_feed != counted.is_of_feed
+            and counted.payment_date <= aside.payment_date
+            and counted.payment_date
+            >= date_sub(aside.payment_date, interval {{ var("payment_match_days") }} day)
+        where aside.is_told_twice and counted.is_settled and not counted.is_told_twice
+        qualify
+            row_number() over (
+                partition by aside.payment_id
+                order by
+                    if(aside.currency = counted.currency and aside.cents = counted.cents, 0, 1),
+                    if(aside.place = counted.place, 0, 1),
+                    counted.payment_date desc,
+                    counted.occurred_at,
+                    counted.payment_id
+            )
+            = 1
+    ),
+
+    -- What is taken back is taken from the row that counts, whichever of the two it names.
+    linked as (
+        select
+            payment.* replace (
+                coalesce(counterpart.counted_payment_id, payment.refunded_payment_id) as refunded_payment_id
+            )
+        from matched as payment
+        left join
+            counterparts as counterpart
+            on payment.refunded_payment_id = counterpart.payment_id
+            and counterpart.payment_date <= payment.payment_date
+            and counterpart.payment_date >= date_sub(payment.payment_date, interval {{ reach_days }} day)
     ),
 
     -- Refunds and disputes of one charge, of which earlier ones leave less to take.
     takings as (
         select refunded_payment_id, payment_kind, payment_status, payment_id, payment_date, occurred_at, cents
-        from matched
+        from linked
         where
             payment_kind != 'charge' and is_settled and not is_told_twice and refunded_payment_id is not null
     ),
@@ -124,7 +179,7 @@ with
             coalesce(charge.charge_cents, payment.told_charge_cents)
             + coalesce(earlier.returned_cents, 0) as limit_cents,
             coalesce(charge.charge_cents = 0, false) as is_of_unpaid_charge
-        from matched as payment
+        from linked as payment
         left join
             charges as charge
             on payment.payment_kind != 'charge'

@@ -5,6 +5,9 @@
     )
 }}
 
+{#- What the feed of payments does not tell. #}
+{%- set untold = {"provider": "string", "account_id": "string", "charged_amount": "numeric(38, 9)"} %}
+
 with
     notified as (
         {{
@@ -24,34 +27,12 @@ with
     told as (
         select
             'payments' as source,
-            cast(null as string) as provider,
-            payment_id,
-            subscription_id,
-            cast(null as string) as account_id,
-            payment_kind,
-            payment_status,
-            payment_amount,
-            currency,
-            cast(null as numeric(38, 9)) as charged_amount,
-            refunded_payment_id,
-            occurred_at,
-            arrival_date
+            {%- for column in told_payment_columns() %}
+                {{ "cast(null as " ~ untold[column] ~ ") as " if column in untold }}{{ column }}{{ "," if not loop.last }}
+            {%- endfor %}
         from {{ ref("stg_billing__payments") }}
         union all
-        select
-            provider,
-            provider,
-            payment_id,
-            subscription_id,
-            account_id,
-            payment_kind,
-            payment_status,
-            payment_amount,
-            currency,
-            charged_amount,
-            refunded_payment_id,
-            occurred_at,
-            arrival_date
+        select provider as source, {{ told_payment_columns() | join(", ") }}
         from notified_once
     )
 

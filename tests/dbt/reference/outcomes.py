@@ -100,6 +100,9 @@ def trial_outcomes(
             theirs = [c for c in charged.get(life.subscription_id, []) if began.since <= c[0] < until]
             known_until = midnight(window.as_of + DAY)
             ended_at = ended_into.since if ended_into and ended_into.since < known_until else None
+            term = life.paid_until(began.since, ended_at) if ended_at else None
+            longest = began.since + DAY * (CONVERSION_DAYS - REFUND_DAYS)
+            over_at = ended_at and max(ended_at, min(term or ended_at, longest))
             deciding, plan_id = began.opening.deciding, began.standing.plan_id
             found.append(
                 TrialOutcome(
@@ -111,7 +114,7 @@ def trial_outcomes(
                     ended_at,
                     min((at for at, is_refunded in theirs if not is_refunded), default=None),
                     any(is_refunded for _, is_refunded in theirs),
-                    ended_at is not None and ended_at + DAY * REFUND_DAYS <= known_until,
+                    over_at is not None and over_at + DAY * REFUND_DAYS <= known_until,
                     ended_into,
                 )
             )
@@ -144,7 +147,7 @@ def _charges(payments: Sequence[Paid]) -> dict[str, list[tuple[datetime, bool]]]
             refund.cash.amount
             for refund in payments
             if refund.payment.kind == "refund"
-            and refund.payment.shown_charge_id == charge.payment.shown_id
+            and refund.charge_id == charge.payment.shown_id
             and refund.payment.occurred_at < at + DAY * REFUND_DAYS
         ])  # fmt: skip
         found.setdefault(charge.payment.subscription_id, []).append((at, refunded >= amount))

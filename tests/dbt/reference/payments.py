@@ -35,6 +35,7 @@ class Paid:
 
     day: date
     payment: Payment
+    charge_id: str | None
     reason: str | None
     account_id: str | None
     provider: str | None
@@ -76,6 +77,8 @@ def paid(
     known_lives = {life.subscription_id: life for life in lives}
     days = _by_day(payments, window)
     charges: dict[str, list[tuple[date, Payment]]] = {}
+    countable: dict[date, list[Payment]] = {}
+    counted_instead: dict[str, tuple[date, str]] = {}
     taken: dict[tuple[str, str], _Charge] = {}
     feed: set[tuple[str, str, date]] = set()
     notified: set[tuple[str, str, date]] = set()
@@ -93,16 +96,61 @@ def paid(
             for p in theirs
             if p.source != "payments" and _is_settled(p) and p.shown_id not in twice
         }
+        settled = [p for p in theirs if p.kind == "charge" and _is_settled(p)]
+        countable[day] = [p for p in settled if p.shown_id not in twice]
+        aside = [p for p in settled if p.shown_id in twice]
+        for payment in aside:
+            instead = _told_also(payment, aside, [countable[day], countable.get(day - DAY, [])])
+            if instead is not None:
+                counted_instead.setdefault(payment.shown_id, (day, instead))
         for payment in sorted(theirs, key=lambda p: (p.occurred_at, p.shown_id)):
-            charge = _charge_of(payment, day, charges)
+            charge_id = payment.shown_charge_id
+            since, instead = counted_instead.get(charge_id or "", (day, charge_id))
+            if since >= day - REACH:
+                charge_id = instead
+            charge = _charge_of(payment, charge_id, day, charges)
             is_twice = payment.shown_id in twice
             counted = ZERO
             if _is_settled(payment) and not is_twice:
-                counted = _counted(payment, day, charge, taken)
+                counted = _counted(payment, charge_id, day, charge, taken)
             found.append(
-                _judged(payment, day, charge, counted, is_twice, known_lives, accounts, prices)
+                _judged(payment, charge_id, day, charge, counted, is_twice, known_lives, accounts, prices)
             )  # fmt: skip
     return found
+
+
+def _place(payment: Payment, among: Iterable[Payment]) -> int:
+    """The how-many-eth of its amount it is, of those that its source tells."""
+    alike = [
+        p
+        for p in among
+        if (p.subscription_id, p.currency, cents(p.amount), p.source == "payments")
+        == (
+            payment.subscription_id,
+            payment.currency,
+            cents(payment.amount),
+            payment.source == "payments",
+        )
+    ]
+    return sorted(alike, key=lambda p: (p.occurred_at, p.shown_id)).index(payment)
+
+
+def _told_also(payment: Payment, aside: list[Payment], counted: list[list[Payment]]) -> str | None:
+    """The row that counts of a charge that is set aside: of its day, or of the day before."""
+    others = [
+        (
+            (p.currency, cents(p.amount)) != (payment.currency, cents(payment.amount)),
+            _place(p, theirs) != _place(payment, aside),
+            days_before,
+            p.occurred_at,
+            p.shown_id,
+        )
+        for days_before, theirs in enumerate(counted)
+        for p in theirs
+        if p.subscription_id == payment.subscription_id
+        and (p.source == "payments") != (payment.source == "payments")
+    ]
+    return min(others)[-1] if others else None
 
 
 def first_told(payments: Iterable[Payment], window: Window) -> list[Payment]:
@@ -142,26 +190,32 @@ def _is_told_twice(
     return (*whose, day) in feed or (*whose, day - DAY) in feed
 
 
-def _charge_of(payment: Payment, day: date, charges: dict[str, list[tuple[date, Payment]]]) -> Payment | None:
-    if payment.kind == "charge" or payment.shown_charge_id is None:
+def _charge_of(
+    payment: Payment, charge_id: str | None, day: date, charges: dict[str, list[tuple[date, Payment]]]
+) -> Payment | None:
+    if payment.kind == "charge" or charge_id is None:
         return None
     told = [
         charge
-        for on, charge in charges.get(payment.shown_charge_id, [])
+        for on, charge in charges.get(charge_id, [])
         if on >= day - REACH and charge.currency == payment.currency
     ]
     return min(told, key=lambda c: (not _is_settled(c), c.occurred_at), default=None)
 
 
 def _counted(
-    payment: Payment, day: date, charge: Payment | None, taken: dict[tuple[str, str], _Charge]
+    payment: Payment,
+    charge_id: str | None,
+    day: date,
+    charge: Payment | None,
+    taken: dict[tuple[str, str], _Charge],
 ) -> Decimal:
     amount = cents(payment.amount)
     if payment.kind == "charge":
         return amount
-    if payment.refunded_payment_id is None:
+    if charge_id is None:
         return amount if payment.status == "succeeded" else ZERO
-    ledger = taken.setdefault((f"{payment.source}:{payment.refunded_payment_id}", payment.kind), _Charge())
+    ledger = taken.setdefault((charge_id, payment.kind), _Charge())
     told, returned = ledger.so_far(day)
     limit = None
     if charge is not None:
@@ -198,6 +252,7 @@ def _reason(
 
 def _judged(
     payment: Payment,
+    charge_id: str | None,
     day: date,
     charge: Payment | None,
     counted: Decimal,
@@ -230,7 +285,7 @@ def _judged(
     sign = -1 if payment.kind != "charge" and payment.status != "reversed" else 1
     rate = prices.usd_rate(payment.currency, day)
     return Paid(
-        day, payment, _reason(payment, charge, counted, is_twice, is_test),
+        day, payment, charge_id, _reason(payment, charge, counted, is_twice, is_test),
         holder.account_id if holder else None, provider, market, plan_id, prices.kind(plan_id),
         _acquisition(life, period),
         _cash(sign, counted, untaxed, net),
@@ -279,6 +334,7 @@ def payment_rows(payments: Iterable[Paid], window: Window) -> list[Row]:
             "acquisition_offer_id": each.offer_id,
             "payment_kind": each.payment.kind,
             "payment_status": each.payment.status,
+            "refunded_payment_id": each.charge_id,
             "currency": each.payment.currency,
             "amount": each.payment.amount,
             "is_counted": each.is_counted,

@@ -169,6 +169,6 @@ def _revenue(
     amounts = [
         each.cash_usd.amount
         for each in theirs
-        if each.payment.kind == "charge" or each.payment.shown_charge_id in {None, *charges}
+        if each.payment.kind == "charge" or each.charge_id in {None, *charges}
     ]
     return None if None in amounts else total(amounts)

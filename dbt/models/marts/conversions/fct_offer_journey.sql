@@ -2,7 +2,11 @@
     config(
         partition_by={"field": "journey_date", "data_type": "date", "granularity": "day"},
         cluster_by=["offer_id", "account_id"],
-        meta={"published": "days", "restates_days": var("journey_horizon_days")},
+        meta={
+            "published": "days",
+            "restates_days": var("journey_horizon_days"),
+            "measures": ["impressions", "clicks", "checkouts", "revenue_usd_amount"],
+        },
     )
 }}
 
@@ -116,22 +120,7 @@ with
             and payment.occurred_at < journey.counts_until_at
     ),
 
-    -- What is given back of a charge from before the conversion was never of this one.
-    own_payments as (
-        select payment.*
-        from journey_payments as payment
-        left join
-            journey_payments as charge
-            on payment.account_id = charge.account_id
-            and payment.offer_id = charge.offer_id
-            and payment.journey_number = charge.journey_number
-            and payment.refunded_payment_id = charge.payment_id
-            and charge.payment_kind = 'charge'
-        where
-            payment.payment_kind = 'charge'
-            or payment.refunded_payment_id is null
-            or charge.payment_id is not null
-    ),
+    own_payments as ({{ own_payments("journey_payments", ["account_id", "offer_id", "journey_number"]) }}),
 
     -- A payment without a rate makes the revenue unknown, not smaller.
     revenues as (

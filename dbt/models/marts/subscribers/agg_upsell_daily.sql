@@ -119,28 +119,18 @@ with
             and payment.payment_date between {{ start_day(-(horizons | max)) }} and {{ end_day() }}
     ),
 
-    -- What is given back of a charge from before the move was never of the move. A payment without a rate
-    -- makes the revenue unknown, not smaller.
+    own_payments as ({{ own_payments("payments", ["measured_date", "horizon_days", "account_id"]) }}),
+
+    -- A payment without a rate makes the revenue unknown, not smaller.
     revenues as (
         select
-            payment.measured_date,
-            payment.horizon_days,
-            payment.account_id,
-            countif(payment.counted_usd_cents is null) > 0 as is_unknown,
-            sum(payment.counted_usd_cents) as usd_cents
-        from payments as payment
-        left join
-            payments as charge
-            on payment.measured_date = charge.measured_date
-            and payment.horizon_days = charge.horizon_days
-            and payment.account_id = charge.account_id
-            and payment.refunded_payment_id = charge.payment_id
-            and charge.payment_kind = 'charge'
-        where
-            payment.payment_kind = 'charge'
-            or payment.refunded_payment_id is null
-            or charge.payment_id is not null
-        group by payment.measured_date, payment.horizon_days, payment.account_id
+            measured_date,
+            horizon_days,
+            account_id,
+            countif(counted_usd_cents is null) > 0 as is_unknown,
+            sum(counted_usd_cents) as usd_cents
+        from own_payments
+        group by measured_date, horizon_days, account_id
     ),
 
     lines as (

@@ -22,8 +22,34 @@ with
             is_paid,
             end_reason,
             valid_from_at,
+            (
+                select told.ends_at from unnest(period_ends) as told order by told.told_at desc limit 1
+            ) as term_ends_at,
             lag(state) over (partition by subscription_id order by valid_from_at) as state_before
         from {{ ref("int_subscription_periods") }}
+    ),
+
+    -- A state lasts for several periods, of which the last says when it was to end.
+    states as (
+        select
+            *,
+            sum(if(state is distinct from state_before, 1, 0)) over (
+                partition by subscription_id
+                order by valid_from_at
+                rows between unbounded preceding and current row
+            ) as state_number
+        from lives
+    ),
+
+    termed as (
+        select
+            * except (term_ends_at),
+            last_value(term_ends_at) over (
+                partition by subscription_id, state_number
+                order by valid_from_at
+                rows between unbounded preceding and unbounded following
+            ) as term_ends_at
+        from states
     ),
 
     -- A trial begins where the life enters it and ends where it enters anything else.
@@ -34,7 +60,7 @@ with
             lead(state) over life as state_after,
             lead(is_paid) over life as is_paid_after,
             lead(end_reason) over life as end_reason_after
-        from lives
+        from termed
         where state is distinct from state_before and (state = 'trial' or state_before = 'trial')
         window life as (partition by subscription_id order by valid_from_at)
     ),
@@ -48,6 +74,21 @@ with
             turn.valid_from_at as trial_started_at,
             -- The end that is assumed while nothing is heard may lie ahead.
             if(turn.turns_at < timestamp({{ as_of_day(1) }}), turn.turns_at, null) as trial_ended_at,
+            -- Whatever became of it before: of trials that began together those that end early would be
+            -- counted first, and they are those that nobody pays for.
+            greatest(
+                coalesce(
+                    least(
+                        turn.term_ends_at,
+                        timestamp_add(
+                            turn.valid_from_at,
+                            interval {{ var("trial_conversion_days") - var("refund_days") }} day
+                        )
+                    ),
+                    turn.turns_at
+                ),
+                turn.turns_at
+            ) as is_over_at,
             turn.state_after,
             turn.is_paid_after,
             turn.end_reason_after,
@@ -148,7 +189,7 @@ with
             payment.converted_at is not null as is_converted,
             coalesce(payment.is_refunded, false) as is_refunded,
             coalesce(
-                timestamp_add(trial.trial_ended_at, interval {{ var("refund_days") }} day)
+                timestamp_add(trial.is_over_at, interval {{ var("refund_days") }} day)
                 <= timestamp({{ as_of_day(1) }}),
                 false
             ) as is_mature

@@ -8,33 +8,7 @@
 ] -%}
 
 with
-    notifications as (
-        select
-            message_id,
-            account_id as given_account_id,
-            cast(json_value(payload, '$.subscriptionNotification.notificationType') as int64) as type,
-            coalesce(
-                json_value(payload, '$.voidedPurchaseNotification.productType') = '1', false
-            ) as is_voided,
-            coalesce(
-                json_value(payload, '$.subscriptionNotification.purchaseToken'),
-                json_value(payload, '$.voidedPurchaseNotification.purchaseToken')
-            ) as purchase_token,
-            purchase,
-            json_query_array(purchase, '$.lineItems') as items,
-            json_query_array(latest_order, '$.lineItems') as ordered_items,
-            json_query(purchase, '$.canceledStateContext') as ended_by,
-            occurred_at,
-            ingested_at,
-            arrival_date,
-            landing_file,
-            landing_row
-        from {{ source("google_play", "google_play_notifications") }}
-        -- Licence testers pay nothing.
-        where
-            {{ arrived_from(history_from("int_subscription_events")) }}
-            and not {{ is_given("json_query(purchase, '$.testPurchase')") }}
-    ),
+    notifications as ({{ google_play_notifications("int_subscription_events") }}),
 
     -- Items that have ended stay listed. Of a purchase that has ended as a whole, what it was at its end
     -- counts; ends that belong together may be moments apart.
