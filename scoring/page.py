@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from scoring.artifact import Description
 from scoring.insights import Dependence, Importance, Insights
 from scoring.propensity import CalibrationLine, Decile, Quality
-from scoring.stability import LIMITS, SCORE, DayMeasures
+from scoring.stability import LIMITS, SCORE, DayMeasures, Measure
 from scoring.uplift import QiniPoint, UpliftDecile, UpliftQuality
 from segue.pages.environment import environment
 from segue.pages.plots import Plot, lengths, number, over_days, over_numbers
@@ -74,7 +75,8 @@ def page(
             importance=_importance(insights.importance),
             dependence=list(_dependences(insights)),
             slices=insights.slices,
-            day=days[-1] if days else None,
+            day=days[-1].day if days else None,
+            measured=_newest(days),
             drift=list(_drift(days)),
         )
     )
@@ -181,12 +183,18 @@ def _dependence(dependence: Dependence, reaching: tuple[float, float], *, is_upl
     return lengths(title, words, [(str(each.value), "plain", each.score) for each in dependence.points])
 
 
+def _newest(days: Sequence[DayMeasures]) -> list[tuple[Measure, date]]:
+    """Of each kind and subject the newest, with its day: not all are measured on every day."""
+    found = {(each.measure, each.subject): (each, known.day) for known in days for each in known.measures}
+    return [found[key] for key in sorted(found, key=lambda key: (key[0] != "population_stability", *key))]
+
+
 def _drift(days: Sequence[DayMeasures]) -> Iterator[Plot]:
     """Stability of every feature on the newest day, and of the scores over the days."""
     if not days:
         return
     references = list(zip(LIMITS["population_stability"], ("warns", "critical"), strict=True))
-    newest = [each for each in days[-1].measures if each.measure == "population_stability"]
+    newest = [each for each, _ in _newest(days) if each.measure == "population_stability"]
     rows = sorted(newest, key=lambda each: (-each.value, each.subject))
     if rows:
         yield lengths(

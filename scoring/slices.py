@@ -22,6 +22,7 @@ UNKNOWN: Final = "unknown"
 TENURES: Final = ((30, "up to 30 days"), (90, "31 to 90 days"), (365, "91 to 365 days"))
 """(days at most, name of the band)."""
 LONGEST_TENURE: Final = "more than 365 days"
+_BANDS: Final = (*(name for _, name in TENURES), LONGEST_TENURE)
 
 
 class Slice(BaseModel):
@@ -56,19 +57,20 @@ def slices_of(
     uplifts: Floats | None = None,
     is_treated: Mask | None = None,
 ) -> tuple[Slice, ...]:
-    """Every part of every division ``by``, in the divisions' order and the parts' alphabetical one.
+    """Every part of every division ``by``, in its order; tenures by their length, other parts by name.
 
     ``by`` has a name of a part for each row; rows without one are a part of their own.
     """
     found = []
     for name, parts in by.items():
         named = pd.Series(list(parts), dtype=object).fillna(UNKNOWN)
-        for value, places in sorted(named.groupby(named).indices.items()):
-            rows = np.asarray(places)
+        places = {str(value): np.asarray(rows) for value, rows in named.groupby(named).indices.items()}
+        for value in sorted(places, key=_order):
+            rows = places[value]
             found.append(
                 _slice(
                     name,
-                    str(value),
+                    value,
                     outcomes[rows],
                     probabilities[rows],
                     None if uplifts is None else uplifts[rows],
@@ -91,6 +93,10 @@ def tenure_band(days: float | None) -> str | None:
     if days is None or np.isnan(days):
         return None
     return next((name for most, name in TENURES if days <= most), LONGEST_TENURE)
+
+
+def _order(name: str) -> tuple[int, str]:
+    return _BANDS.index(name) if name in _BANDS else len(_BANDS), name
 
 
 def _slice(

@@ -124,5 +124,16 @@ def test_parts_of_the_accounts_have_their_numbers_and_no_claim(propensity: Descr
     assert "nothing here says that the model is fair" in found.words()
 
 
+def test_what_was_not_measured_on_the_newest_day_is_told_as_of_its_own(propensity: Description) -> None:
+    slope = stability("score", 0.3).model_copy(update={"measure": "calibration_slope", "rows": 77})
+
+    text = page("p", propensity, [*WATCHED, DayMeasures(date(2026, 3, 3), (slope,))])
+
+    found = HtmlPage(text)
+    assert found.of("h2")[-1] == "Whether it still holds, on 2026-03-03"
+    days = [cell for cell in found.of("td") if cell.startswith("2026-")]
+    assert days == ["2026-03-02"] * 3 + ["2026-03-03"]
+
+
 def test_the_same_model_and_measures_give_the_same_page(propensity: Description) -> None:
     assert page("p", propensity, WATCHED) == page("p", propensity, list(reversed(WATCHED)))

@@ -44,6 +44,14 @@ def test_rows_that_say_nothing_of_themselves_are_a_part() -> None:
     assert [(each.value, each.rows) for each in found] == [("1985-1999", 1), ("unknown", 2)]
 
 
+def test_tenures_come_by_their_length() -> None:
+    bands = [tenure_band(days) for days in (400.0, 3.0, 45.0)]
+
+    found = slices_of({"tenure": bands}, np.array([1.0, 0, 0]), np.full(3, 0.3))
+
+    assert [each.value for each in found] == ["up to 30 days", "31 to 90 days", "more than 365 days"]
+
+
 def test_an_uplift_is_told_where_both_arms_are() -> None:
     is_treated = np.array([True, True, False, False, True, True])
     outcomes = np.array([1.0, 1, 1, 0, 0, 1])
