@@ -111,44 +111,33 @@ def explain(
 
     Exit code: 0 explained, 3 the account is not among the day's published features.
     """
-    from loaders.warehouse.client import warehouse_of
-    from runs import segment_plan as planning
-    from runs.score_reasons import score_reasons
-    from segments.explain import explain as explain_account
+    from runs.account_explanation import AccountExplanation, explain_account
     from segments.source import load_rules
     from segue.settings import get_settings
 
-    settings = get_settings()
-    book, warehouse = load_rules(), warehouse_of(settings)
-    on = _date(day) or planning.newest_features(warehouse)
-    row = planning.account_features(warehouse, on, account_id)
-    contents = planning.known_contents(warehouse, on)
-    published = planning.published_reasons(warehouse, on, account_id)
-    if row is None:
-        typer.echo(f"{account_id} is not among the features of {on}", err=True)
+    found = explain_account(get_settings(), load_rules(), account_id, _date(day))
+    if not isinstance(found, AccountExplanation):
+        typer.echo(f"{account_id} is not among the features of {found}", err=True)
         raise typer.Exit(EXIT_UNKNOWN)
-    account, explanations = explain_account(book, row, contents)
-    scores = score_reasons(settings, row)
     if as_json:
         answer = {
             "account_id": account_id,
-            "day": on.isoformat(),
-            "suppressed_reason": account.suppressed_reason,
+            "day": found.day.isoformat(),
+            "suppressed_reason": found.suppressed_reason,
             "rules": [
-                item.to_dict() | {"published_reason_code": published.get(item.rule.id)}
-                for item in explanations
+                item.to_dict() | {"published_reason_code": found.published.get(item.rule.id)}
+                for item in found.rules
             ],
-            "scores": [each.to_dict() for each in scores],
+            "scores": [each.to_dict() for each in found.scores],
         }
         print(json.dumps(answer, indent=2, default=str))
         return
     from cli.explain_report import lines, score_lines
 
-    suppressed = f": {account.suppressed_reason}" if account.suppressed_reason else ""
     width = get_terminal_size().columns
-    for line in lines(f"{account_id} on {on}{suppressed}", explanations, published, width):
+    for line in lines(found.title, found.rules, found.published, width):
         print(line)
-    for line in score_lines(scores, width):
+    for line in score_lines(found.scores, width):
         print(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
@@ -17,6 +18,12 @@ _FLAWS: Final[dict[str, str]] = {
     Reason.CONTENT_EXPIRED: "expired, or not valid yet",
     Reason.CONTENT_OUTDATED: "older than the rule wants",
 }
+
+
+OVERLAPS_SHOWN: Final = 15
+"""Of pairs of rules, those that most accounts qualify for."""
+COLUMNS: Final = ("version", "qualify", "now", "control", "before", "gained", "lost")
+"""What ``RulePlan.cells`` are."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,20 @@ class RulePlan:
     lost: int
     content_refusals: dict[str, int]
     remark: str | None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The rule in a table with ``COLUMNS``."""
+        was, now = self.version_before, self.version
+        version = f"{was} → {now or '–'}" if was is not None and was != now else f"{now or '–'}"
+        counts = (self.qualifying, self.now, self.control, self.before, self.gained, self.lost)
+        return (version, *(f"{count:,}" for count in counts))
+
+    @property
+    def remarks(self) -> str:
+        """Why it cannot win, and what refuses it for its content."""
+        refusals = (f"{count:,} {reason}" for reason, count in self.content_refusals.items())
+        return "; ".join([*([self.remark] if self.remark else []), *refusals])
 
 
 @dataclass(frozen=True)
@@ -149,6 +170,30 @@ class Plan:
     yieldings: tuple[Yielding, ...]
     contents: tuple[ContentFlaw, ...]
     unknowns: tuple[Unknown, ...]
+
+    @property
+    def title(self) -> str:
+        """The day, and how many accounts have offers by the rules, and had before."""
+        return (
+            f"{self.day}: {self.with_offers:,} of {self.accounts:,} accounts with offers, "
+            f"{self.with_offers_before:,} before"
+        )
+
+    def sections(self) -> Iterator[tuple[str, list[str]]]:
+        """Headings with what stands below them; those that have nothing to say are left out."""
+        overlaps = [str(overlap) for overlap in self.overlaps[:OVERLAPS_SHOWN]]
+        if len(self.overlaps) > OVERLAPS_SHOWN:
+            overlaps.append(f"and {len(self.overlaps) - OVERLAPS_SHOWN:,} pairs more, all in --json")
+        sections = (
+            ("What accounts get instead", self.moves),
+            ("Places that are taken and shown nothing in, or left", (*self.takings, *self.yieldings)),
+            ("Who qualifies for two rules", overlaps),
+            ("Content that cannot be shown", self.contents),
+            ("What nobody else knows", self.unknowns),
+        )
+        for heading, told in sections:
+            if told:
+                yield heading, [str(each) for each in told]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -7,15 +7,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from fastapi import HTTPException
-from fastapi.testclient import TestClient
 
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import append_rows, ensure_ops_tables, insert_rows
 from segue.settings import Settings
 from segue.window import DAY
-from ui import app as ui_app
-from ui.app import make_app
+from tests.ui.browser import Browser, browser_of
 from ui.day import read_day, step_times
 from ui.reading import Reading
 from ui.visitor import Visitor
@@ -168,25 +165,9 @@ def reading(settings: Settings) -> Reading:
     return Reading(warehouse_of(settings))
 
 
-Browser = Callable[[Visitor | None], TestClient]
-
-
 @pytest.fixture
-def browser(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Browser:
-    """A client of the pages, as somebody or as nobody who is logged in."""
-    monkeypatch.setattr(ui_app, "get_settings", lambda: settings)
-
-    def look(visitor: Visitor | None) -> TestClient:
-        def visitor_of() -> Visitor:
-            if visitor is None:
-                raise HTTPException(401, "Not authenticated")
-            return visitor
-
-        return TestClient(
-            make_app(visitor_of, lambda wanted: f"/auth/login?next={wanted}"), follow_redirects=False
-        )
-
-    return look
+def browser(settings: Settings) -> Browser:
+    return browser_of(settings)
 
 
 def test_the_page_is_of_the_run_that_published_the_day(reading: Reading) -> None:
@@ -292,11 +273,8 @@ def test_a_day_of_which_nothing_is_known_says_so(browser: Browser) -> None:
     assert "Nothing has landed that arrived on this day." in page.text
 
 
-def test_before_the_first_run_there_is_nothing_to_show(
-    world: Callable[..., Settings], browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    empty = world("no-day-page")
-    monkeypatch.setattr(ui_app, "get_settings", lambda: empty)
+def test_before_the_first_run_there_is_nothing_to_show(world: Callable[..., Settings]) -> None:
+    browser = browser_of(world("no-day-page"))
 
     assert "No day has been published yet." in browser(Visitor("somebody")).get("/days").text
     assert browser(Visitor("somebody")).get("/days/2026-03-02").status_code == 200
@@ -319,16 +297,11 @@ def test_pages_need_no_scripts_and_nothing_of_the_internet(browser: Browser) -> 
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_a_warehouse_that_does_not_answer_is_a_sentence(
-    settings: Settings, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = settings.model_copy(
-        update={"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 0}
-    )
-    monkeypatch.setattr(ui_app, "get_settings", lambda: away)
-    client = TestClient(browser(Visitor("somebody")).app, raise_server_exceptions=False)
+def test_a_warehouse_that_does_not_answer_is_a_sentence(settings: Settings) -> None:
+    nowhere = {"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 0}
+    browser = browser_of(settings.model_copy(update=nowhere))
 
-    answer = client.get("/days")
+    answer = browser(Visitor("somebody")).get("/days")
 
     assert answer.status_code == 503
     assert "docs/runbook.md#service_unavailable" in answer.text
