@@ -52,7 +52,10 @@ class ValidationFailedError(SegueError):
     """Critical expectations failed, so many; nothing of this run may be published."""
 
     code = "validation_failed"
-    hint = "look the sample keys up in the audit dataset and in raw, correct the source, land the day again"
+    hint = (
+        "ops.validation_results has sample keys: look them up in the audit dataset and in raw, correct the "
+        "source, land the day again"
+    )
     is_final = True
 
     def __init__(self, message: str, failures: int = 1) -> None:
@@ -64,8 +67,8 @@ def validate(settings: Settings, window: RunWindow) -> GateResult:
     """Validate the partitions that the run has built in its audit dataset.
 
     Raises:
-        ValidationFailedError: a critical expectation failed; the message names model, column, count and
-            sample keys of each.
+        ValidationFailedError: a critical expectation failed; the message names model, column and count of
+            each, and nobody: the sample keys are in ``ops.validation_results``.
     """
     result = run_suites(settings, window)
     for warning in result.warnings:

@@ -338,6 +338,9 @@ def test_a_critical_failure_names_the_model_and_the_rows(settings: Settings, aud
     with pytest.raises(ValidationFailedError) as failed:
         validate(settings, RunWindow.whole(settings, DAY, DAY))
     assert [named for _, named in DAMAGES if named not in str(failed.value)] == []
+    # A log goes where nobody can take a name back: it says how many keys there are to look at, and where.
+    assert "1 sample key(s) in ops.validation_results" in str(failed.value)
+    assert not re.search(r"\b[as]\d\b", str(failed.value))
 
     # What Great Expectations keeps on disk of the rows is found, and goes, when their account is erased.
     assert {name.split("/")[0] for name in mentions(settings, "s1")} == {"data_docs", "validation_results"}
