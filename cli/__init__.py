@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    alerts,
     as_of,
     callers,
     content,
@@ -73,6 +74,7 @@ app.command("erase")(erase.erase)
 app.add_typer(segments.app, name="segments")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(models.app, name="models")
+app.add_typer(alerts.app, name="alerts")
 for entry in sorted(entry_points(group="segue.commands"), key=lambda each: each.name):
     command = entry.load()
     if isinstance(command, typer.Typer):

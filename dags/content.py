@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from runs.task_defaults import failures_told, task_defaults
+from runs.task_defaults import task_defaults, task_told
 from segue.settings import get_settings
 
 DOC = """
@@ -53,7 +54,7 @@ with DAG(
     def configured() -> list[str]:
         from loaders.cms.sources import configured_sources
 
-        with failures_told():
+        with task_told(datetime.now(UTC).date()):
             return configured_sources(get_settings())
 
     @task(map_index_template="{{ task.op_kwargs['source'] }}", doc_md="Lands what changed in one system.")
@@ -61,7 +62,16 @@ with DAG(
         from loaders.cms.pull import pull_content
         from loaders.cms.sources import open_source
 
-        with failures_told(), open_source(get_settings(), source) as system:
+        # The day that what is pulled arrives on.
+        with task_told(datetime.now(UTC).date()), open_source(get_settings(), source) as system:
             return pull_content(get_settings(), system).to_dict()
 
-    pull.expand(source=configured())
+    @task(doc_md="When every system was pulled: says that what was wrong before is over.")
+    def tell(pulled: Iterable[dict[str, object]]) -> int:
+        from runs.incidents import recovered
+
+        with task_told(datetime.now(UTC).date()):
+            recovered(get_settings(), "content", "every system was pulled")
+            return sum(1 for _ in pulled)
+
+    tell(pull.expand(source=configured()))

@@ -7,8 +7,6 @@ from typing import Any
 
 from airflow.sdk import (
     DAG,
-    Asset,
-    AssetAlias,
     CronDataIntervalTimetable,
     Param,
     PokeReturnValue,
@@ -16,15 +14,12 @@ from airflow.sdk import (
     task,
 )
 
-from runs.step_record import perform
+from runs.step_tasks import MARTS, SEGMENTS, perform_step
 from runs.steps import STEPS, Step, asked_by_trigger, given
 from runs.task_defaults import failures_told, task_defaults
 from segue.settings import get_settings
 from segue.window import RunWindow
 
-SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
-MARTS = AssetAlias("published_marts")
-"""An event of its own for every mart that a run publishes, with its rows: for the UI."""
 LOOK_AGAIN_SECONDS = 120
 """A look lists the landing: 30 requests and a query."""
 
@@ -51,10 +46,11 @@ itself.
 - **`build`**: a model; the log has a line for each and names those that failed. Fix the model
   and clear the task. Every attempt builds in a dataset of its own, `audit_<day>_<time>_…`, which keeps what
   was built for `SEGUE_AUDIT_RETENTION_DAYS`.
-- **`validate`**: a critical expectation; the log names model, column, number of rows and sample keys.
-  Look the keys up in the audit dataset and in `raw` (`landing_file`, `landing_row`), correct the source,
-  clear from `land`. If the days are to be published as they are: trigger the DAG with `start_date`,
-  `end_date` and `override_reason`; `ops.publications` keeps the reason.
+- **`validate`**: a critical expectation; the log names model, column and number of rows, and
+  `ops.validation_results` has sample keys, which name people and so are in no log. Look them up in the audit
+  dataset and in `raw` (`landing_file`, `landing_row`), correct the source, clear from `land`. If the days are
+  to be published as they are: trigger the DAG with `start_date`, `end_date` and `override_reason`;
+  `ops.publications` keeps the reason.
 - **`publish`**: another run changed the same tables at that moment. It retries by itself; clear it if it
   gave up. `unjudged`: what is in audit is not what the gate passed; clear `validate`. When it had published
   before, it finds its publication and says so.
@@ -79,8 +75,8 @@ back than `SEGUE_RESTATEMENT_DAYS` are named in the log of `land`; trigger the D
 
 ### Backfill
 `airflow backfill create --dag-id daily_marts --from-date A --to-date B` builds day by day, in any order.
-To rebuild a long range as one (one landing, one dbt run, one publication), trigger the DAG with
-`start_date` and `end_date`.
+To rebuild a range as one (one landing, one dbt run, one publication), trigger the DAG with `start_date` and
+`end_date`; a long one in chunks, after a look at what it takes: the DAG `restate_range`.
 """
 
 
@@ -127,21 +123,7 @@ with DAG(
         )
 
     def run_step(name: str, window: dict[str, Any] | None) -> dict[str, Any]:
-        with failures_told():
-            step, days = given(name, window, days_asked_for)
-            outcome = perform(get_settings(), step, days, get_current_context()["run_id"], dag=dag.dag_id)
-        for line in outcome.lines():
-            print(f"{name}: {line}")
-        left = outcome.window.model_dump(mode="json")
-        if step.is_publication:
-            events, rows = get_current_context()["outlet_events"], dict(outcome.published)
-            of_days = {"start_date": left["start_date"], "end_date": left["end_date"]}
-            events[SEGMENTS].extra = {"segment_date": left["end_date"], "rows": rows.pop(SEGMENTS.name, 0)}
-            for mart, count in rows.items():
-                events[MARTS].add(
-                    Asset(name=mart, uri=f"segue://marts/{mart}"), extra=of_days | {"rows": count}
-                )
-        return left
+        return perform_step(name, window, days_asked_for)
 
     def run_when_ready(name: str, window: dict[str, Any] | None) -> PokeReturnValue:
         with failures_told():

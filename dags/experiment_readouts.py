@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from runs.handover import left_by
-from runs.task_defaults import failures_told, task_defaults
+from runs.task_defaults import failures_told, task_defaults, task_told
 from segue.settings import get_settings
 
 SUMS = Asset(name="agg_experiment_daily", uri="segue://marts/agg_experiment_daily")
@@ -19,16 +19,16 @@ and holdout for the published days, and for those after them, whose readouts add
 `marts.experiment_readout`: a few hundred rows, however many accounts there are.
 
 An experiment that must stop (a guardrail is breached, something got worse, the arms do not have the
-accounts they were meant to have, or were logged otherwise than drawn) is an alert: a line
-`experiment_must_stop` in the log of `read`, a row of `ops.experiment_alerts`, and a call of what
-`SEGUE_ALERT_CALLBACK` names. Each cause is told once, also on retries, clears and backfills.
+accounts they were meant to have, or were logged otherwise than drawn) is an incident: a row of
+`ops.incidents`, told by every channel that the settings name (docs/operate.md, *Alerts*). Each cause is told
+once, also on retries, clears and backfills; it is over when the experiment does not run any more.
 
 Clearing or triggering it again is safe: a day is replaced whole, from the sums that are published then.
 
 ### When a task fails
 - **`choose_days`**: triggered by hand without `start_date` and `end_date`. Trigger it again with both.
 - **`read`**: BigQuery did not answer, or a file of `experiments/` has a mistake; the log names it. Clear it.
-  `alert_not_sent`: the callback failed; the next try tells what it did not.
+  `alert_not_sent`: a channel did not take an alert; the next try tells what it did not.
 - **`nothing_left`**: `choose_days` was marked successful without having run. Clear it.
 
 ### What a code means
@@ -85,11 +85,14 @@ with DAG(
         from datetime import date
 
         from runs.experiment_readouts import write_readouts
+        from runs.incidents import recovered
 
         with failures_told():
             [chosen] = left_by("choose_days", "read", [days])
-            first, last = (date.fromisoformat(chosen[name]) for name in ("start_date", "end_date"))
+        first, last = (date.fromisoformat(chosen[name]) for name in ("start_date", "end_date"))
+        with task_told(last):
             written = write_readouts(get_settings(), first, last)
+            recovered(get_settings(), "readouts", f"readouts of {first}..{last} were written")
         for alert in written.alerts:
             print(f"{alert.experiment_id} must stop: {alert.cause}: {alert.detail}")
         print(written.summary())

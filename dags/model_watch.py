@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from runs.handover import left_by
-from runs.task_defaults import failures_told, task_defaults
+from runs.task_defaults import failures_told, task_defaults, task_told
 from segue.settings import get_settings
 
 FEATURES = Asset(name="fct_account_features", uri="segue://marts/fct_account_features")
@@ -80,7 +80,9 @@ with DAG(
 
         with failures_told():
             [found] = left_by("choose_day", "watch", [chosen])
-            watched = watch_day(get_settings(), date.fromisoformat(found["day"]))
+        day = date.fromisoformat(found["day"])
+        with task_told(day):
+            watched = watch_day(get_settings(), day)
         summaries = [each.summary() for each in watched] or ["no model scores"]
         print("\n".join(summaries))
         return summaries

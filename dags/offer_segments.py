@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from runs.handover import left_by
-from runs.task_defaults import failures_told, task_defaults
+from runs.steps import segments_online
+from runs.task_defaults import failures_told, task_defaults, task_told
 from segue.settings import get_settings
 
 SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
@@ -95,9 +97,7 @@ with DAG(
         return max(days)
 
     @task(doc_md="Takes or resumes a generation, gives up what dead loads left, stages the rows.")
-    def begin(segment_date: str | None) -> list[dict[str, int]]:
-        from datetime import date
-
+    def begin(segment_date: str | None) -> list[dict[str, Any]]:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from loaders.bigtable import LoadMode, LoadResult, begin_segments
@@ -105,43 +105,44 @@ with DAG(
         params = get_current_context()["params"]
         mode = LoadMode(params["mode"]) if params["mode"] else None
         with failures_told():
-            [day] = left_by("choose_day", "begin", [segment_date])
-            begun = begin_segments(
-                get_settings(),
-                date.fromisoformat(day),
-                mode,
-                allow_empty=params["allow_empty"],
-            )
+            [chosen] = left_by("choose_day", "begin", [segment_date])
+        day = date.fromisoformat(chosen)
+        with task_told(day):
+            begun = begin_segments(get_settings(), day, mode, allow_empty=params["allow_empty"])
         if isinstance(begun, LoadResult):
             raise AirflowSkipException(begun.summary())
-        return [{"generation": begun.manifest.generation_ms, "shard": shard} for shard in begun.shards]
+        load = {"generation": begun.manifest.generation_ms, "segment_date": chosen}
+        return [load | {"shard": shard} for shard in begun.shards]
 
     @task(
         doc_md="Removes what dead loads left in one range of accounts, writes it and verifies it.",
         map_index_template="{{ shard_name }}",
     )
-    def load_shard(generation: int, shard: int) -> dict[str, int]:
+    def load_shard(generation: int, segment_date: str, shard: int) -> dict[str, Any]:
         from loaders.bigtable import load_segments_shard
 
         get_current_context()["shard_name"] = f"shard {shard}"  # type: ignore[typeddict-unknown-key]
-        with failures_told():
+        with task_told(date.fromisoformat(segment_date)):
             done = load_segments_shard(get_settings(), generation, shard)
-        return {"generation": generation, "rows": done.rows_in}
+        return {"generation": generation, "segment_date": segment_date, "rows": done.rows_in}
 
     @task(doc_md="Adds the shards up and moves the pointer.")
-    def publish(shards: Iterable[dict[str, int] | None] | None) -> str:
+    def publish(shards: Iterable[dict[str, Any] | None] | None) -> str:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from loaders.bigtable import LoadCode, LoadError, publish_segments
 
         with failures_told():
-            loaded = left_by("load_shard", "publish", shards)
+            [load, *_] = left_by("load_shard", "publish", shards)
+        with task_told(date.fromisoformat(load["segment_date"])):
             try:
-                return publish_segments(get_settings(), loaded[0]["generation"]).summary()
+                published = publish_segments(get_settings(), load["generation"])
             except LoadError as error:
                 # The publication that came in between has queued the run that loads it.
                 if error.code is LoadCode.CHANGED:
                     raise AirflowSkipException(str(error)) from error
                 raise
+            segments_online(get_settings(), date.fromisoformat(load["segment_date"]))
+            return published.summary()
 
     publish(load_shard.expand_kwargs(begin(choose_day())))

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
-
-import structlog
 
 from experiments.daily import DayReadout, mismatch_reason
 from experiments.decision import metric_reason, ratio_reason
 from experiments.declaration import Experiment
-from loaders.warehouse.client import Warehouse, warehouse_of
-from loaders.warehouse.ops import append_rows, ensure_ops_tables, literal, ops_table
-from segue.errors import SegueError
+from loaders.warehouse.incidents import Incident
+from runs.incidents import close_incidents, raise_incidents, still_served
 from segue.settings import Settings
-
-log = structlog.get_logger(__name__)
-
-
-class AlertNotSentError(SegueError):
-    """Whoever has to know was not told; the next try tells them."""
-
-    code = "alert_not_sent"
-    hint = "SEGUE_ALERT_CALLBACK names module:callable, which takes a dictionary"
 
 
 @dataclass(frozen=True)
@@ -41,13 +27,9 @@ class Alert:
     day: date
 
     @property
-    def key(self) -> tuple[str, int, str]:
-        """An alert is raised once for it, whatever days show it."""
-        return self.experiment_id, self.experiment_version, self.cause
-
-    def to_dict(self) -> dict[str, Any]:
-        """For whoever is told."""
-        return asdict(self) | {"day": self.day.isoformat()}
+    def key(self) -> str:
+        """The incident's cause: it is told once, whatever days show it."""
+        return f"{_of(self.experiment_id, self.experiment_version)}{self.cause}"
 
 
 def causes(experiment: Experiment, found: DayReadout) -> Iterator[Alert]:
@@ -77,77 +59,44 @@ def causes(experiment: Experiment, found: DayReadout) -> Iterator[Alert]:
 def raise_once(settings: Settings, alerts: Iterable[Alert]) -> list[Alert]:
     """Tell of those that nobody was told of before, and return them: in the order of their days.
 
-    First it is recorded in ``ops.experiment_alerts`` that there is one, and when it is told, that it was: a
-    try that is cut off between the two tells again rather than never.
-
     Raises:
-        AlertNotSentError: the callback failed.
+        AlertNotSentError: a channel did not take one; the next try tells what was not told.
         WarehouseError: BigQuery did not answer.
     """
-    first: dict[tuple[str, int, str], Alert] = {}
+    first: dict[str, Alert] = {}
     for alert in sorted(alerts, key=lambda each: each.day):
         first.setdefault(alert.key, alert)
     if not first:
         return []
-    warehouse = warehouse_of(settings)
-    ensure_ops_tables(warehouse)
-    recorded = _recorded(warehouse)
-    new = [alert for key, alert in first.items() if key not in recorded]
-    _record(warehouse, new)
-    raised = [alert for key, alert in first.items() if not recorded.get(key)]
-    for alert in raised:
-        log.error("experiment_must_stop", **alert.to_dict())
-        _tell(settings, alert)
-        _told(warehouse, alert)
-    return raised
-
-
-def _recorded(warehouse: Warehouse) -> dict[tuple[str, int, str], bool]:
-    """The alerts there were, and whether somebody was told."""
-    settings = warehouse.settings
-    rows = warehouse.run(
-        "select experiment_id, experiment_version, cause, logical_or(told_at is not null) as is_told "
-        f"from `{ops_table(settings, 'experiment_alerts')}` "
-        f"where run_date >= {literal(settings.history_start_date)} group by 1, 2, 3"
-    )
-    return {(row.experiment_id, int(row.experiment_version), row.cause): bool(row.is_told) for row in rows}
-
-
-def _record(warehouse: Warehouse, alerts: Sequence[Alert]) -> None:
-    if not alerts:
-        return
-    now = datetime.now(UTC)
-    rows = [
-        {
-            "run_date": alert.day,
-            "experiment_id": alert.experiment_id,
-            "experiment_version": alert.experiment_version,
-            "owner": alert.owner,
-            "cause": alert.cause,
-            "detail": alert.detail,
-            "raised_at": now,
-        }
-        for alert in alerts
+    served, now = still_served(settings), datetime.now(UTC)
+    incidents = [
+        Incident(
+            day=alert.day,
+            cause=alert.key,
+            what=f"{alert.experiment_id} must stop: {alert.detail}",
+            since=now,
+            ends_with="stopped",
+            runbook="experiment_must_stop",
+            owner=alert.owner,
+            still_served=served,
+            is_once=True,
+        )
+        for alert in first.values()
     ]
-    append_rows(warehouse, "experiment_alerts", rows)
+    return [first[told.cause] for told in raise_incidents(settings, incidents) if told.cause in first]
 
 
-def _told(warehouse: Warehouse, alert: Alert) -> None:
-    settings = warehouse.settings
-    warehouse.run(
-        f"update `{ops_table(settings, 'experiment_alerts')}` set told_at = {literal(datetime.now(UTC))} "
-        f"where run_date >= {literal(settings.history_start_date)} "
-        f"and experiment_id = {literal(alert.experiment_id)} and cause = {literal(alert.cause)} "
-        f"and experiment_version = {alert.experiment_version}"
+def close_stopped(settings: Settings, running: Collection[Experiment]) -> None:
+    """Close what was told of experiments that do not run any more.
+
+    Raises:
+        AlertNotSentError, WarehouseError: as ``close_incidents``.
+    """
+    still = tuple(_of(each.id, each.version) for each in running)
+    close_incidents(
+        settings, "stopped", "it does not run any more", lambda each: not each.cause.startswith(still)
     )
 
 
-def _tell(settings: Settings, alert: Alert) -> None:
-    if settings.alert_callback is None:
-        return
-    try:
-        pkgutil.resolve_name(settings.alert_callback)(alert.to_dict())
-    except Exception as error:
-        raise AlertNotSentError(
-            f"{alert.experiment_id}: {alert.cause}: {settings.alert_callback}: {error}"
-        ) from error
+def _of(experiment_id: str, version: int) -> str:
+    return f"experiment:{experiment_id}:v{version}:"

@@ -15,7 +15,7 @@ from experiments.registry import EXPERIMENTS_DIR, load
 from loaders.experiments.daily_sums import MART, daily_sums, newest_day
 from loaders.experiments.readouts import replace_days, rows_of
 from loaders.warehouse.client import warehouse_of
-from runs.experiment_alerts import Alert, causes, raise_once
+from runs.experiment_alerts import Alert, causes, close_stopped, raise_once
 from runs.rule_experiments import all_experiments
 from segments.source import load_rules
 from segue.errors import SegueError
@@ -170,6 +170,7 @@ def write_readouts(
     alerts = raise_once(
         settings, [alert for experiment, found in read for alert in causes(experiment, found)]
     )
+    close_stopped(settings, _running(experiments.values(), newest))
     names = dict.fromkeys(experiment.id for experiment, _ in read)
     return WrittenReadouts(days, tuple(names), len(rows), tuple(alerts))
 

@@ -257,6 +257,7 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
     """
     from runs.attempts import continue_attempt
     from runs.erased import was_anybody_erased
+    from runs.incidents import recovered
     from runs.publish import publish as publish_marts
     from runs.verdict import UnjudgedError
 
@@ -273,6 +274,12 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
         present_step().count("segue.published.rows", rows, mart=mart)
     until = datetime.combine(window.end_date + DAY, time(), UTC)
     present_step().count("segue.published.until", until.timestamp())
+    recovered(
+        settings,
+        "published",
+        f"{window} was published",
+        lambda each: window.start_date <= each.day <= window.end_date,
+    )
     overridden = (f"published against the gate: {window.override_reason}",) if window.override_reason else ()
     return StepOutcome(window, publication.summary(), publication.rows_of_marts(), overridden)
 
@@ -339,7 +346,16 @@ def load_online(settings: Settings, segment_date: date, *, allow_empty: bool = F
     """
     from loaders.bigtable import load_segments
 
-    return load_segments(settings, segment_date, allow_empty=allow_empty).summary()
+    loaded = load_segments(settings, segment_date, allow_empty=allow_empty)
+    segments_online(settings, segment_date)
+    return loaded.summary()
+
+
+def segments_online(settings: Settings, segment_date: date) -> None:
+    """What a load that succeeded ends: incidents of its day, and of days before it, that nobody sees now."""
+    from runs.incidents import recovered
+
+    recovered(settings, "online", f"{segment_date} is online", lambda each: each.day <= segment_date)
 
 
 def read_experiments(settings: Settings, window: RunWindow) -> str:

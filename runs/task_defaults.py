@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from runs.failures import describe, foreseen, raised_at
+from runs.task_alerts import task_failed
 from segue.errors import SegueError
-from segue.settings import Settings
+from segue.settings import Settings, get_settings
+from segue.telemetry import step_of_run
 
 
 def task_defaults(settings: Settings) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def task_defaults(settings: Settings) -> dict[str, Any]:
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=30),
         "execution_timeout": timedelta(hours=2),
+        "on_failure_callback": task_failed,
     }
 
 
@@ -29,6 +32,24 @@ class TaskFailedError(Exception):
 
     def __init__(self, failure: SegueError) -> None:
         super().__init__("\n".join(describe(failure)))
+
+
+@contextmanager
+def task_told(day: date) -> Iterator[None]:
+    """Have all that a task logs and tells say of which run, day and task it is, and a failure say why.
+
+    Raises:
+        AirflowFailException, TaskFailedError: as ``failures_told``.
+    """
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    task = context["ti"]
+    with (
+        failures_told(),
+        step_of_run(get_settings(), context["run_id"], day, task.task_id, dag=task.dag_id),
+    ):
+        yield
 
 
 @contextmanager

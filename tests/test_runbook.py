@@ -21,6 +21,7 @@ from loaders.objects.store import ABSENT
 from local.site.errors_page import named_errors
 from runs.failures import describe, foreseen
 from runs.handover import left_by
+from runs.incidents import WATCHED
 from runs.steps import asked_by_trigger
 from segments.rule import Rule
 from segments.source import parse
@@ -53,7 +54,7 @@ ENTRIES = [entry for _, below in parts_of(SECTION, RUNBOOK) for entry in parts_o
 
 
 def test_every_code_has_one_entry_and_no_entry_is_of_a_code_that_is_gone() -> None:
-    codes = [*(error.code for error in named_errors()), *(code.value for code in LoadCode)]
+    codes = [*(error.code for error in named_errors()), *(code.value for code in LoadCode), *WATCHED]
 
     assert sorted(code for code, _ in ENTRIES) == sorted(codes)
 
@@ -68,7 +69,7 @@ def test_an_entry_says_all_that_is_needed_in_one_order() -> None:
 
 def test_the_entries_go_by_step() -> None:
     assert list(SECTIONS) == [
-        "Anywhere", "Land", "Build", "Validate", "Publish", "Load", "Serve", "Experiments", "Models",
+        "Anywhere", "Land", "Build", "Validate", "Publish", "Load", "Watch", "Serve", "Experiments", "Models",
         "Offer rules", "Ask", "Erase", "Embedded",
     ]  # fmt: skip
 
@@ -80,7 +81,16 @@ def test_every_setting_that_an_entry_names_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "dag", ["content", "daily_marts", "experiment_readouts", "model_watch", "offer_segments"]
+    "dag",
+    [
+        "content",
+        "daily_marts",
+        "day_watch",
+        "experiment_readouts",
+        "model_watch",
+        "offer_segments",
+        "restate_range",
+    ],  # fmt: skip
 )
 def test_a_dag_names_codes_that_the_runbook_has_and_leads_there(dag: str) -> None:
     text = (PROJECT_ROOT / "dags" / f"{dag}.py").read_text()
@@ -263,7 +273,13 @@ CAUSED_ELSEWHERE = {
     "unknown_model": "runs/test_model_decisions.py",
     "tree_library": "scoring/test_artifact.py",
     "nothing_to_read": "runs/test_experiment_readouts.py",
-    "alert_not_sent": "runs/test_experiment_readouts.py",
+    "alert_not_sent": "loaders/alerts/test_channels.py",
+    "marts_late": "runs/test_incidents.py",
+    "segments_late": "runs/test_incidents.py",
+    "fault": "runs/test_incidents.py",
+    "feed_stale": "runs/test_day_watch.py",
+    "volume": "runs/test_day_watch.py",
+    "experiment_must_stop": "runs/test_experiment_readouts.py",
     "rules_too_many": "segments/test_statement.py",
     "answer": "cli/test_new_rule.py",
     "query": "cli/test_query.py",

@@ -139,21 +139,36 @@ ERASURES = (
     ),
     column("recorded_at", "TIMESTAMP", "When this row was written."),
 )
-EXPERIMENT_ALERTS = (
-    column("run_date", "DATE", "First day whose readout shows it."),
-    column("experiment_id", "STRING", "Experiment or holdout that must stop."),
-    column("experiment_version", "INT64", "Version of its declaration."),
-    column("owner", "STRING", "Who answers for it."),
+INCIDENTS = (
+    column("run_date", "DATE", "Day that the incident is about; of an experiment, the first that shows it."),
+    column("incident_id", "STRING", "Its key, and how often it has come; alerts name it."),
+    column("key", "STRING", "Day and cause; the cause alone where it is told once ever."),
     column(
         "cause",
         "STRING",
-        "sample_ratio | variant_mismatch | guardrail:<metric>:<arm> | harm:<metric>:<arm>; raised once.",
+        "marts_late | segments_late | feed_stale:<feed> | volume:<feed:|mart:><name> | "
+        "experiment:<id>:v<version>:<reason>, or the code of the failure.",
     ),
-    column("detail", "STRING", "The reason in words, with its numbers."),
-    column("raised_at", "TIMESTAMP", "When it was found."),
+    column("severity", "STRING", "error | warning"),
+    column("what", "STRING", "A sentence; it names no account."),
+    column("owner", "STRING", "Who acts."),
+    column("still_served", "STRING", "What marts and offers showed when it was found."),
+    column("runbook", "STRING", "Entry of docs/runbook.md."),
     column(
-        "told_at", "TIMESTAMP", "When SEGUE_ALERT_CALLBACK was called, or the log written; null: not yet."
+        "ends_with",
+        "STRING",
+        "What closes it: published | restated | online | content | readouts | judged | arrived | stopped | "
+        "by_hand",
     ),
+    column("since_at", "TIMESTAMP", "When it began."),
+    column("opened_at", "TIMESTAMP", "When it was recorded."),
+    column("opened_by", "STRING", "Whoever recorded it, by a random name."),
+    column("opened_told", "STRING", "JSON list of the channels by which it was told that it is there."),
+    column("closed_at", "TIMESTAMP", "When the recovery was seen; null: it is open."),
+    column("closed_because", "STRING", "What the recovery was."),
+    column("closed_told", "STRING", "JSON list of the channels by which it was told that it is over."),
+    column("claimed_by", "STRING", "Whoever is telling of it now, by a random name; null: nobody."),
+    column("claimed_at", "TIMESTAMP", "Since when."),
 )
 MODEL_REGISTRY = (
     column("run_date", "DATE", "The decision counts from the end of this UTC day on."),
@@ -254,7 +269,7 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "publications": (PUBLICATIONS, "Every partition that was ever published."),
     "dead_letters": (DEAD_LETTERS, "Rows that a load into Bigtable could not write, with the reason."),
     "erasures": (ERASURES, "Accounts that were erased, as salted hashes, and the proof; refused ever after."),
-    "experiment_alerts": (EXPERIMENT_ALERTS, "Why experiments had to stop; each cause once."),
+    "incidents": (INCIDENTS, "What was wrong of which day, since when and until when, and who was told."),
     "model_measures": (MODEL_MEASURES, "Whether models still see what they learned from, by day."),
     "score_contributions": (
         SCORE_CONTRIBUTIONS,
@@ -272,9 +287,9 @@ def ops_table(settings: Settings, name: str) -> str:
     return f"{settings.project_id}.{settings.ops_dataset}.{name}"
 
 
-def ensure_ops_tables(warehouse: Warehouse) -> None:
-    """Create the operational tables that are missing."""
-    _ensure(warehouse, _TABLES)
+def ensure_ops_tables(warehouse: Warehouse, names: Iterable[str] = ()) -> None:
+    """Create the operational tables that are missing, of all or of those that are named."""
+    _ensure(warehouse, list(names) or _TABLES)
 
 
 def _ensure(warehouse: Warehouse, names: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ READ_DAGS = """
 import json, sys
 import airflow.sdk
 before = set(sys.modules)
-import content, daily_marts, experiment_readouts, model_watch, offer_segments
+import content, daily_marts, day_watch, experiment_readouts, model_watch, offer_segments, restate_range
 loaded = set(sys.modules) - before
 
 def described(dag):
@@ -39,11 +39,18 @@ def described(dag):
             for condition in [getattr(dag.timetable, "asset_condition", None)] if condition is not None
             for asset in condition.objects
         ],
+        "deadlines": [
+            [due.name, type(due.reference).__name__, due.interval.total_seconds() / 3600, due.callback.path]
+            for due in dag.deadline or []
+        ],
+        "mapped": sorted(task.task_id for task in dag.tasks if task.get_closest_mapped_task_group()),
         "waiting": [task.task_id for task in dag.tasks if getattr(task, "reschedule", False)],
     }
 
 dags = {dag.dag_id: described(dag) for dag in (
-    content.dag, daily_marts.dag, experiment_readouts.dag, model_watch.dag, offer_segments.dag
+    module.dag for module in (
+        content, daily_marts, day_watch, experiment_readouts, model_watch, offer_segments, restate_range
+    )
 )}
 print("JSON" + json.dumps({"dags": dags, "loaded": sorted(loaded)}))
 """
@@ -87,7 +94,10 @@ def test_reading_the_dag_files_loads_nothing_heavy(read: dict[str, Any]) -> None
     assert [module for module in read["loaded"] if module.startswith(HEAVY)] == []
 
 
-@pytest.mark.parametrize("dag_id", ["content", "daily_marts", "experiments", "model_watch", "offer_segments"])
+@pytest.mark.parametrize(
+    "dag_id",
+    ["content", "daily_marts", "day_watch", "experiments", "model_watch", "offer_segments", "restate_range"],
+)
 def test_a_dag_tells_an_operator_whose_it_is_and_what_to_do(read: dict[str, Any], dag_id: str) -> None:
     dag = read["dags"][dag_id]
 
@@ -135,11 +145,32 @@ def test_models_are_watched_whenever_features_are_published_one_run_at_a_time(re
     assert dag["tasks"] == {"choose_day": [], "watch": ["choose_day"]}
 
 
+def test_a_day_is_due_by_six_and_its_segments_half_an_hour_later(read: dict[str, Any]) -> None:
+    dag = read["dags"]["day_watch"]
+
+    # From the beginning of the day, which is the run's logical date.
+    assert dag["deadlines"] == [
+        ["marts published", "DagRunLogicalDateDeadline", 30.0, "runs.deadlines.marts_due"],
+        ["segments online", "DagRunLogicalDateDeadline", 30.5, "runs.deadlines.segments_due"],
+    ]
+    assert dag["waiting"] == ["marts_published", "segments_online"]
+
+
+def test_a_range_is_built_in_chunks_that_are_each_steps_of_their_own(read: dict[str, Any]) -> None:
+    dag = read["dags"]["restate_range"]
+
+    assert dag["params"] == ["chunk_days", "data_tests", "dry_run", "from_date", "to_date"]
+    assert dag["mapped"] == sorted(f"chunk.{step.name}" for step in STEPS)
+    assert dag["tasks"]["chunk.land"] == ["plan"]
+    assert dag["tasks"]["tell"] == ["chunk.drop_audit"]
+    assert dag["max_active_runs"] == 1
+
+
 def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any]) -> None:
     dag = read["dags"]["content"]
 
     assert (dag["timetable"], dag["max_active_runs"]) == ("CronTriggerTimetable", 1)
-    assert dag["tasks"] == {"configured": [], "pull": ["configured"]}
+    assert dag["tasks"] == {"configured": [], "pull": ["configured"], "tell": ["pull"]}
 
 
 def test_every_pool_that_a_step_runs_in_is_declared_with_one_slot() -> None:

@@ -13,11 +13,12 @@ from google.cloud import bigquery
 
 from experiments.declaration import Experiment, Metric
 from experiments.registry import load
+from loaders.alerts.alert import AlertNotSentError
 from loaders.experiments.daily_sums import SUMS
 from loaders.experiments.readouts import SCHEMA
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import append_rows
-from runs.experiment_alerts import AlertNotSentError, raise_once
+from runs.experiment_alerts import raise_once
 from runs.experiment_readouts import (
     Declared,
     NothingToReadError,
@@ -107,8 +108,7 @@ def readouts(settings: Settings) -> list[dict[str, Any]]:
 
 def alerts(settings: Settings) -> list[tuple[Any, ...]]:
     found = warehouse_of(settings).run(
-        "select experiment_id, cause, run_date, told_at is not null as is_told "
-        "from ops.experiment_alerts order by 1, 2"
+        "select cause, run_date, opened_told, closed_at is not null as is_over from ops.incidents order by 1"
     )
     return [tuple(row.values()) for row in found]
 
@@ -147,16 +147,18 @@ def test_days_are_read_once_and_the_same_again_and_what_must_stop_is_told_one_ti
     assert better["difference_low"] < better["fixed_interval_low"] < 0.3
     assert 0.3 < better["fixed_interval_high"] < better["difference_high"]
     assert better["reasons"][0].startswith("shown: paid improved: +100.00% [")
-    told = [("lopsided", "sample_ratio", date(2026, 9, 14), True),
-            ("mislogged", "variant_mismatch", date(2026, 9, 14), True),
-            ("worse", "harm:paid:shown", date(2026, 9, 14), True)]  # fmt: skip
+    told = [(f"experiment:{cause}", date(2026, 9, 14), '["callback"]', False) for cause in (
+        "lopsided:v1:sample_ratio", "mislogged:v1:variant_mismatch", "worse:v1:harm:paid:shown"
+    )]  # fmt: skip
     assert alerts(settings) == told
-    assert [(each["experiment_id"], each["owner"], each["day"]) for each in TOLD] == [
-        (name, "growth", "2026-09-14") for name in ("worse", "lopsided", "mislogged")
+    assert sorted((each["cause"], each["owner"], each["day"]) for each in TOLD) == [
+        (cause, "growth", "2026-09-14") for cause, *_ in told
     ]
     # In the words of the day's readout.
     reasons = {row["experiment_id"]: row["reasons"] for row in rows if row["readout_date"].day == 14}
-    assert [each["detail"] in reasons[each["experiment_id"]] for each in TOLD] == [True] * 3
+    for each in TOLD:
+        name, _, detail = each["what"].partition(" must stop: ")
+        assert detail in reasons[name]
 
     # A retry, and a backfill of days before.
     assert write_readouts(telling, date(2026, 9, 14), date(2026, 9, 15), DECLARED).alerts == ()
@@ -172,7 +174,7 @@ def test_who_could_not_be_told_is_told_by_the_next_try(settings: Settings) -> No
     [*_, alert] = write_readouts(settings, LAST, LAST, other_version()).alerts
 
     again = replace(alert, experiment_version=3)
-    with pytest.raises(AlertNotSentError, match="no network for variant_mismatch"):
+    with pytest.raises(AlertNotSentError, match="no network for experiment:"):
         raise_once(broken, [again])
     assert raise_once(telling, [again]) == [again]
     assert raise_once(telling, [again]) == []

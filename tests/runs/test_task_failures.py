@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +18,15 @@ from segue.settings import PROJECT_ROOT
 # Runs in a process of its own: importing Airflow decides its home folder for the whole process.
 FAIL = """
 import json, sys
+from datetime import date
+from types import SimpleNamespace
+from structlog.contextvars import get_contextvars
+from airflow.sdk.execution_time.context import set_current_context
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.landing.errors import LandingError
 from loaders.landing.header import check_columns
 from loaders.landing.contracts import CONTRACTS
-from runs.task_defaults import failures_told
+from runs.task_defaults import failures_told, task_told
 from runs.handover import left_by
 from airflow.sdk._shared.logging.structlog import structlog_processors
 from airflow.sdk.exceptions import AirflowSkipException
@@ -60,6 +66,10 @@ for fail in (landing, columns, disk_full, nothing_left, product, skipped):
                 event = processor(None, "error", event)
         told[fail.__name__] = [type(error).__name__, event["exception"]]
 print("--- end")
+with set_current_context({"run_id": "scheduled__2026-03-02", "ti": SimpleNamespace(task_id="load_shard", dag_id="offer_segments")}):
+    with task_told(date(2026, 3, 2)):
+        told["bound"] = get_contextvars()
+    told["after"] = get_contextvars()
 print("JSON" + json.dumps(told))
 """
 
@@ -107,8 +117,8 @@ def test_what_airflow_logs_of_it_is_one_exception_with_the_sentence_and_hardly_a
 
 
 def test_what_no_try_can_mend_ends_the_task_and_the_rest_is_tried_again(failed: Any) -> None:
-    _, logged = failed
-    assert {name: kind for name, (kind, _) in logged.items()} == {
+    printed, logged = failed
+    assert {name: logged[name][0] for name in printed if name != "end"} == {
         "landing": "TaskFailedError",
         "columns": "TaskFailedError",
         "disk_full": "TaskFailedError",
@@ -122,3 +132,23 @@ def test_a_fault_of_the_product_keeps_its_frames(failed: Any) -> None:
     printed, logged = failed
     assert printed["product"] == []
     assert logged["product"][1][0]["frames"][-1]["name"] == "product"
+
+
+def test_each_line_that_a_task_logs_says_of_which_run_day_and_task_it_is(failed: Any) -> None:
+    _, logged = failed
+    assert logged["bound"] == {"run_id": "scheduled__2026-03-02", "day": "2026-03-02", "step": "load_shard"}
+    assert logged["after"] == {}
+
+
+CHOOSES_THE_DAY = {"choose_day", "choose_days", "run_when_ready", "chunk"}
+"""Tasks that only find out which day the run is about, or whether it may begin."""
+
+
+@pytest.mark.parametrize("file", sorted((PROJECT_ROOT / "dags").glob("*.py")), ids=lambda file: file.stem)
+def test_every_task_of_every_dag_binds_them(file: Path) -> None:
+    functions = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)]
+    tasks = [node for node in functions if node.name == "run_step" or node.decorator_list]
+    bound = [node.name for node in tasks if re.search(r"(task_told|perform_step)\(", ast.unparse(node))]
+
+    assert tasks
+    assert {node.name for node in tasks} - set(bound) <= CHOOSES_THE_DAY

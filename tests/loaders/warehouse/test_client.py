@@ -151,7 +151,7 @@ def test_operational_tables_are_made_once(warehouse: Warehouse) -> None:
         "corrections",
         "dead_letters",
         "erasures",
-        "experiment_alerts",
+        "incidents",
         "model_builds",
         "model_measures",
         "model_registry",

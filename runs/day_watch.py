@@ -1,0 +1,167 @@
+"""What is looked at once a day is published: whether its feeds and marts are as they usually are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.incidents import EndsWith, Incident, IncidentTable
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from runs.feed_freshness import LOOK_BACK, stale_feeds
+from runs.incidents import OWNER, close_incidents, raise_incidents, still_served
+from runs.volume_anomalies import WEEKS, VolumeAnomaly, anomalies
+from segue.settings import Settings
+from segue.window import DAY, days_between
+
+VOLUME: Final = "volume"
+STALE: Final = "feed_stale"
+_NAMED: Final = 5
+_JUDGED_AGAIN: Final = timedelta(days=28)
+"""A day whose incident is still open is judged again for so long: what was missing may have come."""
+_BEFORE: Final = timedelta(days=7 * WEEKS)
+
+
+@dataclass(frozen=True)
+class WatchedDay:
+    """What a look at a day has found, and what it has found to be over."""
+
+    found: tuple[Incident, ...]
+    is_over: tuple[Incident, ...]
+
+    def lines(self) -> list[str]:
+        """For a log."""
+        wrong = [f"{each.cause}: {each.what}" for each in self.found]
+        over = [f"over: {each.day}: {each.cause}" for each in self.is_over]
+        return [*wrong, *over] or ["as usual"]
+
+
+def watch_feeds(settings: Settings, day: date) -> WatchedDay:
+    """Whether every feed delivers as often as it has, by the ledger of landings.
+
+    Raises:
+        AlertNotSentError: somebody could not be told; the next look tells.
+        WarehouseError: BigQuery did not answer.
+    """
+    warehouse = warehouse_of(settings)
+    delivered: dict[str, list[date]] = {}
+    for feed, arrived, rows in _landed(warehouse, day - LOOK_BACK, day):
+        if rows and (settings.feeds is None or feed in settings.feeds):
+            delivered.setdefault(feed, []).append(arrived)
+    incidents = [
+        _incident(
+            settings,
+            each.last_day + DAY,
+            f"{STALE}:{each.feed}",
+            each.describe(),
+            "arrived",
+            STALE,
+        )
+        for each in stale_feeds(delivered, day)
+    ]
+    raised = raise_incidents(settings, incidents)
+    late = {incident.key for incident in incidents}
+    over = close_incidents(settings, "arrived", "it has arrived", lambda each: each.key not in late)
+    return WatchedDay(tuple(raised), tuple(over))
+
+
+def watch_volumes(settings: Settings, day: date) -> WatchedDay:
+    """Whether feeds and marts have as many rows on the day as the same weekday of the weeks before.
+
+    What is missing in a feed is missing in the marts made of it, so a day has one incident, which names them
+    all. Days before it whose incident is still open are judged again.
+
+    Raises:
+        AlertNotSentError: somebody could not be told; the next look tells.
+        WarehouseError: BigQuery did not answer.
+    """
+    warehouse = warehouse_of(settings)
+    table = IncidentTable(warehouse)
+    table.ensure()
+    again = {
+        each.incident.day
+        for each in table.live()
+        if each.is_open and each.incident.cause == VOLUME and day - _JUDGED_AGAIN <= each.incident.day < day
+    }
+    judged = {each: _anomalies(warehouse, each) for each in sorted({day, *again})}
+    incidents = [
+        _incident(settings, each, VOLUME, _described(found), "judged", VOLUME)
+        for each, found in judged.items()
+        if found
+    ]
+    raised = raise_incidents(settings, incidents)
+    over = close_incidents(
+        settings,
+        "judged",
+        "it was judged again and is as usual",
+        # Others that end so are of a look that failed.
+        lambda each: each.cause != VOLUME or (each.day in judged and not judged[each.day]),
+    )
+    return WatchedDay(tuple(raised), tuple(over))
+
+
+def _described(found: Sequence[VolumeAnomaly]) -> str:
+    first = "; ".join(each.describe() for each in found[:_NAMED])
+    return f"{first}; and {len(found) - _NAMED} more" if len(found) > _NAMED else first
+
+
+def _anomalies(warehouse: Warehouse, day: date) -> list[VolumeAnomaly]:
+    days = list(days_between(day - _BEFORE, day))
+    place = {each: number for number, each in enumerate(days)}
+    counts: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    for kind, found in (
+        ("feed", _landed(warehouse, days[0], day)),
+        ("mart", _published(warehouse, days[0], day)),
+    ):
+        for name, of_day, rows in found:
+            counts.setdefault(f"{kind} {name}", np.zeros(len(days)))[place[of_day]] = rows
+    names = sorted(counts)
+    return anomalies(names, np.stack([counts[name] for name in names], axis=1)) if names else []
+
+
+def _landed(warehouse: Warehouse, first: date, last: date) -> list[tuple[str, date, int]]:
+    """(feed, arrival day, rows) of what has landed."""
+    ensure_ops_tables(warehouse, ["run_ledger"])
+    rows = warehouse.run(
+        f"select table_name, run_date, rows_out from `{ops_table(warehouse.settings, 'run_ledger')}` "
+        f"where run_date between {literal(first)} and {literal(last)} and step = 'land'"
+    )
+    return [(row.table_name, row.run_date, int(row.rows_out)) for row in rows]
+
+
+def _published(warehouse: Warehouse, first: date, last: date) -> list[tuple[str, date, int]]:
+    """(mart, day, rows) as they were when each day was published first, and of the last day as they are now.
+
+    Late events fill days for two weeks: a day that has just been published is compared with others when they
+    had just been.
+    """
+    ensure_ops_tables(warehouse, ["publications"])
+    rows = warehouse.run(
+        "select mart, partition_date, row_count from (select mart, partition_date, row_count, row_number() "
+        "over (partition by mart, partition_date order by "
+        f"if(partition_date = {literal(last)}, -1, 1) * unix_micros(published_at)) as place "
+        f"from `{ops_table(warehouse.settings, 'publications')}` "
+        f"where run_date >= {literal(first)} and partition_date between {literal(first)} and {literal(last)} "
+        "and code_version is null) where place = 1"
+    )
+    return [(row.mart, row.partition_date, int(row.row_count)) for row in rows]
+
+
+def _incident(
+    settings: Settings, day: date, cause: str, what: str, ends_with: EndsWith, runbook: str
+) -> Incident:
+    return Incident(
+        day=day,
+        cause=cause,
+        what=what,
+        since=datetime.now(UTC),
+        ends_with=ends_with,
+        runbook=runbook,
+        owner=OWNER,
+        severity="warning",
+        still_served=still_served(settings),
+    )

@@ -1,0 +1,84 @@
+"""A task that has failed for good becomes an incident of its day: one for each code, not for each task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from segue.errors import runbook_entry
+from segue.settings import get_settings
+
+if TYPE_CHECKING:
+    from loaders.warehouse.incidents import EndsWith
+
+log = structlog.get_logger(__name__)
+
+_CODE: Final = re.compile(re.escape(f"see {runbook_entry('')}") + r"(\w+)\s*$")
+"""How what a task says of a failure that the product foresees ends."""
+_SENTENCE_LENGTH: Final = 500
+_ENDS_WITH: Mapping[str, EndsWith] = {
+    "daily_marts": "published",
+    "restate_range": "restated",
+    "offer_segments": "online",
+    "content": "content",
+    "experiments": "readouts",
+    "day_watch": "judged",
+}
+"""What closes an incident, by the DAG whose task has failed."""
+
+
+def task_failed(context: Mapping[str, Any]) -> None:
+    """Airflow's ``on_failure_callback``, which it calls when no retry is left; it never fails itself.
+
+    A fault of the product is told by its kind only: its text may show what it was given.
+    """
+    from loaders.alerts.alert import AlertNotSentError
+    from loaders.warehouse.incidents import Incident
+    from runs.incidents import OWNER, raise_or_tell, still_served
+
+    settings, task = get_settings(), context["ti"]
+    place = f"{task.dag_id}.{task.task_id}"
+    error = context.get("exception")
+    said = str(error or "")
+    code = _CODE.search(said)
+    if code:
+        sentence = said.splitlines()[0][:_SENTENCE_LENGTH]
+        cause, runbook, what = code[1], code[1], f"{place} has failed: {sentence}"
+    else:
+        kind = "it was killed, or timed out" if isinstance(error, str | None) else type(error).__name__
+        cause, runbook = f"fault:{place}", "fault"
+        what = f"{place} has failed: {kind}; its log has more"
+    incident = Incident(
+        day=day_of_run(context),
+        cause=cause,
+        what=what,
+        since=datetime.now(UTC),
+        ends_with=_ENDS_WITH.get(task.dag_id, "by_hand"),
+        runbook=runbook,
+        owner=OWNER,
+        still_served=still_served(settings),
+    )
+    try:
+        raise_or_tell(settings, incident)
+    except AlertNotSentError as not_sent:
+        log.error("alert_not_sent", cause=cause, reason=str(not_sent))
+
+
+def day_of_run(context: Mapping[str, Any]) -> date:
+    """The day that a DAG's run is about: of its parameters, of what has triggered it, or of its interval."""
+    params = context.get("params") or {}
+    events = context.get("triggering_asset_events") or {}
+    extras = [event.extra or {} for of_asset in events.values() for event in of_asset]
+    days = [str(told[name]) for told in (params, *extras) for name in _NAMES if told.get(name)]
+    if days:
+        # A parameter comes first: whoever triggers by hand decides.
+        return date.fromisoformat(days[0] if any(params.get(name) for name in _NAMES) else max(days))
+    start = context.get("data_interval_start")
+    return start.date() if start else datetime.now(UTC).date()
+
+
+_NAMES: Final = ("segment_date", "end_date", "to_date")

@@ -1,0 +1,316 @@
+"""An incident is told one time, whoever finds it and however often, and so is that it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from loaders.alerts.alert import AlertNotSentError
+from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.incidents import Incident, IncidentTable
+from loaders.warehouse.ops import append_rows
+from runs import task_alerts
+from runs.deadlines import missed
+from runs.incidents import close_incidents, raise_incidents, raise_or_tell, recovered, tell
+from runs.task_alerts import day_of_run, task_failed
+from segue.settings import Settings
+from tests.loaders.alerts.receivers import Webhooks, webhooks
+
+DAY = date(2026, 11, 26)
+NOW = datetime(2026, 11, 27, 0, 41, tzinfo=UTC)
+INCIDENT = Incident(
+    day=DAY,
+    cause="landing_refused",
+    what="daily_marts.land has failed: landing_refused: fx_rates/2026-11-26: no file has arrived",
+    since=NOW,
+    ends_with="published",
+    runbook="landing_refused",
+    owner="subscriptions-data",
+    still_served="marts up to 2026-11-25",
+)
+
+
+@pytest.fixture(scope="module")
+def project(world: Callable[..., Settings]) -> Settings:
+    return world("incidents", docs_url="https://docs.example", ui_url="https://airflow.example/")
+
+
+@pytest.fixture
+def settings(project: Settings) -> Settings:
+    """Without incidents of other tests."""
+    IncidentTable(warehouse_of(project)).ensure()
+    warehouse_of(project).run("delete from ops.incidents where run_date >= date '2020-01-01'")
+    return project
+
+
+@pytest.fixture
+def slack() -> Iterator[Webhooks]:
+    with webhooks() as received:
+        yield received
+
+
+def told_by(settings: Settings, slack: Webhooks) -> Settings:
+    return settings.model_copy(update={"alert_slack_url": SimpleSecret(slack.url)})
+
+
+class SimpleSecret:
+    """A secret as the settings keep one."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get_secret_value(self) -> str:
+        return self._value
+
+
+def titles(slack: Webhooks) -> list[str]:
+    return [body["text"] for body in slack.bodies]
+
+
+def rows(settings: Settings) -> list[tuple[Any, ...]]:
+    found = warehouse_of(settings).run(
+        "select incident_id, opened_told, closed_at is not null, closed_told, claimed_by from ops.incidents "
+        "order by opened_at"
+    )
+    return [tuple(row.values()) for row in found]
+
+
+def test_retries_and_other_tasks_with_the_same_cause_are_one_alert_and_a_recovery_closes_it(
+    settings: Settings, slack: Webhooks
+) -> None:
+    telling = told_by(settings, slack)
+
+    assert raise_incidents(telling, [INCIDENT]) == [INCIDENT]
+    assert raise_incidents(telling, [replace(INCIDENT, what="again"), INCIDENT]) == []
+    assert [each.cause for each in close_incidents(telling, "published", "it was published")] == [
+        "landing_refused"
+    ]
+    assert close_incidents(telling, "published", "it was published") == []
+
+    assert titles(slack) == [
+        "Segue 2026-11-26: landing_refused",
+        "Segue 2026-11-26: over: landing_refused",
+    ]
+    text = slack.bodies[0]["blocks"][0]["text"]["text"]
+    assert "https://docs.example/runbook/#landing_refused" in text
+    assert "https://airflow.example/segue/days/2026-11-26" in text
+    assert rows(settings) == [("2026-11-26:landing_refused#1", '["slack"]', True, '["slack"]', None)]
+
+    # It has come back: another one.
+    assert raise_incidents(telling, [INCIDENT]) == [INCIDENT]
+    assert [row[0] for row in rows(settings)] == [
+        "2026-11-26:landing_refused#1",
+        "2026-11-26:landing_refused#2",
+    ]
+
+
+def test_another_day_or_another_cause_is_another_incident(settings: Settings, slack: Webhooks) -> None:
+    others = [replace(INCIDENT, cause="warehouse"), replace(INCIDENT, day=DAY + timedelta(days=1))]
+
+    raise_incidents(told_by(settings, slack), [INCIDENT, *others])
+
+    assert sorted(titles(slack)) == [
+        "Segue 2026-11-26: landing_refused",
+        "Segue 2026-11-26: warehouse",
+        "Segue 2026-11-27: landing_refused",
+    ]
+
+
+def test_a_recovery_closes_what_it_ends_and_nothing_else(settings: Settings) -> None:
+    tomorrow = replace(INCIDENT, day=DAY + timedelta(days=1))
+    offline = replace(INCIDENT, cause="segments_late", ends_with="online")
+    raise_incidents(settings, [INCIDENT, tomorrow, offline])
+
+    recovered(settings, "published", "published", lambda each: each.day <= DAY)
+
+    assert [(row[0], row[2]) for row in rows(settings)] == [
+        ("2026-11-26:landing_refused#1", True),
+        ("2026-11-27:landing_refused#1", False),
+        ("2026-11-26:segments_late#1", False),
+    ]
+
+
+def test_of_many_who_find_it_at_once_one_tells(settings: Settings, slack: Webhooks) -> None:
+    telling = told_by(settings, slack)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: raise_incidents(telling, [INCIDENT]), range(4)))
+    # However many have recorded it: all that see the recovery say so once.
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: close_incidents(telling, "published", "published"), range(4)))
+
+    assert titles(slack) == [
+        "Segue 2026-11-26: landing_refused",
+        "Segue 2026-11-26: over: landing_refused",
+    ]
+
+
+def test_what_was_recorded_twice_is_told_once(settings: Settings, slack: Webhooks) -> None:
+    # BigQuery's INSERT sees no other that has not ended.
+    raise_incidents(settings, [INCIDENT])
+    warehouse_of(settings).run("insert into ops.incidents select * from ops.incidents")
+
+    assert tell(told_by(settings, slack)) == {"2026-11-26:landing_refused#1"}
+    assert tell(told_by(settings, slack)) == set()
+    assert len(slack.bodies) == 1
+
+
+def test_a_channel_that_did_not_take_it_is_tried_by_the_next_call_and_others_are_not_told_again(
+    settings: Settings, slack: Webhooks
+) -> None:
+    telling = told_by(settings, slack)
+    broken = telling.model_copy(update={"alert_callback": f"{__name__}:fail"})
+    mended = telling.model_copy(update={"alert_callback": f"{__name__}:note_down"})
+
+    with pytest.raises(AlertNotSentError, match="no network"):
+        raise_incidents(broken, [INCIDENT])
+    assert rows(settings) == [("2026-11-26:landing_refused#1", '["slack"]', False, "[]", None)]
+
+    assert tell(mended) == {"2026-11-26:landing_refused#1"}
+    assert (len(slack.bodies), len(TOLD)) == (1, 1)
+
+
+TOLD: list[dict[str, Any]] = []
+
+
+def note_down(alert: dict[str, Any]) -> None:
+    TOLD.append(alert)
+
+
+def fail(_: dict[str, Any]) -> None:
+    raise OSError("no network")
+
+
+def test_while_somebody_tells_nobody_else_does_and_the_dead_are_not_waited_for(
+    settings: Settings, slack: Webhooks
+) -> None:
+    raise_incidents(settings, [INCIDENT])
+    table = IncidentTable(warehouse_of(settings))
+    [claimed] = table.claim(["2026-11-26:landing_refused#1"])
+
+    assert tell(told_by(settings, slack)) == set()
+    warehouse_of(settings).run(
+        "update ops.incidents set claimed_at = timestamp_sub(claimed_at, interval 11 minute) "
+        "where run_date >= date '2020-01-01'"
+    )
+    assert tell(told_by(settings, slack)) == {claimed.incident_id}
+
+
+def test_without_a_warehouse_somebody_is_told_all_the_same(settings: Settings, slack: Webhooks) -> None:
+    away = told_by(settings, slack).model_copy(
+        update={"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 0}
+    )
+
+    raise_or_tell(away, INCIDENT)
+
+    assert titles(slack) == ["Segue 2026-11-26: landing_refused"]
+
+
+def test_a_success_stays_one_when_its_recovery_cannot_be_told(settings: Settings) -> None:
+    away = settings.model_copy(
+        update={"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 0}
+    )
+
+    recovered(away, "published", "published")
+
+
+SAID = """validation_failed: 2 critical expectation(s) failed for 2026-11-26..2026-11-26
+[critical] fct_trial: outcome
+hint: look
+see docs/runbook.md#validation_failed"""
+
+
+def failed(error: Exception | str, task: str = "validate", **context: Any) -> dict[str, Any]:
+    """What Airflow gives a callback."""
+    start = datetime(2026, 11, 26, tzinfo=UTC)
+    ti = SimpleNamespace(dag_id="daily_marts", task_id=task)
+    return {"ti": ti, "exception": error, "data_interval_start": start, "params": {}} | context
+
+
+def test_a_task_that_failed_for_good_is_an_incident_of_its_code_not_of_the_task(
+    settings: Settings, slack: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_alerts, "get_settings", lambda: told_by(settings, slack))
+
+    task_failed(failed(RuntimeError(SAID)))
+    task_failed(failed(RuntimeError(SAID), task="publish"))
+    task_failed(failed(KeyError("a1@example.com")))
+    task_failed(failed("Task exited with -9", task="build"))
+
+    live = IncidentTable(warehouse_of(settings)).live()
+    assert [(each.incident.cause, each.incident.runbook, each.incident.ends_with) for each in live] == [
+        ("validation_failed", "validation_failed", "published"),
+        ("fault:daily_marts.validate", "fault", "published"),
+        ("fault:daily_marts.build", "fault", "published"),
+    ]
+    assert [each.incident.what for each in live] == [
+        "daily_marts.validate has failed: validation_failed: 2 critical expectation(s) failed for "
+        "2026-11-26..2026-11-26",
+        # The text of a fault may show what it was given.
+        "daily_marts.validate has failed: KeyError; its log has more",
+        "daily_marts.build has failed: it was killed, or timed out; its log has more",
+    ]
+    assert len(slack.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    ("context", "day"),
+    [
+        ({}, date(2026, 11, 26)),
+        ({"params": {"start_date": "2026-01-01", "end_date": "2026-01-31"}}, date(2026, 1, 31)),
+        ({"params": {"segment_date": "2026-03-02"}}, date(2026, 3, 2)),
+        (
+            {
+                "data_interval_start": None,
+                "params": {"segment_date": None},
+                "triggering_asset_events": {
+                    "segments": [
+                        SimpleNamespace(extra={"segment_date": "2026-11-24"}),
+                        SimpleNamespace(extra={"segment_date": "2026-11-25"}),
+                    ]
+                },
+            },
+            date(2026, 11, 25),
+        ),
+    ],
+)
+def test_a_run_is_about_the_day_that_was_asked_for(context: dict[str, Any], day: date) -> None:
+    assert day_of_run(failed("", **context)) == day
+
+
+DUE = datetime(2026, 11, 27, 6, tzinfo=UTC)
+
+
+def test_marts_that_are_not_published_by_their_deadline_are_an_incident_that_names_what_is_known(
+    settings: Settings,
+) -> None:
+    raise_incidents(settings, [INCIDENT])
+
+    late = missed(settings, DAY, DUE, DUE + timedelta(seconds=9), is_online=False)
+
+    assert late is not None
+    assert (late.cause, late.since, late.ends_with) == ("marts_late", DUE, "published")
+    assert late.what == (
+        "The marts of 2026-11-26 are not published, due at 2026-11-27 06:00 UTC; "
+        "known of the day: landing_refused"
+    )
+    # Their segments are late for the same reason: no second alert.
+    assert missed(settings, DAY, DUE, DUE, is_online=True) is None
+
+
+def test_a_run_that_repeats_the_past_has_missed_nothing(settings: Settings) -> None:
+    assert missed(settings, DAY, DUE, DUE + timedelta(days=3), is_online=False) is None
+
+
+def test_marts_that_are_published_have_missed_nothing(settings: Settings) -> None:
+    day = date(2026, 10, 1)
+    published = {"run_date": day, "publication_id": "p", "partition_date": day, "mart": "offer_segments"}
+    append_rows(warehouse_of(settings), "publications", [published | {"row_count": 3, "published_at": NOW}])
+
+    assert missed(settings, day, DUE, DUE, is_online=False) is None
