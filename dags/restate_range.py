@@ -1,0 +1,106 @@
+"""A long range of days, built again in chunks: one dbt run and one publication each."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from airflow.sdk import DAG, Param, get_current_context, task, task_group
+
+from runs.step_tasks import MARTS, SEGMENTS, perform_step
+from runs.steps import STEPS, asked
+from runs.task_defaults import task_defaults, task_told
+from segue.settings import get_settings
+
+DOC = """
+### What it does
+Builds the days from `from_date` to `to_date` again, in chunks of `chunk_days`: each chunk is landed, built by
+one dbt run, judged and published by itself, the oldest first. `plan` says before anything starts which days,
+how many partitions of which marts, and how many bytes; with `dry_run` that is all.
+
+A chunk is one index of the mapped tasks: *Grid* shows how far it is. One that failed is cleared, with what
+follows it; the others are not touched. A partition that was published from newer knowledge meanwhile is left
+alone. Segments that are online stay: an older day never displaces a newer one.
+
+What may be built again, how far back, and why no further: docs/operate.md, *Build a range again*.
+
+### What a code means
+A failed task's log ends with a code; docs/runbook.md#code says what it means, what is still served, what to
+do step by step and how to see that it is over.
+
+| task | codes |
+|---|---|
+| `plan` | `impossible_days`, `object_store` |
+| any | `nothing_left`, `landing_refused`, `build_failed`, `validation_failed`, `warehouse`, `wrong_setting` |
+"""
+
+settings = get_settings()
+
+with DAG(
+    dag_id="restate_range",
+    description="Build a long range of days again, chunk by chunk, after saying what that will take.",
+    schedule=None,
+    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=DOC,
+    tags=["subscriptions", "marts", "by hand"],
+    params={
+        "from_date": Param(type="string", format="date", description="First day."),
+        "to_date": Param(type="string", format="date", description="Last day."),
+        "chunk_days": Param(31, type="integer", minimum=1, maximum=366, description="Days of one dbt run."),
+        "dry_run": Param(True, type="boolean", description="Only say what it would do."),
+        "data_tests": Param(
+            False, type="boolean", description="Run dbt's tests with the build: after models were changed."
+        ),
+    },
+    default_args=task_defaults(settings),
+) as dag:
+
+    @task(doc_md="Says which days, partitions and bytes, and what the chunks are.")
+    def plan() -> list[dict[str, str]]:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from runs.restate_range import plan_range
+
+        params = get_current_context()["params"]
+        first, last = (date.fromisoformat(params[name]) for name in ("from_date", "to_date"))
+        with task_told(last):
+            planned = plan_range(get_settings(), first, last, params["chunk_days"])
+        print(*planned.lines(), sep="\n")
+        if params["dry_run"]:
+            raise AirflowSkipException("a dry run: nothing is built")
+        return [chunk.to_dict() for chunk in planned.chunks]
+
+    def run_step(name: str, days: dict[str, str], window: dict[str, Any] | None) -> dict[str, Any]:
+        first, last = (date.fromisoformat(days[end]) for end in ("start_date", "end_date"))
+        context = get_current_context()
+        context["days"] = f"{first}..{last}"  # type: ignore[typeddict-unknown-key]
+        data_tests = context["params"]["data_tests"]
+        return perform_step(name, window, lambda: asked(get_settings(), first, last, data_tests=data_tests))
+
+    @task_group(tooltip="One chunk: a dbt run, and a publication.")
+    def chunk(days: dict[str, str]) -> None:
+        window: Any = None
+        for step in STEPS:
+            run_this = task(
+                run_step,
+                task_id=step.name,
+                doc_md=step.doc,
+                pool=step.pool or "default_pool",
+                outlets=[SEGMENTS, MARTS] if step.is_publication else [],
+                map_index_template="{{ days }}",
+                # Days of the morning's run must not wait for all chunks.
+                max_active_tis_per_dagrun=1,
+            )
+            window = run_this(step.name, days, window)
+
+    @task(doc_md="When every chunk is published: says that what was wrong before is over.")
+    def tell() -> None:
+        from runs.incidents import recovered
+
+        last = date.fromisoformat(get_current_context()["params"]["to_date"])
+        with task_told(last):
+            recovered(get_settings(), "restated", "every chunk is published", lambda each: each.day == last)
+
+    chunk.expand(days=plan()) >> tell()
