@@ -66,7 +66,8 @@ for fail in (landing, columns, disk_full, nothing_left, product, skipped):
                 event = processor(None, "error", event)
         told[fail.__name__] = [type(error).__name__, event["exception"]]
 print("--- end")
-with set_current_context({"run_id": "scheduled__2026-03-02", "ti": SimpleNamespace(task_id="load_shard", dag_id="offer_segments")}):
+shard = SimpleNamespace(task_id="load_shard", dag_id="offer_segments")
+with set_current_context({"run_id": "scheduled__2026-03-02", "ti": shard}):
     with task_told(date(2026, 3, 2)):
         told["bound"] = get_contextvars()
     told["after"] = get_contextvars()
