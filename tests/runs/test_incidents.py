@@ -15,7 +15,7 @@ from loaders.alerts.alert import AlertNotSentError
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.incidents import Incident, IncidentTable
 from loaders.warehouse.ops import append_rows
-from runs import task_alerts
+from runs import deadlines, task_alerts
 from runs.deadlines import missed
 from runs.incidents import close_incidents, raise_incidents, raise_or_tell, recovered, tell
 from runs.task_alerts import day_of_run, task_failed
@@ -302,6 +302,26 @@ def test_marts_that_are_not_published_by_their_deadline_are_an_incident_that_nam
     )
     # Their segments are late for the same reason: no second alert.
     assert missed(settings, DAY, DUE, DUE, is_online=True) is None
+
+
+def test_what_airflow_calls_at_a_deadline_tells_also_when_nobody_can_look(
+    settings: Settings, slack: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = today - timedelta(days=1)
+    context = {
+        "dag_run": {"logical_date": day.isoformat(), "run_id": "scheduled"},
+        "deadline": {"id": "…", "deadline_time": today},
+    }
+    away = {"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 0}
+    telling = told_by(settings, slack)
+    for current in (telling, telling, telling.model_copy(update=away)):
+        monkeypatch.setattr(deadlines, "get_settings", lambda current=current: current)
+        deadlines.marts_due(context)
+
+    # The second found nothing new; the third could not look it up, and tells rather twice than never.
+    assert titles(slack) == [f"Segue {day:%Y-%m-%d}: marts_late"] * 2
+    assert "service_unavailable" in slack.bodies[1]["blocks"][0]["text"]["text"]
 
 
 def test_a_run_that_repeats_the_past_has_missed_nothing(settings: Settings) -> None:
