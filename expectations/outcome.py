@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+_TELLABLE = re.compile(r"\d{4}-\d{2}-\d{2}|[A-Z]{2,3}")
+"""A day, or the code of a currency or a market."""
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a sample: of keys, of rows, or of values."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from texts_in(each)
+    elif isinstance(value, str):
+        yield value
 
 
 @dataclass(frozen=True)
@@ -23,11 +40,14 @@ class ExpectationOutcome:
         """One line for a log: what failed, where, how often, and how many sample keys are kept.
 
         The keys name people, so they stand in ``ops.validation_results`` and the data docs, which whoever was
-        erased is taken out of; a log goes where nobody can take anything back.
+        erased is taken out of; a log goes where nobody can take anything back. Of them it has the days, and
+        codes of currencies and markets.
         """
         subject = f"{self.model}.{self.column}" if self.column else self.model
         count = f", {self.unexpected_count} rows" if self.unexpected_count else ""
         observed = f", observed {self.observed_value}" if self.observed_value else ""
-        keys = len(json.loads(self.sample))
-        sample = f", {keys} sample key(s) in ops.validation_results" if keys else ""
+        keys = json.loads(self.sample)
+        told = ", ".join(sorted({text for text in texts_in(keys) if _TELLABLE.fullmatch(text)}))
+        sample = f", {len(keys)} sample key(s) in ops.validation_results" if keys else ""
+        sample += f" ({told})" if told else ""
         return f"[{self.severity}] {subject}: {self.expectation}{count}{observed}{sample}"

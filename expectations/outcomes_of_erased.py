@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from google.cloud import bigquery
 
-from expectations.outcome import ExpectationOutcome
+from expectations.outcome import ExpectationOutcome, texts_in
 from loaders.erasure.files import Files
 from loaders.warehouse.client import Warehouse
 from loaders.warehouse.erasures import ErasedSubjects
@@ -32,7 +32,7 @@ def without_erased(
     Raises:
         WarehouseError: the list of erased accounts cannot be read, or the records not be changed.
     """
-    texts = set(_texts(list(shown)))
+    texts = set(texts_in(list(shown)))
     if not texts:
         return outcomes
     erased = ErasedSubjects.read(warehouse, window.history.raw_read_at)
@@ -40,7 +40,7 @@ def without_erased(
     if not named:
         return outcomes
     Files(warehouse.settings, sorted(named)).remove()
-    showing = {each.sample for each in outcomes if named.intersection(_texts(json.loads(each.sample)))}
+    showing = {each.sample for each in outcomes if named.intersection(texts_in(json.loads(each.sample)))}
     warehouse.run(
         f"update `{ops_table(warehouse.settings, 'validation_results')}` set sample = '[]' "
         f"where run_date = {literal(window.end_date)} and validation_id = {literal(validation_id)} "
@@ -52,13 +52,3 @@ def without_erased(
 
 def _is_id(erased: ErasedSubjects, text: str) -> bool:
     return erased.names("account", text) or erased.names("subscription", text)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, str):
-        yield value

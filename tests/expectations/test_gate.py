@@ -300,18 +300,30 @@ DAMAGES = [
         "update `{audit}.agg_conversion_funnel` set journeys = 0 where stage = 'start'",
         "the stages of the funnel add up",
     ),
-    ("update `{audit}.fct_subscription_daily` set state = 'dreaming' where true", "dreaming"),
+    (
+        "update `{audit}.fct_subscription_daily` set state = 'dreaming' where true",
+        "fct_subscription_daily.state",
+    ),
     (
         "update `{audit}.fct_subscription_daily` set renewal_risk = 'grace' where true",
         "what is not due is at no risk",
     ),
-    ("update `{audit}.fct_account_features` set plan_kind = 'gold' where true", "gold"),
-    ("update `{audit}.offer_decisions` set suppressed_reason = 'BORED' where true", "BORED"),
+    (
+        "update `{audit}.fct_account_features` set plan_kind = 'gold' where true",
+        "fct_account_features.plan_kind",
+    ),
+    (
+        "update `{audit}.offer_decisions` set suppressed_reason = 'BORED' where true",
+        "offer_decisions.suppressed_reason",
+    ),
     (
         "update `{audit}.offer_segments` set valid_until_at = timestamp '2026-03-31 12:00:00' where true",
         "still valid when they go online",
     ),
-    ("update `{audit}.fct_experiment_exposure` set exposure_source = 'guess' where true", "guess"),
+    (
+        "update `{audit}.fct_experiment_exposure` set exposure_source = 'guess' where true",
+        "fct_experiment_exposure.exposure_source",
+    ),
     (
         "update `{audit}.agg_experiment_daily` set sum_yy = 1 where true",
         "the sums are those of some accounts",
