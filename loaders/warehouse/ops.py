@@ -146,8 +146,8 @@ INCIDENTS = (
     column(
         "cause",
         "STRING",
-        "marts_late | segments_late | feed_stale:<feed> | volume:<feed:|mart:><name> | "
-        "experiment:<id>:v<version>:<reason>, or the code of the failure.",
+        "marts_late | segments_late | feed_stale:<feed> | volume | experiment:<id>:v<version>:<reason> | "
+        "fault:<dag>.<task>, or the code of the failure.",
     ),
     column("severity", "STRING", "error | warning"),
     column("what", "STRING", "A sentence; it names no account."),

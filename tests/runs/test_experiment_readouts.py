@@ -108,7 +108,7 @@ def readouts(settings: Settings) -> list[dict[str, Any]]:
 
 def alerts(settings: Settings) -> list[tuple[Any, ...]]:
     found = warehouse_of(settings).run(
-        "select cause, run_date, opened_told, closed_at is not null as is_over from ops.incidents order by 1"
+        "select cause, run_date, opened_told, runbook from ops.incidents order by 1"
     )
     return [tuple(row.values()) for row in found]
 
@@ -147,7 +147,7 @@ def test_days_are_read_once_and_the_same_again_and_what_must_stop_is_told_one_ti
     assert better["difference_low"] < better["fixed_interval_low"] < 0.3
     assert 0.3 < better["fixed_interval_high"] < better["difference_high"]
     assert better["reasons"][0].startswith("shown: paid improved: +100.00% [")
-    told = [(f"experiment:{cause}", date(2026, 9, 14), '["callback"]', False) for cause in (
+    told = [(f"experiment:{cause}", date(2026, 9, 14), '["callback"]', "experiment_must_stop") for cause in (
         "lopsided:v1:sample_ratio", "mislogged:v1:variant_mismatch", "worse:v1:harm:paid:shown"
     )]  # fmt: skip
     assert alerts(settings) == told

@@ -15,6 +15,9 @@ from segue.errors import SettingsError
 from segue.settings import Settings
 from tests.loaders.alerts.receivers import mail_server, webhooks
 
+# Of the receiver, which takes passwords without TLS here.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")
+
 OPENED = Alert(
     incident_id="2026-11-26:landing_refused#1",
     transition="opened",
