@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SEGMENTS: Final = "offer_segments"
+_TOLD: Final = 200
+"""Characters of a failure: the rest of one that names its causes too is for a log."""
 _LONG_AGO: Final = timedelta(days=2)
 """A deadline that was over so long before anybody looked is one of a run that repeats the past."""
 
@@ -43,7 +45,7 @@ def _due(settings: Settings, context: Mapping[str, Any], *, is_online: bool) -> 
         if failure is None:
             raise
         # Who cannot look is no reason to be silent.
-        incident = _incident(settings, day, due_at, f"{failure.code}: {failure}", is_online=is_online)
+        incident = _incident(settings, day, due_at, f"{failure.code}: {failure}"[:_TOLD], is_online=is_online)
     if incident is None:
         log.info("deadline_not_missed", of_day=str(day), due_at=due_at.isoformat())
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Thread
 from typing import Any
 
@@ -65,7 +66,7 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server(password: str | None = None) -> Iterator[Mailbox]:
+def mail_server(password: str | None = None, tls: SSLContext | None = None) -> Iterator[Mailbox]:
     """Listen for the time of a test; with ``password``, take mail of whoever logs in with it."""
     box = Mailbox()
 
@@ -85,9 +86,9 @@ def mail_server(password: str | None = None) -> Iterator[Mailbox]:
 
     # The server warns of passwords without TLS, rightly so elsewhere.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"tls_context": tls, "require_starttls": tls is not None}
     if password:
-        options = {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False}
+        options |= {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False}
     box.port = free_port()
     controller = Controller(Keeper(), hostname="127.0.0.1", port=box.port, **options)
     controller.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from loaders.alerts.alert import Alert, AlertNotSentError
 from loaders.alerts.channels import channels_of
 from segue.errors import SettingsError
 from segue.settings import Settings
+from tests.certificates import Authority
 from tests.loaders.alerts.receivers import mail_server, webhooks
 
 # Of the receiver, which takes passwords without TLS here.
@@ -196,6 +199,28 @@ def test_a_wrong_password_is_said_and_not_shown() -> None:
         )
 
     assert str(failed.value) == "mail: SMTPAuthenticationError 535"
+
+
+def test_mail_goes_over_tls_to_a_server_whose_certificate_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.issue("mail")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    with mail_server(tls=context) as box:
+        told = {
+            "alert_smtp_host": "localhost",
+            "alert_smtp_port": box.port,
+            "alert_mail_from": "segue@example.com",
+            "alert_mail_to": "ann@example.com",
+        }
+        with pytest.raises(AlertNotSentError, match="SSLCertVerificationError"):
+            send(OPENED, **told)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        send(OPENED, **told)
+
+    assert [mail["Subject"] for mail in box.mails] == ["Segue 2026-11-26: landing_refused"]
 
 
 def test_a_server_without_tls_gets_no_mail_unless_that_is_allowed() -> None:
