@@ -81,4 +81,4 @@ def day_of_run(context: Mapping[str, Any]) -> date:
     return start.date() if start else datetime.now(UTC).date()
 
 
-_NAMES: Final = ("segment_date", "end_date", "to_date")
+_NAMES: Final = ("segment_date", "end_date", "to_date", "day")
