@@ -90,7 +90,7 @@ def test_every_setting_that_an_entry_names_is_one() -> None:
         "model_watch",
         "offer_segments",
         "restate_range",
-    ],  # fmt: skip
+    ],
 )
 def test_a_dag_names_codes_that_the_runbook_has_and_leads_there(dag: str) -> None:
     text = (PROJECT_ROOT / "dags" / f"{dag}.py").read_text()
