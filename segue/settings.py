@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from segue.errors import SettingsError
+from segue.setting_groups.alerts import AlertSettings
 from segue.setting_groups.bigtable import BigtableSettings
 from segue.setting_groups.content import ContentSettings
 from segue.setting_groups.lookups import LookupSettings
@@ -25,7 +26,7 @@ from segue.shipped import DBT_PROJECT_DIR, WORKING_DIR
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
-class Settings(ContentSettings, BigtableSettings, LookupSettings):
+class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings):
     """All settings of all rooms; immutable once read. Those of a subject of its own are in a group."""
 
     model_config = SettingsConfigDict(
@@ -218,51 +219,6 @@ class Settings(ContentSettings, BigtableSettings, LookupSettings):
         description="Folder of declared experiments and metrics that counts instead of the code's own.",
     )
 
-    # Alerts: who is told of an incident, beside ops.incidents and the log
-    alert_slack_url: SecretStr | None = Field(
-        default=None, description="Incoming webhook of a Slack channel; whoever knows it can write there."
-    )
-    alert_smtp_host: str | None = Field(default=None, description="Mail server that takes alerts.")
-    alert_smtp_port: int = Field(default=587, description="Its port; 465 for `tls`.")
-    alert_smtp_security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="`none` for a relay on the same machine only."
-    )
-    alert_smtp_user: str | None = Field(default=None, description="None: no login.")
-    alert_smtp_password: SecretStr | None = Field(default=None, description="Password of that user.")
-    alert_mail_from: str | None = Field(default=None, description="Sender of alerts.")
-    alert_mail_to: Annotated[frozenset[str], NoDecode] = Field(
-        default=frozenset(), description="Who gets alerts by mail, comma-separated."
-    )
-    alert_pagerduty_key: SecretStr | None = Field(
-        default=None, description="Integration key of a PagerDuty service (Events API v2)."
-    )
-    alert_pagerduty_url: str = Field(
-        default="https://events.pagerduty.com/v2/enqueue",
-        description="EU: https://events.eu.pagerduty.com/v2/enqueue; or another service that takes the same.",
-    )
-    alert_callback: str | None = Field(
-        default=None, description="module:callable that is given each alert as a dictionary."
-    )
-    alert_timeout_seconds: float = Field(
-        default=10, gt=0, description="A channel that has not answered by then is tried again, four times."
-    )
-    ui_url: str | None = Field(
-        default=None,
-        description="Where people reach the Airflow UI, https://…: alerts link a day's page in it. None: "
-        "they name its path.",
-    )
-    docs_url: str | None = Field(
-        default=None,
-        description="Where these pages are published, https://…: alerts link the runbook's entry. None: they "
-        "name the file.",
-    )
-    marts_deadline_hours: float = Field(
-        default=6, gt=0, description="A day's marts are published by so long after its end, or it is told."
-    )
-    online_deadline_hours: float = Field(
-        default=6.5, gt=0, description="A day's segments are online by so long after its end, or it is told."
-    )
-
     # Models
     models_dir: Path | None = Field(
         default=None, description="Folder of declared models that counts instead of the code's own."
@@ -294,9 +250,7 @@ class Settings(ContentSettings, BigtableSettings, LookupSettings):
         default=0.5, ge=0, description="Warn when a day's rows differ from the trailing week by more."
     )
 
-    @field_validator(
-        "feeds", "manifest_feeds", "mapped_providers", "app_store_bundle_ids", "alert_mail_to", mode="before"
-    )
+    @field_validator("feeds", "manifest_feeds", "mapped_providers", "app_store_bundle_ids", mode="before")
     @classmethod
     def _split(cls, value: object, info: ValidationInfo) -> object:
         """An environment variable is one text, names between commas; an empty one says nothing."""
