@@ -15,8 +15,9 @@ from segue.settings import get_settings
 DOC = """
 ### What it does
 Builds the days from `from_date` to `to_date` again, in chunks of `chunk_days`: each chunk is landed, built by
-one dbt run, judged and published by itself, in whichever order Airflow takes them. `plan` says before anything
-starts which days, how many partitions of which marts, and how many bytes; with `dry_run` that is all.
+one dbt run, judged and published by itself, in whichever order Airflow takes them. `plan` says before
+anything starts which days, how many partitions of which marts, and how many bytes; with `dry_run` that is
+all.
 
 A chunk is one index of the mapped tasks: *Grid* shows how far it is. One that failed is cleared, with what
 follows it; the others are not touched. A partition that was published from newer knowledge meanwhile is left
