@@ -25,8 +25,8 @@ LOOK_AGAIN_SECONDS = 120
 
 DOC = """
 ### What it does
-Builds one UTC day from the files that arrived by its end: `land` → `build` → `validate` → `publish` →
-`drop_audit`.
+Builds one UTC day from the files that arrived by its end: `land` → `build` → `score` → `validate` →
+`publish` → `drop_audit`.
 Days that late events reach are rebuilt and published with it, and so are published days whose arrivals have
 been corrected. Publishing emits the asset `offer_segments`, which starts the DAG of that name. Running a day
 again, in any order, is safe.
@@ -46,6 +46,9 @@ itself.
 - **`build`**: a model; the log has a line for each and names those that failed. Fix the model
   and clear the task. Every attempt builds in a dataset of its own, `audit_<day>_<time>_…`, which keeps what
   was built for `SEGUE_AUDIT_RETENTION_DAYS`.
+- **`score`**: as `build`: it builds what reads scores. A trained model that is missing, late or broken does
+  not fail it: the log warns, `ops.run_ledger` has a row of step `score` with the reason, and the day is
+  decided by earlier scores within their age. `segue models rollback` brings back the model before.
 - **`validate`**: a critical expectation; the log names model, column and number of rows, and
   `ops.validation_results` has sample keys, which name people and so are in no log. Look them up in the audit
   dataset and in `raw` (`landing_file`, `landing_row`), correct the source, clear from `land`. If the days are
@@ -63,7 +66,7 @@ do step by step and how to see that it is over.
 | task | codes |
 |---|---|
 | `land` | `landing_refused`, `landing_reader_killed`, `impossible_days`, `object_store`, `object_conflict` |
-| `build` | `build_failed`, `dbt_project`, `declarations` |
+| `build`, `score` | `build_failed`, `dbt_project`, `declarations`, `other_project` |
 | `validate` | `validation_failed`, `not_built`, `other_project` |
 | `publish` | `unjudged`, `publication_refused`, `not_built`, `other_project` |
 | any | `nothing_left`, `warehouse`, `job_adrift`, `wrong_setting`, `file_system` |

@@ -21,6 +21,7 @@ from local import platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import CompanySpec, generate
 from local.company.trials import write_declarations
+from local.demo_models import train_and_use
 from local.demo_report import show
 from runs.steps import StepReport, run
 from segue.errors import SegueError
@@ -89,6 +90,7 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
         airflow = pool.submit(platform.up, state_dir, None, progress)
         run(embedded.settings, first_day, last_history_day, say)
         say("load", load_segments(embedded.settings, last_history_day).summary())
+        train_and_use(embedded.settings, last_history_day, say)
         embedded = airflow.result()
 
     client = AirflowClient(embedded.airflow_url)

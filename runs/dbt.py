@@ -111,10 +111,11 @@ def build(
     window: RunWindow,
     select: Sequence[str] | None = None,
     *,
+    exclude: Sequence[str] = (),
     variables: Mapping[str, Any] | None = None,
     on_node: OnNode | None = None,
 ) -> None:
-    """Build every model of a daily run (or ``select``) in its audit dataset.
+    """Build every model of a daily run (or ``select``, less ``exclude``) in its audit dataset.
 
     ``variables`` of dbt count beside the run's.
     The window says whether dbt's tests run as well: they look at the structure of what leads to the marts,
@@ -128,6 +129,9 @@ def build(
         command += ["--exclude-resource-type", "test"]
     if select:
         command += ["--select", *select]
+    if exclude:
+        # A test that also looks at what is left out comes with that.
+        command += ["--exclude", *exclude, "--indirect-selection", "cautious"]
     _run(settings, window, command, variables or {}, on_node)
     log.info("built", days=str(window), dataset=window.audit_dataset)
 

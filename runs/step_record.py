@@ -20,7 +20,8 @@ from segue.window import RunWindow
 
 if TYPE_CHECKING:
     from runs.dbt import BuiltNode
-    from runs.steps import Step, StepOutcome
+    from runs.outcome import StepOutcome
+    from runs.steps import Step
 
 log = structlog.get_logger(__name__)
 

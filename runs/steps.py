@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from importlib import import_module
 from itertools import zip_longest
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from runs.building import build, score
 from runs.handover import left_by
+from runs.outcome import StepOutcome
 from runs.step_jobs import jobs_of
-from runs.step_record import models_kept, perform
+from runs.step_record import perform
 from runs.waiting import Awaited, arrivals_awaited
 from segue.logs import new_run_id
 from segue.settings import Settings
@@ -29,23 +31,6 @@ if TYPE_CHECKING:
 
 StepReport = Callable[[str, str], None]
 """Called with a step's name and one line of what it did."""
-
-
-@dataclass(frozen=True)
-class StepOutcome:
-    """What a step leaves: the window for the next one, one line for a log, and rows by published mart.
-
-    ``warnings`` are sentences for whoever runs it: the step did what it was asked, and somebody should know.
-    """
-
-    window: RunWindow
-    summary: str
-    published: Mapping[str, int] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    def lines(self) -> list[str]:
-        """The summary and the warnings, as they are logged."""
-        return [self.summary, *(f"warning: {each}" for each in self.warnings)]
 
 
 @dataclass(frozen=True)
@@ -181,22 +166,6 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
     )
 
 
-def build(settings: Settings, window: RunWindow) -> StepOutcome:
-    """Build every model of the run in an audit dataset of this attempt's own.
-
-    Raises:
-        BuildError: a model failed.
-    """
-    from runs.attempts import begin_attempt
-    from runs.dbt import build as build_models
-    from runs.erased import keeping_nobody_erased
-
-    attempt = begin_attempt(settings, window)
-    with keeping_nobody_erased(settings, attempt), models_kept(settings, attempt) as on_node:
-        build_models(settings, attempt, on_node=on_node)
-    return StepOutcome(attempt, f"{attempt} in {attempt.audit_dataset}")
-
-
 @jobs_of("validate")
 def validate(settings: Settings, window: RunWindow) -> StepOutcome:
     """Judge the partitions in audit, and record the verdict.
@@ -241,7 +210,7 @@ def _judged(settings: Settings, window: RunWindow) -> tuple[RunWindow, GateResul
     except ValidationFailedError:
         if not was_anybody_erased(settings, window):
             raise
-    again = build(settings, window).window
+    again = score(settings, build(settings, window).window).window
     return again, judge(settings, again)
 
 
@@ -310,6 +279,13 @@ STEPS: Final = (
         "dbt, started once: every model of the run, in an audit dataset.",
         build,
         ("dbt.cli.main", "dbt.adapters.bigquery"),
+    ),
+    Step(
+        "score",
+        "Scores the days by the models in use, if there are any, and builds what reads scores.",
+        score,
+        # Those of the build, which its process has loaded; LightGBM only where there is a model.
+        (),
     ),
     Step(
         "validate",

@@ -29,11 +29,26 @@ def training_examples(settings: Settings, day: date, models: Mapping[str, ModelD
         BuildError: dbt could not build it.
         WarehouseError: BigQuery refused.
     """
+    window = build_examples(settings, day, models)
+    try:
+        yield examples_table(settings, window)
+    finally:
+        end_attempt(settings, window)
+
+
+def build_examples(settings: Settings, day: date, models: Mapping[str, ModelDeclaration]) -> RunWindow:
+    """The same for whoever reads the table on another machine, and ends the attempt."""
     window = begin_attempt(settings, RunWindow.whole(settings, day, day))
     try:
         with keeping_nobody_erased(settings, window):
             build(settings, window, [EXAMPLES], variables=declared_values(models))
             take_out_of_dataset(settings, window)
-        yield f"{settings.project_id}.{window.audit_dataset}.{EXAMPLES}"
-    finally:
+    except BaseException:
         end_attempt(settings, window)
+        raise
+    return window
+
+
+def examples_table(settings: Settings, window: RunWindow) -> str:
+    """The full name of what ``build_examples`` has built."""
+    return f"{settings.project_id}.{window.audit_dataset}.{EXAMPLES}"

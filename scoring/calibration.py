@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from scoring.columns import Floats
 
-_SMALLEST: Final = 1e-7
+SMALLEST: Final = 1e-7
+"""Probabilities are kept so far from 0 and 1 where their log odds are taken."""
 
 
 class PlattCurve(BaseModel):
@@ -48,7 +49,7 @@ Curve = PlattCurve | IsotonicCurve
 
 def log_odds(probabilities: Floats) -> Floats:
     """Finite, also of 0 and 1."""
-    return np.asarray(logit(np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)))
+    return np.asarray(logit(np.clip(probabilities, SMALLEST, 1 - SMALLEST)))
 
 
 def fit_platt(probabilities: Floats, outcomes: Floats, weights: Floats | None = None) -> PlattCurve:

@@ -173,8 +173,11 @@ def _encoded(table: pa.Table, feature: Feature, file: str) -> Floats:
     cells = _plain(table, feature.name, file)
     if feature.kind == "category":
         codes = {name: float(code) for code, name in enumerate(feature.categories)}
-        coded = _texts(cells.cast(pa.string())).map(codes)
-        return np.asarray(coded.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+        # A text that comes a million times is looked at once.
+        told = cells.cast(pa.string()).dictionary_encode()
+        coded = _texts(told.dictionary).map(codes).to_numpy(dtype=np.float64, na_value=np.nan)
+        places = told.indices.fill_null(len(coded)).to_numpy(zero_copy_only=False)
+        return np.asarray(np.append(coded, np.nan)[places], dtype=np.float64)
     if pa.types.is_temporal(cells.type) and feature.kind == "day":
         seconds = cells.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64(), safe=False)
         return np.asarray(seconds.to_numpy(zero_copy_only=False) / 1e6 / _SECONDS_A_DAY)

@@ -66,6 +66,11 @@ class Trees:
     def _booster(self) -> lightgbm.Booster:
         return _lightgbm().Booster(model_str=self.text)
 
+    def dumped(self) -> Mapping[str, Any]:
+        """LightGBM's description of every tree, node by node."""
+        found: Mapping[str, Any] = self._booster.dump_model()
+        return found
+
     @property
     def count(self) -> int:
         """How many trees."""

@@ -228,6 +228,21 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
         description="Where trained models are kept, gs://… or file:///…; None: in state_dir, which several "
         "workers do not share.",
     )
+    score_deadline_seconds: float = Field(
+        default=1_800,
+        gt=0,
+        description="A run that has not scored its days by then goes on with earlier scores.",
+    )
+    score_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Batches of accounts that are scored at the same time, a core each.",
+    )
+    score_in: Literal["workers", "bigquery"] = Field(
+        default="workers",
+        description="workers: LightGBM scores in the task; bigquery: the same trees score as SQL, and the "
+        "scores are exported to the landing, which has to be gs://….",
+    )
 
     # Validation
     max_unpriced_share: float = Field(
@@ -268,6 +283,7 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
         own = {
             "land": self.land_deadline_seconds,
             "build": self.build_deadline_seconds,
+            "score": self.build_deadline_seconds,
             "publish": self.publish_deadline_seconds,
         }
         return own.get(step, self.bigquery_deadline_seconds)

@@ -47,6 +47,8 @@ MEASURES: Final[Mapping[str, tuple[str, str]]] = {
         "{expectation}",
         "Expectations, by outcome: held, or the severity of those that failed.",
     ),
+    "segue.scores.rows": ("{row}", "Accounts that trained models scored, by model."),
+    "segue.scores.failures": ("{failure}", "Trained models that could not score a run's days, by model."),
     "segue.published.rows": ("{row}", "Rows of the partitions that a run published, by mart."),
     "segue.published.until": ("s", "End of the last day that a run published, in seconds since 1970."),
     "segue.load.rows": (

@@ -84,6 +84,8 @@ class RunWindow(BaseModel):
     data_tests: bool = False
     project_digest: str = ""
     override_reason: str | None = None
+    awaits_scores: bool = False
+    """Whether the build has left what reads scores to the step that scores the days."""
     known_start_date: date | None = None
     """First day of the marts that describe a day as it was known then, which late events do not change; None:
     ``start_date``."""

@@ -2,13 +2,15 @@
 
 Ids in them are overwritten, at their own length: a process that is writing the file goes on, and what was
 validated when, and how it went, can still be read. Accepted rows that a killed landing has left
-beside the landing files are removed; the landing files themselves belong to who delivers them.
+beside the landing files are removed, and rows of scores that the platform itself has put there; all other
+landing files belong to who delivers them.
 """
 
 from __future__ import annotations
 
 import mmap
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from loaders.erasure.mentions import mention_patterns
-from loaders.landing.listing import landing_store
+from loaders.landing.contracts import Score
+from loaders.landing.listing import OWN_FILES, landing_store
 from loaders.landing.scratch import SCRATCH_FOLDER
 from loaders.objects.store import ObjectConflictError, StoredObject, open_store
 from segue.settings import Settings
@@ -48,6 +51,7 @@ class Files:
         found = {self._name(path): len(list(self._spans(path))) for path in self._written()}
         found |= {stored.name: len(spans) for stored, _, spans in self._mentioning_results()}
         found |= {stored.name: 1 for stored in self._scratch()}
+        found |= {stored.name: rows for stored, rows in self._own_scores()}
         return {name: count for name, count in found.items() if count}
 
     def remove(self) -> None:
@@ -65,6 +69,8 @@ class Files:
             self._results.write(stored.name, bytes(content), replacing=stored.generation)
         for stored in self._scratch():
             self._store.delete(stored.name)
+        for stored, _ in self._own_scores():
+            self._leave_out(stored)
 
     def _mentioning_results(self) -> Iterator[tuple[StoredObject, bytearray, list[tuple[int, int]]]]:
         """Kept results that mention an id, with their content and where they do."""
@@ -114,6 +120,24 @@ class Files:
     def _scratch(self) -> Iterator[StoredObject]:
         listed = self._store.objects(f"{SCRATCH_FOLDER}/")
         return (stored for stored in listed if self._is_mentioned(stored))
+
+    def _own_scores(self) -> Iterator[tuple[StoredObject, int]]:
+        """Files of scores that models in use gave, with how many rows are of the ids."""
+        for stored in self._store.objects(f"{Score.table}/"):
+            if stored.base_name.startswith(OWN_FILES):
+                with self._store.open(stored) as source:
+                    accounts = pq.read_table(source, columns=["account_id"]).column("account_id")
+                rows = pc.sum(pc.is_in(accounts, self._ids)).as_py() or 0
+                if rows:
+                    yield stored, rows
+
+    def _leave_out(self, stored: StoredObject) -> None:
+        with self._store.open(stored) as source:
+            rows = pq.read_table(source)
+        others = rows.filter(pc.invert(pc.is_in(rows.column("account_id"), self._ids)))
+        with tempfile.TemporaryFile() as file:
+            pq.write_table(others, file)
+            self._store.write(stored.name, file, replacing=stored.generation)
 
     def _is_mentioned(self, stored: StoredObject) -> bool:
         try:

@@ -60,10 +60,10 @@ def why_incomplete(
         return str(error)
     if manifest:
         return manifest.disagreement(found)
-    if found.table in settings.manifest_feeds and (found.files or is_due):
+    if found.table in settings.manifest_feeds and (found.delivered or is_due):
         return f"{found.folder}: no {MANIFEST} has arrived"
-    if not found.files:
-        return f"{found.folder}: no file has arrived" if is_due else None
+    if not found.delivered:
+        return f"{found.folder}: no file has arrived" if is_due and not found.files else None
     assert found.changed_at
     quiet_since = max(found.changed_at, end_of(found.day))
     complete_at = quiet_since + timedelta(minutes=settings.landing_quiet_minutes)

@@ -323,6 +323,7 @@ class Score(LandingRow):
     may_be_absent = True
 
     model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    model_version: Annotated[int, Field(ge=1)] | None = None
     account_id: Identifier
     score: Annotated[Decimal, Field(ge=0, le=1, max_digits=15, decimal_places=4)]
     scored_at: EventTime

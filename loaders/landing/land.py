@@ -62,11 +62,14 @@ def land_days(
     days: Sequence[date],
     tables: Iterable[str] | None = None,
     arrivals: Arrivals | None = None,
+    *,
+    corrects: bool = True,
 ) -> list[TableLanding]:
     """Land arrival days; each replaces what raw and quarantine held of it. Landing again gives the same rows.
 
     Every file of every table is read and checked before anything is replaced. What changes in days that
-    landed before goes into ``ops.corrections``. ``arrivals`` is what had arrived before, when it is known.
+    landed before goes into ``ops.corrections``, unless whoever lands builds those days with it
+    (``corrects``). ``arrivals`` is what had arrived before, when it is known.
 
     Raises:
         LandingError: a file is missing, unreadable, not what its manifest says, or breaks its contract as a
@@ -79,7 +82,7 @@ def land_days(
     contracts = [CONTRACTS[name] for name in (tables or CONTRACTS)]
     arrivals = arrivals or Arrivals.read(settings)
     deliveries = deliveries_of(settings, arrivals, contracts, days)
-    compared = days_to_compare(days, arrivals.landed)
+    compared = days_to_compare(days, arrivals.landed) if corrects else []
     while True:
         erased = ErasedSubjects.read(warehouse)
         landings, too_many = _land_once(warehouse, deliveries, days, compared, erased)

@@ -16,6 +16,9 @@ from segue.window import DAY
 
 MANIFEST = "_manifest.json"
 """In a table's day folder: what the day consists of, by whoever delivers it."""
+OWN_FILES = "segue_"
+"""In a table's day folder: what the platform has made itself. No deliverer's manifest speaks of it, and
+nobody waits for more of it."""
 _HIDDEN = (".", "_")
 """Names that begin so are nobody's, but for the manifest's."""
 
@@ -41,6 +44,11 @@ class TableDay:
         return f"{self.table}/{self.day}"
 
     @property
+    def delivered(self) -> tuple[StoredObject, ...]:
+        """The files that others have brought."""
+        return tuple(each for each in self.files if not each.base_name.startswith(OWN_FILES))
+
+    @property
     def generations(self) -> Mapping[str, int]:
         """Generation by file name, the manifest's included."""
         listed = [*self.files, *([self.manifest] if self.manifest else [])]
@@ -48,8 +56,8 @@ class TableDay:
 
     @property
     def changed_at(self) -> datetime | None:
-        """When the youngest of it was written; None when nothing is there."""
-        times = [each.updated_at for each in self.files]
+        """When the youngest of what was delivered was written; None when nothing was."""
+        times = [each.updated_at for each in self.delivered]
         return max([*times, *([self.manifest.updated_at] if self.manifest else [])], default=None)
 
 

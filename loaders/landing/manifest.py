@@ -55,7 +55,7 @@ class Manifest(BaseModel):
     def disagreement(self, found: TableDay) -> str | None:
         """The first file that is only there, or only here, in words; None when they are the same."""
         declared = {each.name for each in self.files}
-        present = {each.base_name for each in found.files}
+        present = {each.base_name for each in found.delivered}
         for name in sorted(declared - present):
             return f"{found.folder}/{name}: is in the manifest and has not arrived"
         for name in sorted(present - declared):

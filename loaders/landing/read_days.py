@@ -137,7 +137,7 @@ def deliveries_of(
         for table, each in of_day.items():
             if each.manifest:
                 each.manifest.refuse_other_files(each.found)
-            elif table in settings.manifest_feeds and (each.found.files or arrivals.is_due(table, day)):
+            elif table in settings.manifest_feeds and (each.found.delivered or arrivals.is_due(table, day)):
                 raise LandingError(
                     f"{table}/{day}: no {MANIFEST} has arrived, and SEGUE_MANIFEST_FEEDS names {table}"
                 )
@@ -221,7 +221,7 @@ def _landing_of(
         landing.add(stored.name, file)
         digest.update(stored.name.encode())
         digest.update(file.digest)
-        if delivery.manifest:
+        if delivery.manifest and stored in delivery.found.delivered:
             delivery.manifest.refuse_other_content(
                 delivery.found.folder, stored.base_name, file.rows_in, file.digest
             )

@@ -26,6 +26,7 @@ def score_rows(spec: CompanySpec, random: np.random.Generator, people: People) -
         "scores": pa.table(
             {
                 "model": picked(tuple(MODELS), model),
+                "model_version": pa.nulls(who.size, pa.int64()),
                 "account_id": identifiers("a", people.number[who]),
                 "score": amounts(random.integers(0, 10_001, who.size), places=4),
                 "scored_at": instants(scored_at[run]),

@@ -19,6 +19,7 @@ import json, sys
 import airflow.sdk
 before = set(sys.modules)
 import content, daily_marts, day_watch, experiment_readouts, model_watch, offer_segments, restate_range
+import train_models
 loaded = set(sys.modules) - before
 
 def described(dag):
@@ -49,7 +50,8 @@ def described(dag):
 
 dags = {dag.dag_id: described(dag) for dag in (
     module.dag for module in (
-        content, daily_marts, day_watch, experiment_readouts, model_watch, offer_segments, restate_range
+        content, daily_marts, day_watch, experiment_readouts, model_watch, offer_segments, restate_range,
+        train_models,
     )
 )}
 print("JSON" + json.dumps({"dags": dags, "loaded": sorted(loaded)}))
@@ -96,7 +98,16 @@ def test_reading_the_dag_files_loads_nothing_heavy(read: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     "dag_id",
-    ["content", "daily_marts", "day_watch", "experiments", "model_watch", "offer_segments", "restate_range"],
+    [
+        "content",
+        "daily_marts",
+        "day_watch",
+        "experiments",
+        "model_watch",
+        "offer_segments",
+        "restate_range",
+        "train_models",
+    ],
 )
 def test_a_dag_tells_an_operator_whose_it_is_and_what_to_do(read: dict[str, Any], dag_id: str) -> None:
     dag = read["dags"][dag_id]
@@ -164,6 +175,19 @@ def test_a_range_is_built_in_chunks_that_are_each_steps_of_their_own(read: dict[
     assert dag["tasks"]["chunk.land"] == ["plan"]
     assert dag["tasks"]["tell"] == ["chunk.drop_audit"]
     assert dag["max_active_runs"] == 1
+
+
+def test_models_are_trained_weekly_one_after_another_or_for_a_day_and_models_that_are_named(
+    read: dict[str, Any],
+) -> None:
+    dag = read["dags"]["train_models"]
+
+    assert (dag["timetable"], dag["max_active_runs"]) == ("CronDataIntervalTimetable", 1)
+    assert dag["params"] == ["day", "models"]
+    assert dag["tasks"] == {
+        "choose_models": [], "examples": ["choose_models"], "train": ["examples"],
+        "drop_examples": ["examples", "train"],
+    }  # fmt: skip
 
 
 def test_content_is_pulled_every_hour_by_one_run_at_a_time(read: dict[str, Any]) -> None:

@@ -191,7 +191,7 @@ def third_day(
         marked = mark_each(platform, airflow, scheduled)
         run = airflow.run(MARTS_DAG, by_hand, 1200)
     broken |= dict.fromkeys(DELIVERIES[1], ended(platform, airflow, run))
-    again(airflow, scheduled, "land", "build", "validate")
+    again(airflow, scheduled, "land", "build", "score", "validate")
     judged = {task.task_id: task.state for task in airflow.tasks(MARTS_DAG, scheduled)}
     assert judged["validate"] == "success", log_of(airflow, scheduled, "validate")
     with delivered_broken(landing, intact, *DELIVERIES[2]):
@@ -278,7 +278,7 @@ def story(
     loaded = airflow.wait_for_runs(LOAD_DAG, lambda _: True, loads + 1, 300)
     again(airflow, interrupted.run_id, "validate")
     # What is built anew, and judged by nobody, does not come between a run and its publication.
-    again(airflow, third_day.by_hand, "land", "build")
+    again(airflow, third_day.by_hand, "land", "build", "score")
     rebuilt = again(airflow, third_day.by_hand, "publish")
     return Story(
         first_backfill=beginning.backfill,

@@ -16,6 +16,7 @@ from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.erasures import record_erased, subject_hash
 from runs import judge as judging
 from runs import steps
+from runs.outcome import StepOutcome
 from runs.published import PublishedMart
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -517,10 +518,10 @@ def test_totals_that_an_erasure_left_behind_are_built_again_before_they_stop_the
     change(settings, audit, "delete from `{audit}.int_subscription_days` where true")
     built: list[RunWindow] = []
 
-    def build_again(_settings: Settings, again: RunWindow) -> steps.StepOutcome:
+    def build_again(_settings: Settings, again: RunWindow) -> StepOutcome:
         built.append(again)
         change(settings, audit, AUDIT_TABLES)
-        return steps.StepOutcome(again, "built")
+        return StepOutcome(again, "built")
 
     monkeypatch.setattr(steps, "build", build_again)
     monkeypatch.setattr(judging, "marts_of", lambda *_: [SUBSCRIPTION_DAYS])

@@ -13,7 +13,8 @@ import pytest
 import structlog
 
 from runs import step_record, steps
-from runs.steps import Step, StepOutcome
+from runs.outcome import StepOutcome
+from runs.steps import Step
 from segue.logs import configure_logs
 from segue.settings import Settings, get_settings
 from segue.window import RunWindow

@@ -194,7 +194,13 @@ def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("step", "before"),
-    [("build", "land"), ("validate", "build"), ("publish", "validate"), ("drop_audit", "publish")],
+    [
+        ("build", "land"),
+        ("score", "build"),
+        ("validate", "score"),
+        ("publish", "validate"),
+        ("drop_audit", "publish"),
+    ],
 )
 def test_after_a_step_that_is_marked_successful_but_did_not_run_nothing_goes_on(
     step: str, before: str

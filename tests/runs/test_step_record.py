@@ -12,8 +12,9 @@ from loaders.landing.errors import LandingError
 from loaders.warehouse.client import WarehouseError, warehouse_of
 from loaders.warehouse.ops import ops_table
 from runs.dbt import BuiltNode
+from runs.outcome import StepOutcome
 from runs.step_record import models_kept, perform
-from runs.steps import Step, StepOutcome
+from runs.steps import Step
 from segue.logs import lines_of
 from segue.settings import Settings
 from segue.window import RunWindow

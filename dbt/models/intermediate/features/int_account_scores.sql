@@ -13,6 +13,7 @@ with
             date(score.scored_at) as scored_date,
             score.scored_at,
             score.arrival_date,
+            score.is_own,
             -- Whole ten-thousandths: a score decides an order, which must not depend on how an engine rounds.
             cast(round(score.score * 10000) as int64) as score_points,
             {{ counts_from("date(score.scored_at)", "score") }} as known_from_date
@@ -24,15 +25,30 @@ with
         cross join {{ ref("int_first_arrival") }} as first_arrival
     ),
 
+    -- Who is not in the next scoring of the platform's has left the model's population.
+    scorings as (
+        select
+            model_name,
+            scored_date,
+            lead(scored_date) over (partition by model_name order by scored_date) as next_scored_date
+        from (select distinct model_name, scored_date from scored where is_own)
+    ),
+
     score_days as (
         select feature_date, scored.*
         from scored
+        left join
+            scorings as scoring
+            on scored.is_own
+            and scored.model_name = scoring.model_name
+            and scored.scored_date = scoring.scored_date
         cross join
             unnest(
                 generate_date_array(
                     greatest(scored.known_from_date, {{ known_start_day() }}),
                     least(
                         date_add(scored.scored_date, interval {{ var("score_days") - 1 }} day),
+                        coalesce(date_sub(scoring.next_scored_date, interval 1 day), {{ end_day() }}),
                         {{ end_day() }}
                     )
                 )

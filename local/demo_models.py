@@ -1,0 +1,30 @@
+"""The demo's model: trained on the company's history, put into use, and from then on scored every day."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from runs.model_decisions import promote
+from runs.steps import StepReport
+from runs.training import train_models
+from segue.settings import Settings
+
+MODEL: Final = "trial_propensity"
+_WHO: Final = "make demo"
+
+
+def train_and_use(settings: Settings, day: date, say: StepReport) -> None:
+    """Train the model as of ``day`` and put it into use, whatever was decided: the demo has no weeks to wait.
+
+    Raises:
+        SegueError: it could not be trained, or the decision not be written.
+    """
+    found = train_models(settings, day, [MODEL], _WHO)
+    for each in found:
+        say("model", f"{MODEL} {each.version}: {each.decision}: {'; '.join(each.reasons)}")
+    artifacts = [each.artifact for each in found if each.artifact]
+    if artifacts and all(each.decision != "promoted" for each in found):
+        reason = "the demo shows a model in use, and has no days to wait for it"
+        promote(settings, MODEL, artifacts[0], day, reason, _WHO)
+        say("model", f"{MODEL}: promoted by hand: {reason}")

@@ -1,0 +1,226 @@
+"""The step that scores: the run's new days by the models in use, before anything is decided by scores.
+
+A day is scored before it is published for the first time, and keeps what it had ever after: a day that is
+built again was decided by the scores that it had. Whatever goes wrong with a model is told and counted; the
+day is then decided by earlier scores, as long as the rules take them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import structlog
+
+from loaders.landing.arrivals import Arrivals
+from loaders.landing.contracts import Score
+from loaders.landing.land import land_days
+from loaders.landing.listing import landing_store
+from loaders.scoring.features import stage, staged
+from loaders.scoring.registry import decisions
+from loaders.scoring.scores import (
+    SHADOW,
+    DayOfScores,
+    ScoringError,
+    own_files,
+    score_batches,
+    take_back,
+    write_scores,
+)
+from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.ops import append_rows, literal, ops_table
+from scoring.registry import ModelDecision, states
+from segue.settings import Settings
+from segue.telemetry import present_step
+from segue.window import RunWindow, days_between
+
+log = structlog.get_logger(__name__)
+
+FEATURES: Final = "int_account_features"
+READ_SCORES: Final = "int_account_scores"
+"""This model, and all that is made of it, is built after the scores have landed."""
+_FEATURES_MART: Final = "fct_account_features"
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A trained model and the days that it scores."""
+
+    decision: ModelDecision
+    is_shadow: bool
+    days: tuple[date, ...]
+
+    @property
+    def name(self) -> str:
+        """The name that its scores land under."""
+        return f"{self.decision.model}{SHADOW if self.is_shadow else ''}"
+
+    def scores(self, day: date) -> DayOfScores:
+        """Which scores those of a day are."""
+        return DayOfScores(self.name, self.decision.version, day)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.decision.version}"
+
+
+@dataclass(frozen=True)
+class ScoredDays:
+    """What the step did, a line for each model, and what it could not do."""
+
+    lines: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def scorings(settings: Settings, window: RunWindow) -> list[Scoring]:
+    """Which models score which days of a run: those in use or in shadow on days that were never published.
+
+    Days before the first arrival have no features of their own, and are not scored.
+
+    Raises:
+        WarehouseError: the operational tables cannot be read.
+    """
+    warehouse = warehouse_of(settings)
+    decided = decisions(warehouse, window.end_date)
+    if not decided:
+        return []
+    first = window.first_day(as_known_then=True)
+    had = published_days(warehouse, first, window.end_date)
+    landed = Arrivals.read(settings).landed
+    found: dict[tuple[str, bool], tuple[ModelDecision, list[date]]] = {}
+    for day in days_between(first, window.end_date):
+        if day in had or day not in landed:
+            continue
+        for state in states(decided, day).values():
+            for decision, is_shadow in ((state.in_use, False), (state.in_shadow, True)):
+                if decision is not None:
+                    _, days = found.setdefault((decision.artifact, is_shadow), (decision, []))
+                    days.append(day)
+    return [Scoring(decision, is_shadow, tuple(days)) for (_, is_shadow), (decision, days) in found.items()]
+
+
+def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
+    """Score the run's days and land the scores; what a model cannot do is a warning, and a row of the ledger.
+
+    Raises:
+        WarehouseError: the operational tables cannot be read or written.
+    """
+    warehouse = warehouse_of(settings)
+    until = time.monotonic() + settings.score_deadline_seconds
+    lines, warnings, entries = [], [], []
+    written: list[tuple[Scoring, dict[date, int]]] = []
+    kept = _present(settings, found := scorings(settings, window))
+    for scoring in found:
+        rows: dict[date, int] = {}
+        try:
+            # Of what fails at a later day, the days before are there.
+            rows.update(_written(settings, window, scoring, until))
+        except Exception as error:
+            missed = [day for day in scoring.days if day not in rows]
+            warnings.append(_failed(scoring, missed, error))
+            entries += [_entry(scoring, day, failed=error) for day in missed]
+        written.append((scoring, rows))
+    try:
+        _land(settings, sorted({day for _, days in written for day in days}))
+    except Exception as error:
+        for scoring, days in written:
+            if days:
+                warnings.append(_failed(scoring, list(days), error))
+                entries += [_entry(scoring, day, failed=error) for day in days]
+            for day in days:
+                take_back(landing_store(settings), scoring.scores(day), kept)
+        written = []
+    for scoring, days in written:
+        entries += [_entry(scoring, day, count) for day, count in days.items()]
+        if days:
+            present_step().count("segue.scores.rows", sum(days.values()), model=scoring.name)
+            lines.append(f"{scoring}: {sum(days.values()):,} scores of {len(days)} day(s)")
+    if entries:
+        append_rows(warehouse, "run_ledger", entries)
+    return ScoredDays(tuple(lines), tuple(warnings))
+
+
+def _written(
+    settings: Settings, window: RunWindow, scoring: Scoring, until: float
+) -> Iterator[tuple[date, int]]:
+    """Puts the model's scores into the landing, day after day, each whole; tells how many they are."""
+    from loaders.scoring.artifacts import fetched
+    from loaders.scoring.bigquery import export_scores
+
+    warehouse, store = warehouse_of(settings), landing_store(settings)
+    trained = fetched(settings, scoring.decision.artifact_uri)
+    table = warehouse.table(window.audit_dataset, f"scoring_{scoring.name}")
+    features = warehouse.table(window.audit_dataset, FEATURES)
+
+    def still_wanted() -> None:
+        if time.monotonic() > until:
+            raise ScoringError(f"{scoring}: not done within {settings.score_deadline_seconds:.0f} s")
+
+    # Gone with the dataset; who is erased meanwhile is taken out of it as of all its tables.
+    population = stage(warehouse, table, trained.declaration, features, scoring.days)
+    for day in scoring.days:
+        still_wanted()
+        scores = scoring.scores(day)
+        if settings.score_in == "bigquery":
+            export_scores(settings, warehouse, store, trained.model, scores, table)
+        else:
+            batches = staged(warehouse, table, day)
+            predicted = score_batches(trained.model, batches, str(scoring), settings.score_threads)
+            write_scores(store, scores, predicted, population[day], still_wanted)
+        yield day, population[day]
+
+
+def _present(settings: Settings, found: Iterable[Scoring]) -> set[str]:
+    """Files of scores that an earlier try has left and landed: they have to be there when the day lands."""
+    store = landing_store(settings)
+    return {
+        each.name
+        for scoring in found
+        for day in scoring.days
+        for each in own_files(store, scoring.scores(day))
+    }
+
+
+def _land(settings: Settings, days: Sequence[date]) -> None:
+    """Make the files raw rows; the run itself builds the days with them, and no other was built without."""
+    if days:
+        land_days(settings, days, [Score.table], Arrivals.read(settings), corrects=False)
+
+
+def published_days(warehouse: Warehouse, first: date, last: date) -> set[date]:
+    """The days on which accounts' features were ever published."""
+    settings = warehouse.settings
+    table = ops_table(settings, "publications")
+    if warehouse.find_table(table) is None:
+        return set()
+    rows = warehouse.run(
+        f"select distinct partition_date from `{table}` "
+        f"where run_date >= {literal(settings.history_start_date)} and mart = {literal(_FEATURES_MART)} "
+        f"and partition_date between {literal(first)} and {literal(last)}"
+    )
+    return {row.partition_date for row in rows}
+
+
+def _failed(scoring: Scoring, missed: Sequence[date], error: Exception) -> str:
+    present_step().count("segue.scores.failures", 1, model=scoring.name)
+    log.warning("model_failed", model=scoring.name, version=scoring.decision.version, reason=str(error))
+    days = f"{missed[0]}..{missed[-1]}"
+    return f"{scoring} did not score {days}, which earlier scores decide within their age: {error}"
+
+
+def _entry(scoring: Scoring, day: date, rows: int = 0, failed: Exception | None = None) -> Mapping[str, Any]:
+    detail = {"version": scoring.decision.version, "failed": str(failed) if failed else None}
+    return {
+        "run_date": day,
+        "step": "score",
+        "table_name": scoring.name,
+        "rows_in": rows,
+        "rows_out": rows,
+        "rows_quarantined": 0,
+        "content_hash": scoring.decision.artifact,
+        "detail": json.dumps({name: value for name, value in detail.items() if value is not None}),
+        "finished_at": datetime.now(UTC),
+    }

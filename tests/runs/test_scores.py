@@ -1,0 +1,223 @@
+"""A model in use scores a run's days when their features are built, before scores decide anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+
+from loaders.scoring.registry import record
+from loaders.warehouse.client import warehouse_of
+from runs.building import build, score
+from runs.dbt import build as build_models
+from runs.outcome import StepOutcome
+from runs.publish import publish
+from runs.published import published_marts
+from runs.scores import score_days, scorings
+from runs.steps import asked, land
+from scoring.model import Model
+from scoring.registry import ModelDecision
+from segue.settings import Settings
+from segue.window import DAY, RunWindow
+from tests.judged import let_through
+from tests.scoring.made_up import declaration, trained
+
+FIRST, SECOND, THIRD, FOURTH = (date(2026, 3, day) for day in (1, 2, 3, 4))
+TENURE = {"young": 20, "old": 300, "tested": 20, "erases": 20, "withdrawn": 20}
+"""Days since each account was created, on the second day."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """Five accounts without subscriptions; the model is in use from the second day on."""
+
+    settings: Settings
+    model: Model
+    artifact: Path
+    second: StepOutcome
+    """What the step said of the first two days."""
+    window: RunWindow
+    before: set[str]
+    """What was built before the step."""
+
+    def points(self, account: str, day: date) -> int:
+        tenure = TENURE[account] + (day - SECOND).days
+        return round(float(self.model.scores(np.array([[float(tenure)]]))[0]) * 10_000)
+
+    def scores(self, day: date, dataset: str = "marts") -> list[tuple[str, list[tuple[str, int, date]]]]:
+        """Accounts that have scores on a day, and which."""
+        rows = warehouse_of(self.settings).run(
+            f"select account_id, model_scores from {dataset}.fct_account_features "
+            f"where feature_date = date '{day}' and array_length(model_scores) > 0 order by account_id"
+        )
+        return [
+            (
+                row.account_id,
+                [(each["model"], each["score_points"], each["scored_date"]) for each in row.model_scores],
+            )
+            for row in rows
+        ]
+
+    def of_ledger(self, day: date) -> list[tuple[str, int, object]]:
+        rows = warehouse_of(self.settings).run(
+            "select table_name, rows_out, detail from ops.run_ledger where step = 'score' "
+            f"and run_date = date '{day}' order by finished_at"
+        )
+        return [(row.table_name, row.rows_out, json.loads(row.detail).get("failed")) for row in rows]
+
+    def features_built(self, day: date) -> RunWindow:
+        window = land(self.settings, asked(self.settings, day, day)).window.new_attempt(self.settings, "")
+        build_models(self.settings, window, ["+int_account_features", "stg_scoring__scores"])
+        return window
+
+    def published(self, window: RunWindow) -> None:
+        build_models(self.settings, window, ["int_account_scores", "fct_account_features"])
+        wanted = [
+            each
+            for each in published_marts(self.settings.dbt_manifest)
+            if each.kind == "arrivals" or each.name == "fct_account_features"
+        ]
+        build_models(self.settings, window, [f"+{each.name}" for each in wanted if each.kind == "arrivals"])
+        let_through(self.settings, window, wanted)
+        publish(self.settings, window, wanted)
+
+
+def deliver(settings: Settings, table: str, day: date, *rows: dict[str, object]) -> None:
+    folder = Path(urlparse(settings.landing_files_root).path) / table / str(day)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrived = {"ingested_at": f"{day}T13:00:00Z"}
+    (folder / "rows.ndjson").write_text("".join(json.dumps(arrived | row) + "\n" for row in rows))
+
+
+def account(name: str) -> dict[str, object]:
+    return {
+        "account_id": name, "created_at": f"{SECOND - DAY * TENURE[name]}T00:00:00Z", "market": "SE",
+        "locale": "sv", "is_test": name == "tested", "is_employee": False,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def company(dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Company:
+    settings = dbt_world("scores", models_uri=str(tmp_path_factory.mktemp("models")))
+    deliver(settings, "accounts", FIRST, *map(account, TENURE))
+    deliver(
+        settings, "consents", FIRST,
+        {"account_id": "withdrawn", "purpose": "personalisation", "granted": False,
+         "occurred_at": f"{FIRST}T12:00:00Z"},
+    )  # fmt: skip
+    deliver(settings, "scores", SECOND, {
+        "model": "winback_propensity", "account_id": "old", "score": 0.25, "scored_at": f"{SECOND}T03:00:00Z",
+    })  # fmt: skip
+    (Path(urlparse(settings.landing_files_root).path) / "scores" / str(SECOND) / "_manifest.json").write_text(
+        manifest(settings)
+    )
+    for day in (THIRD, FOURTH):
+        deliver(settings, "accounts", day)
+    gone = {"request_id": "r1", "account_id": "erases", "requested_at": f"{FOURTH}T09:00:00Z"}
+    deliver(settings, "deletion_requests", FOURTH, gone)
+    model, path = trained(Path(settings.models_root), declaration())
+    decision = ModelDecision(
+        model="trial_propensity", version=3, artifact=path.name, artifact_uri=path.as_uri(),
+        decision="promoted", reasons=("better",), day=SECOND,
+        decided_at=datetime(2026, 3, 3, 6, tzinfo=UTC), decided_by="a test",
+    )  # fmt: skip
+    record(warehouse_of(settings), [decision])
+    landed = land(settings, asked(settings, FIRST, SECOND)).window
+    built = build(settings, landed)
+    before = warehouse_of(settings).table_names(built.window.audit_dataset)
+    scored = score(settings, built.window)
+    let_through(settings, scored.window)
+    publish(settings, scored.window)
+    return Company(settings, model, path, scored, built.window, before)
+
+
+def manifest(settings: Settings) -> str:
+    file = Path(urlparse(settings.landing_files_root).path) / "scores" / str(SECOND) / "rows.ndjson"
+    content = file.read_bytes()
+    return json.dumps(
+        {"files": [{"name": file.name, "rows": 1, "sha256": hashlib.sha256(content).hexdigest()}]}
+    )
+
+
+def test_the_population_has_scores_of_the_day_and_nobody_else_has(company: Company) -> None:
+    assert company.second.lines() == ["trial_propensity 3: 3 scores of 1 day(s)"]
+    assert company.scores(FIRST) == []
+    assert company.scores(SECOND) == [
+        ("erases", [("trial_propensity", company.points("erases", SECOND), SECOND)]),
+        (
+            "old",
+            [
+                ("trial_propensity", company.points("old", SECOND), SECOND),
+                ("winback_propensity", 2_500, SECOND),
+            ],
+        ),
+        ("young", [("trial_propensity", company.points("young", SECOND), SECOND)]),
+    ]
+    assert company.points("young", SECOND) > 5_000 > company.points("old", SECOND)
+
+
+def test_rows_land_by_the_contract_with_the_version_that_scored(company: Company) -> None:
+    rows = warehouse_of(company.settings).run(
+        "select account_id, model_version, scored_at, ingested_at from raw.scores "
+        "where model = 'trial_propensity' order by account_id"
+    )
+    end = datetime(2026, 3, 2, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert [tuple(row.values()) for row in rows] == [
+        (name, 3, end, end) for name in ("erases", "old", "young")
+    ]
+    assert company.of_ledger(SECOND) == [("trial_propensity", 3, None)]
+
+
+def test_what_reads_scores_is_built_after_them(company: Company) -> None:
+    assert company.window.awaits_scores
+    assert "int_account_features" in company.before
+    assert company.before.isdisjoint(
+        {"int_account_scores", "fct_account_features", "offer_decisions", "offer_segments"}
+    )
+
+
+def test_days_that_could_not_be_scored_keep_earlier_scores_and_it_is_told(
+    company: Company, tmp_path: Path
+) -> None:
+    """When the model is back it scores the day, and whoever has left its population has no score."""
+    window = company.features_built(THIRD)
+    kept = company.artifact.with_name("elsewhere")
+    shutil.move(company.artifact, kept)
+    # A worker that has no copy of the model.
+    elsewhere = {"state_dir": tmp_path, "dbt_parsed_dir": company.settings.dbt_target_dir}
+    told = score_days(company.settings.model_copy(update=elsewhere), window)
+    shutil.move(kept, company.artifact)
+    company.published(window)
+
+    [warning] = told.warnings
+    assert warning.startswith("trial_propensity 3 did not score 2026-03-03..2026-03-03")
+    assert company.of_ledger(THIRD)[0][:2] == ("trial_propensity", 0)
+    assert company.scores(THIRD) == company.scores(SECOND)
+
+    # Published is published: it is not scored later, whatever comes.
+    assert scorings(company.settings, window) == []
+
+    window = company.features_built(FOURTH)
+    assert [each.days for each in scorings(company.settings, window)] == [(FOURTH,)]
+    assert score_days(company.settings, window).warnings == ()
+    company.published(window)
+    found = dict(company.scores(FOURTH))
+    assert found.keys() == {"old", "young"}
+    assert found["young"] == [("trial_propensity", company.points("young", FOURTH), FOURTH)]
+
+
+def test_a_day_that_is_built_again_has_the_scores_that_it_had(company: Company) -> None:
+    before = company.scores(SECOND)
+    window = company.features_built(SECOND)
+
+    assert scorings(company.settings, window) == []
+    company.published(window)
+    assert company.scores(SECOND) == before
