@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from scoring.declaration import ModelDeclaration
 from scoring.events import EVENTS, Event
+from segments.features import FEATURES
 from segments.rule import BASIS_POINTS
 from segments.sql import predicate
 from segue.dbt_values import value_macro
@@ -28,11 +29,16 @@ def declared_values(models: Mapping[str, ModelDeclaration]) -> dict[str, list[di
 
 
 def compile_macros(models: Mapping[str, ModelDeclaration]) -> str:
-    """The macros ``declared_models`` and ``declared_events``."""
+    """The macros ``declared_models``, ``declared_events`` and ``declared_features``.
+
+    Features are all there are: a model that is in use may go by some that its next version does not, and both
+    are judged by the same examples.
+    """
     events = [_event(name, each) for name, each in EVENTS.items()]
     macros = [
         *(value_macro(name, values) for name, values in declared_values(models).items()),
         value_macro("declared_events", events),
+        value_macro("declared_features", [{"name": name} for name in FEATURES]),
     ]
     return _HEAD + "\n".join(macros)
 
@@ -49,7 +55,6 @@ def _model(model: ModelDeclaration) -> dict[str, Any]:
         "event": model.target.event,
         "within_days": model.target.within_days,
         "population": predicate(model.population),
-        "features": list(model.features),
         "days": training.days,
         "holdout_days": training.holdout_days,
         "every": training.every,

@@ -4,9 +4,9 @@
 {% macro declared_models() -%}
     {%- set declared -%}{% raw %}
 [
-    {"name": "churn_risk", "event": "churned", "within_days": 30, "population": "(is_payer and is_paid)", "features": ["market", "birth_year_band", "tenure_days", "plan_kind", "billing_interval", "billing_interval_count", "subscription_tenure_days", "subscription_count", "seats_taken", "streams_28d", "active_days_28d", "is_in_grace", "is_auto_renew", "has_cancelled", "failed_payments_28d", "price_raise_date"], "days": 90, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "experiment": null, "control": null, "treated": null},
-    {"name": "trial_offer_uplift", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid)", "features": ["market", "birth_year_band", "tenure_days", "streams_28d", "active_days_28d", "ad_ms_28d", "skips_blocked_28d"], "days": 84, "holdout_days": 28, "every": 7, "negative_buckets": 10000, "experiment": "trial-length-2026", "control": "control", "treated": ["thirty_days"]},
-    {"name": "trial_propensity", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid)", "features": ["tenure_days", "streams_28d", "active_days_28d", "ad_ms_28d", "skips_blocked_28d"], "days": 84, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "experiment": null, "control": null, "treated": null}
+    {"name": "churn_risk", "event": "churned", "within_days": 30, "population": "(is_payer and is_paid)", "days": 90, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "experiment": null, "control": null, "treated": null},
+    {"name": "trial_offer_uplift", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid)", "days": 84, "holdout_days": 28, "every": 7, "negative_buckets": 10000, "experiment": "trial-length-2026", "control": "control", "treated": ["thirty_days"]},
+    {"name": "trial_propensity", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid)", "days": 84, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "experiment": null, "control": null, "treated": null}
 ]
     {% endraw %}{%- endset -%}
     {{ return(var("declared_models", fromjson(declared))) }}
@@ -22,4 +22,44 @@
 ]
     {% endraw %}{%- endset -%}
     {{ return(var("declared_events", fromjson(declared))) }}
+{%- endmacro %}
+
+{% macro declared_features() -%}
+    {%- set declared -%}{% raw %}
+[
+    {"name": "market"},
+    {"name": "locale"},
+    {"name": "birth_year_band"},
+    {"name": "created_date"},
+    {"name": "tenure_days"},
+    {"name": "streams_28d"},
+    {"name": "active_days_28d"},
+    {"name": "ad_ms_28d"},
+    {"name": "skips_blocked_28d"},
+    {"name": "has_ever_trialled"},
+    {"name": "has_ever_paid"},
+    {"name": "is_entitled"},
+    {"name": "is_payer"},
+    {"name": "is_member"},
+    {"name": "is_paid"},
+    {"name": "is_in_trial"},
+    {"name": "is_in_grace"},
+    {"name": "is_auto_renew"},
+    {"name": "has_cancelled"},
+    {"name": "plan_kind"},
+    {"name": "billing_interval"},
+    {"name": "billing_interval_count"},
+    {"name": "subscription_started_date"},
+    {"name": "subscription_tenure_days"},
+    {"name": "seats"},
+    {"name": "seats_taken"},
+    {"name": "subscription_count"},
+    {"name": "price_raise_date"},
+    {"name": "failed_payments_28d"},
+    {"name": "last_ended_date"},
+    {"name": "last_end_reason"},
+    {"name": "days_since_lapse"}
+]
+    {% endraw %}{%- endset -%}
+    {{ return(var("declared_features", fromjson(declared))) }}
 {%- endmacro %}

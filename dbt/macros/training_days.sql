@@ -40,20 +40,6 @@
 {%- endmacro %}
 
 {#
-  Columns that the quality of every model is told by (scoring/slices.py), and those that any of the models learns
-  from, in the order of the first model that names them.
-#}
-{% macro training_features() -%}
-    {%- set found = ["market", "birth_year_band", "tenure_days"] -%}
-    {%- for model in declared_models() -%}
-        {%- for feature in model.features if feature not in found -%}
-            {%- do found.append(feature) -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(found) }}
-{%- endmacro %}
-
-{#
   The feature days of all models as date literals, newest first: BigQuery reads these partitions and no others.
   Whoever is a unit of an experiment comes by on any day.
 #}

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from loaders.warehouse.client import Warehouse
 from scoring.declaration import ModelDeclaration
-from scoring.slices import DIVISIONS
+from segments.features import FEATURES
 
 _TOLD: Final = pa.schema(
     {
@@ -25,13 +25,12 @@ _TOLD: Final = pa.schema(
 
 
 def read_examples(warehouse: Warehouse, table: str, model: ModelDeclaration) -> Iterator[pa.RecordBatch]:
-    """The examples of one model, in no order, over the Storage API: the columns that it declares, and those
-    that its quality is told by.
+    """The examples of one model, in no order, over the Storage API, with all features that there are.
 
-    Only a batch is held at a time. ``table``: project.dataset.table, as ``training_examples`` gives it.
+    The model that is in use may go by others than its next version. Only a batch is held at a time.
+    ``table``: project.dataset.table, as ``training_examples`` gives it.
     """
-    columns = list(dict.fromkeys([*_TOLD.names, *model.features, *DIVISIONS.values()]))
-    return warehouse.read_arrow(table, columns, f"model_name = '{model.name}'")
+    return warehouse.read_arrow(table, [*_TOLD.names, *FEATURES], f"model_name = '{model.name}'")
 
 
 def kept(batches: Iterable[pa.RecordBatch]) -> pa.Table:

@@ -20,6 +20,7 @@ from loaders.warehouse.erasures import record_erased, subject_hash
 from runs.training_examples import training_examples
 from scoring.compiler import declared_values
 from segments.evaluator import bucket
+from segments.features import FEATURES
 from segue.settings import Settings
 from tests.dbt.reference.training_examples import Example, examples
 from tests.dbt.training_rows import AS_OF, MODELS, both, publish, until
@@ -168,13 +169,13 @@ def test_kept_examples_have_codes_for_texts_and_are_the_same_rows(built: dict[st
     assert kept([]).column_names[:3] == ["feature_date", "account_id", "outcome"]
 
 
-def test_reading_has_the_columns_of_the_model_and_those_that_its_quality_is_told_by(
+def test_examples_have_every_feature_that_an_earlier_version_may_have_gone_by(
     built: dict[str, pa.Table],
 ) -> None:
-    assert set(built["leaves"].column_names) == {
-        "feature_date", "account_id", "outcome", "is_treated", "is_held_back", "weight",
-        "tenure_days", "streams_28d", "market", "birth_year_band",
-    }  # fmt: skip
+    for table in built.values():
+        assert set(table.column_names) == {
+            "feature_date", "account_id", "outcome", "is_treated", "is_held_back", "weight", *FEATURES,
+        }  # fmt: skip
 
 
 def test_the_declared_models_are_what_dbt_was_compiled_with() -> None:

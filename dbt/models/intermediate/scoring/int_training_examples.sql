@@ -7,7 +7,7 @@
 }}
 
 {%- set first_day = first_training_day() %}
-{%- set features = training_features() %}
+{%- set features = declared_features() | map(attribute="name") | list %}
 
 -- Of published marts only, and of what is declared in macros/scoring_models.sql, which `segue models
 -- compile` makes.
