@@ -21,7 +21,7 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import literal, ops_table
 from runs.history_models import HistoryModel, checkpoint_day, history_models, partition_days
 from segue.settings import Settings
-from segue.window import DAY, HistoryWindow
+from segue.window import DAY, HistoryWindow, first_of_next_month
 
 READ_AS_PUBLISHED = ("fct_experiment_decision",)
 """Marts of which later runs read earlier days: what was decided then is what was served, whatever the rules
@@ -88,15 +88,11 @@ def _partitions(model: HistoryModel, landed: Landed, checkpoint: date, as_of_dat
 
 def _firsts_of_months(first: date, until: date) -> list[date]:
     """Of the months after that of ``first``, those before ``until``."""
-    found, day = [], _next_month(first)
+    found, day = [], first_of_next_month(first)
     while day < until:
         found.append(day)
-        day = _next_month(day)
+        day = first_of_next_month(day)
     return found
-
-
-def _next_month(day: date) -> date:
-    return (day.replace(day=28) + 4 * DAY).replace(day=1)
 
 
 def _last_changes(model: HistoryModel, landed: Landed, days: Iterable[date]) -> dict[date, datetime]:

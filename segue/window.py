@@ -28,6 +28,11 @@ def days_between(first: date, last: date) -> Iterator[date]:
     return (first + DAY * n for n in range((last - first).days + 1))
 
 
+def first_of_next_month(day: date) -> date:
+    """The first day of the month after that of ``day``."""
+    return (day.replace(day=28) + 4 * DAY).replace(day=1)
+
+
 def refuse_impossible_days(settings: Settings, start_date: date, end_date: date) -> None:
     """Say so before anything starts, rather than leave days out without a word.
 

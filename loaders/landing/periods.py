@@ -22,10 +22,11 @@ from loaders.landing.export_files import Conversion, write_conversion
 from loaders.landing.period_events import Period, arrival_of, event_values, plan_values, spelled
 from loaders.landing.period_map import PeriodMap
 from loaders.landing.period_rows import PeriodsLanding, read_accounts, read_periods, read_reasons
-from loaders.landing.period_times import TOLERATED_GAP
+from loaders.landing.period_times import TOLERATED_GAP, midnight
 from loaders.landing.row import LandingRow
 from loaders.landing.values import ExportCovers
 from loaders.objects.store import ObjectStore
+from segue.window import first_of_next_month
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -181,13 +182,9 @@ def _rates(
     """The map's rates on the day of the first period, and told again on the first of each month up to
     ``last``: of a rate that nobody tells any more nobody knows whether it still holds."""
     months = [first]
-    while (following := _next_month(months[-1])).date() <= last:
-        months.append(following)
+    while (following := first_of_next_month(months[-1].date())) <= last:
+        months.append(midnight(following))
     for currency, rate in sorted(period_map.usd_rates.items()):
         for moment in months[:1] if currency == "USD" else months:
             arrival = arrival_of(moment, arrival_date)
             yield FxRate(ingested_at=arrival, day=moment.date(), currency=currency, usd_rate=rate)
-
-
-def _next_month(moment: datetime) -> datetime:
-    return datetime(moment.year + moment.month // 12, moment.month % 12 + 1, 1, tzinfo=UTC)
