@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, get_current_context, task
 
 from runs.handover import left_by
-from runs.task_defaults import failures_told, task_defaults
+from runs.task_defaults import failures_told, task_defaults, task_told
 from segue.settings import get_settings
 
 DOC = """
@@ -78,7 +78,7 @@ with DAG(
         params, ended = context["params"], context.get("data_interval_end")
         last = ended or datetime.now(UTC)
         day = date.fromisoformat(params["day"]) if params["day"] else last.date() - timedelta(days=1)
-        with failures_told():
+        with task_told(day):
             names = chosen(get_settings(), day, params["models"])
         print(f"{day}: {', '.join(names) or 'no model is due'}")
         if not names:
@@ -91,7 +91,9 @@ with DAG(
 
         with failures_told():
             [found] = left_by("choose_models", "examples", [asked])
-            window = build_for(get_settings(), date.fromisoformat(found["day"]), found["models"])
+        day = date.fromisoformat(found["day"])
+        with task_told(day):
+            window = build_for(get_settings(), day, found["models"])
         return [{"window": window.model_dump(mode="json"), "model": name} for name in found["models"]]
 
     @task(doc_md="Trains one model, evaluates it on the held-back days, and decides about it.")
@@ -99,9 +101,10 @@ with DAG(
         from runs.training_tasks import train_one
         from segue.window import RunWindow
 
-        with failures_told():
+        days = RunWindow.model_validate(window)
+        with task_told(days.end_date):
             decided_by = f"train_models {get_current_context()['run_id']}"
-            lines = train_one(get_settings(), RunWindow.model_validate(window), model, decided_by)
+            lines = train_one(get_settings(), days, model, decided_by)
         for line in lines:
             print(line)
         return lines
@@ -112,8 +115,9 @@ with DAG(
         from segue.window import RunWindow
 
         for each in (built or [])[:1]:
-            with failures_told():
-                end_attempt(get_settings(), RunWindow.model_validate(each["window"]))
+            window = RunWindow.model_validate(each["window"])
+            with task_told(window.end_date):
+                end_attempt(get_settings(), window)
 
     built = examples(choose_models())
     train.expand_kwargs(built) >> drop_examples(built)

@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 OWNER: Final = "subscriptions-data"
 """Who owns the DAGs, and acts where nobody else is named."""
 UNRECORDED: Final = "unrecorded"
-WATCHED: Final = ("marts_late", "segments_late", "feed_stale", "volume", "experiment_must_stop", "fault")
+WATCHED: Final = (
+    "marts_late", "segments_late", "feed_stale", "volume", "experiment_must_stop", "model_drift", "fault",
+)  # fmt: skip
 """What is told of that is no failure with a code, as the runbook names it."""
 
 

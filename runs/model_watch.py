@@ -15,6 +15,8 @@ from loaders.scoring.features import population_query
 from loaders.scoring.measures import replace_contributions, replace_measures
 from loaders.scoring.registry import states_on
 from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.incidents import Incident
+from runs.incidents import close_incidents, raise_incidents, still_served
 from scoring.columns import encoded
 from scoring.contributions import reasons_of
 from scoring.distribution import distribution_like
@@ -37,7 +39,13 @@ class Watched:
     """What was seen of one trained model on a day."""
 
     decision: ModelDecision
+    owner: str
     measures: tuple[Measure, ...]
+
+    @property
+    def cause(self) -> str:
+        """Of the incident that a critical measure is."""
+        return f"model_drift:{self.decision.model}:v{self.decision.version}"
 
     def summary(self) -> str:
         """One line for a log."""
@@ -55,13 +63,37 @@ def watch(settings: Settings, day: date) -> list[Watched]:
 
     Raises:
         ArtifactError: a model's folder is not there, or a byte of it has changed.
+        AlertNotSentError: somebody could not be told; the next try tells.
         WarehouseError, ObjectStoreError: something does not answer.
     """
     warehouse = warehouse_of(settings)
     found = [_watched(settings, decision, day) for decision in scoring_on(states_on(warehouse, day).values())]
     if found:
         _judge(settings, found, day)
+    _tell(settings, found, day)
     return found
+
+
+def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
+    """What is critical is an incident of the model, until it is so no more or the model does not score."""
+    critical = {each.cause: each for each in watched if blocking_reasons(each.measures)}
+    incidents = [
+        Incident(
+            day=day,
+            cause=cause,
+            what="; ".join(blocking_reasons(each.measures)),
+            since=datetime.now(UTC),
+            ends_with="measured",
+            runbook="model_drift",
+            owner=each.owner,
+            severity="warning",
+            still_served=still_served(settings),
+            spans_days=True,
+        )
+        for cause, each in critical.items()
+    ]
+    raise_incidents(settings, incidents)
+    close_incidents(settings, "measured", f"as measured on {day}", lambda each: each.cause not in critical)
 
 
 def scoring_on(states: Iterable[ModelState]) -> Iterator[ModelDecision]:
@@ -84,7 +116,7 @@ def _watched(settings: Settings, decision: ModelDecision, day: date) -> Watched:
     trained = fetched(settings, decision.artifact_uri)
     sample = _sample(warehouse, trained, day)
     if not sample.num_rows:
-        return Watched(decision, ())
+        return Watched(decision, trained.declaration.owner, ())
     model, training = trained.model, trained.description.distribution
     matrix = encoded(as_learned(sample), model.features, f"{decision.model} on {day}")
     now = distribution_like(training, model.features, matrix, model.scores(matrix))
@@ -93,9 +125,7 @@ def _watched(settings: Settings, decision: ModelDecision, day: date) -> Watched:
     accounts = sample.column("account_id").to_pylist()[:EXPLAINED_ACCOUNTS]
     reasons = reasons_of(model, matrix[:EXPLAINED_ACCOUNTS])
     replace_contributions(warehouse, decision, day, zip(accounts, reasons, strict=True), read_at)
-    for reason in blocking_reasons(measures):
-        log.error("model_drifted", model=decision.model, version=decision.version, what=reason)
-    return Watched(decision, measures)
+    return Watched(decision, trained.declaration.owner, measures)
 
 
 def _sample(warehouse: Warehouse, trained: TrainedModel, day: date) -> pa.Table:

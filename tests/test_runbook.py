@@ -283,6 +283,7 @@ CAUSED_ELSEWHERE = {
     "feed_stale": "runs/test_day_watch.py",
     "volume": "runs/test_day_watch.py",
     "experiment_must_stop": "runs/test_experiment_readouts.py",
+    "model_drift": "runs/test_model_watch.py",
     "rules_too_many": "segments/test_statement.py",
     "answer": "cli/test_new_rule.py",
     "query": "cli/test_query.py",

@@ -20,11 +20,20 @@ from loaders.warehouse.client import Warehouse
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 
 EndsWith = Literal[
-    "published", "restated", "online", "content", "readouts", "judged", "arrived", "stopped", "by_hand"
+    "published",
+    "restated",
+    "online",
+    "content",
+    "readouts",
+    "judged",
+    "arrived",
+    "measured",
+    "stopped",
+    "by_hand",
 ]
 """What a recovery is: the day is published, or each chunk of a range; it or a later day is online; content
-was pulled; readouts were written; the day was judged again and is as usual; the feed arrived; the experiment
-does not run any more; somebody says so."""
+was pulled; readouts were written; the day was judged again and is as usual; the feed arrived; the model
+was measured again and is as in training; the experiment does not run any more; somebody says so."""
 
 _CLAIM: Final = timedelta(minutes=10)
 """Whoever has not told by then is dead."""
@@ -37,7 +46,8 @@ class Incident:
     """Something that somebody has to know, of one day and one cause.
 
     ``runbook`` is the code of the runbook's entry. It is told once for its day and cause, until it is over;
-    with ``is_once``, once ever, on whatever days it shows.
+    with ``spans_days`` once for its cause, on whatever days it shows until it is over, with ``is_once`` once
+    ever.
     """
 
     day: date
@@ -50,11 +60,12 @@ class Incident:
     severity: Severity = "error"
     still_served: str = ""
     is_once: bool = False
+    spans_days: bool = False
 
     @property
     def key(self) -> str:
         """What makes two of them the same."""
-        return self.cause if self.is_once else f"{self.day}:{self.cause}"
+        return self.cause if self.is_once or self.spans_days else f"{self.day}:{self.cause}"
 
 
 @dataclass(frozen=True)
@@ -227,7 +238,7 @@ def _recorded(row: Any) -> RecordedIncident:
         owner=row.owner,
         severity=row.severity,
         still_served=row.still_served,
-        is_once=row.key == row.cause,
+        spans_days=row.key == row.cause,
     )
     told: dict[Transition, frozenset[str]] = {
         "opened": frozenset(json.loads(row.opened_told)),

@@ -142,12 +142,12 @@ ERASURES = (
 INCIDENTS = (
     column("run_date", "DATE", "Day that the incident is about; of an experiment, the first that shows it."),
     column("incident_id", "STRING", "Its key, and how often it has come; alerts name it."),
-    column("key", "STRING", "Day and cause; the cause alone where it is told once ever."),
+    column("key", "STRING", "Day and cause; the cause alone of what lasts for days."),
     column(
         "cause",
         "STRING",
         "marts_late | segments_late | feed_stale:<feed> | volume | experiment:<id>:v<version>:<reason> | "
-        "fault:<dag>.<task>, or the code of the failure.",
+        "model_drift:<model>:v<version> | fault:<dag>.<task>, or the code of the failure.",
     ),
     column("severity", "STRING", "error | warning"),
     column("what", "STRING", "A sentence; it names no account."),
@@ -157,8 +157,8 @@ INCIDENTS = (
     column(
         "ends_with",
         "STRING",
-        "What closes it: published | restated | online | content | readouts | judged | arrived | stopped | "
-        "by_hand",
+        "What closes it: published | restated | online | content | readouts | judged | arrived | "
+        "measured | stopped | by_hand",
     ),
     column("since_at", "TIMESTAMP", "When it began."),
     column("opened_at", "TIMESTAMP", "When it was recorded."),

@@ -18,6 +18,7 @@ from loaders.scoring.artifacts import fetched
 from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import in_use
 from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.incidents import IncidentTable
 from runs.model_pages import model_page
 from runs.model_watch import watch
 from runs.score_reasons import ScoreReasons, score_reasons
@@ -113,6 +114,20 @@ def test_what_is_critical_is_on_record_as_a_failed_expectation(warehouse: Wareho
 
     found = [(row.run_date, row.severity) for row in rows]
     assert found == [(LOUD, "critical"), (LOUD, "warning")]
+
+
+@pytest.mark.usefixtures("watched")
+def test_what_is_critical_is_one_incident_of_the_model_until_it_is_over(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    [told] = IncidentTable(warehouse).live()
+    assert (told.incident.day, told.incident.cause) == (LOUD, "model_drift:trial_propensity:v1")
+    assert told.incident.what.startswith("population stability of streams_28d: ")
+    assert told.is_open
+
+    watch(settings, QUIET)
+    [told] = IncidentTable(warehouse).live()
+    assert not told.is_open
 
 
 @pytest.mark.usefixtures("watched")

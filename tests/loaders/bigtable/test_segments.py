@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, load_segments, republish
 from loaders.warehouse.client import warehouse_of
-from loaders.warehouse.ops import ops_table
+from loaders.warehouse.ops import append_rows, ops_table
+from runs.deadlines import missed
 from segue.settings import Settings
 from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
@@ -81,6 +82,30 @@ def test_an_older_day_is_superseded_and_not_in_the_ledger(platform: Settings) ->
     before = ledger(platform)
     assert load_segments(platform, DAY_1).outcome is LoadOutcome.SUPERSEDED
     assert ledger(platform) == before
+
+
+def test_segments_are_late_only_while_readers_see_none_of_the_day(platform: Settings) -> None:
+    republish(platform)
+    due = datetime(2026, 2, 2, 6, 30, tzinfo=UTC)
+    # Every day was published, as far as these operational tables know.
+    recorded = platform.model_copy(update={"ops_dataset": "ops_of_deadlines"})
+    rows = [
+        {
+            "run_date": day,
+            "publication_id": "p",
+            "mart": "offer_segments",
+            "partition_date": day,
+            "row_count": 3,
+        }
+        for day in (DAY_1, DAY_2, DAY_3)
+    ]
+    append_rows(warehouse_of(recorded), "publications", rows)
+
+    late = {day: missed(recorded, day, due, due, is_online=True) for day in (DAY_1, DAY_2, DAY_3)}
+
+    assert (late[DAY_1], late[DAY_2]) == (None, None)
+    assert late[DAY_3] is not None
+    assert (late[DAY_3].cause, late[DAY_3].ends_with) == ("segments_late", "online")
 
 
 def test_a_day_that_was_not_published_and_a_missing_mart_are_named(platform: Settings) -> None:
