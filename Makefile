@@ -75,6 +75,7 @@ soak: setup ## Run the fault, SIGKILL, replication, landing and order proofs ove
 bench: setup ## Measure on the embedded parts: ratios within one run
 	@GRPC_VERBOSITY=ERROR $(RUN) segue bench load --memory-rows 200000 --memory-rows 1000000 --memory-rows 5000000
 	@$(RUN) segue bench land --memory-rows 200000 --memory-rows 1000000
+	@$(RUN) segue bench score --memory-accounts 200000 --memory-accounts 5000000
 
 docs: setup ## Build the documentation site into .segue/site, reference pages from the code
 	@NO_MKDOCS_2_WARNING=1 $(RUN) python -m mkdocs build --strict --quiet

@@ -276,7 +276,7 @@ STEPS: Final = (
     ),
     Step(
         "build",
-        "dbt, started once: every model of the run, in an audit dataset.",
+        "dbt: every model in an audit dataset; but for what reads scores, where a model is in use.",
         build,
         ("dbt.cli.main", "dbt.adapters.bigquery"),
     ),
