@@ -193,14 +193,10 @@ def _parts(outside: OutsideMap, days: Floats | None, strata: Floats, file: str) 
     if len(np.unique(days[~held_out])) == 1:
         message = f"column {outside.holdout.column} has a single time before {outside.holdout.from_}"
         raise OutsideFileError(file, message)
-    stopping = ~held_out & latest(days, ~held_out)
+    earlier = days[~held_out]
+    later = np.quantile(earlier, 1 - STOPPING_SHARE)
+    stopping = ~held_out & (days >= later if later > earlier.min() else days > later)
     return ~held_out & ~stopping, stopping, held_out
-
-
-def latest(days: Floats, rows: Mask) -> Mask:
-    """The days with the latest ``STOPPING_SHARE`` of ``rows``, whole, and never the first of them."""
-    later = np.quantile(days[rows], 1 - STOPPING_SHARE)
-    return days >= later if later > days[rows].min() else days > later
 
 
 def _features(

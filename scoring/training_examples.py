@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scoring.columns import Feature, Floats, Integers, Mask, category_of, days_of, encoded
+from scoring.columns import Feature, Integers, Mask, category_of, encoded
 from scoring.declaration import ModelDeclaration, kind_of
-from scoring.examples import Examples, check_counts, digest_of, latest
+from scoring.examples import STOPPING_SHARE, Examples, check_counts, digest_of
 from segments.features import FEATURES, FeatureName
 from segue.outside_file import OutsideFileError
 
@@ -38,11 +38,11 @@ def training_examples_of(table: pa.Table, model: ModelDeclaration) -> Examples:
     """The examples of a model as its declaration has them; ``table`` is ``in_order`` and ``as_learned``.
 
     Columns: feature_date, account_id, outcome, is_treated (null where nothing was tried), is_held_back,
-    weight and the features. Of what is learned from, the latest fifth says when to stop.
+    weight and the features. Of what is learned from, a fifth of the accounts says when to stop.
 
     Raises:
         OutsideFileError: a feature is not what it is declared to be, a held-back row stands for others, or a
-            part has too few rows of an outcome, or one day only.
+            part has too few rows of an outcome.
     """
     name = f"examples of {model.name}"
     if table.num_rows == 0:
@@ -53,10 +53,11 @@ def training_examples_of(table: pa.Table, model: ModelDeclaration) -> Examples:
     is_treated = None if model.treatment is None else _mask(table, "is_treated")
     if np.any(weights[held_out] != 1):
         raise OutsideFileError(name, "a held-back row stands for others")
-    learning, stopping = _earlier(days_of(table, DAY, name), ~held_out, name)
+    stopping = ~held_out & _stops(table)
+    learning = ~held_out & ~stopping
     for rows, words in (
-        (learning, "the days to learn from"),
-        (stopping, "the days to stop by"),
+        (learning, "the accounts to learn from"),
+        (stopping, "the accounts to stop by"),
         (held_out, "the held-back days"),
     ):
         check_counts(outcomes, is_treated, rows, words, name)
@@ -78,12 +79,14 @@ def training_examples_of(table: pa.Table, model: ModelDeclaration) -> Examples:
     )
 
 
-def _earlier(days: Floats, rows: Mask, name: str) -> tuple[Mask, Mask]:
-    """Rows to grow trees on, and later ones to stop by."""
-    if len(np.unique(days[rows])) < 2:
-        raise OutsideFileError(name, "there are fewer than two feature days to learn from")
-    stopping = rows & latest(days, rows)
-    return rows & ~stopping, stopping
+def _stops(table: pa.Table) -> Mask:
+    """Rows of every fifth account by a hash: the same accounts in every training.
+
+    Not of the latest days, as where every unit has one row: the accounts of these have been learned from,
+    with long windows even their outcomes, and trees that know them look good for too long.
+    """
+    hashes = pd.util.hash_array(table.column(ACCOUNT).to_pandas().to_numpy(dtype=object), categorize=False)
+    return np.asarray(hashes % round(1 / STOPPING_SHARE) == 0)
 
 
 def _mask(table: pa.Table, column: str) -> Mask:

@@ -61,7 +61,7 @@ def test_what_is_in_use_and_in_shadow_is_listed_as_of_a_day(models: Callable[...
     assert [each["name"] for each in rows] == ["churn_risk", "trial_offer_uplift", "trial_propensity"]
     assert rows[0] == {
         "name": "churn_risk",
-        "version": 1,
+        "version": 2,
         "kind": "propensity",
         "owner": "retention",
         "predicts": "ceases to pay for anything within 30 days",

@@ -54,18 +54,23 @@ def test_a_propensity_is_found_as_well_as_its_truth_can_be(
     assert 0.9 <= judged.evaluation.calibration.slope <= 1.1
 
 
-def test_later_days_judge_and_those_between_are_no_part_of_it(lesson: Lesson) -> None:
-    days = [each.isoformat() for each in lesson._table.column("feature_date").to_pylist()]
+def test_later_days_judge_and_other_accounts_say_when_to_stop(planted: Planted, lesson: Lesson) -> None:
+    days = [each.isoformat() for each in planted.table["feature_date"].to_pylist()]
+    accounts = planted.table["account_id"].to_pylist()
 
-    by_part = {
-        part: sorted({day for day, is_in in zip(days, getattr(lesson.examples, part), strict=True) if is_in})
-        for part in ("learning", "stopping", "held_out")
-    }
-    assert by_part == {
-        "learning": ["2026-01-13", "2026-01-20", "2026-01-27", "2026-02-03"],
-        "stopping": ["2026-02-10", "2026-02-17"],
-        "held_out": ["2026-03-10", "2026-03-17"],
-    }
+    def parts(cells: list[str]) -> dict[str, set[str]]:
+        return {
+            part: {cell for cell, is_in in zip(cells, getattr(lesson.examples, part), strict=True) if is_in}
+            for part in ("learning", "stopping", "held_out")
+        }
+
+    earlier = {"2026-01-13", "2026-01-20", "2026-01-27", "2026-02-03", "2026-02-10", "2026-02-17"}
+    assert parts(days) == {
+        "learning": earlier, "stopping": earlier, "held_out": {"2026-03-10", "2026-03-17"},
+    }  # fmt: skip
+    of = parts(accounts)
+    assert not of["learning"] & of["stopping"]
+    assert len(of["stopping"]) / len(of["held_out"]) == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_good_model_goes_into_shadow_with_its_reasons(judged: Judgement) -> None:
@@ -136,7 +141,7 @@ def test_too_few_examples_are_refused_in_words(model: Model, planted: Planted) -
     assert verdict.decision == "refused"
     assert verdict.reasons[0] == "has 24,000 examples; 1,000,000 are asked"
     assert verdict.reasons[1].endswith("examples with the event; 100,000 are asked")
-    with pytest.raises(OutsideFileError, match="the days to stop by: 40 rows"):
+    with pytest.raises(OutsideFileError, match="the accounts to learn from: "):
         Lesson(asked, listeners(20).table, RULES)
 
 
