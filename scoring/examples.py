@@ -153,18 +153,25 @@ def _treated(table: pa.Table, outside: OutsideMap, file: str) -> Floats | None:
     return np.select([labels.isin(treated), labels == control], [1.0, 0.0], _LEFT_OUT)
 
 
-def check_counts(outcomes: Floats, is_treated: Mask | None, rows: Mask, words: str, file: str) -> None:
+def check_counts(
+    outcomes: Floats, is_treated: Mask | None, rows: Mask, words: str, file: str, needed: int = FEWEST
+) -> None:
+    """Refuse rows of which an arm has an outcome less often than ``needed``.
+
+    Raises:
+        OutsideFileError: names the arm and its counts.
+    """
     arms = (
         {"": rows} if is_treated is None else {"treated ": rows & is_treated, "control ": rows & ~is_treated}
     )
     for arm, of_arm in arms.items():
         positive = int(outcomes[of_arm].sum())
         fewest = min(positive, int(of_arm.sum()) - positive)
-        if fewest < FEWEST:
+        if fewest < needed:
             raise OutsideFileError(
                 file,
                 f"{words}: {int(of_arm.sum()):,} {arm}rows, {positive:,} of them positive; each outcome is "
-                f"needed {FEWEST} times at least",
+                f"needed {needed} times at least",
             )
 
 

@@ -11,13 +11,15 @@ import pyarrow.compute as pc
 
 from scoring.columns import Feature, Integers, Mask, category_of, encoded
 from scoring.declaration import ModelDeclaration, kind_of
-from scoring.examples import STOPPING_SHARE, Examples, check_counts, digest_of
+from scoring.examples import FEWEST, STOPPING_SHARE, Examples, check_counts, digest_of
 from segments.features import FEATURES, FeatureName
 from segue.outside_file import OutsideFileError
 
 DAY: Final = "feature_date"
 ACCOUNT: Final = "account_id"
 """Together the key of a model's examples."""
+_FEWEST_TO_STOP: Final = 5
+"""Of each outcome and arm; without any there is nothing to stop by, or to calibrate."""
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -55,12 +57,12 @@ def training_examples_of(table: pa.Table, model: ModelDeclaration) -> Examples:
         raise OutsideFileError(name, "a held-back row stands for others")
     stopping = ~held_out & _stops(table)
     learning = ~held_out & ~stopping
-    for rows, words in (
-        (learning, "the accounts to learn from"),
-        (stopping, "the accounts to stop by"),
-        (held_out, "the held-back days"),
+    for rows, words, needed in (
+        (learning | stopping, "the days to learn from", FEWEST),
+        (stopping, "the accounts to stop by", _FEWEST_TO_STOP),
+        (held_out, "the held-back days", FEWEST),
     ):
-        check_counts(outcomes, is_treated, rows, words, name)
+        check_counts(outcomes, is_treated, rows, words, name, needed)
     found = [_feature(table, each, learning | stopping, name) for each in model.features]
     features = tuple(feature for feature, _ in found)
     matrix = encoded(table, features, name)

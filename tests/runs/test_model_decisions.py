@@ -59,7 +59,7 @@ def test_a_model_is_in_shadow_before_it_is_used_and_another_has_to_be_better(
     assert second[2].reasons[0].startswith("is not better than the model in use beyond noise")
     assert kinds(third) == ["refused"]
     assert third[0].artifact == ""
-    assert third[0].reasons[0].startswith("examples of trial_propensity: the accounts to ")
+    assert third[0].reasons[0].startswith("examples of trial_propensity: the held-back days: 40 rows")
     assert {each.decided_by for found in trained for each in found} == {_BY}
 
 

@@ -141,7 +141,7 @@ def test_too_few_examples_are_refused_in_words(model: Model, planted: Planted) -
     assert verdict.decision == "refused"
     assert verdict.reasons[0] == "has 24,000 examples; 1,000,000 are asked"
     assert verdict.reasons[1].endswith("examples with the event; 100,000 are asked")
-    with pytest.raises(OutsideFileError, match="the accounts to learn from: "):
+    with pytest.raises(OutsideFileError, match="the held-back days: 40 rows"):
         Lesson(asked, listeners(20).table, RULES)
 
 
