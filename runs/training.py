@@ -16,6 +16,7 @@ from loaders.scoring.examples import kept, read_examples
 from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import decisions, record
 from loaders.warehouse.client import warehouse_of
+from runs.rivals import with_columns_of_rivals
 from runs.training_examples import training_examples
 from scoring.decision import IN_SHADOW, IN_USE
 from scoring.declaration import ModelDeclaration
@@ -123,7 +124,8 @@ def train_each(
     failures = []
     for model in models:
         try:
-            found += train_on(settings, day, model, examples(model), decided_by)
+            rows = examples(with_columns_of_rivals(settings, day, model))
+            found += train_on(settings, day, model, rows, decided_by)
         except SegueError as error:
             log.error("model_not_trained", model=model.name, code=error.code, reason=str(error))
             failures.append(f"{model.name}: {error.code}: {error}")

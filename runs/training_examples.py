@@ -10,6 +10,7 @@ from typing import Final
 from runs.attempts import begin_attempt, end_attempt
 from runs.dbt import build
 from runs.erased import keeping_nobody_erased, take_out_of_dataset
+from runs.rivals import with_columns_of_rivals
 from scoring.compiler import declared_values
 from scoring.declaration import ModelDeclaration
 from segue.settings import Settings
@@ -38,10 +39,11 @@ def training_examples(settings: Settings, day: date, models: Mapping[str, ModelD
 
 def build_examples(settings: Settings, day: date, models: Mapping[str, ModelDeclaration]) -> RunWindow:
     """The same for whoever reads the table on another machine, and ends the attempt."""
+    wider = {name: with_columns_of_rivals(settings, day, each) for name, each in models.items()}
     window = begin_attempt(settings, RunWindow.whole(settings, day, day))
     try:
         with keeping_nobody_erased(settings, window):
-            build(settings, window, [EXAMPLES], variables=declared_values(models))
+            build(settings, window, [EXAMPLES], variables=declared_values(wider))
             take_out_of_dataset(settings, window)
     except BaseException:
         end_attempt(settings, window)

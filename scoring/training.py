@@ -33,6 +33,7 @@ from scoring.slices import DIVISIONS, divisions_of
 from scoring.stability import Measure, calibration_of_matured
 from scoring.training_examples import DAY, as_learned, in_order, training_examples_of
 from segments.rule import Rule
+from segue.outside_file import OutsideFileError
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,22 @@ class Lesson:
 
         The prevalence and the rules' heuristics have to be beaten; a logistic regression is only shown.
 
+        A rival that asks for a column that the examples lack cannot be beaten.
+
         Raises:
-            OutsideFileError: the examples lack a column that one of the models asks for.
+            OutsideFileError: the examples lack a column that the model itself asks for.
         """
         examples, held_out = self.examples, self.examples.held_out
         outcomes, units = examples.outcomes[held_out], examples.units
         is_treated = None if examples.is_treated is None else examples.is_treated[held_out]
         mine = self._predicted(model)
         asked = {name: each for name, each in self._baselines.items() if name != LOGISTIC}
-        asked |= {name: self._predicted(each) for name, each in rivals.items()}
+        incomparable = []
+        for name, rival in rivals.items():
+            try:
+                asked[name] = self._predicted(rival)
+            except OutsideFileError as error:
+                incomparable.append(f"cannot be compared with {name}: {error}")
         contests = tuple(
             contest(name, mine, each, outcomes, is_treated, None if units is None else units[held_out])
             for name, each in asked.items()
@@ -108,6 +116,8 @@ class Lesson:
         evaluation = evaluate(examples, mine, self._baselines)
         events = int(examples.outcomes.sum())
         verdict = decide(self.declared, evaluation, events, self._leaks, contests, shadow_days, drift)
+        if incomparable:
+            verdict = Verdict("refused", (*incomparable, *verdict.reasons))
         return Judgement(evaluation, contests, verdict)
 
     def matured(self, model: Model) -> list[Measure]:

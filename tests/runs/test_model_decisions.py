@@ -11,6 +11,7 @@ import pytest
 from loaders.scoring.registry import decisions, in_use, record, states_on
 from loaders.warehouse.client import warehouse_of
 from runs.model_decisions import ModelDecisionError, promote, retire, rollback
+from runs.rivals import with_columns_of_rivals
 from runs.training import (
     TrainingError,
     UnknownModelError,
@@ -112,6 +113,16 @@ def test_a_model_is_due_when_its_last_training_is_old(settings: Settings) -> Non
 
     assert not due(settings, WEEKLY[1] + timedelta(days=6), models)
     assert due(settings, WEEKLY[1] + timedelta(days=7), models) == models
+
+
+@pytest.mark.usefixtures("trained")
+def test_examples_have_what_the_model_in_use_goes_by(settings: Settings) -> None:
+    newer = propensity(version=2, features=["streams_28d", "active_days_28d"])
+
+    assert with_columns_of_rivals(settings, WEEKLY[0] - timedelta(days=1), newer) == newer
+    assert with_columns_of_rivals(settings, WEEKLY[1], newer).features == [
+        "streams_28d", "active_days_28d", "ad_ms_28d", "skips_blocked_28d", "tenure_days", "market",
+    ]  # fmt: skip
 
 
 def test_a_person_promotes_rolls_back_and_retires_with_a_reason(

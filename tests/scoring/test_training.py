@@ -121,6 +121,19 @@ def test_the_same_model_does_not_take_its_own_place(lesson: Lesson, model: Model
     assert verdict.reasons[0].endswith("by +0.0000 [+0.0000, +0.0000]")
 
 
+def test_a_model_takes_no_place_of_one_that_it_cannot_be_compared_with(
+    planted: Planted, model: Model
+) -> None:
+    few = Lesson(propensity(features=["streams_28d"]), planted.table.drop_columns(["market"]), RULES)
+
+    verdict = few.judge(few.train(), {IN_USE: model}).verdict
+
+    assert verdict.decision == "refused"
+    assert verdict.reasons[0] == (
+        "cannot be compared with the model in use: examples of trial_propensity: column market is not there"
+    )
+
+
 def test_a_better_model_takes_the_place_of_a_worse_one(
     planted: Planted, lesson: Lesson, model: Model
 ) -> None:
