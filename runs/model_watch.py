@@ -12,7 +12,7 @@ import structlog
 
 from loaders.scoring.artifacts import TrainedModel, fetched
 from loaders.scoring.features import population_query
-from loaders.scoring.measures import replace_contributions, replace_measures
+from loaders.scoring.measures import newest_measures, replace_contributions, replace_measures
 from loaders.scoring.registry import states_on
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import Incident
@@ -75,13 +75,21 @@ def watch(settings: Settings, day: date) -> list[Watched]:
 
 
 def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
-    """What is critical is an incident of the model, until it is so no more or the model does not score."""
-    critical = {each.cause: each for each in watched if blocking_reasons(each.measures)}
+    """What is critical is an incident of the model, until it is so no more or the model does not score.
+
+    Also what its last training has measured: whether what it said came true.
+    """
+    warehouse = warehouse_of(settings)
+    critical = {
+        each.cause: (each, reasons)
+        for each in watched
+        if (reasons := blocking_reasons(newest_measures(warehouse, each.decision.artifact, day)))
+    }
     incidents = [
         Incident(
             day=day,
             cause=cause,
-            what="; ".join(blocking_reasons(each.measures)),
+            what="; ".join(reasons),
             since=datetime.now(UTC),
             ends_with="measured",
             runbook="model_drift",
@@ -90,7 +98,7 @@ def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
             still_served=still_served(settings),
             spans_days=True,
         )
-        for cause, each in critical.items()
+        for cause, (each, reasons) in critical.items()
     ]
     raise_incidents(settings, incidents)
     close_incidents(settings, "measured", f"as measured on {day}", lambda each: each.cause not in critical)

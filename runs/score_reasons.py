@@ -10,7 +10,8 @@ from typing import Any, Final
 from loaders.objects.store import ObjectStoreError
 from loaders.scoring.artifacts import fetched
 from loaders.scoring.features import population_query
-from loaders.scoring.registry import in_use
+from loaders.scoring.registry import in_shadow, in_use
+from loaders.scoring.scores import SHADOW
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import literal
 from runs.segment_plan import FEATURES_TABLE
@@ -23,7 +24,7 @@ from segments.evaluator import Row
 from segments.steps import POINTS
 from segue.settings import Settings
 
-_FROM_ELSEWHERE: Final = "it is not of the model in use on that day: no reasons are known"
+_FROM_ELSEWHERE: Final = "it is not of the model that scored on that day: no reasons are known"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ScoreReasons:
     score: float
     """As rules have it."""
     version: int | None
-    """Of the model in use on the day; None: the score came from elsewhere."""
+    """Of the model in use on the day, or in shadow; None: the score came from elsewhere."""
     reasons: Reasons | None
     why_not: str | None = None
     """Where there are no reasons."""
@@ -66,7 +67,8 @@ def _found(settings: Settings, row: Row) -> Iterator[ScoreReasons]:
     for given in sorted(row["model_scores"] or (), key=lambda each: str(each["model"])):
         name, day, points = given["model"], given["scored_date"], given["score_points"]
         found = ScoreReasons(name, day, points / POINTS, None, None, _FROM_ELSEWHERE)
-        decision = in_use(warehouse, day).get(name)
+        scoring = in_shadow if name.endswith(SHADOW) else in_use
+        decision = scoring(warehouse, day).get(name.removesuffix(SHADOW))
         if decision is not None:
             found = replace(found, version=decision.version)
             try:

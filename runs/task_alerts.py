@@ -27,6 +27,7 @@ _ENDS_WITH: Mapping[str, EndsWith] = {
     "content": "content",
     "experiments": "readouts",
     "day_watch": "judged",
+    "model_watch": "measured",
 }
 """What closes an incident, by the DAG whose task has failed."""
 
