@@ -22,7 +22,7 @@ from google.cloud import bigquery
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema, raw_arrow_schema
 from loaders.warehouse.client import warehouse_of
-from runs.dbt import dbt_environment, dbt_vars
+from runs.dbt import dbt_artefacts, dbt_environment, dbt_vars
 from runs.placement import placed_manifest
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -112,6 +112,17 @@ def compile_project(
         raise CompileError(f"dbt compile: {result.exception or result.result}")
     manifest = json.loads((target / "manifest.json").read_text())
     return CompiledProject(settings, manifest, window.audit_dataset)
+
+
+def built_project(settings: Settings, audit_dataset: str) -> CompiledProject:
+    """The project as a run of this process has built it there: its SQL is what dbt left of the build."""
+    compiled = dbt_artefacts(settings) / audit_dataset / "compiled" / "segue"
+    manifest = placed_manifest(settings, audit_dataset).writable_manifest().to_dict(omit_none=False)
+    for node in manifest["nodes"].values():
+        file = compiled / node["original_file_path"]
+        if node["resource_type"] == "model" and file.exists():
+            node["compiled_code"] = file.read_text()
+    return CompiledProject(settings, manifest, audit_dataset)
 
 
 class Execution:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,7 @@ from segments.places import moves
 from segments.source import load_rules
 from segue.settings import Settings
 from segue.window import HistoryWindow, RunWindow
-from tests.dbt.compiled_project import CompiledProject, compile_project
+from tests.dbt.compiled_project import CompiledProject, built_project, compile_project
 from tests.dbt.conftest import Row, Warehouse
 from tests.dbt.googlesql import (
     GoogleSql,
@@ -72,16 +72,15 @@ class Project:
     """The compiled project of the March build, with what Google's analyzer makes of it."""
 
     warehouse: Warehouse
-    manifest: Row
+    built: InitVar[CompiledProject]
 
-    def __post_init__(self) -> None:
-        compiled = CompiledProject(self.warehouse.settings, self.manifest, "audit_20260305")
-        self.models = compiled.models
-        self.nodes: Row = self.manifest["nodes"] | compiled.sources
+    def __post_init__(self, built: CompiledProject) -> None:
+        self.models = built.models
+        self.nodes: Row = built.manifest["nodes"] | built.sources
         self.google = GoogleSql()
         self._read: dict[str, list[Row]] = {}
         self.partition_columns: dict[str, str] = {}
-        for source in compiled.sources.values():
+        for source in built.sources.values():
             if source["source_name"] in ("history", "published"):
                 # What earlier runs published has the columns of its model's contract.
                 model = self.nodes[f"model.segue.{source['name']}"]
@@ -93,7 +92,7 @@ class Project:
                 kinds = {field.name: field.field_type for field in fields}
                 self.partition_columns[full_name(source)] = "arrival_date"
             self.google.declare(full_name(source), kinds)
-        for seed in compiled.seeds.values():
+        for seed in built.seeds.values():
             self.google.declare(full_name(seed), seed["config"]["column_types"])
         for model in self.models.values():
             if partition := model["config"].get("partition_by"):
@@ -126,8 +125,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(march: Warehouse) -> Project:
-    built = march.settings.state_dir / "dbt_runs" / "audit_20260305" / "manifest.json"
-    return Project(march, json.loads(built.read_text()))
+    return Project(march, built_project(march.settings, "audit_20260305"))
 
 
 def of_one_day(

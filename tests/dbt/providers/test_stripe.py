@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from typing import Any, get_args
 
@@ -13,6 +12,7 @@ from loaders.landing.contracts import CONTRACTS
 from loaders.landing.notifications.stripe import READ, EventKind
 from loaders.landing.schema import bigquery_schema
 from segue.settings import PROJECT_ROOT
+from tests.dbt.compiled_project import built_project
 from tests.dbt.conftest import Row
 from tests.dbt.googlesql import GoogleSql, comparable
 from tests.dbt.providers.conftest import Staging, refusals
@@ -765,8 +765,7 @@ def test_googles_reference_implementation_says_the_same_of_every_event_above(sta
     """The mapping reads lists inside of payloads, which engines may understand in their own ways."""
     warehouse = staging.warehouse
     staging.events("stripe", {kind: any_event(kind) for kind in KINDS})
-    runs = warehouse.settings.state_dir / "dbt_runs"
-    manifest = json.loads((runs / staging.dataset / "manifest.json").read_text())
+    manifest = built_project(warehouse.settings, staging.dataset).manifest
     model = manifest["nodes"]["model.segue.stg_stripe__subscription_events"]
     google, inputs = GoogleSql(), {}
     for key in model["depends_on"]["nodes"]:
