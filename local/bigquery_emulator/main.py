@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 import dry_runs
+import heads_only
 import jobs_once
 import not_asked_for
 import reading_beside
@@ -33,6 +34,7 @@ from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from decimals import datatype
 from group_by_aliases import group_by_places
+from heads_only import build_catalog_schema, of_head
 from metadata_views import fill_views, name_views, option_value, timestamp_literal
 from ordered_arrays import sort_after_gathering
 from parsed_once import copy_value, forgets_what_it_changed, only_reads, parse_once
@@ -56,9 +58,16 @@ READERS = {
         "_reject_dml_on_immutable",
         "detect_drop_routine",
     ],
-    inner_query: ["build_catalog_schema"],
+    heads_only: ["tables_of"],
     interpreter: ["_dml_targets", "_is_row_producing"],
 }
+READERS_OF_HEADS = {
+    ddl_sync: ["_detect_catalog_drop", "_detect_create_schema", "_detect_plain_create_table",
+               "_extract_ddl_metadata"],
+    ddl_result: ["_parse_statement"],
+    executor: ["_capture_dml_snapshots", "_parse_for_classification", "_reject_dml_on_immutable",
+               "detect_drop_routine"],
+}  # fmt: skip
 REWRITERS = {
     inner_query: ["rewrite_unnest_offset"],
     translator: [
@@ -137,6 +146,10 @@ def install() -> None:
         for module, names in places.items():
             for name in names:
                 setattr(module, name, mark(getattr(module, name)))
+    for module, names in READERS_OF_HEADS.items():
+        for name in names:
+            setattr(module, name, of_head(getattr(module, name)))
+    inner_query.build_catalog_schema = build_catalog_schema
     SQLTranslator.translate = translate_once
     # Made anew, with the rules that were registered meanwhile.
     executor._translator = SQLTranslator()

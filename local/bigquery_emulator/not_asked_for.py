@@ -8,6 +8,7 @@ from typing import Any
 
 from bqemulator.api import middleware
 from bqemulator.catalog import ddl_sync
+from bqemulator.catalog.duckdb_repository import CATALOG_SCHEMA, DuckDBCatalogRepository
 from bqemulator.jobs import executor
 from bqemulator.scripting import interpreter
 from bqemulator.storage.engine import DuckDBEngine
@@ -48,8 +49,42 @@ def required_columns(target_ref: str, ctx: Any) -> dict[str, bool]:
     return {} if _is_view.get() else _required_columns(target_ref, ctx)
 
 
+_UPDATE = f"""
+    update "{CATALOG_SCHEMA}"."tables"
+    set table_type = ?, metadata_json = ?, creation_time = ?, last_modified_time = ?, num_rows = ?,
+        num_bytes = ?, etag = ?
+    where project_id = ? and dataset_id = ? and table_id = ?
+"""
+_INSERT = f"""
+    insert into "{CATALOG_SCHEMA}"."tables" (
+        table_type, metadata_json, creation_time, last_modified_time, num_rows, num_bytes, etag,
+        project_id, dataset_id, table_id
+    ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def write_table(self: DuckDBCatalogRepository, table: Any) -> None:
+    """``_write_table``: ``insert or replace`` takes DuckDB several times as long as either."""
+    values = [
+        table.table_type,
+        table.model_dump_json(by_alias=True),
+        table.creation_time,
+        table.last_modified_time,
+        table.num_rows,
+        table.num_bytes,
+        table.etag,
+        table.project_id,
+        table.dataset_id,
+        table.table_id,
+    ]
+    [changed] = self._engine.execute(_UPDATE, values).fetchone()
+    if not changed:
+        self._engine.execute(_INSERT, values)
+
+
 def install() -> None:
     """Put every replacement in its place."""
+    DuckDBCatalogRepository._write_table = write_table
     for each in (
         middleware.AccessLogMiddleware,
         middleware.CorrelationIdMiddleware,
