@@ -30,8 +30,9 @@ from serving.configured import open_reader
 DATA = PROJECT_ROOT.parent / "shared" / "data" / "ravenstack"
 MAP = PROJECT_ROOT / "docs" / "examples" / "ravenstack.map.yml"
 ARRIVAL = "2025-01-01"
-DAYS = pd.date_range("2023-01-01", "2024-12-31")
-MONTH_ENDS = pd.date_range("2023-01-31", "2024-12-31", freq="ME")
+DAYS = pd.date_range("2024-07-01", "2024-12-31")
+"""Of the export's two years the last half: the days before are in what was active and in every tenure."""
+MONTH_ENDS = pd.date_range(DAYS[0], DAYS[-1], freq="ME")
 LAST = DAYS[-1]
 
 pytestmark = pytest.mark.skipif(
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Platform:
-    """The export's two years, published and loaded, and what the commands said about it."""
+    """The export's days, published and loaded, and what the commands said about it."""
 
     settings: Settings
     landing: str
@@ -86,7 +87,7 @@ def platform(dbt_world: Callable[..., Settings], bigtable_emulator: str) -> Iter
         landing = segue("land", "periods", export, "--map", str(MAP), "--arrival-date", ARRIVAL)
         assert landing.exit_code == 0, landing.output
         publish_content(settings)
-        # All 731 days at once: a minute, where 24 single month ends would pay for dbt 24 times.
+        # All days at once, where single month ends would pay for dbt each.
         history = segue("run", f"{DAYS[0]:%Y-%m-%d}", f"{LAST:%Y-%m-%d}")
         assert history.exit_code == 0, f"{history.output}\n{history.exception}"
         yield Platform(settings, landing.output)
@@ -138,7 +139,7 @@ def test_every_row_of_the_export_lands(
     )
 
 
-def test_every_expectation_holds_on_two_years(platform: Platform) -> None:
+def test_every_expectation_holds_on_a_half_year(platform: Platform) -> None:
     [(expectations, failed)] = platform.rows(
         "select count(*), countif(not success) from ops.validation_results"
     )
@@ -188,7 +189,7 @@ def test_counts_and_mrr_of_every_month_by_market_and_plan_are_those_of_pandas(
     """)
 
     assert found == expected
-    assert len({row[0] for row in found}) == 24
+    assert len({row[0] for row in found}) == 6
 
 
 def bucket(account: str, salt: str) -> int:

@@ -178,10 +178,13 @@ def new_warehouse(dbt_world: Callable[..., Settings]) -> WarehouseFactory:
 
 @pytest.fixture(scope="session")
 def march(dbt_world: Callable[..., Settings]) -> Warehouse:
-    """1 to 5 March as one range, known on 10 March; ``test_rebuilding`` comes last and changes it."""
+    """1 to 5 March as one range, known on 10 March; ``test_rebuilding`` comes last and changes it.
+
+    dbt's tests are run over it by ``test_practitioner``.
+    """
     from tests.dbt.march import AS_OF, land_march
 
     warehouse = Warehouse(dbt_world("dbt-march", dbt_threads=2))
     land_march(warehouse)
-    warehouse.build("2026-03-01", "2026-03-05", AS_OF, data_tests=True)
+    warehouse.build("2026-03-01", "2026-03-05", AS_OF)
     return warehouse

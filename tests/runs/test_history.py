@@ -13,7 +13,7 @@ import pytest
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import append_rows, ensure_ops_tables
 from runs.dbt import ensure_parsed
-from runs.history import code_version, history_window
+from runs.history import code_version, history_window, project_vars
 from runs.history_models import history_models
 from segue.settings import Settings
 
@@ -36,10 +36,16 @@ def empty(dbt_world: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture
 def settings(empty: Settings, parsed_project: Path) -> Settings:
-    """Nothing has landed and nothing was published."""
-    shutil.copy(parsed_project, empty.dbt_manifest)
+    """Nothing has landed and nothing was published; the project is as it was parsed."""
+    take(empty, parsed_project, parsed_project)
     warehouse_of(empty).run("delete from ops.run_ledger where true; delete from ops.publications where true")
     return empty
+
+
+def take(settings: Settings, manifest_of: Path, variables_of: Path) -> None:
+    """The manifest last: the digest of what a run is made by is remembered by its time."""
+    shutil.copy(project_vars(variables_of), project_vars(settings.dbt_manifest))
+    shutil.copy(manifest_of, settings.dbt_manifest)
 
 
 def landed(
@@ -283,28 +289,42 @@ def test_a_new_month_goes_on_from_none_that_other_code_or_other_rows_made(settin
     assert history_window(settings, AUGUST_2).goes_on_from is None
 
 
-def test_an_edited_model_has_its_history_built_again_and_a_reverted_one_has_not(
-    settings: Settings, tmp_path: Path
+@pytest.fixture(scope="module")
+def edited(empty: Settings, parsed_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same project, parsed after a model of the history and a variable have been edited."""
+    folder = tmp_path_factory.mktemp("edited")
+    project = folder / "dbt"
+    shutil.copytree(empty.dbt_project_dir, project, ignore=shutil.ignore_patterns("target", "logs"))
+    shutil.copytree(parsed_project.parent, folder / "state" / empty.dbt_target_dir.name)
+    with (project / "models/intermediate/history/int_subscription_events.sql").open("a") as model:
+        model.write("\n-- edited\n")
+    declared = project / "dbt_project.yml"
+    text = declared.read_text()
+    assert "renewal_tolerance_days: 30" in text
+    declared.write_text(text.replace("renewal_tolerance_days: 30", "renewal_tolerance_days: 20"))
+    settings = empty.model_copy(update={"dbt_project_dir": project, "state_dir": folder / "state"})
+    ensure_parsed(settings)
+    return settings.dbt_manifest
+
+
+@pytest.mark.parametrize(
+    ("is_model_edited", "is_variable_edited"), [(True, False), (False, True), (True, True)]
+)
+def test_an_edited_model_or_variable_has_its_history_built_again_and_a_reverted_one_has_not(
+    settings: Settings,
+    edited: Path,
+    parsed_project: Path,
+    is_model_edited: bool,
+    is_variable_edited: bool,
 ) -> None:
-    project = tmp_path / "dbt"
-    shutil.copytree(settings.dbt_project_dir, project, ignore=shutil.ignore_patterns("target", "logs"))
-    shutil.copytree(settings.dbt_target_dir, tmp_path / "state" / settings.dbt_target_dir.name)
-    edited = settings.model_copy(update={"dbt_project_dir": project, "state_dir": tmp_path / "state"})
-    everything_published(edited)
-    model = project / "models/intermediate/history/int_subscription_events.sql"
-    original = model.read_text()
+    everything_published(settings)
+    take(
+        settings,
+        edited if is_model_edited else parsed_project,
+        edited if is_variable_edited else parsed_project,
+    )
 
-    model.write_text(f"{original}\n-- edited\n")
-    ensure_parsed(edited)
-    assert to_build(edited, JUNE_3) == (MAY_30, JUNE_1)
+    assert to_build(settings, JUNE_3) == (MAY_30, JUNE_1)
 
-    model.write_text(original)
-    windows = project / "dbt_project.yml"
-    declared = windows.read_text()
-    windows.write_text(declared.replace("renewal_tolerance_days: 30", "renewal_tolerance_days: 20"))
-    ensure_parsed(edited)
-    assert to_build(edited, JUNE_3) == (MAY_30, JUNE_1)
-
-    windows.write_text(declared)
-    ensure_parsed(edited)
-    assert to_build(edited, JUNE_3) == (JUNE_4, JUNE_4)
+    take(settings, parsed_project, parsed_project)
+    assert to_build(settings, JUNE_3) == (JUNE_4, JUNE_4)

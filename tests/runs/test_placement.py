@@ -47,7 +47,9 @@ def test_a_project_that_cannot_be_read_is_named_and_the_parsed_one_stays(
     settings: Settings, tmp_path: Path
 ) -> None:
     project = tmp_path / "dbt"
-    shutil.copytree(settings.dbt_project_dir, project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "models").mkdir(parents=True)
+    shutil.copy(settings.dbt_project_dir / "profiles.yml", project)
+    (project / "dbt_project.yml").write_text("{name: segue, profile: segue, config-version: 2}")
     (project / "models" / "broken.sql").write_text("select * from {{ ref('nobody') }}")
     broken = settings.model_copy(update={"dbt_project_dir": project, "dbt_parsed_dir": tmp_path / "parsed"})
 
