@@ -26,6 +26,7 @@ from segments.source import RULES_DIR
 from segments.steps import Reason
 from segue.settings import PROJECT_ROOT
 from tests.cli.test_new_rule import TUTORIAL_ANSWERS
+from tests.pages import typed
 
 PAGE = (PROJECT_ROOT / "docs/segments.md").read_text()
 FEATURE_COLUMNS = PROJECT_ROOT / "dbt/models/marts/segments/fct_account_features.yml"
@@ -33,10 +34,8 @@ RULE = "weekend_listener"
 
 
 def output_of(command: str) -> str:
-    """What the page says that ``uv run segue segments …`` prints."""
-    found = re.search(
-        rf"^\$ uv run segue segments {re.escape(command)}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE
-    )
+    """What the page says that a command prints."""
+    found = re.search(rf"^\$ uv run {re.escape(command)}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     assert found is not None, command
     return found[1]
 
@@ -51,9 +50,9 @@ def rows(heading: str) -> list[list[str]]:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the commands read and write, copied."""
+    """What the commands read and write, copied but for what the tutorial may have left."""
     rules = tmp_path / "segments/rules"
-    shutil.copytree(RULES_DIR, rules)
+    shutil.copytree(RULES_DIR, rules, ignore=shutil.ignore_patterns(f"{RULE}.yml"))
     monkeypatch.setattr("segments.source.RULES_DIR", rules)
     for name in ("MACROS_FILE", "SCHEMA_FILE", "LOCK_FILE"):
         path: Path = getattr(artifacts, name)
@@ -77,7 +76,8 @@ def segments(checkout: Path) -> Callable[..., str]:
 
 
 def test_the_tutorial_gives_what_it_says(segments: Callable[..., str], checkout: Path) -> None:
-    assert segments("new", answers=TUTORIAL_ANSWERS) == output_of("new")
+    segments("compile")
+    assert segments("new", answers=TUTORIAL_ANSWERS) == output_of("segue segments new")
 
     file = checkout / f"segments/rules/{RULE}.yml"
     [written] = re.findall(
@@ -87,16 +87,22 @@ def test_the_tutorial_gives_what_it_says(segments: Callable[..., str], checkout:
 
     right = file.read_text()
     file.write_text(right.replace("[50, 199]", "[199, 50]"))
-    assert segments("lint") == output_of("lint")
+    assert segments("lint") == output_of("segue segments lint")
 
     file.write_text(right)
     assert segments("lint") == "0 errors, 0 warnings\n"
-    assert segments("compile") == output_of("compile")
+    said = output_of("segue segments compile")
+    assert segments("compile") == said
+
+    (checkout / "merged.lock").write_text((PROJECT_ROOT / "segments/versions.lock").read_text())
+    of_the_page = "segue segments compile --merged merged.lock"
+    _, *compiled = typed("docs/segments.md", of_the_page, {"merged.lock": checkout / "merged.lock"})
+    assert segments(*compiled).splitlines()[-1] == said.splitlines()[-1]
 
 
 def test_the_plan_of_the_tutorial_is_written_as_plans_are() -> None:
     """Its numbers are of a day of the generated company; rules left out are a line with three dots."""
-    shown = output_of("plan").splitlines()
+    shown = output_of("segue segments plan").splitlines()
     title = re.fullmatch(r"(\S+): ([\d,]+) of ([\d,]+) accounts with offers, ([\d,]+) before", shown[0])
     assert title is not None
     end = shown.index("", 2)

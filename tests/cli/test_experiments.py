@@ -11,6 +11,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from cli import app
+from tests.pages import typed
 
 MAP = """\
 unit: customer_id
@@ -37,6 +38,13 @@ def campaign() -> str:
     return "\n".join(rows) + "\n"
 
 
+PAGE = "docs/experiments.md"
+READ = "segue experiments read campaign.csv --map campaign.map.yml"
+READ_JSON = "segue experiments read campaign.csv --map campaign.map.yml --json"
+READ_HTML = "segue experiments read campaign.csv --map campaign.map.yml --html campaign.html"
+READ_DETAILS = "segue experiments read campaign.csv --map campaign.map.yml --json --details"
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, str]:
     (tmp_path / "campaign.csv").write_text(campaign())
@@ -44,8 +52,13 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path / "campaign.csv"), str(tmp_path / "campaign.map.yml")
 
 
+def here(files: tuple[str, str]) -> dict[str, object]:
+    """The files in the place of the page's."""
+    return {"campaign.csv": files[0], "campaign.map.yml": files[1]}
+
+
 def test_an_outside_experiment_is_read_from_a_file_and_a_map(files: tuple[str, str]) -> None:
-    result = CliRunner().invoke(app, ["experiments", "read", files[0], "--map", files[1], "--json"])
+    result = CliRunner().invoke(app, typed(PAGE, READ_JSON, here(files)))
 
     found = json.loads(result.stdout)
     assert list(found) == ["units", "sample_ratio", "arms", "verdict", "reasons"]
@@ -72,9 +85,7 @@ def test_an_outside_experiment_is_read_from_a_file_and_a_map(files: tuple[str, s
 
 
 def test_a_person_gets_a_table_and_the_reasons(files: tuple[str, str]) -> None:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(
-        app, ["experiments", "read", files[0], "--map", files[1]]
-    )
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, typed(PAGE, READ, here(files)))
 
     assert "900 units, 300 in No E-Mail; sample ratio ok (p = 1.0000)" in result.stdout
     assert "ship:" in result.stdout
@@ -84,9 +95,12 @@ def test_a_person_gets_a_table_and_the_reasons(files: tuple[str, str]) -> None:
 def test_the_same_readout_is_written_as_a_page(files: tuple[str, str], tmp_path: Path) -> None:
     out = tmp_path / "campaign.html"
 
-    result = CliRunner().invoke(
-        app, ["experiments", "read", files[0], "--map", files[1], "--json", "--html", str(out)]
+    command = typed(
+        PAGE,
+        "segue experiments read campaign.csv --map campaign.map.yml --html campaign.html",
+        here(files) | {"campaign.html": str(out)},
     )
+    result = CliRunner().invoke(app, [*command, "--json"])
 
     text = out.read_text()
     assert "<h1>campaign</h1>" in text
@@ -115,7 +129,10 @@ def test_the_units_that_a_minimum_effect_needs_are_told(files: tuple[str, str]) 
 
 def test_details_tell_all_that_is_known_of_a_metric(files: tuple[str, str]) -> None:
     result = CliRunner().invoke(
-        app, ["experiments", "read", files[0], "--map", files[1], "--json", "--details"]
+        app,
+        typed(
+            PAGE, "segue experiments read campaign.csv --map campaign.map.yml --json --details", here(files)
+        ),
     )
 
     visit = json.loads(result.stdout)["arms"]["Mens E-Mail"]["metrics"]["visit"]
@@ -159,13 +176,15 @@ def test_a_cell_that_cannot_be_read_is_named_by_row_and_column(files: tuple[str,
 
 
 def test_the_declared_experiments_are_listed_and_planned() -> None:
-    listed = CliRunner().invoke(app, ["experiments", "list", "--json"])
-    planned = CliRunner().invoke(app, ["experiments", "plan", "trial-length-2026", "--json"])
+    listed = CliRunner().invoke(app, [*typed(PAGE, "segue experiments list"), "--json"])
+    planned = CliRunner().invoke(app, [*typed(PAGE, "segue experiments plan trial-length-2026"), "--json"])
     unknown = CliRunner().invoke(app, ["experiments", "plan", "nothing"])
 
     assert "trial-length-2026" in [each["id"] for each in json.loads(listed.stdout)]
     assert json.loads(planned.stdout)["units"] > 0
     assert unknown.exit_code == 3
     assert "nothing is not declared; there are annual-discount-2026" in unknown.stderr
-    for command in (["list"], ["plan", "annual-discount-2026"], ["compile", "--check"]):
-        assert CliRunner().invoke(app, ["experiments", *command]).exit_code == 0
+    for command in (typed(PAGE, "segue experiments list"), ["experiments", "plan", "annual-discount-2026"]):
+        assert CliRunner().invoke(app, command).exit_code == 0
+    checked = [*typed(PAGE, "segue experiments compile"), "--check"]
+    assert CliRunner().invoke(app, checked).exit_code == 0

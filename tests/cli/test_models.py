@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from cli import app
 from segue.settings import PROJECT_ROOT
 from tests.html_page import HtmlPage
+from tests.pages import typed
 from tests.scoring.planted import customers, trial
 
 DECILE = ["decile", "rows", "predicted", "treated", "control", "uplift"]
@@ -34,10 +35,9 @@ def example(tmp_path: Path) -> list[str]:
     assert shown is not None
     (tmp_path / "customers.map.yml").write_text(shown[1])
     pa_csv.write_csv(customers(4_000).table, tmp_path / "customers.csv")
-    return [
-        "models", "try", str(tmp_path / "customers.csv"), "--map", str(tmp_path / "customers.map.yml"),
-        "--out", str(tmp_path / "models"),
-    ]  # fmt: skip
+    here = {name: tmp_path / name for name in ("customers.csv", "customers.map.yml")}
+    command = typed("docs/models.md", "segue models try customers.csv --map customers.map.yml", here)
+    return [*command, "--out", str(tmp_path / "models")]
 
 
 def test_the_pages_example_prints_what_the_page_shows(example: list[str]) -> None:
@@ -100,6 +100,12 @@ def test_a_page_with_plots_is_written_beside_the_numbers(example: list[str], tmp
     assert found.of("h1") == ["customers"]
     assert found.of("dd")[:2] == ["converted is Yes", "4,000, 27.62% positive; 1,200 held out"]
     assert found.outside_references() == []
+
+
+def test_what_is_made_of_the_declarations_is_current() -> None:
+    result = CliRunner().invoke(app, [*typed("docs/models.md", "segue models compile"), "--check"])
+
+    assert result.exit_code == 0, result.output
 
 
 def test_a_mistake_is_a_sentence_and_exit_code_2(example: list[str]) -> None:

@@ -187,6 +187,27 @@ def test_a_selector_lists_the_marts(dbt: Dbt, manifest: Json) -> None:
     assert names == {node["name"] for node in marts(manifest).values()}
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("dbt show --select fct_subscriber_daily --limit 3", "| snapshot_date |"),
+        (
+            'dbt show --inline "select max(arrival_date) as landed_until '
+            "from {{ source('identity', 'accounts') }}\"",
+            "landed_until",
+        ),
+        ("dbt compile --select fct_subscriber_daily", "select"),
+        (
+            "dbt ls --select +exposure:offer_lookup --resource-type model",
+            "segue.marts.segments.offer_segments",
+        ),
+        ("dbt ls --select fct_account_features+ --resource-type exposure", "exposure:segue.segment_plan"),
+    ],
+)
+def test_what_is_asked_in_passing_is_answered(dbt: Dbt, command: str, says: str) -> None:
+    assert says in dbt(the_page_says(command))
+
+
 def test_rows_are_shown_for_days_given_as_yaml_dates(dbt: Dbt) -> None:
     command = the_page_says("dbt show --select int_subscription_versions --vars '{as_of_date: 2026-11-20}'")
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from loaders.experiments.readouts import ensure_readouts
+from loaders.landing.land import QUARANTINE_SCHEMA
 from loaders.warehouse.ops import ensure_ops_tables
 from local.answers.page import Question, questions
 from segue.settings import PROJECT_ROOT
 from tests.dbt.conftest import Warehouse
+from tests.pages import PAGES, mentioned, plain, shown, typed
 
-PAGE = (PROJECT_ROOT / "docs" / "queries-by-mart.md").read_text()
+BY_MART = (PROJECT_ROOT / "docs" / "queries-by-mart.md").read_text()
 QUESTIONS = list(questions((PROJECT_ROOT / "docs" / "queries.md").read_text()))
-QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)
+QUERIES = re.findall(r"```sql\n(.*?)```", BY_MART, flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +29,12 @@ def marts(march: Warehouse) -> Warehouse:
     """March with its operational tables; its audit dataset stands for the published marts."""
     ensure_ops_tables(march.warehouse)
     ensure_readouts(march.warehouse, "audit_20260305")
+    quarantine = march.settings.quarantine_dataset
+    march.warehouse.ensure_dataset(quarantine)
+    for table in ("engagement_daily", "fx_rates"):
+        march.warehouse.ensure_table(
+            march.warehouse.table(quarantine, table), QUARANTINE_SCHEMA, partition_field="arrival_date"
+        )
     return march
 
 
@@ -108,3 +119,38 @@ def test_every_scan_of_a_mart_names_its_days() -> None:
     for query in [*QUERIES, *(question.sql for question in QUESTIONS)]:
         for table in re.findall(r"from (?:marts|ops)\.(?!dim_)\w+\n\s*(.*)", query):
             assert re.match(r"where (\w+_date|activity_month) ", table), query
+
+
+ASKED = [
+    (page, command)
+    for page in PAGES
+    for command in map(plain, (*shown(page), *mentioned(page)))
+    if command.startswith("segue query ") and "…" not in command
+]
+
+
+@pytest.mark.parametrize(("page", "command"), ASKED, ids=[command[:60] for _, command in ASKED])
+def test_what_a_page_asks_is_answered(
+    marts: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Path, command: str
+) -> None:
+    """As it is typed, of March's marts; the reader's own question is about one of them."""
+    settings = marts.settings.model_copy(update={"marts_dataset": "audit_20260305"})
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+    monkeypatch.chdir(tmp_path)
+    question = (
+        "select sum(mrr_usd_amount) as mrr from marts.agg_subscribers_daily "
+        "where snapshot_date = '2026-03-05'"
+    )
+    Path("question.sql").write_text(question)
+    words = typed(str(page.relative_to(PROJECT_ROOT)), command)
+    ends = [words.index(word) for word in ("<", "|") if word in words]
+
+    if words[-1] == "--file":
+        words.append("question.sql")
+    done = CliRunner().invoke(app, words[: min(ends, default=None)], input=question if ends else None)
+
+    assert done.exit_code == 0, done.output
+    if "answer.csv" in words:
+        assert Path("answer.csv").read_text().startswith("mrr\n")
+    else:
+        assert done.stdout

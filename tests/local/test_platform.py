@@ -20,6 +20,7 @@ from local import platform
 from local.services import airflow, bigtable, postgres
 from local.services.service import StateFolder
 from segue.settings import Settings
+from tests.pages import typed
 
 runner = CliRunner()
 
@@ -208,13 +209,14 @@ def test_unknown_services_are_refused(state_dir: Path) -> None:
 
 
 def test_status_exits_with_0_only_when_all_are_healthy(state_dir: Path) -> None:
-    arguments = ["local", "status", "--state-dir", str(state_dir), "--json", "--service", bigtable.NAME]
+    status = [*typed("docs/operate.md", "segue local status"), "--state-dir", str(state_dir)]
+    arguments = [*status, "--json", "--service", bigtable.NAME]
     stopped = runner.invoke(app, arguments)
     up = runner.invoke(
         app, ["local", "up", "--state-dir", str(state_dir), "--json", "--service", bigtable.NAME]
     )
     healthy = runner.invoke(app, arguments)
-    all_of_them = runner.invoke(app, ["local", "status", "--state-dir", str(state_dir)])
+    all_of_them = runner.invoke(app, status)
     down = runner.invoke(app, ["local", "down", "--state-dir", str(state_dir), "--json"])
 
     assert (stopped.exit_code, up.exit_code, healthy.exit_code, all_of_them.exit_code, down.exit_code) == (

@@ -17,6 +17,7 @@ from segue_client.answer import Outcome
 from segue_client.wire.offers_pb2 import BatchLookupRequest, LookupRequest, LookupResponse
 from segue_client.wire.offers_pb2_grpc import OfferLookupStub
 from serving.service.servicer import WIRE_OUTCOMES
+from tests.pages import typed
 from tests.sandbox_fixture import Sandbox
 
 BEARER = (("authorization", "Bearer test-token"),)
@@ -111,6 +112,7 @@ def test_the_command_lists_the_accounts_without_starting_anything() -> None:
 
 def test_a_port_that_is_taken_is_said_before_anything_is_started(sandbox: Sandbox) -> None:
     port = sandbox.address.rpartition(":")[2]
-    refused = CliRunner().invoke(app, ["sandbox", "--port", port])
+    command = typed("docs/serving.md", "segue sandbox --port 9000", {"9000": port})
+    refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 1
     assert f"port {port} is taken: choose another with --port" in refused.stderr

@@ -7,6 +7,8 @@ days were published.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from runs.steps import asked, land
 from segue.settings import Settings
 from segue.window import RunWindow
 from tests.judged import let_through
+from tests.pages import PAGES, mentioned, plain, shown, typed
 
 FIRST, SECOND, THIRD, FOURTH = (date(2026, 3, day) for day in (1, 2, 3, 4))
 SUBSCRIPTIONS = range(15)
@@ -93,7 +96,9 @@ def first_run(
     company.deliver("subscription_events", FOURTH)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("segue.settings.get_settings", lambda: settings)
-        return company, segue("run", str(FIRST), str(FOURTH))
+        of_the_page = "segue run 2026-11-20 2026-11-22"
+        here = {"2026-11-20": FIRST, "2026-11-22": FOURTH}
+        return company, segue(*typed("README.md", of_the_page, here))
 
 
 def test_what_there_is_is_built_validated_and_published(first_run: tuple[Company, Result]) -> None:
@@ -119,6 +124,49 @@ def test_a_day_on_which_nobody_has_an_offer_is_a_success(first_run: tuple[Compan
 
     said = " ".join(run.output.split())
     assert "load 2026-03-04: nobody has an offer and nothing is online, nothing to load" in said
+
+
+def said_by_pages(name: str) -> list[str]:
+    """Every command of that name for days that a page says."""
+    said = {plain(command) for page in PAGES for command in (*shown(page), *mentioned(page))}
+    return sorted(each for each in said if re.match(rf"{name} (\d{{4}}-|[A-Z]\b)", each))
+
+
+def with_day(command: str, day: date) -> list[str]:
+    """Its words, with one day for all that it names."""
+    return [re.sub(r"^(\d{4}-\d\d-\d\d|[A-Z])$", str(day), word) for word in shlex.split(command)[1:]]
+
+
+@pytest.mark.parametrize("command", said_by_pages("segue run"))
+def test_what_a_page_says_of_a_run_is_what_it_is_asked_for(
+    first_run: tuple[Company, Result], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Without the steps, which the run above has gone through; what comes after them is done."""
+    company, _ = first_run
+    monkeypatch.setattr("segue.settings.get_settings", lambda: company.settings)
+    monkeypatch.setattr("runs.steps.STEPS", ())
+
+    done = segue(*with_day(command, FOURTH), "--json")
+
+    assert done.exit_code == 0, done.output
+    window = RunWindow.model_validate_json(done.stdout)
+    assert (window.start_date, window.end_date) == (FOURTH, FOURTH)
+    assert window.data_tests == ("--data-tests" in command)
+    assert (window.override_reason is not None) == ("--override-reason" in command)
+
+
+@pytest.mark.parametrize("command", said_by_pages("segue land day"))
+def test_a_day_is_only_landed(
+    first_run: tuple[Company, Result], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    company, _ = first_run
+    monkeypatch.setattr("segue.settings.get_settings", lambda: company.settings)
+
+    done = segue(*with_day(command, SECOND))
+
+    assert done.exit_code == 0, done.output
+    assert "subscription_events" in done.output
+    assert company.subscriptions() == [15, 16, 16, 16]
 
 
 def test_a_corrected_file_rebuilds_every_published_day_that_it_reaches(

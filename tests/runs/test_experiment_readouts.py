@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.cloud import bigquery
+from typer.testing import CliRunner
 
+from cli import app
 from experiments.declaration import Experiment, Metric
 from experiments.registry import load
 from loaders.alerts.alert import AlertNotSentError
@@ -30,6 +33,7 @@ from runs.experiment_readouts import (
 from runs.rule_experiments import all_experiments
 from segments.source import load_rules
 from segue.settings import Settings
+from tests.pages import typed
 
 START, LAST = date(2026, 9, 1), date(2026, 9, 20)
 IS_PAID = {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "is_paid", "aggregate": "any"}
@@ -208,6 +212,33 @@ def test_a_page_has_every_look_and_the_last_day_however_long_it_ran(
     assert days_of(thinned) == [date(2026, 9, number) for number in (5, 10, 14, 15, 20)]
     with pytest.raises(NothingToReadError, match="nobody was exposed to nobody by 2026-09-20"):
         experiment_page(settings, "nobody", declared=DECLARED)
+
+
+READ_AS_SHOWN = [
+    ("README.md", "segue experiments readout holdout-global"),
+    ("docs/demo.md", "segue experiments readout paywall-yearly-price"),
+    ("docs/experiments.md", "segue experiments readout trial-length-2026"),
+    ("docs/experiments.md", "segue experiments readout holdout-global --day 2026-11-20 --json"),
+    ("docs/experiments.md", "segue experiments page trial-length-2026 --out trial-length.html"),
+]
+OF_THE_PAGES = ("holdout-global", "paywall-yearly-price", "trial-length-2026")
+
+
+@pytest.mark.parametrize(("page", "command"), READ_AS_SHOWN)
+def test_what_the_pages_show_reads_the_newest_published_day(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, command: str
+) -> None:
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+    monkeypatch.setattr("runs.experiment_readouts.declared_experiments", lambda _: DECLARED)
+    html = tmp_path / "trial-length.html"
+    here = dict.fromkeys(OF_THE_PAGES, "better") | {"trial-length.html": str(html)}
+
+    done = CliRunner().invoke(app, typed(page, command, here))
+
+    assert done.exit_code == 0, done.output
+    said = html.read_text() if html.exists() else done.stdout
+    assert "better" in said
+    assert str(LAST) in said
 
 
 def days_of(page: str) -> list[date]:

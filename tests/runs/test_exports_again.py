@@ -16,6 +16,7 @@ from typer.testing import Result
 from loaders.warehouse.client import warehouse_of
 from segue.settings import PROJECT_ROOT, Settings
 from segue.window import RunWindow
+from tests.pages import typed
 from tests.runs.test_billing_only import Company, segue
 
 EXAMPLES = PROJECT_ROOT / "docs" / "examples"
@@ -37,8 +38,16 @@ class Exports:
     def convert(self, name: str, text: str, map_: str, arrival: date | None = None) -> Result:
         export = self.folder / f"{name}.csv"
         export.write_text(text)
-        given = ["--arrival-date", str(arrival)] if arrival else []
-        return segue("land", "periods", str(export), "--map", str(EXAMPLES / f"{map_}.map.yml"), *given)
+        of_the_page = (
+            "segue land periods billing.csv --map docs/examples/daily.map.yml --arrival-date 2026-03-08"
+        )
+        here = {
+            "billing.csv": export,
+            "docs/examples/daily.map.yml": EXAMPLES / f"{map_}.map.yml",
+            "2026-03-08": arrival,
+        }
+        words = typed("docs/exports.md", of_the_page, here)
+        return segue(*(words if arrival else words[:-2]))
 
     def published(self) -> dict[str, list[str]]:
         """Subscription → ``day price`` of the days of March at whose close it was active."""

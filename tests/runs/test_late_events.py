@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlparse
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from loaders.warehouse.client import warehouse_of
-from runs.as_of import build_as_of
 from runs.dbt import build
 from runs.publish import publish
 from runs.published import published_marts
@@ -23,6 +24,7 @@ from segue.settings import Settings
 from segue.window import RunWindow
 from tests.judged import let_through
 from tests.marts import table_fingerprints
+from tests.pages import typed
 
 MARTS = (CLOSES, MOVEMENTS)
 OLD = date(2025, 2, 1)
@@ -162,11 +164,24 @@ def test_what_was_learned_too_late_stands_apart_from_what_customers_did(company:
     ]
 
 
-def test_the_first_restated_day_can_be_had_as_it_was_published(company: Company) -> None:
+def test_the_first_restated_day_can_be_had_as_it_was_published(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = company.settings
     day = march(8)
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+    of_the_page = "segue as-of 2026-11-22 2026-11-22 --known-on 2026-11-22"
+    words = typed("docs/operate.md", of_the_page, {"2026-11-22": day})
+    assert words == typed(
+        "docs/queries-by-mart.md",
+        "segue as-of 2026-03-02 2026-03-02 --known-on 2026-03-02",
+        {"2026-03-02": day},
+    )
 
-    dataset = build_as_of(settings, day, day, march(11))
+    done = CliRunner().invoke(app, [*words[:-1], str(march(11)), "--json"])
+
+    assert done.exit_code == 0, done.output
+    dataset = json.loads(done.stdout)["dataset"].rpartition(".")[2]
 
     for mart in MARTS:
         again = table_fingerprints(settings, dataset, mart, "snapshot_date")

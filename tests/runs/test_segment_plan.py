@@ -11,12 +11,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+import cli
 from cli.plan_report import lines, markdown
-from cli.segments import app
 from loaders.warehouse.client import warehouse_of
 from runs.plan_effects import Overlap, Plan
 from runs.segment_plan import NothingToPlanError, plan
 from segue.settings import Settings
+from tests.pages import typed
 from tests.segments.published_day import BEFORE, NOW, book, publish_day, streams_at_least
 from tests.segments.test_evaluator import DAY, rule
 
@@ -237,11 +238,11 @@ def command(published: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     monkeypatch.setattr("segue.settings.get_settings", lambda: published)
     monkeypatch.setattr("segments.source.load_rules", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
-    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+    return lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
 
 
 def test_the_plan_command_prints_json_for_a_review(command: Callable[..., Result], planned: Plan) -> None:
-    done = command("plan", "--json")
+    done = command(*typed("docs/operate.md", "segue segments plan"), "--json")
 
     assert done.exit_code == 0, done.output
     assert json.loads(done.output) == json.loads(json.dumps(planned.to_dict()))
@@ -250,7 +251,7 @@ def test_the_plan_command_prints_json_for_a_review(command: Callable[..., Result
 def test_the_plan_command_prints_markdown_for_a_pull_request(
     command: Callable[..., Result], planned: Plan
 ) -> None:
-    done = command("plan", "--markdown")
+    done = command(*typed("docs/segments.md", "segue segments plan --markdown > plan.md")[:-2])
 
     assert (done.exit_code, done.output) == (0, markdown(planned))
 
@@ -258,7 +259,7 @@ def test_the_plan_command_prints_markdown_for_a_pull_request(
 def test_the_plan_command_prints_lines_as_wide_as_the_terminal(
     command: Callable[..., Result], planned: Plan
 ) -> None:
-    done = command("plan")
+    done = command(*typed("docs/demo.md", "segue segments plan"))
 
     assert (done.exit_code, done.output.splitlines()) == (0, list(lines(planned, 80)))
 
@@ -266,7 +267,8 @@ def test_the_plan_command_prints_lines_as_wide_as_the_terminal(
 def test_the_explain_command_gives_every_rules_outcome_and_the_values_behind_it(
     command: Callable[..., Result],
 ) -> None:
-    done = command("explain", "a2", "--json")
+    of_the_page = "segue segments explain ACCOUNT"
+    done = command(*typed("docs/operate.md", of_the_page, {"ACCOUNT": "a2"}), "--json")
 
     assert done.exit_code == 0, done.output
     answer = json.loads(done.output)
@@ -303,7 +305,8 @@ def test_the_explain_command_gives_every_rules_outcome_and_the_values_behind_it(
 def test_the_explain_command_tells_in_80_columns_what_became_of_every_rule(
     command: Callable[..., Result],
 ) -> None:
-    done = command("explain", "a2")
+    of_the_page = "segue segments explain a000000012"
+    done = command(*typed("docs/segments.md", of_the_page, {"a000000012": "a2"}))
 
     assert (done.exit_code, done.output.splitlines()) == (
         0,
@@ -325,7 +328,8 @@ def test_the_explain_command_tells_in_80_columns_what_became_of_every_rule(
 
 
 def test_the_explain_command_refuses_an_account_without_features(command: Callable[..., Result]) -> None:
-    done = command("explain", "nobody-knows")
+    of_the_page = "segue segments explain a000001536"
+    done = command(*typed("docs/demo.md", of_the_page, {"a000001536": "nobody-knows"}))
 
     assert (done.exit_code, done.output.strip()) == (
         3,

@@ -17,6 +17,7 @@ from segue.settings import Settings
 from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
+from tests.pages import typed
 
 DAY_1, DAY_2, DAY_3 = date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)
 PAST = datetime(2026, 2, 3, tzinfo=UTC)
@@ -127,9 +128,10 @@ def test_the_lookup_command_has_an_exit_code_for_each_answer(
     platform: Settings, account_id: str, exit_code: int, outcome: str
 ) -> None:
     republish(platform)
-    found = segue(platform, "lookup", account_id, "--json")
+    lookup = typed("docs/operate.md", "segue lookup ACCOUNT", {"ACCOUNT": account_id})
+    found = segue(platform, *lookup, "--json")
     assert (found.exit_code, json.loads(found.stdout)["outcome"]) == (exit_code, outcome)
-    shown = segue(platform, "lookup", account_id)
+    shown = segue(platform, *lookup)
     assert (shown.exit_code, outcome in shown.stdout) == (exit_code, True)
 
 
@@ -139,12 +141,16 @@ def test_the_lookup_command_refuses_an_impossible_id_as_wrong_usage(platform: Se
 
 def test_generations_are_listed_verified_and_rolled_back_from_the_command_line(platform: Settings) -> None:
     again = load_segments(platform, DAY_2)
-    listed = json.loads(segue(platform, "generations", "list", "--json").stdout)
+    page = "docs/operate.md"
+    of_the_page = typed(page, "segue generations list")
+    listed = json.loads(segue(platform, *of_the_page, "--json").stdout)
     assert [each["generation_ms"] for each in listed if each["is_published"]] == [again.generation_ms]
-    assert "published" in segue(platform, "generations", "list").stdout
-    assert segue(platform, "generations", "verify", str(again.generation_ms)).exit_code == 0
+    assert "published" in segue(platform, *of_the_page).stdout
+    verify = typed(page, "segue generations verify G", {"G": again.generation_ms})
+    assert segue(platform, *verify).exit_code == 0
     earlier = next(each["generation_ms"] for each in reversed(listed) if each["is_retained"])
-    moved = segue(platform, "generations", "rollback", str(earlier), "--json")
+    rollback = typed(page, "segue generations rollback G", {"G": earlier})
+    moved = segue(platform, *rollback, "--json")
     assert json.loads(moved.stdout)["generation_ms"] == earlier
     refused = segue(platform, "generations", "rollback", "12345")
     assert (refused.exit_code, "not_retained" in refused.stderr) == (1, True)

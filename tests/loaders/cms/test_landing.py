@@ -18,6 +18,7 @@ from runs.dbt import build
 from segue.settings import Settings
 from segue.window import RunWindow
 from tests.loaders.cms.contentful_server import SPACE, TOKEN, Space, error, serve
+from tests.pages import typed
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MODEL = "stg_content__entries"
@@ -76,7 +77,9 @@ def command_line(url: str, folder: Path, *arguments: str) -> tuple[int, str, str
     }
     get_settings.cache_clear()
     try:
-        result = CliRunner().invoke(app, ["content", "pull", *arguments], env=environment)
+        result = CliRunner().invoke(
+            app, [*typed("docs/operate.md", "segue content pull"), *arguments], env=environment
+        )
     finally:
         get_settings.cache_clear()
     return result.exit_code, result.stdout, result.stderr

@@ -23,6 +23,7 @@ from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 from tests.loaders.landing.test_land import event, write, write_day
+from tests.pages import typed
 
 DAY_1, DAY_2, DAY_3 = date(2026, 3, 29), date(2026, 3, 30), date(2026, 3, 31)
 LEAVER, STAYER = "räk-7", "stäyer-8"
@@ -201,9 +202,10 @@ def test_the_command_asks_first_and_reports_as_json(
     from cli import app
 
     monkeypatch.setattr("segue.settings.get_settings", lambda: platform)
-    refused = CliRunner().invoke(app, ["erase", "nobody"], input="n\n")
+    command = typed("docs/operate.md", "segue erase ACCOUNT…", {"ACCOUNT…": "nobody"})
+    refused = CliRunner().invoke(app, command, input="n\n")
     assert refused.exit_code == 1
-    done = CliRunner().invoke(app, ["erase", "nobody", "--yes", "--json"])
+    done = CliRunner().invoke(app, [*command, "--yes", "--json"])
     assert done.exit_code == 0
     report = json.loads(done.stdout)
     assert (report["cells_removed"], report["rows_removed"]) == (0, {})

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+import cli
 from cli.land import app
 from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
@@ -19,6 +20,7 @@ from loaders.landing.periods import PeriodsLanding, land_periods
 from loaders.objects.folder import FolderStore
 from loaders.warehouse.client import warehouse_of
 from segue.settings import PROJECT_ROOT, Settings
+from tests.pages import typed
 
 ARRIVAL = date(2026, 1, 1)
 HEADER = "sub,acct,from,to,tier,rhythm,monthly,yearly,trial,renews"
@@ -497,3 +499,33 @@ def test_the_files_keep_their_contracts(world: Any, tmp_path: Path, monkeypatch:
         f"from `{settings.project_id}.raw.subscription_events` order by occurred_at",
     )
     assert [row.event_type for row in found] == ["trial_started", "trial_converted"]
+
+
+RAVENSTACK = {
+    "subscriptions.csv": (
+        "subscription_id,account_id,start_date,end_date,plan_tier,mrr_amount,arr_amount,is_trial,"
+        "billing_frequency,auto_renew_flag\n"
+        "S-8cec59,A-3c1a3f,2023-12-23,2024-04-12,Enterprise,2786,33432,False,monthly,True\n"
+    ),
+    "accounts.csv": "account_id,country,signup_date\nA-3c1a3f,UK,2023-12-01\n",
+    "churn_events.csv": "account_id,churn_date,reason_code\nA-3c1a3f,2024-04-12,support\n",
+}
+"""A line of each of its files, with the columns that the map reads."""
+
+
+def test_a_real_exports_map_makes_landing_files_where_one_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, lines in RAVENSTACK.items():
+        Path(name).write_text(lines)
+    map_ = "docs/examples/ravenstack.map.yml"
+    of_the_page = (
+        "segue land periods subscriptions.csv --map docs/examples/ravenstack.map.yml "
+        "--arrival-date 2025-01-01 --out landing"
+    )
+
+    done = CliRunner().invoke(cli.app, typed("README.md", of_the_page, {map_: PROJECT_ROOT / map_}))
+
+    assert done.exit_code == 0, done.output
+    assert list(Path("landing/subscription_events/2025-01-01").iterdir())

@@ -12,7 +12,6 @@ from typing import Any, get_args, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
@@ -20,6 +19,7 @@ from loaders.landing.contracts import CONTRACTS
 from loaders.landing.row import LandingRow, NotAfterArrival, NotBefore
 from local.company import CompanySpec, generate
 from tests.local.company.conftest import Company
+from tests.pages import typed
 
 DAYS = [f"2026-03-{day:02d}" for day in range(7, 32)] + [f"2026-04-{day:02d}" for day in range(1, 6)]
 
@@ -207,12 +207,12 @@ def test_a_price_changes_once_within_the_window(company: Company) -> None:
 
 
 def test_the_command_prints_the_manifest_as_json(tmp_path: Path) -> None:
-    from local.commands.company import company as command
+    from cli import app
 
-    app = typer.Typer()
-    app.command()(command)
-    arguments = ["--accounts", "200", "--days", "14", "--seed", "5", "--end-date", "2026-03-31"]
-    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path), "--json"])
+    of_the_page = "segue company --accounts 1000 --days 28 --seed 1 --out company"
+    here = {"1000": 200, "28": 14, "1": 5, "company": tmp_path}
+    command = typed("README.md", of_the_page, here)
+    result = CliRunner().invoke(app, [*command, "--end-date", "2026-03-31", "--json"])
 
     assert result.exit_code == 0
     assert json.loads(result.stdout) == json.loads((tmp_path / "manifest.json").read_text())

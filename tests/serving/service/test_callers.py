@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from serving.service.callers import Callers, CallersFileError, TokenBucket, hash_token, read_callers
+from tests.pages import typed
 
 runner = CliRunner()
 
@@ -69,10 +70,13 @@ def test_promises_that_nobody_comes_for_are_forgotten() -> None:
 def test_the_command_admits_lists_and_removes(tmp_path: Path) -> None:
     path = tmp_path / "callers.yml"
     file = ["--file", str(path)]
-    added = runner.invoke(app, ["callers", "add", "checkout", "--lookups-per-second", "50", *file])
-    again = runner.invoke(app, ["callers", "add", "checkout", *file])
+    of_the_page = "segue callers add checkout --lookups-per-second 500 --burst 1000"
+    added = runner.invoke(app, [*typed("docs/serving-operate.md", of_the_page), *file])
+    again = runner.invoke(
+        app, [*typed("docs/operate.md", "segue callers add NAME", {"NAME": "checkout"}), *file]
+    )
     other = runner.invoke(app, ["callers", "add", "home", "--json", *file])
-    listed = runner.invoke(app, ["callers", "list", "--json", *file])
+    listed = runner.invoke(app, [*typed("docs/runbook.md", "segue callers list"), "--json", *file])
 
     assert (added.exit_code, again.exit_code, other.exit_code) == (0, 2, 0)
     assert [each["name"] for each in json.loads(listed.stdout)] == ["checkout", "home"]
@@ -86,8 +90,9 @@ def test_the_command_admits_lists_and_removes(tmp_path: Path) -> None:
     assert callers.identify(f"Bearer {json.loads(other.stdout)['token']}x") is None
     assert callers.identify(hash_token(token)) is None
 
-    assert runner.invoke(app, ["callers", "remove", "checkout", *file]).exit_code == 0
-    assert runner.invoke(app, ["callers", "remove", "checkout", *file]).exit_code == 1
+    remove = [*typed("docs/runbook.md", "segue callers remove NAME", {"NAME": "checkout"}), *file]
+    assert runner.invoke(app, remove).exit_code == 0
+    assert runner.invoke(app, remove).exit_code == 1
     assert callers.reload_if_changed()
     assert callers.identify(f"Bearer {token}") is None
 

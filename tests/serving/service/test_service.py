@@ -38,6 +38,7 @@ from serving.configured import open_reader, open_service_client
 from serving.service.callers import CallerEntry, hash_token, write_callers
 from serving.service.server import ServiceConfigurationError
 from tests.bigtable_fixture import FaultyBigtable, account, source
+from tests.pages import typed
 from tests.serving.service.conftest import DAY, TOKENS, Served, served, serving_process
 
 SERVICE = "segue.offers.v1.OfferLookup"
@@ -378,9 +379,13 @@ def test_segue_lookup_asks_the_service_and_has_the_same_exit_codes(
     monkeypatch.setattr("segue.settings.get_settings", lambda: service.settings)
     runner = CliRunner()
     results = {
-        name: runner.invoke(app, ["lookup", name, "--service", "--json"])
+        name: runner.invoke(
+            app, [*typed("docs/runbook.md", "segue lookup ACCOUNT --service", {"ACCOUNT": name}), "--json"]
+        )
         for name in ("found", "nobody", "suppressed", "expired")
     }
+    shown = typed("docs/demo.md", "segue lookup a000001536 --service --json", {"a000001536": "found"})
+    assert runner.invoke(app, shown).stdout == results["found"].stdout
     assert [result.exit_code for result in results.values()] == [0, 3, 4, 5]
     assert json.loads(results["found"].stdout)["offers"][0]["offer_id"] == "first"
 
