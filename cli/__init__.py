@@ -26,6 +26,7 @@ from cli import (
     serve,
 )
 from cli.failures import ExplainingGroup
+from segue.garbage import collect_seldom
 from segue.logs import configure_logs
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ def configure(
     ] = False,
 ) -> None:
     """Daily subscriber and conversion marts in BigQuery, offer segments in Bigtable."""
+    collect_seldom()
     configure_logs()
 
 

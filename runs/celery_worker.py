@@ -12,6 +12,7 @@ from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CON
 from celery.signals import import_modules
 
 from runs.steps import STEPS
+from segue.garbage import keep_what_is_there
 
 CONFIG = DEFAULT_CELERY_CONFIG
 
@@ -21,3 +22,4 @@ def load_steps(**_: Any) -> None:
     """Sent in a worker before it forks, and in no other process that reads the configuration."""
     for step in STEPS:
         step.load()
+    keep_what_is_there()

@@ -14,6 +14,8 @@ from airflow.configuration import conf
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
+from segue.garbage import keep_what_is_there
+
 
 class Preload:
     """Listens to the start of Airflow's components."""
@@ -26,6 +28,7 @@ class Preload:
 
             for step in STEPS:
                 step.load()
+            keep_what_is_there()
 
 
 class PreloadPlugin(AirflowPlugin):

@@ -20,6 +20,7 @@ import pytest
 from filelock import FileLock
 
 from runs.dbt import ensure_parsed
+from segue.garbage import collect_seldom
 from segue.settings import Settings
 from tests.bigquery_process import BigQueryEmulator, BigQueryProcess
 
@@ -31,6 +32,7 @@ pytest_plugins = [
     "tests.sandbox_fixture",
 ]
 
+collect_seldom()
 # Nobody reads the debug log of a test's build, a twentieth of its time.
 os.environ.setdefault("DBT_LOG_LEVEL_FILE", "none")
 

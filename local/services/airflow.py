@@ -61,7 +61,8 @@ ARGUMENTS = {
 }
 _HEARTBEAT = {SCHEDULER: "scheduler", DAG_PROCESSOR: "dag_processor", TRIGGERER: "triggerer"}
 _CHECK_SECONDS = 10.0
-_EXECUTOR = "AIRFLOW__CORE__EXECUTOR"
+_OPEN = ("AIRFLOW__CORE__EXECUTOR", "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL")
+"""What whoever starts it may say otherwise."""
 _INHERITED = ("SEGUE_", "AIRFLOW_")
 
 
@@ -97,7 +98,7 @@ def environment(state: StateFolder, settings: Mapping[str, str], dags_folder: Pa
         **inherited,
         **settings,
         **COMMON,
-        _EXECUTOR: inherited.get(_EXECUTOR, COMMON[_EXECUTOR]),
+        **{name: inherited.get(name, COMMON[name]) for name in _OPEN},
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ipaddress
 import signal
 import time
@@ -17,6 +16,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from segue.garbage import keep_what_is_there
 from segue.settings import Settings
 from segue_client.bigtable.pointer import Pointer
 from segue_client.bigtable.reader import AsyncOfferReader
@@ -66,17 +66,11 @@ async def serve(
         loop.add_signal_handler(each, stopped.set)
     async with run_service(settings, shares_port=shares_port, reader=reader) as running:
         on_listening(running)
-        _collect_less()
+        # What calls make is freed without the collector, almost all.
+        keep_what_is_there()
         await stopped.wait()
         _log.info("service is draining", seconds=settings.service_drain_seconds)
     _log.info("service has stopped")
-
-
-def _collect_less() -> None:
-    """What was made at the start stays, and what calls make is freed without the collector, almost all."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 @asynccontextmanager

@@ -79,6 +79,8 @@ def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platfor
         generate(SPEC, company, landing=landing)
         shutil.copytree(company / "experiments", state / "company/experiments")
         patch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+        # Nobody edits a DAG meanwhile; each time all files are imported anew, which takes both cores seconds.
+        patch.setenv("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "3600")
         patch.setenv("AIRFLOW__CELERY__BROKER_URL", stack.enter_context(redis(state)))
         patch.setenv("SEGUE_RESULTS_URI", (state / "results").as_uri())
         # Of the emulator, whose environment is made for these tests.
