@@ -78,6 +78,8 @@ def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platfor
         landing = state / "gcs" / local_platform.LANDING_BUCKET
         generate(SPEC, company, landing=landing)
         shutil.copytree(company / "experiments", state / "company/experiments")
+        # As whoever deploys it would have parsed it.
+        shutil.copytree(parsed_project.parent, state / "dbt_target")
         patch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
         # Nobody edits a DAG meanwhile; each time all files are imported anew, which takes both cores seconds.
         patch.setenv("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "3600")
