@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,6 +13,7 @@ from bqemulator.catalog.duckdb_repository import CATALOG_SCHEMA, DuckDBCatalogRe
 from bqemulator.jobs import executor
 from bqemulator.scripting import interpreter
 from bqemulator.storage.engine import DuckDBEngine
+from fastapi.dependencies import utils as dependencies
 
 THREADS = "SEGUE_BQEMULATOR_THREADS"
 """On small data a second thread only costs: a fifth of DuckDB's time. Without this variable DuckDB takes all
@@ -26,6 +28,11 @@ _is_view: ContextVar[bool] = ContextVar("is_view", default=False)
 async def pass_on(self: Any, scope: Any, receive: Any, send: Any) -> None:
     """A request without a log line, a metric and an id of its own: each a task with streams in between."""
     await self.app(scope, receive, send)
+
+
+async def call_here(function: Callable[..., Any], *values: Any, **named: Any) -> Any:
+    """``run_in_threadpool``: what a route depends on is looked up, and a thread was woken for each."""
+    return function(*values, **named)
 
 
 def prepare_session(self: Any) -> None:
@@ -85,6 +92,7 @@ def write_table(self: DuckDBCatalogRepository, table: Any) -> None:
 def install() -> None:
     """Put every replacement in its place."""
     DuckDBCatalogRepository._write_table = write_table
+    dependencies.run_in_threadpool = call_here
     for each in (
         middleware.AccessLogMiddleware,
         middleware.CorrelationIdMiddleware,
