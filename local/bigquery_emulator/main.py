@@ -1,7 +1,8 @@
-"""The BigQuery emulator, with what most of its time on small data went into done once or not at all, with the
-metadata views that dbt reads (``metadata_views``), with BigQuery's ways of treating jobs and transactions
-(``dry_runs``, ``jobs_once``, ``reading_beside``, ``transactions``), and with what some of its SQL means
-(``decimals``, ``group_by_aliases``, ``truncated_dates``).
+"""The BigQuery emulator, with what most of its time on small data went into done once, of a part only, or not
+at all (``parsed_once``, ``translated_once``, ``heads_only``, ``not_asked_for``), with the metadata views that
+dbt reads (``metadata_views``), with BigQuery's ways of treating jobs and transactions (``dry_runs``,
+``jobs_once``, ``reading_beside``, ``transactions``), and with what some of its SQL means (``decimals``,
+``group_by_aliases``, ``truncated_dates``).
 
 What is answered is the same. Each replacement says what it saves; together a day of a company of fifty takes
 0.4 of the emulator's time when its like was run before, and two thirds when not.
