@@ -92,7 +92,7 @@ def write_table(self: DuckDBCatalogRepository, table: Any) -> None:
 def install() -> None:
     """Put every replacement in its place."""
     DuckDBCatalogRepository._write_table = write_table
-    dependencies.run_in_threadpool = call_here
+    dependencies.run_in_threadpool = call_here  # type: ignore[assignment, attr-defined]
     for each in (
         middleware.AccessLogMiddleware,
         middleware.CorrelationIdMiddleware,
