@@ -7,6 +7,7 @@ import re
 import shlex
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -18,6 +19,12 @@ from segue.settings import PROJECT_ROOT
 from tests.pages import PAGES, mentioned, plain, shown
 
 SEGUE = re.compile(r"^(?:uv run )?segue (.*)$")
+
+
+@cache
+def command_line() -> Any:
+    """What typer makes of the declarations, in a tenth of a second."""
+    return typer.main.get_command(app)
 
 
 def arguments(command: str) -> list[str] | None:
@@ -36,7 +43,7 @@ def parse(words: list[str]) -> None:
     Raises:
         UsageError: no such command or option, a value that cannot be, or something is missing.
     """
-    command, parent = typer.main.get_command(app), None
+    command, parent = command_line(), None
     while isinstance(command, TyperGroup):
         parent = command.make_context("segue", list(words), parent=parent)
         _, found, words = command.resolve_command(parent, [*parent._protected_args, *parent.args])
@@ -47,7 +54,7 @@ def parse(words: list[str]) -> None:
 
 def unknown(words: list[str]) -> str | None:
     """What of a mentioned command, whose arguments may be placeholders, is no command or option."""
-    command = typer.main.get_command(app)
+    command = command_line()
     while isinstance(command, TyperGroup):
         if not words or words[0].startswith(("-", "…")):
             return None

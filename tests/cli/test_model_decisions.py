@@ -8,14 +8,22 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli import app
 from loaders.scoring.registry import record
 from loaders.warehouse.client import warehouse_of
 from scoring.registry import DecisionKind, ModelDecision
 from segue.settings import Settings
+from tests.pages import typed
+
+PAGE = "docs/models.md"
+LIST = "segue models list"
+SHOW = "segue models show trial_propensity"
+PROMOTE = 'segue models promote trial_propensity 82397766c92e --reason "the campaign needs the newer days"'
+RETIRE = 'segue models retire trial_propensity --reason "the offer is over"'
+ROLLBACK = 'segue models rollback trial_propensity --reason "complaints since Tuesday"'
+CHURN_RISK = {"trial_propensity": "churn_risk"}
 
 
 def decided(day: int, kind: DecisionKind, artifact: str, reason: str) -> ModelDecision:
@@ -50,13 +58,15 @@ def models(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner(env={"COLUMNS": "160"}).invoke(app, ["models", *arguments])
+        return CliRunner(env={"COLUMNS": "160"}).invoke(app, list(arguments))
 
     return invoke
 
 
 def test_what_is_in_use_and_in_shadow_is_listed_as_of_a_day(models: Callable[..., Result]) -> None:
-    rows: list[dict[str, Any]] = json.loads(models("list", "--day", "2026-03-10", "--json").stdout)
+    rows: list[dict[str, Any]] = json.loads(
+        models(*typed(PAGE, LIST), "--day", "2026-03-10", "--json").stdout
+    )
 
     assert [each["name"] for each in rows] == ["churn_risk", "trial_offer_uplift", "trial_propensity"]
     assert rows[0] == {
@@ -81,40 +91,44 @@ def test_what_is_in_use_and_in_shadow_is_listed_as_of_a_day(models: Callable[...
         "asked_shadow_days": 7,
     }
     assert (rows[1]["in_use"], rows[1]["shadow_days"]) == (None, None)
-    shown = models("list", "--day", "2026-03-10").stdout
+    shown = models(*typed(PAGE, LIST), "--day", "2026-03-10").stdout
     assert "abababababab v1" in shown
     assert "2 of 7 days" in shown
 
 
 def test_decisions_are_shown_newest_first_with_their_reasons(models: Callable[..., Result]) -> None:
-    found = json.loads(models("show", "churn_risk", "--day", "2026-03-10", "--json").stdout)
+    show = [*typed(PAGE, SHOW, CHURN_RISK), "--day", "2026-03-10"]
+    found = json.loads(models(*show, "--json").stdout)
 
     assert found["declared"]["target"] == {"event": "churned", "within_days": 30}
     assert [(each["day"], each["decision"]) for each in found["decisions"]] == [
         ("2026-03-08", "shadow"), ("2026-03-01", "promoted"),
     ]  # fmt: skip
-    shown = models("show", "churn_risk", "--day", "2026-03-10").stdout
+    shown = models(*show).stdout
     assert shown.index("is better than the model in use") < shown.index("is better than prevalence")
-    assert "nothing was decided about it yet" in models("show", "trial_propensity").stdout
+    assert "nothing was decided about it yet" in models(*typed(PAGE, SHOW)).stdout
 
 
 def test_a_decision_says_what_is_in_use_from_then_on(models: Callable[..., Result]) -> None:
-    result = models("retire", "churn_risk", "--reason", "it is over", "--day", "2026-03-12", "--by", "kim")
+    retire = typed(PAGE, RETIRE, CHURN_RISK)
+    result = models(*retire, "--day", "2026-03-12", "--by", "kim")
 
     assert result.exit_code == 0, result.output
     assert result.stdout == ("churn_risk abababababab is retired; in use from the end of 2026-03-12 on: –\n")
-    newest = json.loads(models("show", "churn_risk", "--json").stdout)["decisions"][0]
-    assert (newest["decision"], newest["reasons"], newest["decided_by"]) == ("retired", ["it is over"], "kim")
+    newest = json.loads(models(*typed(PAGE, SHOW, CHURN_RISK), "--json").stdout)["decisions"][0]
+    assert (newest["decision"], newest["reasons"], newest["decided_by"]) == (
+        "retired", ["the offer is over"], "kim",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
     [
-        (["show", "household_size"], 3),
-        (["promote", "churn_risk", "ffff", "--reason", "x"], 3),
-        (["retire", "churn_risk", "--reason", "x", "--day", "2026-03-02"], 2),
-        (["rollback", "trial_propensity", "--reason", "x"], 3),
-        (["retire", "churn_risk"], 2),
+        (typed(PAGE, SHOW, {"trial_propensity": "household_size"}), 3),
+        (typed(PAGE, PROMOTE, CHURN_RISK), 3),
+        ([*typed(PAGE, RETIRE, CHURN_RISK), "--day", "2026-03-02"], 2),
+        (typed(PAGE, ROLLBACK), 3),
+        (["models", "retire", "churn_risk"], 2),
     ],
 )
 def test_what_cannot_be_has_its_exit_code(
