@@ -24,6 +24,7 @@ from segments.features import FEATURES
 from segue.settings import Settings
 from tests.dbt.reference.training_examples import Example, examples
 from tests.dbt.training_rows import AS_OF, MODELS, both, publish, until
+from tests.pages import typed
 
 EARLIER = date(2026, 4, 27)
 """A training's as-of day before the last published one."""
@@ -194,7 +195,9 @@ def test_a_training_by_hand_decides_about_the_models_that_are_named(
     told = settings.model_copy(update={"models_dir": tmp_path})
     monkeypatch.setattr("segue.settings.get_settings", lambda: told)
 
-    result = CliRunner().invoke(app, ["models", "train", "starts", "--by", "kim", "--json"])
+    of_the_page = "segue models train trial_propensity"
+    words = typed("docs/models.md", of_the_page, {"trial_propensity": "starts"})
+    result = CliRunner().invoke(app, [*words, "--by", "kim", "--json"])
 
     assert result.exit_code == 0, result.output
     (decision,) = json.loads(result.stdout)
