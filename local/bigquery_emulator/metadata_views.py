@@ -80,8 +80,10 @@ def _subquery(reference: re.Match[str], project_id: str, catalog: CatalogReposit
         columns, rows_of = _VIEWS[view]
         tables = sorted(catalog.list_tables(project, dataset), key=lambda table: table.table_id)
         return _values(columns, [row for table in tables for row in rows_of(catalog, table)])
-    rows: str = _expand(reference[0], project_id, catalog)
-    return None if rows == reference[0] else rows
+    # It knows the name of the schema without quotes only.
+    named = reference[0].replace("`", "")
+    rows: str = _expand(named, project_id, catalog)
+    return None if rows == named else rows
 
 
 def _values(columns: tuple[str, ...], rows: list[Row]) -> str:
