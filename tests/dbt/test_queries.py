@@ -125,7 +125,7 @@ ASKED = [
     (page, command)
     for page in PAGES
     for command in map(plain, (*shown(page), *mentioned(page)))
-    if command.startswith("segue query ") and "…" not in command
+    if re.match(r"segue query .*(select [^…]|--file|--format)", command)
 ]
 
 
