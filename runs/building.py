@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runs import lineage
 from runs.outcome import StepOutcome
 from runs.step_jobs import jobs_of
 from runs.step_record import models_kept
@@ -30,6 +31,7 @@ def build(settings: Settings, window: RunWindow) -> StepOutcome:
     left = [f"{READ_SCORES}+", "tag:training"] if attempt.awaits_scores else []
     with keeping_nobody_erased(settings, attempt), models_kept(settings, attempt) as on_node:
         build_models(settings, attempt, exclude=left, on_node=on_node)
+    lineage.tell(settings, attempt.end_date, lambda: lineage.of_models(settings, attempt))
     return StepOutcome(attempt, f"{attempt} in {attempt.audit_dataset}")
 
 
@@ -56,4 +58,5 @@ def score(settings: Settings, window: RunWindow) -> StepOutcome:
     with keeping_nobody_erased(settings, window), models_kept(settings, window) as on_node:
         scored = score_days(settings, window)
         build_models(settings, window, [f"{READ_SCORES}+"], on_node=on_node)
+    lineage.tell(settings, window.end_date, lambda: lineage.of_models(settings, window))
     return StepOutcome(window, "; ".join(scored.lines) or "nothing was scored", warnings=scored.warnings)

@@ -15,6 +15,7 @@ from itertools import zip_longest
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from runs import lineage
 from runs.building import build, score
 from runs.handover import left_by
 from runs.outcome import StepOutcome
@@ -159,6 +160,8 @@ def land(settings: Settings, window: RunWindow) -> StepOutcome:
         }
     )
     widening = take_in_stale_days(settings, asked)
+    tables = {each.table for each in landed.landings if each.files}
+    lineage.tell(settings, window.end_date, lambda: lineage.of_landing(settings, tables))
     return StepOutcome(
         widening.window,
         landing_summary(landed, asked, widening),
@@ -227,6 +230,7 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
     from runs.attempts import continue_attempt
     from runs.erased import was_anybody_erased
     from runs.incidents import recovered
+    from runs.publish import marts_of
     from runs.publish import publish as publish_marts
     from runs.verdict import UnjudgedError
 
@@ -239,6 +243,8 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
         # An erasure takes its rows out of audit datasets too, also out of one that has been judged.
         window = validate(settings, window).window
         publication = publish_marts(settings, window)
+    marts = marts_of(settings, window)
+    lineage.tell(settings, window.end_date, lambda: lineage.of_publication(settings, marts))
     for mart, rows in publication.rows_of_marts().items():
         present_step().count("segue.published.rows", rows, mart=mart)
     until = datetime.combine(window.end_date + DAY, time(), UTC)
@@ -331,6 +337,7 @@ def segments_online(settings: Settings, segment_date: date) -> None:
     """What a load that succeeded ends: incidents of its day, and of days before it, that nobody sees now."""
     from runs.incidents import recovered
 
+    lineage.tell(settings, segment_date, lambda: lineage.of_load(settings))
     recovered(settings, "online", f"{segment_date} is online", lambda each: each.day <= segment_date)
 
 

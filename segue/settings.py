@@ -47,6 +47,11 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
         "terminal, else JSON. Tasks log as Airflow does.",
     )
 
+    openlineage_url: str | None = Field(
+        default=None,
+        description="OpenLineage receiver that is told what was made of what, http(s)://host:port.",
+    )
+
     # BigQuery
     project_id: str = Field(default="segue-local", description="Google Cloud project.")
     location: str = Field(default="US", description="BigQuery location of every dataset.")

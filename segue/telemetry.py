@@ -8,6 +8,7 @@ step seconds, never its success. No name and no attribute holds an account's id.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -187,13 +188,13 @@ class _Sender:
         tracers = trace.get_tracer_provider()
         # Airflow's own, where it traces, sends ours too.
         if not isinstance(tracers, TracerProvider):
-            tracers = TracerProvider(resource=resource)
+            tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
             tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(**where)))
         self._tracers = tracers
         self.tracer = tracers.get_tracer("segue")
-        self._meters = MeterProvider(
-            [PeriodicExportingMetricReader(OTLPMetricExporter(**where))], resource=resource
-        )
+        # At the end of each step, and at no other time.
+        when_flushed = PeriodicExportingMetricReader(OTLPMetricExporter(**where), math.inf)
+        self._meters = MeterProvider([when_flushed], resource=resource, shutdown_on_exit=False)
         meter = self._meters.get_meter("segue")
         self._gauges = {
             name: meter.create_gauge(name, unit, description)

@@ -21,6 +21,7 @@ from segue.telemetry import step_of_run
 from segue.window import RunWindow
 from tests.judged import let_through
 from tests.marts import Fingerprints, fingerprints
+from tests.openlineage_receiver import Receiver, receiver
 from tests.otlp_collector import Collector, collector
 
 DAY = timedelta(days=1)
@@ -37,13 +38,14 @@ SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
 class CompanyInOrder:
     """The company's project, and its truth.
 
-    ``after`` holds all that was published when a day's first run had ended; ``watched`` is what was told to a
-    collector meanwhile of the run of the last day.
+    ``after`` holds all that was published when a day's first run had ended; ``watched`` and ``lineage`` are
+    what was told meanwhile of the run of the last day.
     """
 
     settings: Settings
     truth: Path
     watched: Collector
+    lineage: Receiver
     after: dict[date, Fingerprints] = field(default_factory=dict)
 
 
@@ -64,9 +66,9 @@ def company_in_order(
     company = tmp_path_factory.mktemp("company-in-order")
     settings: Settings = dbt_world("in-order", experiments_dir=company / "experiments")
     landing = Path(urlparse(settings.landing_files_root).path)
-    with _lock(shared_folder), collector() as watched:
+    with _lock(shared_folder), collector() as watched, receiver() as told:
         generate(SPEC, company, landing=landing)
-        built = CompanyInOrder(settings, company / "truth", watched)
+        built = CompanyInOrder(settings, company / "truth", watched, told)
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
             for step in STEPS:
@@ -77,6 +79,7 @@ def company_in_order(
                             "state_dir": Path(folder),
                             "dbt_parsed_dir": settings.dbt_target_dir,
                             "otlp_endpoint": watched.endpoint if last == LAST_DAY else None,
+                            "openlineage_url": told.url if last == LAST_DAY else None,
                         }
                     )
                     if step.name == "validate":

@@ -57,15 +57,17 @@ with
             subscription_id,
             account_id,
             provider,
-            concat(origin, ':', subscription_id, ':', cast(unix_micros(valid_from_at) as string)),
+            concat(
+                origin, ':', subscription_id, ':', cast(unix_micros(valid_from_at) as string)
+            ) as provider_event_id,
             event_type,
-            {{ event_rank("event_type") }},
+            {{ event_rank("event_type") }} as event_rank,
             origin,
             reason,
             offer_id,
-            valid_from_at,
-            cast(null as timestamp),
-            cast(null as string)
+            valid_from_at as occurred_at,
+            cast(null as timestamp) as ingested_at,
+            cast(null as string) as export_covers
         from periods
         where origin != 'original' and valid_from_at >= timestamp({{ start_day() }})
     ),
