@@ -1,7 +1,7 @@
 """Great Expectations' pages as they were kept, without the internet: what they load is served with the pages.
 
 They name libraries on public networks for content. The same versions, from npm, lie in ``static/data_docs``;
-what has no copy there (Vega, for plots that our suites do not make) is left out.
+what has no copy there (Vega, for plots that our suites do not make, and a logo) is left out.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _COPIES: Final = {
 _LOADED = re.compile(
     r'<script\s[^>]*src="https://(?P<script>[^"]+)"[^>]*>\s*</script>'
     r'|<link\s[^>]*rel="stylesheet"[^>]*href="https://(?P<style>[^"]+)"[^>]*>'
+    r'|<img\s[^>]*src="https://[^"]+"[^>]*>'
 )
 _PLACE = re.compile(r"[\w.-]+(/[\w.-]+)*")
 
@@ -69,7 +70,7 @@ def without_internet(page: str, assets: str) -> str:
     """The page with its scripts and styles from below the path ``assets``."""
 
     def local(tag: re.Match[str]) -> str:
-        address = tag["script"] or tag["style"]
+        address = tag["script"] or tag["style"] or ""
         copy = _COPIES.get(address.rpartition("/")[2])
         if copy is None:
             return ""

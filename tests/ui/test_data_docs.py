@@ -20,6 +20,9 @@ PAGE = f"""
 <script src="https://cdn.jsdelivr.net/npm/vega@5"></script>
 <script src="https://code.jquery.com/jquery-3.7.1.min.js" integrity="sha384-x"></script>
 <script>$(function () {{}})</script>
+<img
+  src="https://great-expectations-web-assets.example/logo-long.png"
+  alt="a logo" />
 <td>{SAMPLE}</td>
 """
 
@@ -41,6 +44,7 @@ def test_what_a_page_loads_comes_from_beside_it() -> None:
         "",
         '<script src="/segue/static/data_docs/jquery.min.js"></script>',
         "<script>$(function () {})</script>",
+        "",
         f"<td>{SAMPLE}</td>",
         "",
     ]
