@@ -91,9 +91,8 @@ class Step:
             yield INVALID_SPAN
             return
         of_this_thread = trace.get_current_span().get_span_context().is_valid
-        with self.tracer.start_as_current_span(
-            name, context=None if of_this_thread else self.context, attributes=attributes
-        ) as current:
+        context = None if of_this_thread else self.context
+        with _span(self.tracer, name, context, attributes) as current:
             yield current
 
     def past_span(
@@ -132,23 +131,43 @@ def step_of_run(
         sender = _sender(settings.otlp_endpoint)
         told = {"run_id": run_id, "day": day.isoformat(), "step": step, **attributes}
         began, outcome = time.monotonic(), "failed"
-        with sender.tracer.start_as_current_span(
-            f"segue.{step}",
-            context=_context_of(f"{attributes.get('dag', '')}/{run_id}"),
-            attributes={f"segue.{name}": value for name, value in told.items()},
-        ) as whole:
-            now = Step(sender.tracer, trace.set_span_in_context(whole))
-            token = _step.set(now)
-            try:
-                yield
-                outcome = "done"
-            finally:
-                _step.reset(token)
-                now.count("segue.step.duration", time.monotonic() - began, outcome=outcome)
-                now.count("segue.step.finished", time.time(), outcome=outcome)
-                sender.measure(now, {"step": step, **attributes})
-        # Not when the process ends: Airflow ends a task's at once.
-        sender.flush()
+        try:
+            with _span(
+                sender.tracer,
+                f"segue.{step}",
+                _context_of(f"{attributes.get('dag', '')}/{run_id}"),
+                {f"segue.{name}": value for name, value in told.items()},
+            ) as whole:
+                now = Step(sender.tracer, trace.set_span_in_context(whole))
+                token = _step.set(now)
+                try:
+                    yield
+                    outcome = "done"
+                finally:
+                    _step.reset(token)
+                    now.count("segue.step.duration", time.monotonic() - began, outcome=outcome)
+                    now.count("segue.step.finished", time.time(), outcome=outcome)
+                    sender.measure(now, {"step": step, **attributes})
+        finally:
+            # Not when the process ends: Airflow ends a task's at once.
+            sender.flush()
+
+
+@contextmanager
+def _span(
+    tracer: trace.Tracer, name: str, context: Context | None, attributes: Mapping[str, Attribute]
+) -> Iterator[Span]:
+    """A span that what fails within marks by its code alone: its text may show what it was given."""
+    with tracer.start_as_current_span(
+        name, context, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            code = getattr(error, "code", None)
+            failure = code if isinstance(code, str) else type(error).__name__
+            span.set_status(trace.Status(trace.StatusCode.ERROR, failure))
+            raise
 
 
 def _context_of(run: str) -> Context | None:

@@ -22,7 +22,7 @@ def watching() -> Iterator[Collector]:
 
 def fail_after_a_model_has_failed() -> None:
     present_step().past_span("dbt.model", 1_000, 2_000, "error", node="dim_plan")
-    raise ZeroDivisionError
+    raise ZeroDivisionError("account a1@example.com")
 
 
 def test_steps_of_a_run_are_one_trace_and_a_failed_part_says_so(watching: Collector) -> None:
@@ -31,6 +31,10 @@ def test_steps_of_a_run_are_one_trace_and_a_failed_part_says_so(watching: Collec
         pass
     with pytest.raises(ZeroDivisionError), step_of_run(settings, "by_hand__1", DAY, "build"):
         fail_after_a_model_has_failed()
+    assert watching.spans[-1].name == "segue.build"
+    assert watching.spans[-1].status.message == "ZeroDivisionError"
+    assert [told for _, told in watching.metrics["segue.step.duration"]][-1]["outcome"] == "failed"
+    assert "a1@example.com" not in str(watching.spans)
     with step_of_run(settings, "by_hand__2", DAY, "land"):
         pass
 
