@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -19,6 +19,7 @@ import structlog
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import Score
 from loaders.landing.land import land_days
+from loaders.landing.late import landed_generations
 from loaders.landing.listing import landing_store
 from loaders.scoring.features import stage, staged
 from loaders.scoring.registry import decisions
@@ -26,7 +27,6 @@ from loaders.scoring.scores import (
     SHADOW,
     DayOfScores,
     ScoringError,
-    own_files,
     score_batches,
     take_back,
     write_scores,
@@ -105,14 +105,18 @@ def scorings(settings: Settings, window: RunWindow) -> list[Scoring]:
 def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
     """Score the run's days and land the scores; what a model cannot do is a warning, and a row of the ledger.
 
+    Nothing lands of a model and a day that it failed at.
+
     Raises:
+        ObjectStoreError: what a failed model has left in the landing cannot be removed.
         WarehouseError: the operational tables cannot be read or written.
     """
     warehouse = warehouse_of(settings)
     until = time.monotonic() + settings.score_deadline_seconds
     lines, warnings, entries = [], [], []
     written: list[tuple[Scoring, dict[date, int]]] = []
-    kept = _present(settings, found := scorings(settings, window))
+    found = scorings(settings, window)
+    landed = _landed(settings, found)
     for scoring in found:
         rows: dict[date, int] = {}
         try:
@@ -123,6 +127,7 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
             warnings.append(_failed(scoring, missed, error))
             entries += [_entry(scoring, day, failed=error) for day in missed]
         written.append((scoring, rows))
+    _take_back_all_but(settings, found, written, landed)
     try:
         _land(settings, sorted({day for _, days in written for day in days}))
     except Exception as error:
@@ -130,9 +135,8 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
             if days:
                 warnings.append(_failed(scoring, list(days), error))
                 entries += [_entry(scoring, day, failed=error) for day in days]
-            for day in days:
-                take_back(landing_store(settings), scoring.scores(day), kept)
         written = []
+        _take_back_all_but(settings, found, written, landed)
     for scoring, days in written:
         entries += [_entry(scoring, day, count) for day, count in days.items()]
         if days:
@@ -173,15 +177,23 @@ def _written(
         yield day, population[day]
 
 
-def _present(settings: Settings, found: Iterable[Scoring]) -> set[str]:
-    """Files of scores that an earlier try has left and landed: they have to be there when the day lands."""
-    store = landing_store(settings)
-    return {
-        each.name
-        for scoring in found
-        for day in scoring.days
-        for each in own_files(store, scoring.scores(day))
-    }
+def _landed(settings: Settings, found: Sequence[Scoring]) -> set[str]:
+    """Files in the days' folders that an earlier try has landed: they have to be there when a day lands."""
+    days = sorted({day for scoring in found for day in scoring.days})
+    known = landed_generations(settings, days) if days else {}
+    return {f"{table}/{day}/{name}" for (table, day), names in known.items() for name in names}
+
+
+def _take_back_all_but(
+    settings: Settings,
+    found: Iterable[Scoring],
+    written: Iterable[tuple[Scoring, Mapping[date, int]]],
+    landed: Collection[str],
+) -> None:
+    """Leave of the days' own files those that this try has written whole, and those that have landed."""
+    whole = [scoring.scores(day) for scoring, days in written for day in days]
+    for day in {day for scoring in found for day in scoring.days}:
+        take_back(landing_store(settings), day, [each for each in whole if each.day == day], landed)
 
 
 def _land(settings: Settings, days: Sequence[date]) -> None:

@@ -16,7 +16,7 @@ from loaders.landing.completeness import why_incomplete
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.errors import LandingError
 from loaders.landing.land import land_days
-from loaders.landing.listing import MANIFEST, TableDay, landing_store, table_days
+from loaders.landing.listing import MANIFEST, OWN_FILES, TableDay, landing_store, table_days
 from loaders.landing.read_days import TableLanding
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import literal, ops_table
@@ -46,7 +46,7 @@ def find_late(
     """
     since = end_date - DAY * settings.restatement_days
     days = [day for day in arrivals.landed if since <= day <= end_date and day not in besides]
-    recorded = _recorded(settings, days) if days else {}
+    recorded = landed_generations(settings, days) if days else {}
     store = landing_store(settings)
     changed: dict[tuple[str, date], tuple[str, ...]] = {}
     waiting = []
@@ -54,7 +54,12 @@ def find_late(
         of_table = sorted(day for name, day in recorded if name == table)
         for day, found in table_days(store, table, of_table).items():
             before, present = recorded[table, day], found.generations
-            names = sorted(name for name, generation in present.items() if before.get(name) != generation)
+            # What the platform makes itself lands with the run that makes it, and is nobody's delivery.
+            names = sorted(
+                name
+                for name, generation in present.items()
+                if before.get(name) != generation and not name.startswith(OWN_FILES)
+            )
             if not names:
                 continue
             reason = why_incomplete(settings, store, found, False, now)
@@ -106,8 +111,12 @@ def _refuse_half_a_day(found: TableDay, before: Mapping[str, int]) -> None:
         )
 
 
-def _recorded(settings: Settings, days: Sequence[date]) -> dict[tuple[str, date], dict[str, int]]:
-    """Generation by file name of every table's day that landed since generations are kept."""
+def landed_generations(settings: Settings, days: Sequence[date]) -> dict[tuple[str, date], dict[str, int]]:
+    """Generation by file name of every table's day that landed since generations are kept.
+
+    Raises:
+        WarehouseError: BigQuery did not answer.
+    """
     warehouse = warehouse_of(settings)
     ledger = ops_table(settings, "run_ledger")
     if all(field.name != "file_generations" for field in warehouse.columns(ledger)):

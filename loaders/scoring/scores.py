@@ -171,14 +171,21 @@ def own_files(store: ObjectStore, scores: DayOfScores) -> list[StoredObject]:
     return [each for each in found if each.name.startswith(scores.files)]
 
 
-def take_back(store: ObjectStore, scores: DayOfScores, kept: Collection[str]) -> None:
-    """Remove what could not land, but for what has landed before (``kept``) and is expected to be there.
+def take_back(
+    store: ObjectStore, day: date, scored: Collection[DayOfScores], landed: Collection[str]
+) -> None:
+    """Remove what models that failed, and tries that died, have put among the day's scores: it would land.
+
+    Of the platform's own files there stay those of ``scored``, and those of the names that have landed.
 
     Raises:
-        ObjectStoreError: it cannot be removed.
+        ObjectStoreError: one cannot be removed.
     """
-    for each in own_files(store, scores):
-        if each.name not in kept:
+    folder = f"{Score.table}/{day}/"
+    whole = tuple(each.files for each in scored)
+    for each in store.objects(folder, start=f"{folder}{OWN_FILES}"):
+        is_own = each.base_name.startswith(OWN_FILES)
+        if is_own and not each.name.startswith(whole) and each.name not in landed:
             store.delete(each.name)
 
 

@@ -7,13 +7,16 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import IO, Any
 from urllib.parse import urlparse
 
 import numpy as np
 import pytest
 
+from loaders.objects.folder import FolderStore
+from loaders.objects.store import ObjectStoreError
 from loaders.scoring.registry import record
 from loaders.warehouse.client import warehouse_of
 from runs.building import build, score
@@ -24,13 +27,13 @@ from runs.published import published_marts
 from runs.scores import score_days, scorings
 from runs.steps import asked, land
 from scoring.model import Model
-from scoring.registry import ModelDecision
+from scoring.registry import DecisionKind, ModelDecision
 from segue.settings import Settings
 from segue.window import DAY, RunWindow
 from tests.judged import let_through
 from tests.scoring.made_up import declaration, trained
 
-FIRST, SECOND, THIRD, FOURTH = (date(2026, 3, day) for day in (1, 2, 3, 4))
+FIRST, SECOND, THIRD, FOURTH, FIFTH = (date(2026, 3, day) for day in (1, 2, 3, 4, 5))
 TENURE = {"young": 20, "old": 300, "tested": 20, "erases": 20, "withdrawn": 20}
 """Days since each account was created, on the second day."""
 
@@ -119,17 +122,12 @@ def company(dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPat
     (Path(urlparse(settings.landing_files_root).path) / "scores" / str(SECOND) / "_manifest.json").write_text(
         manifest(settings)
     )
-    for day in (THIRD, FOURTH):
+    for day in (THIRD, FOURTH, FIFTH):
         deliver(settings, "accounts", day)
     gone = {"request_id": "r1", "account_id": "erases", "requested_at": f"{FOURTH}T09:00:00Z"}
     deliver(settings, "deletion_requests", FOURTH, gone)
     model, path = trained(Path(settings.models_root), declaration())
-    decision = ModelDecision(
-        model="trial_propensity", version=3, artifact=path.name, artifact_uri=path.as_uri(),
-        decision="promoted", reasons=("better",), day=SECOND,
-        decided_at=datetime(2026, 3, 3, 6, tzinfo=UTC), decided_by="a test",
-    )  # fmt: skip
-    record(warehouse_of(settings), [decision])
+    record(warehouse_of(settings), [decided(path, "promoted", SECOND)])
     landed = land(settings, asked(settings, FIRST, SECOND)).window
     built = build(settings, landed)
     before = warehouse_of(settings).table_names(built.window.audit_dataset)
@@ -137,6 +135,15 @@ def company(dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPat
     let_through(settings, scored.window)
     publish(settings, scored.window)
     return Company(settings, model, path, scored, built.window, before)
+
+
+def decided(artifact: Path, decision: DecisionKind, day: date) -> ModelDecision:
+    """A decision about the model, of the morning after the day."""
+    return ModelDecision(
+        model="trial_propensity", version=3, artifact=artifact.name, artifact_uri=artifact.as_uri(),
+        decision=decision, reasons=("because",), day=day,
+        decided_at=datetime.combine(day + DAY, time(6), UTC), decided_by="a test",
+    )  # fmt: skip
 
 
 def manifest(settings: Settings) -> str:
@@ -221,3 +228,34 @@ def test_a_day_that_is_built_again_has_the_scores_that_it_had(company: Company) 
     assert scorings(company.settings, window) == []
     company.published(window)
     assert company.scores(SECOND) == before
+
+
+def test_nothing_lands_of_a_model_that_failed_beside_one_that_did_not(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file was there when the write failed: half of a day's scores would take the others' place."""
+    record(warehouse_of(company.settings), [decided(company.artifact, "shadow", FIFTH)])
+    window = company.features_built(FIFTH)
+    folder = Path(urlparse(company.settings.landing_files_root).path) / "scores" / str(FIFTH)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "segue_of_a_try_that_died.0000.parquet").write_bytes(b"")
+    write = FolderStore.write
+
+    def answer_lost(store: FolderStore, name: str, content: bytes | IO[bytes], **more: Any) -> int:
+        generation = write(store, name, content, **more)
+        if "__shadow" in name:
+            raise ObjectStoreError(f"{name}: no answer")
+        return generation
+
+    monkeypatch.setattr(FolderStore, "write", answer_lost)
+    told = score_days(company.settings, window)
+    monkeypatch.undo()
+
+    assert told.lines == ("trial_propensity 3: 2 scores of 1 day(s)",)
+    [warning] = told.warnings
+    assert warning.startswith("trial_propensity__shadow 3 did not score 2026-03-05..2026-03-05")
+    assert [path.name for path in sorted(folder.iterdir())] == ["segue_trial_propensity.0000.parquet"]
+    rows = warehouse_of(company.settings).run(
+        f"select model, count(*) as n from raw.scores where arrival_date = date '{FIFTH}' group by model"
+    )
+    assert [tuple(row.values()) for row in rows] == [("trial_propensity", 2)]

@@ -62,6 +62,13 @@ def test_a_file_that_came_later_restates_its_day_once(settings: Settings) -> Non
     assert late(settings) == []
 
 
+def test_what_the_platform_has_made_itself_is_never_late(settings: Settings) -> None:
+    """A try that died may have left it; it lands with the run that makes it."""
+    deliver(settings, FIRST, "SEK", file="segue_x.ndjson")
+
+    assert late(settings.model_copy(update={"late_files": "refuse"})) == []
+
+
 def test_a_table_that_had_nothing_on_a_landed_day_may_come_later(settings: Settings) -> None:
     write(settings, "subscription_events", [event(1, SECOND)], SECOND)
     write(settings, "subscription_events", [], THIRD)

@@ -82,16 +82,19 @@ def test_what_nobody_waits_for_any_more_is_not_written(tmp_path: Path) -> None:
     assert own_files(store, SCORES) == []
 
 
-def test_what_could_not_land_is_taken_back_but_for_what_has_landed_before(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path)
-    other = DayOfScores("trial_propensity__shadow", 3, SCORES.day)
-    for each in (SCORES, other):
-        write_scores(store, each, predicted("a1"), 1)
+def test_all_is_taken_back_but_what_is_whole_what_has_landed_and_what_others_deliver(tmp_path: Path) -> None:
+    store, day = FolderStore(tmp_path), SCORES.day
+    names = {
+        f"scores/{day}/{name}.0000.parquet"
+        for name in ("segue_failed", "segue_gone__shadow", "segue_landed", "segue_trial_propensity", "vendor")
+    }
+    for name in names:
+        store.write(name, b"")
 
-    take_back(store, SCORES, kept=())
-    take_back(store, other, kept={each.name for each in own_files(store, other)})
+    take_back(store, day, [SCORES], landed={f"scores/{day}/segue_landed.0000.parquet"})
 
-    assert (own_files(store, SCORES), len(own_files(store, other))) == ([], 1)
+    left = [each.base_name.removesuffix(".0000.parquet") for each in store.objects(f"scores/{day}/")]
+    assert left == ["segue_landed", "segue_trial_propensity", "vendor"]
 
 
 def test_a_score_that_is_no_number_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
