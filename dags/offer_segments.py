@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from airflow.sdk import DAG, Asset, Param, get_current_context, task
+from airflow.sdk import DAG, Param, get_current_context, task
 
 from runs.handover import left_by
+from runs.step_tasks import SEGMENTS
 from runs.steps import segments_online
 from runs.task_defaults import failures_told, task_defaults, task_told
 from segue.settings import get_settings
-
-SEGMENTS = Asset(name="offer_segments", uri="segue://marts/offer_segments")
 
 DOC = """
 ### What it does

@@ -13,7 +13,8 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import EndsWith, Incident, IncidentTable
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
 from runs.feed_freshness import LOOK_BACK, stale_feeds
-from runs.incidents import OWNER, close_incidents, raise_incidents, still_served
+from runs.incidents import close_incidents, raise_incidents, still_served
+from runs.task_defaults import OWNER
 from runs.volume_anomalies import WEEKS, VolumeAnomaly, anomalies
 from segue.settings import Settings
 from segue.window import DAY, days_between

@@ -41,11 +41,10 @@ def _due(settings: Settings, context: Mapping[str, Any], *, is_online: bool) -> 
     try:
         incident = missed(settings, day, due_at, datetime.now(UTC), is_online=is_online)
     except Exception as error:
-        failure = foreseen(error)
-        if failure is None:
-            raise
         # Who cannot look is no reason to be silent.
-        incident = _incident(settings, day, due_at, f"{failure.code}: {failure}"[:_TOLD], is_online=is_online)
+        failure = foreseen(error)
+        known = f"{failure.code}: {failure}"[:_TOLD] if failure else type(error).__name__
+        incident = _incident(settings, day, due_at, known, is_online=is_online)
     if incident is None:
         log.info("deadline_not_missed", of_day=str(day), due_at=due_at.isoformat())
     else:
@@ -76,7 +75,8 @@ def missed(
 
 def _incident(settings: Settings, day: date, due_at: datetime, known: str, *, is_online: bool) -> Incident:
     from loaders.warehouse.incidents import Incident
-    from runs.incidents import OWNER, still_served
+    from runs.incidents import still_served
+    from runs.task_defaults import OWNER
 
     late = "segments" if is_online else "marts"
     lack = "online" if is_online else "published"

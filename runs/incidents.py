@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Final
@@ -15,13 +15,12 @@ from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.incidents import EndsWith, Incident, IncidentTable, RecordedIncident
 from loaders.warehouse.ops import literal, ops_table
 from runs.failures import foreseen
+from runs.task_defaults import OWNER
 from segue.addresses import day_page, runbook_page
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-OWNER: Final = "subscriptions-data"
-"""Who owns the DAGs, and acts where nobody else is named."""
 UNRECORDED: Final = "unrecorded"
 WATCHED: Final = (
     "marts_late", "segments_late", "feed_stale", "volume", "experiment_must_stop", "model_drift", "fault",
@@ -35,7 +34,7 @@ def raise_incidents(settings: Settings, incidents: Iterable[Incident]) -> list[I
     Also tells what could not be told before. Returns those that are new, or that this call told of first.
 
     Raises:
-        AlertNotSentError: a channel did not take an alert; the next call tries again.
+        AlertNotSentError: a channel did not take an alert of one of these; the next call tries again.
         WarehouseError: BigQuery did not answer.
     """
     found = list(incidents)
@@ -48,19 +47,24 @@ def raise_incidents(settings: Settings, incidents: Iterable[Incident]) -> list[I
     for each in live:
         if each.opened_by == token:
             log.error("incident_opened", **_for_log(each))
-    told = tell(settings, live)
+    keys = {each.key for each in found}
+    told = tell(settings, live, {each.incident_id for each in live if each.incident.key in keys})
     return [each.incident for each in live if each.opened_by == token or each.incident_id in told]
 
 
-def tell(settings: Settings, live: Sequence[RecordedIncident] | None = None) -> set[str]:
+def tell(
+    settings: Settings,
+    live: Sequence[RecordedIncident] | None = None,
+    answerable: Collection[str] | None = None,
+) -> set[str]:
     """Tell what nobody was told yet; returns the ids of what was told to be there, by a channel at least.
 
     An incident is claimed before it is told and noted afterwards, so that it is told once; a process that is
     killed in between has it told a second time, rather than never.
 
     Raises:
-        SettingsError: a channel is named in part.
-        AlertNotSentError: a channel did not take an alert; the others were told.
+        AlertNotSentError: a channel did not take an alert of an incident that the caller is ``answerable``
+            for, by its id (None: for all); the others were told. That of another one is logged.
         WarehouseError: BigQuery did not answer.
     """
     channels = {channel.name: channel for channel in channels_of(settings)}
@@ -72,22 +76,23 @@ def tell(settings: Settings, live: Sequence[RecordedIncident] | None = None) -> 
         live = table.live()
     due = [each.incident_id for each in live if each.untold(channels)]
     told: set[str] = set()
-    failures: list[AlertNotSentError] = []
+    failures: dict[str, AlertNotSentError] = {}
     for claimed in table.claim(due) if due else ():
         known = claimed
         for transition, name in claimed.untold(channels):
             try:
-                channels[name].send(_alert(settings, claimed, transition))
+                _send(channels[name], _alert(settings, claimed, transition))
             except AlertNotSentError as error:
                 log.warning("alert_not_sent", incident=claimed.incident_id, reason=str(error))
-                failures.append(error)
+                failures.setdefault(claimed.incident_id, error)
                 continue
             known = known.with_told(transition, name)
             if transition == "opened":
                 told.add(claimed.incident_id)
         table.told(known)
-    if failures:
-        raise failures[0]
+    for incident_id, failure in failures.items():
+        if answerable is None or incident_id in answerable:
+            raise failure
     return told
 
 
@@ -100,7 +105,7 @@ def close_incidents(
     """Say of open incidents that end so, and of which it ``is_over``, that they are; and tell.
 
     Raises:
-        AlertNotSentError: a channel did not take an alert; the next call tries again.
+        AlertNotSentError: a channel did not take an alert of one of these; the next call tries again.
         WarehouseError: BigQuery did not answer.
     """
     table = IncidentTable(warehouse_of(settings))
@@ -116,7 +121,7 @@ def close_incidents(
         for each in over:
             log.info("incident_closed", because=because, **_for_log(each))
         live = table.live()
-    tell(settings, live)
+    tell(settings, live, {each.incident_id for each in over})
     return [each.incident for each in over]
 
 
@@ -132,7 +137,7 @@ def close_by_hand(settings: Settings, incident_id: str, because: str) -> bool:
     if not any(each.incident_id == incident_id and each.is_open for each in table.live()):
         return False
     table.close([incident_id], because)
-    tell(settings)
+    tell(settings, answerable=[incident_id])
     return True
 
 
@@ -146,10 +151,10 @@ def recovered(
     try:
         close_incidents(settings, ends_with, because, is_over)
     except Exception as error:
+        # A fault too: what has succeeded is done, and a retry would do it again.
         failure = foreseen(error)
-        if failure is None:
-            raise
-        log.warning("recovery_not_told", code=failure.code, reason=str(failure))
+        kind = type(error).__name__
+        log.warning("recovery_not_told", code=failure.code if failure else kind, reason=str(failure or kind))
 
 
 def raise_or_tell(settings: Settings, incident: Incident) -> None:
@@ -164,9 +169,8 @@ def raise_or_tell(settings: Settings, incident: Incident) -> None:
         raise
     except Exception as error:
         failure = foreseen(error)
-        if failure is None:
-            raise
-        log.error("incident_not_recorded", code=failure.code, cause=incident.cause, day=str(incident.day))
+        code = failure.code if failure else type(error).__name__
+        log.error("incident_not_recorded", code=code, cause=incident.cause, day=str(incident.day))
         unrecorded = RecordedIncident(
             f"{incident.key}#{UNRECORDED}", incident, {"opened": frozenset()}, None, None, ""
         )
@@ -201,11 +205,21 @@ def online_day(settings: Settings) -> date | None:
     return days[0] if days else None
 
 
+def _send(channel: Channel, alert: Alert) -> None:
+    try:
+        channel.send(alert)
+    except AlertNotSentError:
+        raise
+    except Exception as error:
+        # A fault of the channel's. Its text may show what it was given, a password or an address.
+        raise AlertNotSentError(f"{channel.name}: {type(error).__name__}") from None
+
+
 def _tell_all(channels: Iterable[Channel], alert: Alert) -> None:
     failures: list[AlertNotSentError] = []
     for channel in channels:
         try:
-            channel.send(alert)
+            _send(channel, alert)
         except AlertNotSentError as error:
             failures.append(error)
     if failures:
@@ -243,11 +257,7 @@ def _for_log(recorded: RecordedIncident) -> dict[str, str]:
 
 
 def channel_test(settings: Settings) -> list[tuple[str, str]]:
-    """Send a test alert, and that it is over, by every channel; by name what went wrong, empty: nothing.
-
-    Raises:
-        SettingsError: a channel is named in part.
-    """
+    """Send a test alert, and that it is over, by every channel; by name what went wrong, empty: nothing."""
     now = datetime.now(UTC)
     incident = Incident(
         day=now.date(),
@@ -266,8 +276,8 @@ def channel_test(settings: Settings) -> list[tuple[str, str]]:
     results = []
     for channel in channels_of(settings):
         try:
-            channel.send(_alert(settings, opened, "opened"))
-            channel.send(_alert(settings, closed, "closed"))
+            _send(channel, _alert(settings, opened, "opened"))
+            _send(channel, _alert(settings, closed, "closed"))
             results.append((channel.name, ""))
         except AlertNotSentError as error:
             results.append((channel.name, str(error)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from segue.errors import runbook_entry
+from segue.errors import SegueError, runbook_entry
 from segue.settings import get_settings
 
 if TYPE_CHECKING:
@@ -37,12 +37,20 @@ def task_failed(context: Mapping[str, Any]) -> None:
 
     A fault of the product is told by its kind only: its text may show what it was given.
     """
-    from loaders.alerts.alert import AlertNotSentError
-    from loaders.warehouse.incidents import Incident
-    from runs.incidents import OWNER, raise_or_tell, still_served
+    task = context["ti"]
+    try:
+        _tell_of(context, f"{task.dag_id}.{task.task_id}")
+    except Exception as error:
+        reason = str(error) if isinstance(error, SegueError) else type(error).__name__
+        log.error("alert_not_sent", task=task.task_id, reason=reason)
 
-    settings, task = get_settings(), context["ti"]
-    place = f"{task.dag_id}.{task.task_id}"
+
+def _tell_of(context: Mapping[str, Any], place: str) -> None:
+    from loaders.warehouse.incidents import Incident
+    from runs.incidents import raise_or_tell, still_served
+    from runs.task_defaults import OWNER
+
+    settings = get_settings()
     error = context.get("exception")
     said = str(error or "")
     code = _CODE.search(said)
@@ -58,15 +66,12 @@ def task_failed(context: Mapping[str, Any]) -> None:
         cause=cause,
         what=what,
         since=datetime.now(UTC),
-        ends_with=_ENDS_WITH.get(task.dag_id, "by_hand"),
+        ends_with=_ENDS_WITH.get(context["ti"].dag_id, "by_hand"),
         runbook=runbook,
         owner=OWNER,
         still_served=still_served(settings),
     )
-    try:
-        raise_or_tell(settings, incident)
-    except AlertNotSentError as not_sent:
-        log.error("alert_not_sent", cause=cause, reason=str(not_sent))
+    raise_or_tell(settings, incident)
 
 
 def day_of_run(context: Mapping[str, Any]) -> date:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from runs.failures import describe, foreseen, raised_at
 from runs.task_alerts import task_failed
@@ -13,11 +13,14 @@ from segue.errors import SegueError
 from segue.settings import Settings, get_settings
 from segue.telemetry import step_of_run
 
+OWNER: Final = "subscriptions-data"
+"""Who owns the DAGs, and acts where nobody else is named."""
+
 
 def task_defaults(settings: Settings) -> dict[str, Any]:
     """``default_args`` of a DAG: owner, retries with growing waits, a limit on one try's time."""
     return {
-        "owner": "subscriptions-data",
+        "owner": OWNER,
         "retries": settings.task_retries,
         "retry_delay": timedelta(seconds=settings.task_retry_delay_seconds),
         "retry_exponential_backoff": True,

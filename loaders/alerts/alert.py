@@ -47,6 +47,11 @@ class Alert:
     closed_because: str | None = None
 
     @property
+    def thread(self) -> str:
+        """What all that is told of one day and cause has in common, however often it has come back."""
+        return self.incident_id.rpartition("#")[0] or self.incident_id
+
+    @property
     def title(self) -> str:
         """One line: the day, the cause, and whether it is over."""
         over = "over: " if self.transition == "closed" else ""

@@ -19,9 +19,9 @@ class Callback:
         """Call it.
 
         Raises:
-            AlertNotSentError: it raised.
+            AlertNotSentError: it raised; told by the kind only, its text may show an address or a token.
         """
         try:
             pkgutil.resolve_name(self.target)(alert.to_dict())
         except Exception as error:
-            raise AlertNotSentError(f"{alert.cause}: {self.target}: {error}") from error
+            raise AlertNotSentError(f"{alert.cause}: {self.target}: {type(error).__name__}") from None

@@ -7,25 +7,16 @@ from loaders.alerts.callback import Callback
 from loaders.alerts.mail import Mail
 from loaders.alerts.pagerduty import PagerDuty
 from loaders.alerts.slack import Slack
-from segue.errors import SettingsError
 from segue.settings import Settings
 
 
 def channels_of(settings: Settings) -> list[Channel]:
-    """Every channel that the settings name; none: alerts are rows of ``ops.incidents`` and lines of the log.
-
-    Raises:
-        SettingsError: a channel is named in part.
-    """
+    """Every channel that the settings name; none: alerts are rows of ``ops.incidents`` and lines of a log."""
     channels: list[Channel] = []
     timeout = settings.alert_timeout_seconds
     if settings.alert_slack_url:
         channels.append(Slack(settings.alert_slack_url.get_secret_value(), timeout))
-    if settings.alert_smtp_host:
-        if not (settings.alert_mail_from and settings.alert_mail_to):
-            raise SettingsError(
-                "SEGUE_ALERT_SMTP_HOST is set, so SEGUE_ALERT_MAIL_FROM and SEGUE_ALERT_MAIL_TO have to be"
-            )
+    if settings.alert_smtp_host and settings.alert_mail_from:
         password = settings.alert_smtp_password
         channels.append(
             Mail(

@@ -16,8 +16,8 @@ SUMMARY_LENGTH = 1024
 class PagerDuty:
     """A service's integration key (developer.pagerduty.com, Events API v2).
 
-    An incident's events have one ``dedup_key``: however often one is sent, it pages once, and the event that
-    it is over resolves it.
+    An incident's events have one ``dedup_key``: however often one is sent, also while it cannot be recorded,
+    it pages once, and the event that it is over resolves it. What comes back after that pages anew.
     """
 
     url: str
@@ -37,7 +37,7 @@ class PagerDuty:
     def _event(self, alert: Alert) -> dict[str, Any]:
         event = {
             "routing_key": self.routing_key,
-            "dedup_key": f"segue:{self.source}:{alert.incident_id}",
+            "dedup_key": f"segue:{self.source}:{alert.thread}",
             "event_action": "resolve" if alert.transition == "closed" else "trigger",
         }
         links = [

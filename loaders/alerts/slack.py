@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from loaders.alerts.alert import Alert
 from loaders.alerts.webhook import post
+
+SECTION_LENGTH: Final = 3_000
+"""Slack refuses a message with a longer section for good (docs.slack.dev, "Section block")."""
+_VALUE_LENGTH: Final = 400
+"""Of every fact but the first, which gets what they leave."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,20 @@ class Slack:
 
 
 def _message(alert: Alert) -> dict[str, Any]:
-    facts = "\n".join(f"*{name}:* {_escaped(value)}" for name, value in alert.facts)
-    title = f"*{_escaped(alert.title)}*"
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": f"{title}\n{facts}"}}
+    title = _escaped(alert.title, _VALUE_LENGTH)
+    (first, what), *others = alert.facts
+    rest = [f"*{name}:* {_escaped(value, _VALUE_LENGTH)}" for name, value in others]
+    left = SECTION_LENGTH - len("\n".join([f"*{title}*", f"*{first}:* ", *rest]))
+    text = "\n".join([f"*{title}*", f"*{first}:* {_escaped(what, left)}", *rest])
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
     # The text is what a notification shows of it.
-    return {"text": _escaped(alert.title), "blocks": [section]}
+    return {"text": title, "blocks": [section]}
 
 
-def _escaped(text: str) -> str:
-    """Slack reads `<…>` as a link or a mention of everybody."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _escaped(text: str, length: int) -> str:
+    """At most ``length`` characters: Slack reads `<…>` as a link or a mention of everybody."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if len(escaped) <= length:
+        return escaped
+    # Not in the middle of an entity.
+    return re.sub(r"&\w*$", "", escaped[: length - 1]) + "…"

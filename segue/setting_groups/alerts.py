@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 
@@ -61,4 +61,14 @@ class AlertSettings(BaseSettings):
         """An environment variable is one text, names between commas."""
         if isinstance(value, str):
             return frozenset(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("alert_mail_to")
+    @classmethod
+    def _is_named_whole(cls, value: frozenset[str], read: ValidationInfo) -> frozenset[str]:
+        """Half a mail server is found when settings are read: not when the others would tell of something."""
+        if read.data.get("alert_smtp_host") and not (value and read.data.get("alert_mail_from")):
+            raise ValueError(
+                "SEGUE_ALERT_SMTP_HOST is set, so SEGUE_ALERT_MAIL_FROM and SEGUE_ALERT_MAIL_TO have to be"
+            )
         return value

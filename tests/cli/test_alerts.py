@@ -14,7 +14,7 @@ import cli
 from loaders.warehouse.incidents import Incident
 from runs.incidents import raise_incidents
 from segue.settings import Settings
-from tests.loaders.alerts.receivers import webhooks
+from tests.loaders.alerts.receivers import mail_server, webhooks
 
 RUNNER = CliRunner()
 
@@ -40,6 +40,28 @@ def test_a_channel_that_does_not_take_it_is_said_and_the_exit_code_is_1(
         done = RUNNER.invoke(cli.app, ["alerts", "test"])
 
     assert (done.exit_code, done.stdout) == (1, "slack: slack: HTTP 403: action_prohibited\n")
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_a_fault_of_a_channel_is_said_like_a_refusal_and_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with mail_server(password="pa55") as box:
+        settings = Settings(
+            _env_file=None,
+            alert_smtp_host="127.0.0.1",
+            alert_smtp_port=box.port,
+            alert_smtp_security="none",
+            alert_smtp_user="segue",
+            # Python's SMTP encodes passwords as ASCII.
+            alert_smtp_password=SecretStr("pä55"),
+            alert_mail_from="segue@example.com",
+            alert_mail_to=frozenset({"ann@example.com"}),
+        )
+        use(monkeypatch, settings)
+        done = RUNNER.invoke(cli.app, ["alerts", "test"])
+
+    assert (done.exit_code, done.stdout) == (1, "mail: mail: UnicodeEncodeError\n")
 
 
 def test_without_a_channel_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,12 +168,30 @@ def test_a_channel_that_did_not_take_it_is_tried_by_the_next_call_and_others_are
     broken = telling.model_copy(update={"alert_callback": f"{__name__}:fail"})
     mended = telling.model_copy(update={"alert_callback": f"{__name__}:note_down"})
 
-    with pytest.raises(AlertNotSentError, match="no network"):
+    with pytest.raises(AlertNotSentError, match=r"fail: OSError$"):
         raise_incidents(broken, [INCIDENT])
     assert rows(settings) == [("2026-11-26:landing_refused#1", '["slack"]', False, "[]", None)]
 
     assert tell(mended) == {"2026-11-26:landing_refused#1"}
     assert (len(slack.bodies), len(TOLD)) == (1, 1)
+
+
+def test_what_a_channel_refuses_for_good_does_not_stop_who_finds_something_else(
+    settings: Settings, slack: Webhooks
+) -> None:
+    slack.answers[:] = [(400, "invalid_blocks"), (400, "invalid_blocks"), (200, "ok")]
+    telling = told_by(settings, slack)
+    other = replace(INCIDENT, day=DAY + timedelta(days=1))
+
+    with pytest.raises(AlertNotSentError, match="invalid_blocks"):
+        raise_incidents(telling, [INCIDENT])
+    assert raise_incidents(telling, [other]) == [other]
+
+    slack.answers[:] = [(400, "invalid_blocks")]
+    with pytest.raises(AlertNotSentError, match="invalid_blocks"):
+        raise_incidents(telling, [INCIDENT])
+    # Of what nobody was told to be there nobody is told that it is over.
+    assert close_incidents(telling, "published", "published", lambda each: each.day == DAY) == [INCIDENT]
 
 
 TOLD: list[dict[str, Any]] = []
@@ -218,6 +236,26 @@ def test_a_success_stays_one_when_its_recovery_cannot_be_told(settings: Settings
     )
 
     recovered(away, "published", "published")
+
+
+def test_a_success_stays_one_when_telling_of_it_has_a_fault(settings: Settings) -> None:
+    def is_over(incident: Incident) -> bool:
+        raise KeyError(incident.cause)
+
+    raise_incidents(settings, [INCIDENT])
+    recovered(settings, "published", "published", is_over)
+
+    assert [row[2] for row in rows(settings)] == [False]
+
+
+def test_a_task_that_has_failed_is_not_joined_by_its_alert(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_alerts, "get_settings", lambda: settings)
+
+    task_failed(failed(RuntimeError(SAID), params={"end_date": "tomorrow"}))
+
+    assert rows(settings) == []
 
 
 SAID = """validation_failed: 2 critical expectation(s) failed for 2026-11-26..2026-11-26

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,8 +14,9 @@ import pytest
 
 from loaders.alerts.alert import Alert, AlertNotSentError
 from loaders.alerts.channels import channels_of
+from loaders.alerts.slack import SECTION_LENGTH
 from segue.errors import SettingsError
-from segue.settings import Settings
+from segue.settings import Settings, get_settings
 from tests.certificates import Authority
 from tests.loaders.alerts.receivers import mail_server, webhooks
 
@@ -76,6 +78,21 @@ def test_slack_is_told_everything_that_somebody_needs_to_act() -> None:
     )
 
 
+@pytest.mark.parametrize("sign", ["x", "&", "<"])
+def test_slack_is_told_the_beginning_of_what_is_too_long_and_where_to_read_on(sign: str) -> None:
+    long = replace(OPENED, what=sign * 9_000, still_served=sign * 9_000)
+    with webhooks() as slack:
+        send(long, alert_slack_url=slack.url)
+
+    text = slack.bodies[0]["blocks"][0]["text"]["text"]
+    title, what, *_, day = text.splitlines()
+    # An entity is up to five characters, and is not cut in two.
+    assert SECTION_LENGTH - 10 < len(text) <= SECTION_LENGTH == 3_000
+    assert title == "*Segue 2026-11-26: landing_refused*"
+    assert re.fullmatch(r"\*What:\* (x+|(&amp;)+|(&lt;)+)…", what)
+    assert day == "*The day:* https://airflow.example/segue/days/2026-11-26"
+
+
 def test_an_event_pages_once_and_its_recovery_resolves_the_same_one() -> None:
     with webhooks([(202, "{}")]) as pagerduty:
         for alert in (OPENED, CLOSED):
@@ -88,7 +105,8 @@ def test_an_event_pages_once_and_its_recovery_resolves_the_same_one() -> None:
 
     opened, closed = pagerduty.bodies
     assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
-    assert opened["dedup_key"] == closed["dedup_key"] == "segue:acme-prod:2026-11-26:landing_refused#1"
+    # Without how often it has come: what could not be recorded is the same incident.
+    assert opened["dedup_key"] == closed["dedup_key"] == "segue:acme-prod:2026-11-26:landing_refused"
     assert opened["routing_key"] == "r0uting"
     assert opened["payload"]["severity"] == "error"
     assert opened["payload"]["timestamp"] == "2026-11-27T00:41:00+00:00"
@@ -126,7 +144,7 @@ def note_down(alert: dict[str, Any]) -> None:
 
 
 def fail(alert: dict[str, Any]) -> None:
-    raise OSError(f"no network for {alert['cause']}")
+    raise ConnectionError(f"https://hooks.example/?token=s3cret does not take {alert['cause']}")
 
 
 def test_a_callable_of_others_is_given_plain_values() -> None:
@@ -138,8 +156,11 @@ def test_a_callable_of_others_is_given_plain_values() -> None:
         "2026-11-26",
         "2026-11-27T00:41:00+00:00",
     )
-    with pytest.raises(AlertNotSentError, match="no network for landing_refused"):
+    with pytest.raises(AlertNotSentError) as failed:
         send(OPENED, alert_callback=f"{__name__}:fail")
+    # What others say may show an address or a token.
+    assert str(failed.value) == f"landing_refused: {__name__}:fail: ConnectionError"
+    assert failed.value.__suppress_context__
 
 
 def test_a_receiver_that_is_busy_is_asked_again() -> None:
@@ -248,9 +269,15 @@ def test_secrets_of_channels_are_not_shown() -> None:
     assert "s3cret" not in repr(settings) + repr(channels_of(settings))
 
 
-def test_a_channel_that_is_named_in_part_is_refused() -> None:
-    with pytest.raises(SettingsError, match="SEGUE_ALERT_MAIL_TO"):
-        channels_of(Settings(_env_file=None, alert_smtp_host="mail.example"))
+@pytest.mark.parametrize("named", [{}, {"SEGUE_ALERT_MAIL_FROM": "segue@example.com"}])
+def test_a_channel_that_is_named_in_part_is_refused_when_the_settings_are_read(
+    named: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (named | {"SEGUE_ALERT_SMTP_HOST": "mail.example"}).items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=r"^SEGUE_ALERT_MAIL_TO: .*SEGUE_ALERT_SMTP_HOST is set"):
+        get_settings.__wrapped__()
 
 
 def test_without_settings_there_is_no_channel() -> None:
