@@ -14,6 +14,7 @@ from loaders.scoring.artifacts import TrainedModel, fetched
 from loaders.scoring.features import population_query
 from loaders.scoring.measures import newest_measures, replace_contributions, replace_measures
 from loaders.scoring.registry import states_on
+from loaders.scoring.scored import scored_by
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import Incident
 from runs.incidents import close_incidents, raise_incidents, still_served
@@ -59,7 +60,8 @@ class Watched:
 def watch(settings: Settings, day: date) -> list[Watched]:
     """Measure the models in use and in shadow on a published day, and judge what was measured.
 
-    Doing it again gives the same measures, and no alert a second time.
+    Doing it again gives the same measures, and no alert a second time. Why accounts have their scores is kept
+    of the models that gave them: one that was promoted since for this day has given none.
 
     Raises:
         ArtifactError: a model's folder is not there, or a byte of it has changed.
@@ -67,7 +69,11 @@ def watch(settings: Settings, day: date) -> list[Watched]:
         WarehouseError, ObjectStoreError: something does not answer.
     """
     warehouse = warehouse_of(settings)
-    found = [_watched(settings, decision, day) for decision in scoring_on(states_on(warehouse, day).values())]
+    scored = {each.artifact for each in scored_by(warehouse, day).values()}
+    found = [
+        _watched(settings, decision, day, gave_scores=decision.artifact in scored)
+        for decision in scoring_on(states_on(warehouse, day).values())
+    ]
     if found:
         _judge(settings, found, day)
     _tell(settings, found, day)
@@ -119,7 +125,7 @@ def _judge(settings: Settings, watched: Sequence[Watched], day: date) -> None:
         log.warning("expectation_not_met", detail=each.describe())
 
 
-def _watched(settings: Settings, decision: ModelDecision, day: date) -> Watched:
+def _watched(settings: Settings, decision: ModelDecision, day: date, *, gave_scores: bool) -> Watched:
     warehouse, read_at = warehouse_of(settings), datetime.now(UTC)
     trained = fetched(settings, decision.artifact_uri)
     sample = _sample(warehouse, trained, day)
@@ -130,9 +136,10 @@ def _watched(settings: Settings, decision: ModelDecision, day: date) -> Watched:
     now = distribution_like(training, model.features, matrix, model.scores(matrix))
     measures = tuple(drift_of(training, now))
     replace_measures(warehouse, decision, day, measures)
-    accounts = sample.column("account_id").to_pylist()[:EXPLAINED_ACCOUNTS]
-    reasons = reasons_of(model, matrix[:EXPLAINED_ACCOUNTS])
-    replace_contributions(warehouse, decision, day, zip(accounts, reasons, strict=True), read_at)
+    if gave_scores:
+        accounts = sample.column("account_id").to_pylist()[:EXPLAINED_ACCOUNTS]
+        reasons = reasons_of(model, matrix[:EXPLAINED_ACCOUNTS])
+        replace_contributions(warehouse, decision, day, zip(accounts, reasons, strict=True), read_at)
     return Watched(decision, trained.declaration.owner, measures)
 
 

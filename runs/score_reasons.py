@@ -10,8 +10,7 @@ from typing import Any, Final
 from loaders.objects.store import ObjectStoreError
 from loaders.scoring.artifacts import fetched
 from loaders.scoring.features import population_query
-from loaders.scoring.registry import in_shadow, in_use
-from loaders.scoring.scores import SHADOW
+from loaders.scoring.scored import scored_by
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import literal
 from runs.segment_plan import FEATURES_TABLE
@@ -36,7 +35,7 @@ class ScoreReasons:
     score: float
     """As rules have it."""
     version: int | None
-    """Of the model in use on the day, or in shadow; None: the score came from elsewhere."""
+    """Of the model that scored the day under this name; None: the score came from elsewhere."""
     reasons: Reasons | None
     why_not: str | None = None
     """Where there are no reasons."""
@@ -67,8 +66,7 @@ def _found(settings: Settings, row: Row) -> Iterator[ScoreReasons]:
     for given in sorted(row["model_scores"] or (), key=lambda each: str(each["model"])):
         name, day, points = given["model"], given["scored_date"], given["score_points"]
         found = ScoreReasons(name, day, points / POINTS, None, None, _FROM_ELSEWHERE)
-        scoring = in_shadow if name.endswith(SHADOW) else in_use
-        decision = scoring(warehouse, day).get(name.removesuffix(SHADOW))
+        decision = scored_by(warehouse, day).get(name)
         if decision is not None:
             found = replace(found, version=decision.version)
             try:

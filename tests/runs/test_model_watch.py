@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import in_use, record
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import IncidentTable
+from loaders.warehouse.ops import append_rows
 from runs.model_pages import model_page
 from runs.model_watch import watch
 from runs.score_reasons import ScoreReasons, score_reasons
@@ -74,7 +75,20 @@ def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFa
     warehouse.ensure_table(table, schema, partition_field="feature_date", description="Features.")
     rows = [*features(QUIET, 0), *features(LOUD, 50)]
     warehouse.append_json(table, "\n".join(map(json.dumps, rows)), schema)
+    for day in (QUIET, LOUD):
+        scored(found, day, "trial_propensity", decided[1].artifact)
     return found
+
+
+def scored(settings: Settings, day: date, name: str, artifact: str, failed: str | None = None) -> None:
+    """The step's entry of a model that scored a day, or could not."""
+    entry = {
+        "run_date": day, "step": "score", "table_name": name, "rows_in": 1, "rows_out": 1,
+        "rows_quarantined": 0, "content_hash": artifact,
+        "detail": json.dumps({"version": 1} | ({"failed": failed} if failed else {})),
+        "finished_at": datetime.now(UTC),
+    }  # fmt: skip
+    append_rows(warehouse_of(settings), "run_ledger", [entry])
 
 
 @pytest.fixture(scope="module")
@@ -296,8 +310,60 @@ def test_a_score_of_a_candidate_in_shadow_has_its_reasons_too(
 ) -> None:
     used = in_use(warehouse, AS_OF)["trial_propensity"]
     record(warehouse, [replace(used, model="winback", decision="shadow", day=AS_OF)])
+    scored(settings, QUIET, "winback__shadow", used.artifact)
     account = next(features(QUIET, 0))
 
     found = reasons(settings, account, points_of(settings, account), "winback__shadow")
 
     assert (found.version, found.why_not) == (1, None)
+
+
+def test_a_decision_that_counts_for_a_day_that_was_scored_already_changes_no_reasons(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    """Monday's decisions count for Sunday, whose scores were given on Monday's morning, before them."""
+    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    first = replace(used, model="upsell", decision="promoted", day=AS_OF)
+    record(warehouse, [first])
+    scored(settings, QUIET, "upsell", used.artifact)
+    account = next(features(QUIET, 0))
+    later = {"day": QUIET, "decided_at": datetime.now(UTC)}
+    second = replace(first, version=2, artifact="another", artifact_uri="file:///nowhere/another", **later)
+
+    for decision in (second, replace(first, decision="retired", **later)):
+        record(warehouse, [decision])
+        found = reasons(settings, account, points_of(settings, account), "upsell")
+        assert (found.version, found.why_not) == (1, None)
+
+
+def test_a_model_that_failed_on_a_day_gave_none_of_its_scores(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    record(warehouse, [replace(used, model="lapse", day=AS_OF)])
+    scored(settings, QUIET, "lapse", used.artifact, failed="no number")
+    account = next(features(QUIET, 0))
+
+    found = reasons(settings, account, points_of(settings, account), "lapse")
+
+    assert (found.version, found.reasons) == (None, None)
+
+
+@pytest.mark.usefixtures("watched")
+def test_only_of_a_model_that_scored_the_day_it_is_kept_why(settings: Settings, warehouse: Warehouse) -> None:
+    """Watched again after a promotion that counts for the day: the newcomer is measured, no more."""
+    model, examples = propensity(name="newcomer", shadow_days=0), listeners(400, seed=9).table
+    _, promoted = train_on(settings, AS_OF, model, examples, "test")
+    assert promoted.decision == "promoted", promoted.reasons
+
+    watch(settings, QUIET)
+
+    def rows(table: str) -> int:
+        [row] = warehouse.run(
+            f"select count(*) as found from ops.{table} where run_date = date '{QUIET}' "
+            f"and artifact = '{promoted.artifact}'"
+        )
+        return int(row.found)
+
+    assert rows("model_measures") > 0
+    assert rows("score_contributions") == 0

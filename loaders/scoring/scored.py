@@ -1,0 +1,35 @@
+"""Which trained model gave the scores of a day, as ``ops.run_ledger`` has it.
+
+The registry says what is to score a day. Accounts of a day are scored on the morning after: a decision that
+counts for the day may come later still, and a model may have failed on that morning.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from loaders.scoring.registry import decisions
+from loaders.warehouse.client import Warehouse
+from loaders.warehouse.ops import literal, ops_table
+from scoring.registry import ModelDecision
+
+
+def scored_by(warehouse: Warehouse, day: date) -> dict[str, ModelDecision]:
+    """By the name that its scores have, the trained model that has scored the accounts of ``day``.
+
+    Told is the newest decision about it that counts by the end of ``day``. A model in shadow scores under a
+    name of its own. Empty where nothing was scored, or the scores came from elsewhere.
+
+    Raises:
+        WarehouseError: BigQuery did not answer.
+    """
+    ledger = ops_table(warehouse.settings, "run_ledger")
+    # What scored a day was decided about before: without a decision nobody has to ask the ledger.
+    known = {each.artifact: each for each in decisions(warehouse, day)}
+    if not known or warehouse.find_table(ledger) is None:
+        return {}
+    rows = warehouse.run(
+        f"select table_name, content_hash from `{ledger}` where run_date = {literal(day)} and step = 'score' "
+        "and json_value(detail, '$.failed') is null order by finished_at"
+    )
+    return {row.table_name: known[row.content_hash] for row in rows if row.content_hash in known}
