@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Callable
+from typing import Final, Literal, ParamSpec, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from scoring.columns import Floats
 
 SMALLEST: Final = 1e-7
 """Probabilities are kept so far from 0 and 1 where their log odds are taken."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class PlattCurve(BaseModel):
@@ -52,6 +56,17 @@ def log_odds(probabilities: Floats) -> Floats:
     return np.asarray(logit(np.clip(probabilities, SMALLEST, 1 - SMALLEST)))
 
 
+def on_one_core(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorates what is computed by linear algebra, so that the number of cores decides nothing.
+
+    On more of them the same sums are added in another order, and the last bits of what is fitted are among
+    the bytes that name a model.
+    """
+    found: Callable[P, R] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return found
+
+
+@on_one_core
 def fit_platt(probabilities: Floats, outcomes: Floats, weights: Floats | None = None) -> PlattCurve:
     """The logistic regression, without a penalty, of the outcomes on the log odds that were predicted."""
     model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from scoring.calibration import on_one_core
 from scoring.columns import Floats, Integers, Mask
 from scoring.evaluation import Prediction
 from scoring.uplift import Interval, areas_of, qinis_of
@@ -46,6 +47,7 @@ class Contest(BaseModel):
         return self.interval[0] > 0
 
 
+@on_one_core
 def contest(
     against: str,
     candidate: Prediction,

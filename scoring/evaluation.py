@@ -105,8 +105,8 @@ def plain_baselines(examples: Examples) -> dict[str, Prediction]:
     def logistic(learned: Mask) -> Floats:
         weights = _weights(examples, learned)
         matrix, outcomes = examples.matrix[learned], examples.outcomes[learned]
-        fitted = logistic_baseline(examples.features, matrix, outcomes, weights)
-        return np.asarray(fitted.predict_proba(examples.matrix[examples.held_out])[:, 1])
+        asked = examples.matrix[examples.held_out]
+        return logistic_baseline(examples.features, matrix, outcomes, weights, asked)
 
     return {"prevalence": _by_arm(examples, prevalence), LOGISTIC: _by_arm(examples, logistic)}
 

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from scoring.calibration import fit_platt
+from scoring.calibration import fit_platt, on_one_core
 from scoring.columns import Feature, Floats
 
 
@@ -87,12 +87,14 @@ def lift_by_decile(outcomes: Floats, probabilities: Floats) -> list[Decile]:
     ]
 
 
+@on_one_core
 def logistic_baseline(
-    features: tuple[Feature, ...], matrix: Floats, outcomes: Floats, weights: Floats | None = None
-) -> Any:
-    """A plain logistic regression (scikit-learn's pipeline): what trees have to be better than.
+    features: tuple[Feature, ...], matrix: Floats, outcomes: Floats, weights: Floats | None, asked: Floats
+) -> Floats:
+    """What a plain logistic regression (scikit-learn's pipeline) says of the rows of ``asked``.
 
-    Categories one by one, numbers standardised, their medians where missing and a flag that says so.
+    What trees have to be better than. Categories one by one, numbers standardised, their medians where
+    missing and a flag that says so.
     """
     categories = [place for place, each in enumerate(features) if each.kind == "category"]
     numbers = [place for place, each in enumerate(features) if each.kind != "category"]
@@ -117,4 +119,5 @@ def logistic_baseline(
         ]
     )
     pipeline = make_pipeline(columns, LogisticRegression(max_iter=1000))
-    return pipeline.fit(matrix, outcomes, logisticregression__sample_weight=weights)
+    pipeline.fit(matrix, outcomes, logisticregression__sample_weight=weights)
+    return np.asarray(pipeline.predict_proba(asked)[:, 1])

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from scoring.calibration import fit_isotonic, fit_platt
-from scoring.propensity import calibration_of, lift_by_decile, quality_of
+from scoring.columns import Feature, Floats
+from scoring.propensity import calibration_of, lift_by_decile, logistic_baseline, quality_of
 from scoring.uplift import areas_of, uplift_quality_of
 
 
@@ -136,3 +138,21 @@ def test_isotonic_never_falls_and_calls_nothing_impossible() -> None:
     curve = fit_isotonic(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.0, 1, 0, 1]))
 
     assert curve.apply(np.array([0.0, 0.25, 1.0])).tolist() == pytest.approx([1 / 6, 0.5, 5 / 6])
+
+
+def test_what_is_fitted_is_the_same_to_the_last_bit_on_any_number_of_cores() -> None:
+    random = np.random.default_rng(3)
+    matrix = random.normal(size=(60_000, 6))
+    probabilities = expit(matrix @ np.array([0.5, -0.3, 0.2, 0.1, -0.1, 0.05]) - 1)
+    outcomes = (random.random(60_000) < probabilities).astype(float)
+    features = tuple(Feature(name=f"x{place}", kind="number") for place in range(6))
+
+    def fitted(cores: int) -> tuple[Floats, str]:
+        with threadpool_limits(cores, user_api="blas"):
+            baseline = logistic_baseline(features, matrix, outcomes, None, matrix[:100])
+            return baseline, fit_platt(probabilities, outcomes).model_dump_json()
+
+    (one, curve), (two, same_curve) = fitted(1), fitted(2)
+
+    assert one.tobytes() == two.tobytes()
+    assert curve == same_curve
