@@ -11,6 +11,7 @@ from scoring.compiler import MACROS_FILE, compile_macros
 from scoring.declaration import ModelDeclaration, Treatment
 from segments.rule import Rule
 from segments.source import RuleBook, load_rules
+from segments.sql import predicate
 from segue.declarations import DeclarationsError, Problem, parse, problems_at, shown_path
 from segue.version_lock import Versioned, lock_text, locked, merged_lock, read_lock
 from segue.yaml_document import Location
@@ -95,6 +96,23 @@ def _mistakes(model: ModelDeclaration, stem: str, book: RuleBook) -> Iterator[tu
             )
     if model.treatment is not None:
         yield from _mistakes_of_treatment(model.treatment, book)
+        yield from _others_than_tried(model, book)
+
+
+def _others_than_tried(model: ModelDeclaration, book: RuleBook) -> Iterator[tuple[Location, str]]:
+    """Who is scored has to be of those that the trial is made with: of others nothing was learned."""
+    tried = None if model.treatment is None else model.treatment.experiment
+    for rule in book.rules:
+        if tried not in dict(_trials_of(rule)):
+            continue
+        asked = model.population.conditions
+        absent = [predicate(each) for each in rule.audience.conditions if each not in asked]
+        if absent:
+            yield (
+                ("population",),
+                f"has accounts that {tried} is not made with; to be added to all of it from the audience of "
+                f"the rule {rule.id}: {' and '.join(absent)}",
+            )
 
 
 def _mistakes_of_treatment(treatment: Treatment, book: RuleBook) -> Iterator[tuple[Location, str]]:

@@ -93,6 +93,13 @@ class Predicate(BaseModel):
         """What the feature is compared with."""
         return cast("Value | list[Value]", _given(self, self.operator))
 
+    @property
+    def conditions(self) -> tuple[Predicate, ...]:
+        """Of which every one holds where this does: the parts of ``all`` and of every ``all`` among them."""
+        if self.all_ is None:
+            return (self,)
+        return tuple(each for part in self.all_ for each in part.conditions)
+
     @model_validator(mode="after")
     def _is_one_form(self) -> Predicate:
         forms = [name for name in ("all", "any", "not", "feature") if _given(self, name) is not None]

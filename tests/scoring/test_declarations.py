@@ -32,8 +32,20 @@ training: {days: 60, holdout_days: 14}
 shadow_days: 7
 max_age_days: 14
 """
+EVERYBODY = "population: {feature: is_paid, equals: false}\n"
+TRIED = """\
+population:
+  all:
+    - {feature: has_ever_paid, equals: false}
+    - all:
+        - {feature: streams_28d, at_least: 200}
+        - any: [{feature: skips_blocked_28d, at_least: 20}, {feature: ad_ms_28d, at_least: 600000}]
+"""
 HELPED = (
-    LISTENERS.replace("listeners", "helped").replace("propensity", "uplift").replace("auc: 0.6", "qini: 0")
+    LISTENERS.replace("listeners", "helped")
+    .replace("propensity", "uplift")
+    .replace("auc: 0.6", "qini: 0")
+    .replace(EVERYBODY, TRIED)
     + "treatment: {experiment: trial-length-2026, control: control, treated: [thirty_days]}\n"
 )
 
@@ -107,18 +119,31 @@ def test_an_uplift_is_learned_from_a_trial_that_a_rule_has(
     assert message in "\n".join(problems(tmp_path, HELPED.replace(before, after), "helped"))
 
 
+TRIAL = "experiment: trial-length-2026, control: control, treated: [thirty_days]"
+
+
 @pytest.mark.parametrize(
-    "other",
+    ("other", "population"),
     [
-        "experiment: holdout-cancel_save, control: held_out, treated: [served]",
-        "experiment: paywall-free-month, control: control, treated: [treatment]",
+        ("experiment: holdout-trial_for_engaged_free, control: held_out, treated: [served]", TRIED),
+        ("experiment: paywall-free-month, control: control, treated: [treatment]", EVERYBODY),
     ],
 )
-def test_an_uplift_may_be_learned_from_a_holdout_or_a_surfaces_experiment(tmp_path: Path, other: str) -> None:
-    trial = "experiment: trial-length-2026, control: control, treated: [thirty_days]"
-    (tmp_path / "helped.yml").write_text(HELPED.replace(trial, other))
+def test_an_uplift_may_be_learned_from_a_holdout_or_a_surfaces_experiment(
+    tmp_path: Path, other: str, population: str
+) -> None:
+    (tmp_path / "helped.yml").write_text(HELPED.replace(TRIAL, other).replace(TRIED, population))
 
     assert load_models(tmp_path)["helped"].treatment is not None
+
+
+def test_who_is_scored_by_an_uplift_is_of_those_that_the_trial_is_made_with(tmp_path: Path) -> None:
+    wider = HELPED.replace("    - {feature: has_ever_paid, equals: false}\n", "")
+
+    assert problems(tmp_path, wider, "helped") == [
+        "helped.yml:7: population: has accounts that trial-length-2026 is not made with; to be added to all "
+        "of it from the audience of the rule trial_for_engaged_free: not has_ever_paid"
+    ]
 
 
 def test_scores_do_not_get_older_than_rules_use_them(tmp_path: Path) -> None:
