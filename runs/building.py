@@ -13,8 +13,8 @@ from segue.window import RunWindow
 def build(settings: Settings, window: RunWindow) -> StepOutcome:
     """Build every model of the run in an audit dataset of this attempt's own.
 
-    Where a trained model has to score a day first, all that does not read scores: the rest is left to
-    ``score``.
+    Where a trained model has to score a day first, or its scores end, all that does not read scores: the
+    rest is left to ``score``.
 
     Raises:
         BuildError: a model failed.
@@ -23,10 +23,10 @@ def build(settings: Settings, window: RunWindow) -> StepOutcome:
     from runs.attempts import begin_attempt
     from runs.dbt import build as build_models
     from runs.erased import keeping_nobody_erased
-    from runs.scores import READ_SCORES, scorings
+    from runs.scores import READ_SCORES, awaits_scores
 
     attempt = begin_attempt(settings, window)
-    attempt = attempt.model_copy(update={"awaits_scores": bool(scorings(settings, attempt))})
+    attempt = attempt.model_copy(update={"awaits_scores": awaits_scores(settings, attempt)})
     # What is left out by name comes instead of what dbt leaves out by itself.
     left = [f"{READ_SCORES}+", "tag:training"] if attempt.awaits_scores else []
     with keeping_nobody_erased(settings, attempt), models_kept(settings, attempt) as on_node:

@@ -21,6 +21,8 @@ from loaders.landing.contracts import Score
 from loaders.landing.land import land_days
 from loaders.landing.late import landed_generations
 from loaders.landing.listing import landing_store
+from loaders.objects.store import ObjectStore
+from loaders.scoring.ended import Scored, ended, scored_until
 from loaders.scoring.features import stage, staged
 from loaders.scoring.registry import decisions
 from loaders.scoring.scores import (
@@ -75,49 +77,83 @@ class ScoredDays:
     warnings: tuple[str, ...]
 
 
-def scorings(settings: Settings, window: RunWindow) -> list[Scoring]:
-    """Which models score which days of a run: those in use or in shadow on days that were never published.
+@dataclass(frozen=True)
+class Plan:
+    """What the step has to do for a run."""
 
-    Days before the first arrival have no features of their own, and are not scored.
+    decided: Sequence[ModelDecision]
+    days: Sequence[date]
+    """The run's days that were never published, of those that have features of their own."""
+    scored: Scored
+    """What has scored earlier days, and these in an earlier try."""
+
+    @classmethod
+    def read(cls, settings: Settings, window: RunWindow) -> Plan:
+        """Days before the first arrival have no features of their own, and are not scored.
+
+        Raises:
+            WarehouseError: the operational tables cannot be read.
+        """
+        warehouse = warehouse_of(settings)
+        decided = decisions(warehouse, window.end_date)
+        if not decided:
+            return cls((), (), {})
+        first = window.first_day(as_known_then=True)
+        had = published_days(warehouse, first, window.end_date)
+        landed = Arrivals.read(settings).landed
+        days = [day for day in days_between(first, window.end_date) if day in landed and day not in had]
+        return cls(decided, days, scored_until(warehouse, window.end_date) if days else {})
+
+    @property
+    def scorings(self) -> list[Scoring]:
+        """Which models score which days: those in use or in shadow on them."""
+        found: dict[tuple[str, bool], tuple[ModelDecision, list[date]]] = {}
+        for day in self.days:
+            for state in states(self.decided, day).values():
+                for decision, is_shadow in ((state.in_use, False), (state.in_shadow, True)):
+                    if decision is not None:
+                        _, days = found.setdefault((decision.artifact, is_shadow), (decision, []))
+                        days.append(day)
+        return [
+            Scoring(decision, is_shadow, tuple(days)) for (_, is_shadow), (decision, days) in found.items()
+        ]
+
+    def ended(self, written: Iterable[tuple[Scoring, Iterable[date]]] = ()) -> list[DayOfScores]:
+        """Of which models nobody is scored on which days, where ``written`` is what this try has scored."""
+        scored = {name: dict(of_days) for name, of_days in self.scored.items()}
+        for scoring, days in written:
+            scored.setdefault(scoring.name, {}).update(dict.fromkeys(days, scoring.decision.artifact))
+        return ended(self.decided, self.days, scored)
+
+
+def awaits_scores(settings: Settings, window: RunWindow) -> bool:
+    """Whether the run has days that a model scores, or from which on scores of a model no longer count.
 
     Raises:
         WarehouseError: the operational tables cannot be read.
     """
-    warehouse = warehouse_of(settings)
-    decided = decisions(warehouse, window.end_date)
-    if not decided:
-        return []
-    first = window.first_day(as_known_then=True)
-    had = published_days(warehouse, first, window.end_date)
-    landed = Arrivals.read(settings).landed
-    found: dict[tuple[str, bool], tuple[ModelDecision, list[date]]] = {}
-    for day in days_between(first, window.end_date):
-        if day in had or day not in landed:
-            continue
-        for state in states(decided, day).values():
-            for decision, is_shadow in ((state.in_use, False), (state.in_shadow, True)):
-                if decision is not None:
-                    _, days = found.setdefault((decision.artifact, is_shadow), (decision, []))
-                    days.append(day)
-    return [Scoring(decision, is_shadow, tuple(days)) for (_, is_shadow), (decision, days) in found.items()]
+    plan = Plan.read(settings, window)
+    return bool(plan.scorings or plan.ended())
 
 
 def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
     """Score the run's days and land the scores; what a model cannot do is a warning, and a row of the ledger.
 
-    Nothing lands of a model and a day that it failed at.
+    Nothing lands of a model and a day that it failed at. Scores that a retirement or a rollback has ended
+    decide nothing, whatever fails.
 
     Raises:
-        ObjectStoreError: what a failed model has left in the landing cannot be removed.
+        ObjectStoreError: what a failed model has left in the landing cannot be removed, or it cannot be
+            written that scores have ended.
+        LandingError: that scores have ended cannot land.
         WarehouseError: the operational tables cannot be read or written.
     """
-    warehouse = warehouse_of(settings)
+    warehouse, store = warehouse_of(settings), landing_store(settings)
     until = time.monotonic() + settings.score_deadline_seconds
     lines, warnings, entries = [], [], []
     written: list[tuple[Scoring, dict[date, int]]] = []
-    found = scorings(settings, window)
-    landed = _landed(settings, found)
-    for scoring in found:
+    plan = Plan.read(settings, window)
+    for scoring in plan.scorings:
         rows: dict[date, int] = {}
         try:
             # Of what fails at a later day, the days before are there.
@@ -127,21 +163,31 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
             warnings.append(_failed(scoring, missed, error))
             entries += [_entry(scoring, day, failed=error) for day in missed]
         written.append((scoring, rows))
-    _take_back_all_but(settings, found, written, landed)
+    over = plan.ended(written)
+    for each in over:
+        write_scores(store, each, (), 0)
+    whole = [scoring.scores(day) for scoring, days in written for day in days] + over
+    landed = _landed(settings, plan.days)
+    _take_back_all_but(store, plan.days, whole, landed)
     try:
-        _land(settings, sorted({day for _, days in written for day in days}))
+        _land(settings, sorted({each.day for each in whole}))
     except Exception as error:
+        _take_back_all_but(store, plan.days, [], landed)
+        if plan.ended():
+            raise
         for scoring, days in written:
             if days:
                 warnings.append(_failed(scoring, list(days), error))
                 entries += [_entry(scoring, day, failed=error) for day in days]
-        written = []
-        _take_back_all_but(settings, found, written, landed)
+        written, over = [], []
     for scoring, days in written:
         entries += [_entry(scoring, day, count) for day, count in days.items()]
         if days:
             present_step().count("segue.scores.rows", sum(days.values()), model=scoring.name)
             lines.append(f"{scoring}: {sum(days.values()):,} scores of {len(days)} day(s)")
+    for each in over:
+        entries.append(_ledger_row(each.model, each.day, 0, None, {"version": each.version, "ended": True}))
+        lines.append(f"{each.model} {each.version}: its scores end on {each.day}")
     if entries:
         append_rows(warehouse, "run_ledger", entries)
     return ScoredDays(tuple(lines), tuple(warnings))
@@ -168,7 +214,7 @@ def _written(
     for day in scoring.days:
         still_wanted()
         scores = scoring.scores(day)
-        if settings.score_in == "bigquery":
+        if settings.score_in == "bigquery" and population[day]:
             export_scores(settings, warehouse, store, trained.model, scores, table)
         else:
             batches = staged(warehouse, table, day)
@@ -177,23 +223,18 @@ def _written(
         yield day, population[day]
 
 
-def _landed(settings: Settings, found: Sequence[Scoring]) -> set[str]:
+def _landed(settings: Settings, days: Sequence[date]) -> set[str]:
     """Files in the days' folders that an earlier try has landed: they have to be there when a day lands."""
-    days = sorted({day for scoring in found for day in scoring.days})
     known = landed_generations(settings, days) if days else {}
     return {f"{table}/{day}/{name}" for (table, day), names in known.items() for name in names}
 
 
 def _take_back_all_but(
-    settings: Settings,
-    found: Iterable[Scoring],
-    written: Iterable[tuple[Scoring, Mapping[date, int]]],
-    landed: Collection[str],
+    store: ObjectStore, days: Iterable[date], whole: Sequence[DayOfScores], landed: Collection[str]
 ) -> None:
     """Leave of the days' own files those that this try has written whole, and those that have landed."""
-    whole = [scoring.scores(day) for scoring, days in written for day in days]
-    for day in {day for scoring in found for day in scoring.days}:
-        take_back(landing_store(settings), day, [each for each in whole if each.day == day], landed)
+    for day in days:
+        take_back(store, day, [each for each in whole if each.day == day], landed)
 
 
 def _land(settings: Settings, days: Sequence[date]) -> None:
@@ -224,15 +265,21 @@ def _failed(scoring: Scoring, missed: Sequence[date], error: Exception) -> str:
 
 
 def _entry(scoring: Scoring, day: date, rows: int = 0, failed: Exception | None = None) -> Mapping[str, Any]:
-    detail = {"version": scoring.decision.version, "failed": str(failed) if failed else None}
+    detail = {"version": scoring.decision.version} | ({"failed": str(failed)} if failed else {})
+    return _ledger_row(scoring.name, day, rows, scoring.decision.artifact, detail)
+
+
+def _ledger_row(
+    name: str, day: date, rows: int, artifact: str | None, detail: Mapping[str, Any]
+) -> Mapping[str, Any]:
     return {
         "run_date": day,
         "step": "score",
-        "table_name": scoring.name,
+        "table_name": name,
         "rows_in": rows,
         "rows_out": rows,
         "rows_quarantined": 0,
-        "content_hash": scoring.decision.artifact,
-        "detail": json.dumps({name: value for name, value in detail.items() if value is not None}),
+        "content_hash": artifact,
+        "detail": json.dumps(detail),
         "finished_at": datetime.now(UTC),
     }

@@ -65,7 +65,8 @@ def declared_models(settings: Settings, names: Sequence[str] = ()) -> dict[str, 
 def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> dict[str, ModelDeclaration]:
     """The models that were last trained ``refresh_days`` or longer before ``day``, and those never trained.
 
-    Also one with a candidate whose days in shadow are over: it is judged by the examples of the day.
+    Also one with a candidate whose days in shadow are over: it is judged by the examples of the day. None
+    that was retired: somebody has to name it.
 
     Raises:
         WarehouseError: BigQuery did not answer.
@@ -76,6 +77,8 @@ def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> d
     for name, model in models.items():
         days = [each.day for each in known if each.model == name and each.decision == "trained"]
         state = on_day.get(name, NOTHING)
+        if state.is_retired:
+            continue
         is_settled = state.in_shadow is not None and state.shadow_days(day) >= model.shadow_days
         if is_settled or not days or (day - max(days)).days >= model.training.refresh_days:
             found[name] = model

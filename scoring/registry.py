@@ -18,8 +18,9 @@ class ModelDecision:
     * shadow: it is scored beside the one in use, and no rule reads its scores.
     * promoted: it is in use, in the place of the one before; out of shadow.
     * refused: it was found not good enough; out of shadow.
-    * retired: nothing is in use from then on, and the rules do as they say of a missing score.
-    * rolled_back: it is out of use, and what was in use before it is again.
+    * retired: nothing is in use or in shadow from then on, and the rules do as they say of a missing score;
+      what it had scored counts no more. Only when it is named is it trained again.
+    * rolled_back: it is out of use, and what was in use before it is again; its scores count no more.
     """
 
     model: str
@@ -50,6 +51,8 @@ class ModelState:
     """The decision that put it there; a newer candidate takes an older one's place."""
     before: tuple[ModelDecision, ...] = ()
     """What was in use before and can be again, the latest last."""
+    is_retired: bool = False
+    """Since it was retired, nobody has had it trained and found good enough, or promoted it."""
 
     def shadow_days(self, day: date) -> int:
         """Days for which the candidate has been scored by the end of ``day``; 0 without one."""
@@ -75,7 +78,9 @@ def _after(state: ModelState, decision: ModelDecision) -> ModelState:
     match decision.decision:
         case "shadow":
             # Found better once more while it is in shadow, it has been there since the first time.
-            return state if shadow is not None and left is None else replace(state, in_shadow=decision)
+            if shadow is not None and left is None:
+                return state
+            return replace(state, in_shadow=decision, is_retired=False)
         case "promoted":
             if used is not None and used.artifact == decision.artifact:
                 return replace(state, in_shadow=left)
@@ -84,7 +89,8 @@ def _after(state: ModelState, decision: ModelDecision) -> ModelState:
         case "refused":
             return replace(state, in_shadow=left)
         case "retired":
-            return ModelState(None, left, state.before if used is None else (*state.before, used))
+            before = state.before if used is None else (*state.before, used)
+            return ModelState(None, None, before, is_retired=True)
         case "rolled_back":
             if used is None or used.artifact != decision.artifact:
                 return state

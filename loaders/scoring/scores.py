@@ -30,6 +30,9 @@ POINTS: Final = 10_000
 ROWS_A_FILE: Final = 5_000_000
 """Landing reads files side by side: a day of a large company is several."""
 ROWS_A_BATCH: Final = 65_536
+NOBODY: Final = "segue:nobody"
+"""In the place of an account, in the one row of a scoring of nobody: a file without rows would leave no trace
+in raw, and who was scored before would keep the score."""
 SHADOW: Final = "__shadow"
 """Ends the name under which a candidate's scores land: no rule asks for it."""
 
@@ -123,7 +126,8 @@ def write_scores(
 ) -> int:
     """Put a day's scores into the landing, once all of them are there; returns in how many files.
 
-    They count for the end of the day, whenever they are made. ``still_wanted`` is asked with every batch, and
+    They count for the end of the day, whenever they are made. Where nobody is scored, that is what lands:
+    earlier scores by the name are over. ``still_wanted`` is asked with every batch, and
     raises when nobody waits any more.
 
     Raises:
@@ -147,8 +151,10 @@ def write_scores(
                 writer, in_part = next_part(), 0
             writer.write_table(_landing_rows(scores, accounts, points))
             rows, in_part = rows + len(points), in_part + len(points)
-        # A population of nobody was scored, too.
-        (writer or next_part()).close()
+        if writer is None:
+            writer = next_part()
+            writer.write_table(_landing_rows(scores, pa.array([NOBODY]), np.zeros(1, np.int64)))
+        writer.close()
         if rows != expected:
             raise ScoringError(f"{scores.model}: {rows} scores for {expected} accounts of {scores.day}")
         before = own_files(store, scores)

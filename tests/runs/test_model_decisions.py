@@ -153,6 +153,7 @@ def test_a_person_promotes_rolls_back_and_retires_with_a_reason(
     assert used() is None
     with pytest.raises(ModelDecisionError, match="none is in use"):
         retire(settings, NAME, on, "twice", "kim")
+    assert not due(settings, on + timedelta(days=60), {NAME: propensity()})
 
 
 @pytest.mark.usefixtures("trained")

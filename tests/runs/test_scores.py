@@ -24,7 +24,7 @@ from runs.dbt import build as build_models
 from runs.outcome import StepOutcome
 from runs.publish import publish
 from runs.published import published_marts
-from runs.scores import score_days, scorings
+from runs.scores import Plan, awaits_scores, score_days
 from runs.steps import asked, land
 from scoring.model import Model
 from scoring.registry import DecisionKind, ModelDecision
@@ -137,12 +137,12 @@ def company(dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPat
     return Company(settings, model, path, scored, built.window, before)
 
 
-def decided(artifact: Path, decision: DecisionKind, day: date) -> ModelDecision:
+def decided(artifact: Path, decision: DecisionKind, day: date, hour: int = 6) -> ModelDecision:
     """A decision about the model, of the morning after the day."""
     return ModelDecision(
         model="trial_propensity", version=3, artifact=artifact.name, artifact_uri=artifact.as_uri(),
         decision=decision, reasons=("because",), day=day,
-        decided_at=datetime.combine(day + DAY, time(6), UTC), decided_by="a test",
+        decided_at=datetime.combine(day + DAY, time(hour), UTC), decided_by="a test",
     )  # fmt: skip
 
 
@@ -210,10 +210,10 @@ def test_days_that_could_not_be_scored_keep_earlier_scores_and_it_is_told(
     assert company.scores(THIRD) == company.scores(SECOND)
 
     # Published is published: it is not scored later, whatever comes.
-    assert scorings(company.settings, window) == []
+    assert not awaits_scores(company.settings, window)
 
     window = company.features_built(FOURTH)
-    assert [each.days for each in scorings(company.settings, window)] == [(FOURTH,)]
+    assert [each.days for each in Plan.read(company.settings, window).scorings] == [(FOURTH,)]
     assert score_days(company.settings, window).warnings == ()
     company.published(window)
     found = dict(company.scores(FOURTH))
@@ -225,7 +225,7 @@ def test_a_day_that_is_built_again_has_the_scores_that_it_had(company: Company) 
     before = company.scores(SECOND)
     window = company.features_built(SECOND)
 
-    assert scorings(company.settings, window) == []
+    assert not awaits_scores(company.settings, window)
     company.published(window)
     assert company.scores(SECOND) == before
 
@@ -259,3 +259,19 @@ def test_nothing_lands_of_a_model_that_failed_beside_one_that_did_not(
         f"select model, count(*) as n from raw.scores where arrival_date = date '{FIFTH}' group by model"
     )
     assert [tuple(row.values()) for row in rows] == [("trial_propensity", 2)]
+
+
+def test_scores_of_a_model_that_was_retired_decide_nothing_any_more(company: Company) -> None:
+    """Not even where the day was scored, this morning, before somebody decided."""
+    before = company.scores(FOURTH)
+    record(warehouse_of(company.settings), [decided(company.artifact, "retired", FIFTH, hour=7)])
+    window = company.features_built(FIFTH)
+    assert awaits_scores(company.settings, window)
+
+    told = score_days(company.settings, window)
+    company.published(window)
+
+    assert told.lines == ("trial_propensity 3: its scores end on 2026-03-05",)
+    assert company.scores(FIFTH) == [("old", [("winback_propensity", 2_500, SECOND)])]
+    assert company.scores(FOURTH) == before
+    assert not awaits_scores(company.settings, window)

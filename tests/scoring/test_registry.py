@@ -78,6 +78,20 @@ def test_nothing_is_in_use_once_a_model_is_retired_until_the_next_is_promoted() 
     assert [used(history, day)[0] for day in (2, 3, 5)] == ["a", None, "b"]
 
 
+def test_a_retirement_ends_the_shadow_too_until_somebody_has_the_model_trained_again() -> None:
+    history = [
+        decided(1, "promoted", "a"),
+        decided(2, "shadow", "b"),
+        decided(3, "retired", "a"),
+        decided(10, "trained", "c"),
+        decided(11, "shadow", "c"),
+    ]
+
+    assert [used(history, day) for day in (2, 3, 11)] == [("a", "b"), (None, None), (None, "c")]
+    on = [FIRST + timedelta(days=day - 1) for day in (2, 3, 10, 11)]
+    assert [states(history, day)["churn_risk"].is_retired for day in on] == [False, True, True, False]
+
+
 def test_a_decision_about_a_model_that_is_not_in_use_takes_none_out_of_it() -> None:
     history = [decided(1, "promoted", "a"), decided(2, "promoted", "b"), decided(3, "rolled_back", "a")]
 

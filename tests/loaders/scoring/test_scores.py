@@ -14,6 +14,7 @@ import pytest
 from loaders.objects.folder import FolderStore
 from loaders.scoring import scores as written
 from loaders.scoring.scores import (
+    NOBODY,
     DayOfScores,
     ScoringError,
     own_files,
@@ -64,11 +65,11 @@ def test_scores_of_another_number_than_accounts_are_not_written(tmp_path: Path) 
     assert own_files(store, SCORES) == []
 
 
-def test_a_population_of_nobody_is_a_file_without_rows(tmp_path: Path) -> None:
+def test_a_population_of_nobody_is_a_row_that_names_no_account(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
 
     assert write_scores(store, SCORES, [], 0) == 1
-    assert accounts_of(store) == []
+    assert accounts_of(store) == [NOBODY]
 
 
 def test_what_nobody_waits_for_any_more_is_not_written(tmp_path: Path) -> None:

@@ -25,13 +25,20 @@ with
         cross join {{ ref("int_first_arrival") }} as first_arrival
     ),
 
-    -- Who is not in the next scoring of the platform's has left the model's population.
+    -- Who is not in the next scoring of the platform's has left the model's population. One of nobody is a
+    -- row
+    -- without an account.
     scorings as (
         select
             model_name,
             scored_date,
             lead(scored_date) over (partition by model_name order by scored_date) as next_scored_date
-        from (select distinct model_name, scored_date from scored where is_own)
+        from
+            (
+                select distinct model_name, date(scored_at) as scored_date
+                from {{ ref("stg_scoring__scores") }}
+                where is_own
+            )
     ),
 
     score_days as (
