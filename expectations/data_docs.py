@@ -43,6 +43,14 @@ def gx_context(folder: Path) -> Any:
                 "show_how_to_buttons": False,
                 "store_backend": below(SITE),
                 "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                "site_section_builders": {
+                    "validations": {
+                        "view": {
+                            "module_name": "expectations.escaped_pages",
+                            "class_name": "EscapedPageView",
+                        }
+                    }
+                },
             }
         },
     )

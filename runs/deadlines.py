@@ -131,12 +131,13 @@ def is_segments_online(settings: Settings, day: date) -> bool:
 def _rows_published(settings: Settings, day: date) -> dict[str, int]:
     """Rows of the day by mart, as published last."""
     from loaders.warehouse.client import warehouse_of
-    from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+    from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table
 
     warehouse = warehouse_of(settings)
     ensure_ops_tables(warehouse, ["publications"])
     rows = warehouse.run(
         f"select mart, row_count from `{ops_table(settings, 'publications')}` "
-        f"where run_date >= {literal(day)} and partition_date = {literal(day)} order by published_at"
+        f"where run_date >= {literal(day)} and partition_date = {literal(day)} and {OF_MARTS} "
+        "order by published_at"
     )
     return {row.mart: int(row.row_count) for row in rows}

@@ -7,8 +7,6 @@ the roles that Airflow comes with, operators and administrators. Such a user cou
 
 from __future__ import annotations
 
-from typing import Final
-
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -16,9 +14,7 @@ from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from fastapi import HTTPException
 
-from ui.visitor import Visitor
-
-MARTS_DAG: Final = "daily_marts"
+from ui.visitor import MARTS_DAG, Visitor
 
 
 def visitor_of(user: GetUserDep) -> Visitor:

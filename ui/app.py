@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -52,6 +53,12 @@ def make_app(
         if error.status_code == 401 and request.method == "GET":
             return RedirectResponse(login_address(str(request.url)), status_code=302)
         return message(request, "Not here", str(error.detail), status=error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    async def misspelt(request: Request, error: RequestValidationError) -> Response:
+        # Never what was typed: it may be an account.
+        said = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+        return message(request, "Not here", *said, status=422)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:

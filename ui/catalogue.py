@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from loaders.warehouse.dbt_models import DbtModel, DbtProject
-from loaders.warehouse.ops import literal
+from loaders.warehouse.ops import OF_MARTS, literal
 from segue.window import DAY
 from ui.history import newest_day
 from ui.reading import Reading, Row
@@ -71,8 +71,9 @@ def entries(reading: Reading, project: DbtProject, mart: str | None = None) -> l
                 "days": lambda: reading.ops(
                     "select mart, partition_date, row_count, published_at, is_final, attempt "
                     f"from {{publications}} where run_date >= {literal(since)} "
-                    f"and partition_date between {literal(since)} and {literal(newest)} qualify row_number() "
-                    "over (partition by mart, partition_date order by published_at desc) = 1",
+                    f"and partition_date between {literal(since)} and {literal(newest)} and {OF_MARTS} "
+                    "qualify row_number() over "
+                    "(partition by mart, partition_date order by published_at desc) = 1",
                     "publications",
                 ),
                 "checks": lambda: reading.ops(_CHECKS.format(since=literal(since)), "validation_results"),

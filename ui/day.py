@@ -9,7 +9,7 @@ from datetime import date, datetime
 from statistics import median
 from typing import Any, Final
 
-from loaders.warehouse.ops import literal
+from loaders.warehouse.ops import OF_MARTS, literal
 from segue.window import DAY
 from ui.reading import Question, Reading, Row, text
 from ui.series import DaySeries, days_shown, series_of
@@ -18,6 +18,7 @@ REFUSALS_SHOWN: Final = 5
 """Of each feed."""
 RESTATEMENTS_SHOWN: Final = 100
 _COMPARED: Final = 30
+_WEEK: Final = 7
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def _of_the_day(reading: Reading, day: date) -> dict[str, Question]:
             "run_steps",
         ),
         "published": lambda: reading.ops(
-            f"select * from {{publications}} where run_date >= {on} and partition_date = {on} {newest}",
+            f"select * from {{publications}} where run_date >= {on} and partition_date = {on} "
+            f"and {OF_MARTS} {newest}",
             "publications",
         ),
         "landed": lambda: reading.ops(
@@ -189,7 +191,7 @@ def _of_the_day(reading: Reading, day: date) -> dict[str, Question]:
         ),
         "rows": lambda: reading.ops(
             f"select mart, partition_date as day, row_count from {{publications}} where run_date >= {since} "
-            f"and partition_date between {since} and {until} {newest}",
+            f"and partition_date between {since} and {until} and {OF_MARTS} {newest}",
             "publications",
         ),
     }
@@ -240,9 +242,9 @@ def _runs(steps: Sequence[Row]) -> list[Row]:
 
 
 def step_times(steps: Sequence[Row], earlier: Sequence[Row]) -> list[StepTime]:
-    """The last try of each step, with what a run of as many days usually takes.
+    """The last try of each step, with what a run of about as many days usually takes.
 
-    A run of a day and the days that it restates is not compared with one that builds a year.
+    A run of a day and the few that it restates is not compared with one that builds a month, or a year.
     """
     last = {row["step"]: row for row in steps}
     times = []
@@ -250,7 +252,7 @@ def step_times(steps: Sequence[Row], earlier: Sequence[Row]) -> list[StepTime]:
         alike = [
             each["seconds"]
             for each in earlier
-            if each["step"] == row["step"] and _is_range(each) == _is_range(row)
+            if each["step"] == row["step"] and _are_alike(_days(each), _days(row))
         ]
         times.append(
             StepTime(
@@ -266,14 +268,18 @@ def step_times(steps: Sequence[Row], earlier: Sequence[Row]) -> list[StepTime]:
     return times
 
 
-def _is_range(row: Row) -> bool:
-    return bool((row["end_date"] - row["start_date"]).days > 2 * _COMPARED)
+def _days(row: Row) -> int:
+    return int((row["end_date"] - row["start_date"]).days) + 1
+
+
+def _are_alike(days: int, other: int) -> bool:
+    """Whether runs of so many days take about as long: both of up to a week, or neither twice the other."""
+    return max(days, other) <= max(_WEEK, 2 * min(days, other))
 
 
 def _newest_validation(results: Sequence[Row], attempt: str | None) -> list[Row]:
-    mine = [row for row in results if row.get("attempt") == attempt] if attempt else []
-    # Those of before the column was there have no attempt.
-    found = mine or [row for row in results if row.get("attempt") is None]
+    # Measures of models are judged too, and are of no attempt.
+    found = [row for row in results if row["attempt"] == attempt] if attempt else []
     newest = max(found, key=lambda row: row["validated_at"], default=None)
     return [row for row in found if newest and row["validation_id"] == newest["validation_id"]]
 

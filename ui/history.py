@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from loaders.warehouse.ops import literal
+from loaders.warehouse.ops import OF_MARTS, literal
 from ui.reading import Reading, Row, text
 from ui.series import days_shown
 
@@ -23,7 +23,7 @@ def published_days(reading: Reading) -> list[Row]:
           select *
           from {{publications}}
           where run_date >= {literal(days_shown(newest)[0])} and partition_date between
-            {literal(days_shown(newest)[0])} and {literal(newest)}
+            {literal(days_shown(newest)[0])} and {literal(newest)} and {OF_MARTS}
           qualify row_number() over (partition by mart, partition_date order by published_at desc) = 1
         )
         select
@@ -44,8 +44,10 @@ def published_days(reading: Reading) -> list[Row]:
 
 
 def newest_day(reading: Reading) -> date | None:
-    """The newest published day; None before the first publication."""
-    rows = reading.ops("select max(partition_date) as day from {publications}", "publications")
+    """The newest day of which marts are published; None before the first publication."""
+    rows = reading.ops(
+        f"select max(partition_date) as day from {{publications}} where {OF_MARTS}", "publications"
+    )
     newest: date | None = rows[0]["day"] if rows else None
     return newest
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+MARTS_DAG: Final = "daily_marts"
+"""The DAG whose runs the days are: who may see them may see pages."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from google.cloud import bigquery
 
@@ -280,6 +280,11 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
     "model_builds": (MODEL_BUILDS, "Every model of every build: how it went, its time and its rows."),
     "restatements": (RESTATEMENTS, "What late events changed in days that had been published, by how much."),
 }
+
+
+OF_MARTS: Final = "code_version is null"
+"""Which rows of ``publications`` are of marts: those of the history that runs read have the version of its
+code, are of arrival days, and come before and after the days themselves are published."""
 
 
 def ops_table(settings: Settings, name: str) -> str:

@@ -366,6 +366,15 @@ def test_a_run_that_repeats_the_past_has_missed_nothing(settings: Settings) -> N
     assert missed(settings, DAY, DUE, DUE + timedelta(days=3), is_online=False) is None
 
 
+def test_the_history_of_a_day_that_a_later_run_published_makes_no_marts(settings: Settings) -> None:
+    day = date(2026, 10, 2)
+    history = {"run_date": date(2026, 10, 3), "publication_id": "h", "partition_date": day, "row_count": 9}
+    kept = history | {"mart": "int_subscriptions", "code_version": "a digest", "published_at": NOW}
+    append_rows(warehouse_of(settings), "publications", [kept])
+
+    assert missed(settings, day, DUE, DUE, is_online=False) is not None
+
+
 def test_marts_that_are_published_have_missed_nothing(settings: Settings) -> None:
     day = date(2026, 10, 1)
     published = {"run_date": day, "publication_id": "p", "partition_date": day, "mart": "offer_segments"}

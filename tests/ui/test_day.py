@@ -14,11 +14,13 @@ from segue.settings import Settings
 from segue.window import DAY
 from tests.ui.browser import Browser, browser_of
 from ui.day import read_day, step_times
+from ui.history import newest_day, published_days
 from ui.reading import Reading
 from ui.visitor import Visitor
 
 MARCH_2 = date(2026, 3, 2)
 MARCH_1 = MARCH_2 - DAY
+MARCH_3 = MARCH_2 + DAY
 SAMPLE = '[{"account_id": "a-sampled"}]'
 ATTEMPT, EARLIER = "audit_20260302_20260303060000_0a0b", "audit_20260301_20260302060000_0c0d"
 RUN = "scheduled__2026-03-03T00:00:00+00:00"
@@ -82,8 +84,10 @@ def fill(warehouse: Warehouse) -> None:
             step("land", 5, 1, attempt=None, warnings='["fx_rates is old"]'),
             step("build", 62, 3),
             step("validate", 7, 5, state="failed", code="validation_failed", summary=None),
+            step("build", 9, 9, run_date=MARCH_3, run_id="of 3 March", start_date=MARCH_3, end_date=MARCH_3,
+                 attempt="audit_not_judged", state="failed", code="build_failed", summary=None),
         ],
-    )
+    )  # fmt: skip
     append_rows(
         warehouse,
         "publications",
@@ -91,6 +95,12 @@ def fill(warehouse: Warehouse) -> None:
             publication("dim_account", MARCH_1, 10, EARLIER, 1),
             publication("dim_account", MARCH_1, 12, ATTEMPT, 8),
             publication("dim_account", MARCH_2, 13, ATTEMPT, 8),
+            # The next run has published the history of both days.
+            *(
+                publication("int_subscriptions", day, 99, "audit_of_4_march", 9)
+                | {"run_date": MARCH_3 + DAY, "code_version": "a digest"}
+                for day in (MARCH_2, MARCH_3)
+            ),
         ],
     )
     append_rows(
@@ -113,6 +123,8 @@ def fill(warehouse: Warehouse) -> None:
             result("of another attempt", "critical", False, validation_id="v3", attempt="audit_x",
                    validated_at=moment(3, 9)),
             result("locale is known", "warning", True),
+            result("scores are spread as in training", "critical", False, model="model_measures",
+                   run_date=MARCH_3, attempt=None),
         ],
     )  # fmt: skip
     load = (
@@ -180,6 +192,18 @@ def test_the_page_is_of_the_run_that_published_the_day(reading: Reading) -> None
     assert [(row["model"], row["row_count"]) for row in day.models] == [("dim_account", 25)]
 
 
+def test_a_day_of_which_only_the_history_is_published_is_not(reading: Reading) -> None:
+    day = read_day(reading, MARCH_3)
+
+    assert (day.run_id, day.state, day.published) == ("of 3 March", "failed", [])
+    assert newest_day(reading) == MARCH_2
+    assert [(row["day"], row["marts"]) for row in published_days(reading)] == [(MARCH_2, 1), (MARCH_1, 1)]
+
+
+def test_what_was_measured_of_models_is_no_verdict_on_an_attempt(reading: Reading) -> None:
+    assert read_day(reading, MARCH_3).checks == 0
+
+
 def test_steps_are_compared_with_runs_of_as_many_days(reading: Reading) -> None:
     steps = read_day(reading, MARCH_2).steps
 
@@ -195,6 +219,18 @@ def test_a_step_that_was_tried_again_is_shown_as_it_ended_at_last() -> None:
     tries = [step("build", 10, 1, state="failed", code="build_failed"), step("build", 20, 9)]
 
     assert [(each.state, each.seconds) for each in step_times(tries, [])] == [("done", 20)]
+
+
+def test_a_step_of_a_month_is_not_compared_with_steps_of_single_days() -> None:
+    days = [step("build", seconds, 1, start_date=MARCH_2) for seconds in (10, 20, 30)]
+    [month, february] = [
+        step("build", seconds, 1, start_date=MARCH_2 - 30 * DAY, end_date=MARCH_2 - short * DAY)
+        for seconds, short in ((300, 0), (280, 3))
+    ]
+
+    assert [each.usual for each in step_times([month], [*days, february])] == [280]
+    assert [each.usual for each in step_times([month], days)] == [None]
+    assert [each.usual for each in step_times([step("build", 15, 1)], [*days, month])] == [20]
 
 
 def test_of_the_checks_the_newest_verdict_on_this_very_attempt_counts(reading: Reading) -> None:
@@ -271,6 +307,17 @@ def test_a_day_of_which_nothing_is_known_says_so(browser: Browser) -> None:
 
     assert page.status_code == 200
     assert "Nothing has landed that arrived on this day." in page.text
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "2026-02-30", "yesterday"])
+def test_a_day_that_there_cannot_be_is_refused_in_a_sentence(browser: Browser, day: str) -> None:
+    answer = browser(Visitor("somebody")).get(f"/days/{day}")
+
+    assert (answer.status_code, "Not here" in answer.text, "day: Input should be" in answer.text) == (
+        422,
+        True,
+        True,
+    )
 
 
 def test_before_the_first_run_there_is_nothing_to_show(world: Callable[..., Settings]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from segue.window import DAY
@@ -14,9 +14,10 @@ from ui.answers import base_of, message, page, reading_of
 from ui.day import read_day
 from ui.history import newest_day, published_days, run_day, step_tries
 from ui.series import day_series
-from ui.visitor import Visitor
+from ui.visitor import MARTS_DAG, Visitor
 
-MARTS_DAG: Final = "daily_marts"
+ShownDay: TypeAlias = Annotated[date, Path(ge=date(1970, 1, 1), le=date(9998, 12, 31))]
+"""A day with days before and after it."""
 
 
 def days_router(looking: Any) -> APIRouter:
@@ -29,7 +30,7 @@ def days_router(looking: Any) -> APIRouter:
 
     @router.get("/days/{day}")
     def day_page(
-        request: Request, day: date, run_id: str | None = None, visitor: Visitor = looking
+        request: Request, day: ShownDay, run_id: str | None = None, visitor: Visitor = looking
     ) -> HTMLResponse:
         return _day(request, visitor, day, run_id)
 
