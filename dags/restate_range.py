@@ -16,8 +16,8 @@ DOC = """
 ### What it does
 Builds the days from `from_date` to `to_date` again, in chunks of `chunk_days`: each chunk is landed, built by
 one dbt run, judged and published by itself, in whichever order Airflow takes them. `plan` says before
-anything starts which days, how many partitions of which marts, and how many bytes; with `dry_run` that is
-all.
+anything starts which days, how many partitions of which marts, how many bytes, and what is not built again
+or not as far back; with `dry_run` that is all. Days that have not arrived whole, as today, are refused.
 
 A chunk is one index of the mapped tasks: *Grid* shows how far it is. One that failed is cleared, with what
 follows it; the others are not touched. A partition that was published from newer knowledge meanwhile is left
@@ -35,6 +35,9 @@ do step by step and how to see that it is over.
 | any | `nothing_left`, `landing_refused`, `build_failed`, `validation_failed`, `warehouse`, `wrong_setting` |
 """
 
+CHUNK_DAYS = 31
+"""A month: one dbt run of it takes little longer than one of a day."""
+
 settings = get_settings()
 
 with DAG(
@@ -49,7 +52,9 @@ with DAG(
     params={
         "from_date": Param(type="string", format="date", description="First day."),
         "to_date": Param(type="string", format="date", description="Last day."),
-        "chunk_days": Param(31, type="integer", minimum=1, maximum=366, description="Days of one dbt run."),
+        "chunk_days": Param(
+            CHUNK_DAYS, type="integer", minimum=1, maximum=366, description="Days of one dbt run."
+        ),
         "dry_run": Param(True, type="boolean", description="Only say what it would do."),
         "data_tests": Param(
             False, type="boolean", description="Run dbt's tests with the build: after models were changed."

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from loaders.landing.arrivals import Arrivals
 from loaders.warehouse.client import Warehouse, warehouse_of
-from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table
 from runs.dbt import ensure_parsed
 from runs.published import PublishedMart, published_marts
+from runs.waiting import arrivals_awaited
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError, RunWindow, refuse_impossible_days
 
-CHUNK_DAYS: Final = 31
-"""A month: one dbt run of it takes little longer than one of a day."""
+_NAMED: Final = 3
+"""So many of the files that have not come are named."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class RangePlan:
     """What a range would do: its chunks, the partitions by mart, and the bytes that are read and replaced.
 
     ``published_before`` counts the partitions that replace one. Bytes are BigQuery's own estimate of one read
-    of what a chunk may read (raw and history) and of what is replaced; the emulator says 0.
+    of what a chunk may read (raw and history) and of what is replaced; the emulator says 0. ``limits`` are
+    sentences: what is never built again, or not as far back as the range goes.
     """
 
     chunks: tuple[Chunk, ...]
@@ -124,6 +126,7 @@ class RangePlan:
     published_before: int
     bytes_read: int
     bytes_replaced: int
+    limits: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """For a log, before anything starts."""
@@ -137,6 +140,7 @@ class RangePlan:
             "published before: " + ", ".join(f"{mart} {count}" for mart, count in self.partitions.items()),
             f"reads {self.bytes_read:,} bytes of raw and history, were each read once; replaces "
             f"{self.bytes_replaced:,} bytes of marts",
+            *self.limits,
         ]
 
 
@@ -146,7 +150,7 @@ def chunks_of(first: date, last: date, chunk_days: int) -> tuple[Chunk, ...]:
     return tuple(Chunk(start, min(start + timedelta(days=chunk_days - 1), last)) for start in starts)
 
 
-def plan_range(settings: Settings, first: date, last: date, chunk_days: int = CHUNK_DAYS) -> RangePlan:
+def plan_range(settings: Settings, first: date, last: date, chunk_days: int) -> RangePlan:
     """What building [first, last] again would do; nothing is changed.
 
     Raises:
@@ -155,12 +159,15 @@ def plan_range(settings: Settings, first: date, last: date, chunk_days: int = CH
         WarehouseError: BigQuery did not answer.
     """
     refuse_impossible_days(settings, first, last)
-    arrivals = Arrivals.read(settings)
-    refuse_unknown_days(settings, arrivals, first, last)
+    arrivals, now = Arrivals.read(settings), datetime.now(UTC)
+    refuse_unknown_days(settings, arrivals, first, last, now.date())
+    if awaited := arrivals_awaited(settings, RunWindow.whole(settings, last, last), now):
+        raise ImpossibleDaysError(f"{last} has not arrived whole: {'; '.join(awaited[:_NAMED])}")
     ensure_parsed(settings)
     warehouse = warehouse_of(settings)
     chunks = chunks_of(first, last, chunk_days)
-    marts = [mart for mart in published_marts(settings.dbt_manifest) if mart.kind == "days"]
+    published = published_marts(settings.dbt_manifest)
+    marts = [mart for mart in published if mart.kind == "days"]
     days = {mart: _days(settings, mart, chunks) for mart in marts}
     return RangePlan(
         chunks=chunks,
@@ -168,11 +175,23 @@ def plan_range(settings: Settings, first: date, last: date, chunk_days: int = CH
         published_before=_published_before(warehouse, days),
         bytes_read=_bytes_read(warehouse, first - timedelta(days=settings.restatement_days), last),
         bytes_replaced=_bytes_replaced(warehouse, days),
+        limits=tuple(_limits(settings, arrivals, published, first)),
     )
 
 
-def refuse_unknown_days(settings: Settings, arrivals: Arrivals, first: date, last: date) -> None:
-    """Say so when the days lie before what may be built, or after what has arrived.
+def _limits(
+    settings: Settings, arrivals: Arrivals, marts: Sequence[PublishedMart], first: date
+) -> Iterator[str]:
+    for limit in LIMITS.values():
+        names = [mart.name for mart in marts if limit_of(mart) is limit]
+        earliest = limit.first_day(settings, arrivals)
+        if names and (earliest is None or earliest > first):
+            reach = limit.reach if earliest is None else f"from {earliest} on"
+            yield f"{limit.what} are built again {reach}: {limit.why} ({', '.join(names)})"
+
+
+def refuse_unknown_days(settings: Settings, arrivals: Arrivals, first: date, last: date, today: date) -> None:
+    """Say so when the days lie before what may be built, or after what has arrived; ``today`` is the UTC day.
 
     Raises:
         ImpossibleDaysError: they do.
@@ -181,6 +200,9 @@ def refuse_unknown_days(settings: Settings, arrivals: Arrivals, first: date, las
     earliest = limit.first_day(settings, arrivals)
     if earliest is not None and first < earliest:
         raise ImpossibleDaysError(f"{first} is before {limit.reach}, {earliest}: {limit.why}")
+    if last >= today:
+        # Content is there from its first hour on.
+        raise ImpossibleDaysError(f"{last} is not over: what arrives on it is not yet known")
     arrived = [*arrivals.landed, *(day for days in arrivals.files.values() for day in days)]
     newest = max(arrived, default=None)
     if newest is None or last > newest:
@@ -202,7 +224,7 @@ def _published_before(warehouse: Warehouse, days: Mapping[PublishedMart, Sequenc
     settings = warehouse.settings
     rows = warehouse.run(
         f"select distinct mart, partition_date from `{ops_table(settings, 'publications')}` "
-        f"where run_date >= {literal(settings.history_start_date)} and code_version is null"
+        f"where run_date >= {literal(settings.history_start_date)} and {OF_MARTS}"
     )
     published = {(row.mart, row.partition_date) for row in rows}
     return sum((mart.name, day) in published for mart, of_mart in days.items() for day in of_mart)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_HURRY: Final = 5.0
+"""Seconds."""
+
 
 def perform(settings: Settings, step: Step, window: RunWindow, run_id: str, **attributes: str) -> StepOutcome:
     """A step of a run: what it logs and tells names the run, and how it ended is kept in ``ops.run_steps``.
@@ -36,7 +39,7 @@ def perform(settings: Settings, step: Step, window: RunWindow, run_id: str, **at
     """
     started_at, began = datetime.now(UTC), time.monotonic()
 
-    def ended(left: RunWindow, **how: Any) -> None:
+    def ended(left: RunWindow, keeping: Settings, **how: Any) -> None:
         row = {
             "run_date": left.end_date,
             "run_id": run_id,
@@ -51,16 +54,15 @@ def perform(settings: Settings, step: Step, window: RunWindow, run_id: str, **at
             "finished_at": datetime.now(UTC),
         }
         nothing = {"state": "done", "code": None, "summary": None, "warnings": None}
-        _keep(settings, "run_steps", [row | nothing | how])
+        _keep(keeping, "run_steps", [row | nothing | how])
 
     with step_of_run(settings, run_id, window.end_date, step.name, **attributes):
         try:
             outcome = step.perform(settings, window)
         except Exception as error:
-            if not _is_silent(error):
-                ended(window, state="failed", code=_code(error))
+            ended(window, _hurried(settings, error), state="failed", code=_code(error))
             raise
-        ended(outcome.window, summary=outcome.summary, warnings=json.dumps(outcome.warnings))
+        ended(outcome.window, settings, summary=outcome.summary, warnings=json.dumps(outcome.warnings))
     return outcome
 
 
@@ -98,12 +100,23 @@ def _code(error: Exception) -> str | None:
     return failure.code if failure else None
 
 
-def _is_silent(error: Exception) -> bool:
-    """Whether the warehouse itself has failed: it is not asked, for half a minute, to keep that too."""
+def _hurried(settings: Settings, error: Exception) -> Settings:
+    """How a failure is kept: where it is the warehouse that has failed, with no more than seconds of waiting.
+
+    A statement that BigQuery refuses fails in the same words as one that it does not answer.
+    """
     from loaders.warehouse.client import WarehouseError
     from loaders.warehouse.jobs import UNREACHABLE
 
-    return isinstance(error, (WarehouseError, *UNREACHABLE))
+    if not isinstance(error, (WarehouseError, *UNREACHABLE)):
+        return settings
+    return settings.model_copy(
+        update={
+            "bigquery_retry_seconds": _HURRY,
+            "bigquery_request_seconds": _HURRY,
+            "bigquery_deadline_seconds": 2 * _HURRY,
+        }
+    )
 
 
 def _keep(settings: Settings, table: str, rows: Sequence[Mapping[str, Any]]) -> None:

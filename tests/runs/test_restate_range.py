@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -27,6 +27,7 @@ from segue.window import ImpossibleDaysError, days_between
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 3, 10)
 START = date(2025, 12, 1)
+TODAY = date(2026, 3, 20)
 
 
 def test_the_oldest_chunk_comes_first_and_the_last_may_be_shorter() -> None:
@@ -52,7 +53,7 @@ ARRIVALS = Arrivals(START, {day: frozenset({"payments"}) for day in days_between
 
 
 def test_days_that_have_arrived_may_be_built_and_those_before_the_first_arrival_too() -> None:
-    refuse_unknown_days(SETTINGS, ARRIVALS, START, LAST)
+    refuse_unknown_days(SETTINGS, ARRIVALS, START, LAST, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,22 @@ def test_days_that_have_arrived_may_be_built_and_those_before_the_first_arrival_
 )
 def test_other_days_are_refused_with_the_reason(first: date, last: date, reason: str) -> None:
     with pytest.raises(ImpossibleDaysError, match=reason):
-        refuse_unknown_days(SETTINGS, ARRIVALS, first, last)
+        refuse_unknown_days(SETTINGS, ARRIVALS, first, last, TODAY)
+
+
+def test_today_is_refused_although_content_of_it_has_arrived() -> None:
+    with pytest.raises(ImpossibleDaysError, match="2026-03-10 is not over"):
+        refuse_unknown_days(SETTINGS, ARRIVALS, FIRST, LAST, LAST)
+
+
+def test_yesterday_is_refused_while_it_has_not_arrived_whole(world: Callable[..., Settings]) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    settings = world("not-whole", history_start_date=yesterday - timedelta(days=9), landing_deadline_hours=48)
+    landed = {"run_date": yesterday - timedelta(days=1), "step": "land", "table_name": "payments", "files": 1}
+    append_rows(warehouse_of(settings), "run_ledger", [landed, landed | {"run_date": yesterday}])
+
+    with pytest.raises(ImpossibleDaysError, match=f"{yesterday} has not arrived whole: .*no file"):
+        plan_range(settings, yesterday, yesterday, 31)
 
 
 def test_the_page_has_the_table_that_the_code_goes_by() -> None:
@@ -95,7 +111,7 @@ def test_a_plan_counts_the_partitions_and_those_that_are_replaced(dbt_world: Cal
     published = {"run_date": FIRST, "publication_id": "p", "mart": "fct_subscriber_daily"}
     append_rows(warehouse, "publications", [published | {"partition_date": FIRST}])
 
-    plan = plan_range(settings, FIRST, LAST)
+    plan = plan_range(settings, FIRST, LAST, 31)
 
     assert isinstance(plan, RangePlan)
     assert plan.partitions["fct_subscriber_daily"] == 69
@@ -104,3 +120,7 @@ def test_a_plan_counts_the_partitions_and_those_that_are_replaced(dbt_world: Cal
         "69 days in 3 chunks, each built and published by itself: 2026-01-01..2026-01-31, "
         "2026-02-01..2026-03-03, 2026-03-04..2026-03-10"
     )
+    whole = next(line for line in plan.lines() if line.startswith("tables that are published whole"))
+    assert "(`dim_…`) are built again never: they have no days" in whole
+    assert "dim_plan" in whole
+    assert not [line for line in plan.lines() if "as it was known then" in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -70,14 +71,25 @@ def test_of_a_step_that_failed_the_code_is_kept_and_not_the_sentence(settings: S
     ]
 
 
-def test_a_warehouse_that_fails_is_not_asked_to_keep_that(settings: Settings) -> None:
-    silent = settings.model_copy(
-        update={"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 600}
-    )
+def test_a_statement_that_the_warehouse_refused_is_kept(settings: Settings) -> None:
     window = RunWindow.whole(settings, DAY, DAY)
 
     with pytest.raises(WarehouseError):
+        perform(settings, step("publish", WarehouseError("no such column")), window, "run-6")
+
+    assert kept(settings, "run_steps", "step, state, code", "run-6") == [("publish", "failed", "warehouse")]
+
+
+def test_a_warehouse_that_is_away_is_asked_for_seconds_only_to_keep_that(settings: Settings) -> None:
+    silent = settings.model_copy(
+        update={"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_retry_seconds": 600}
+    )
+    window, began = RunWindow.whole(settings, DAY, DAY), time.monotonic()
+
+    with pytest.raises(WarehouseError):
         perform(silent, step("build", WarehouseError("no answer")), window, "run-3")
+
+    assert time.monotonic() - began < 60
 
 
 def test_a_step_that_cannot_be_kept_has_still_done_its_work(settings: Settings) -> None:
