@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from google.cloud import bigquery
@@ -27,6 +27,7 @@ from segue.settings import Settings
 FEATURES_TABLE = "fct_account_features"
 DECISIONS_TABLE = "offer_decisions"
 CONTENTS_TABLE = "offer_contents"
+_SCRATCH_HOURS: Final = 1
 
 
 class NothingToPlanError(SegueError):
@@ -69,7 +70,9 @@ def plan(settings: Settings, book: RuleBook, day: date | None = None) -> Plan:
     statement = compile_statement(
         book, f"`{marts}.{FEATURES_TABLE}`", f"`{marts}.{CONTENTS_TABLE}`", f"feature_date = date '{day}'"
     )
-    warehouse.run(f"create table `{scratch}` as\n{statement}")
+    # Should nobody be left to drop it: it holds accounts.
+    expires = f"timestamp_add(current_timestamp(), interval {_SCRATCH_HOURS} hour)"
+    warehouse.run(f"create table `{scratch}` options (expiration_timestamp = {expires}) as\n{statement}")
     try:
         return _compare(warehouse, book, day, scratch, f"{marts}.{DECISIONS_TABLE}")
     finally:

@@ -95,6 +95,12 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
     publish_deadline_seconds: float = Field(
         default=1_800, gt=0, description="The same for the transaction of a publication."
     )
+    bigquery_max_bytes_billed: int | None = Field(
+        default=None,
+        ge=10 << 20,
+        description="A statement that BigQuery would bill for more bytes is refused, at no cost; None: no "
+        "bound.",
+    )
     bigquery_request_seconds: float = Field(
         default=60,
         gt=0,
@@ -214,7 +220,7 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
     pages_max_bytes: int = Field(
         default=1 << 30,
         ge=10 << 20,
-        description="A query of a page in the Airflow UI that would be billed for more bytes is refused; "
+        description="A statement of a page in the Airflow UI that would be billed for more bytes is refused; "
         "BigQuery bills 10 MB at least for each table.",
     )
 

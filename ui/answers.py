@@ -14,9 +14,11 @@ from ui.rendering import render
 
 
 def settings_of(request: Request) -> Settings:
-    """The settings of the process; a test gives the application others."""
+    """The settings of the process, with the bound on what a page's statement may read; a test gives the
+    application others."""
     chosen: Settings | None = getattr(request.app.state, "settings", None)
-    return chosen or get_settings()
+    settings = chosen or get_settings()
+    return settings.model_copy(update={"bigquery_max_bytes_billed": settings.pages_max_bytes})
 
 
 def reading_of(request: Request) -> Reading:

@@ -1,4 +1,4 @@
-"""What pages ask the warehouse: bounded in bytes, side by side, and nothing of tables that are not there."""
+"""What pages ask the warehouse: side by side, and nothing of tables that are not there."""
 
 from __future__ import annotations
 
@@ -34,14 +34,12 @@ class Reading:
         ``tables`` gives for it; none while one of them is missing.
 
         Raises:
-            WarehouseError: it failed, or would be billed for more than ``SEGUE_PAGES_MAX_BYTES``.
+            WarehouseError: it failed, or would be billed for more than the warehouse's settings allow.
         """
         if not all(self.has(dataset, name) for name, dataset in tables.items()):
             return []
         names = {name: f"`{self.warehouse.table(dataset, name)}`" for name, dataset in tables.items()}
-        found = self.warehouse.run(
-            sql.format(**names), parameters=parameters, max_bytes_billed=self.settings.pages_max_bytes
-        )
+        found = self.warehouse.run(sql.format(**names), parameters=parameters)
         return [dict(row) for row in found]
 
     def ops(self, sql: str, table: str, *parameters: QueryParameter) -> list[Row]:

@@ -104,13 +104,14 @@ class Warehouse:
 
         It runs once, whatever becomes of requests and answers. Transaction conflicts are repeated a few times
         with growing, random waits; a script that failed has been rolled back, so repeating it is safe.
-        BigQuery refuses, at no cost, what would be billed for more than ``max_bytes_billed``.
+        BigQuery refuses, at no cost, what would be billed for more than ``max_bytes_billed``, by default
+        ``settings.bigquery_max_bytes_billed``.
 
         Raises:
             WarehouseError: the statement failed, or was not done within the deadline and cancelled.
         """
         config = self._jobs.job_config(bigquery.QueryJobConfig(query_parameters=list(parameters)))
-        config.maximum_bytes_billed = max_bytes_billed
+        config.maximum_bytes_billed = max_bytes_billed or self.settings.bigquery_max_bytes_billed
 
         def send(job_id: str) -> bigquery.QueryJob:
             timeout = self.settings.bigquery_request_seconds

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 import cli
 from cli.plan_report import lines, markdown
-from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.client import Warehouse, warehouse_of
 from runs.plan_effects import Overlap, Plan
 from runs.segment_plan import NothingToPlanError, plan
 from segue.settings import Settings
@@ -220,6 +221,25 @@ def test_a_plan_leaves_nothing_behind(published: Settings) -> None:
     warehouse = warehouse_of(published)
     left = warehouse.client.list_tables(f"{published.project_id}.{published.ops_dataset}")
     assert [table.table_id for table in left if table.table_id.startswith("segments_plan")] == []
+
+
+def test_bigquery_removes_what_a_killed_plan_has_left(
+    published: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, run = [], Warehouse.run
+
+    def noted(warehouse: Warehouse, sql: str, **how: Any) -> Any:
+        sent.append(sql)
+        return run(warehouse, sql, **how)
+
+    monkeypatch.setattr(Warehouse, "run", noted)
+    plan(published, NOW)
+
+    # The embedded BigQuery takes the option, and keeps the table.
+    [created] = [sql for sql in sent if sql.startswith("create table")]
+    assert (
+        "options (expiration_timestamp = timestamp_add(current_timestamp(), interval 1 hour)) as" in created
+    )
 
 
 def test_a_day_without_published_features_is_not_a_plan_of_nobody(published: Settings) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import structlog
+from google.cloud import bigquery
 from pydantic import SecretStr
 
 from loaders.warehouse.erasures import subject_hash
@@ -35,7 +38,7 @@ def browser(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Browser:
 
 
 def test_the_plan_is_that_of_the_command_line(settings: Settings, browser: Browser) -> None:
-    page = browser(VIEWER).post("/offers/plan").text
+    page = browser(OPERATOR).post("/offers/plan").text
     planned = plan(settings, NOW)
 
     assert planned.title in page
@@ -46,9 +49,49 @@ def test_the_plan_is_that_of_the_command_line(settings: Settings, browser: Brows
         assert len(sentences) == sum(f"<li>{sentence}</li>" in page for sentence in sentences)
 
 
+def test_a_viewer_starts_no_plan(browser: Browser) -> None:
+    assert browser(VIEWER).post("/offers/plan").status_code == 403
+    assert "/offers/plan" not in browser(VIEWER).get("/offers").text
+    assert offers._planned.cache_info().misses == 0
+
+
+def test_who_asks_for_a_plan_that_is_being_judged_waits_for_it(browser: Browser) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(browser(OPERATOR).post, "/offers/plan") for _ in range(3)]
+
+    assert [each.result().status_code for each in asked] == [200, 200, 200]
+    assert offers._planned.cache_info().misses == 1
+
+
+def test_no_statement_of_a_page_may_read_more_than_pages_may(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds, query = [], bigquery.Client.query
+
+    def noted(client: bigquery.Client, sql: str, **how: Any) -> bigquery.QueryJob:
+        bounds.append(how["job_config"].maximum_bytes_billed)
+        return query(client, sql, **how)
+
+    monkeypatch.setattr(bigquery.Client, "query", noted)
+    pages = (
+        "/days",
+        "/offers",
+        "/experiments",
+        "/experiments/holdout-global",
+        "/models",
+        "/models/churn_risk",
+    )
+    for path in pages:
+        assert browser(OPERATOR).get(path).status_code == 200
+    browser(OPERATOR).post("/offers/plan")
+    browser(OPERATOR).post("/offers/explain", data={"account_id": "a2"})
+
+    assert set(bounds) == {1 << 30}
+
+
 def test_the_same_plan_is_judged_once(browser: Browser) -> None:
     for _ in range(2):
-        assert browser(VIEWER).post("/offers/plan").status_code == 200
+        assert browser(OPERATOR).post("/offers/plan").status_code == 200
 
     assert offers._planned.cache_info().misses == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
+from threading import Lock
 from typing import Any, Final
 
 import structlog
@@ -26,6 +27,7 @@ from ui.visitor import Visitor
 log = structlog.get_logger(__name__)
 
 _NO_SALT: Final = "not told"
+_ONE_PLAN: Final = Lock()
 
 
 def offers_router(looking: Any) -> APIRouter:
@@ -37,10 +39,14 @@ def offers_router(looking: Any) -> APIRouter:
         return page(request, "offers", title="Offers", rules=load_rules().rules, visitor=visitor)
 
     @router.post("/offers/plan")
-    def offers_plan(request: Request, _: Visitor = looking) -> HTMLResponse:
+    def offers_plan(request: Request, visitor: Visitor = looking) -> HTMLResponse:
+        # It reads a day of every account several times, and writes them into a table for that long.
+        _refuse_who_may_not_see_accounts(visitor)
         settings = settings_of(request)
         rules, day, published_at = load_rules(), *_newest(reading_of(request))
-        planned = _planned(settings, sha256(repr(rules).encode()).hexdigest(), day, published_at)
+        # Who asks for the same meanwhile waits for it: the cache alone would have it judged beside.
+        with _ONE_PLAN:
+            planned = _planned(settings, sha256(repr(rules).encode()).hexdigest(), day, published_at)
         return page(request, "plan", title="What the rules would change", plan=planned, columns=COLUMNS)
 
     # The account is in the body: addresses are logged, and stay in histories.
@@ -48,8 +54,7 @@ def offers_router(looking: Any) -> APIRouter:
     def explanation(
         request: Request, account_id: str = Form(max_length=200), visitor: Visitor = looking
     ) -> HTMLResponse:
-        if not visitor.sees_accounts:
-            raise HTTPException(403, "your role may not see accounts")
+        _refuse_who_may_not_see_accounts(visitor)
         account_id = account_id.strip()
         settings = settings_of(request)
         log.info("account_explained", asked_by=visitor.name, account_hash=_hash(settings, account_id))
@@ -59,6 +64,11 @@ def offers_router(looking: Any) -> APIRouter:
         return page(request, "explanation", title=found.title, explanation=found)
 
     return router
+
+
+def _refuse_who_may_not_see_accounts(visitor: Visitor) -> None:
+    if not visitor.sees_accounts:
+        raise HTTPException(403, "your role may not see accounts")
 
 
 def _newest(reading: Reading) -> tuple[date, datetime | None]:
