@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from segue.outside_file import Mistake, OutsideFileError
@@ -20,7 +21,8 @@ Kind = Literal["number", "day", "category"]
 
 MOST_CATEGORIES: Final = 255
 """LightGBM's own default of bins; the rarer ones of a column with more count as missing."""
-_MISSING: Final = frozenset(("", "na", "n/a", "nan", "null", "?"))
+_MISSING: Final = pa.array(["", "na", "n/a", "nan", "null", "?"])
+"""How outside files write that there is no value, in whatever case."""
 _DAY: Final = r"\d{4}-\d{2}-\d{2}.*"
 _SECONDS_A_DAY: Final = 86_400.0
 
@@ -34,6 +36,22 @@ class Feature(BaseModel):
     kind: Kind
     categories: tuple[str, ...] = ()
     """In the order of their codes from 0; what is not among them is missing."""
+
+
+def without_words_for_missing(table: pa.Table) -> pa.Table:
+    """An outside file's table with nulls for what people write where they have no value.
+
+    Our own tables have nulls, and NA there is Namibia.
+    """
+    for place, field in enumerate(table.schema):
+        cells = table.column(place)
+        if pa.types.is_dictionary(field.type):
+            cells = cells.cast(field.type.value_type)
+        if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+            words = pc.utf8_lower(pc.utf8_trim_whitespace(cells)).cast(pa.string())
+            nothing = pa.scalar(None, cells.type)
+            table = table.set_column(place, field.name, pc.if_else(pc.is_in(words, _MISSING), nothing, cells))
+    return table
 
 
 def feature_of(table: pa.Table, name: str, learning: Mask, file: str) -> tuple[Feature, list[str]]:
@@ -105,7 +123,7 @@ def days_of(table: pa.Table, name: str, file: str) -> Floats:
 
 
 def texts_of(table: pa.Table, name: str, file: str) -> pd.Series[Any]:
-    """The column as texts without surrounding white space; None where missing."""
+    """The column as texts without surrounding white space; None where it is null."""
     return _texts(_plain(table, name, file).cast(pa.string()))
 
 
@@ -152,9 +170,8 @@ def _plain(table: pa.Table, name: str, file: str) -> pa.Array:
 
 
 def _texts(cells: pa.Array) -> pd.Series[Any]:
-    texts = cells.to_pandas().astype(object).str.strip()
-    known: pd.Series[Any] = texts.where(~texts.str.lower().isin(_MISSING), None)
-    return known
+    texts: pd.Series[Any] = cells.to_pandas().astype(object).str.strip()
+    return texts.where(texts.notna(), None)
 
 
 def _numbers(texts: pd.Series[Any]) -> pd.Series[Any]:

@@ -23,6 +23,7 @@ from scoring.columns import (
     feature_of,
     refuse_rows,
     texts_of,
+    without_words_for_missing,
 )
 from scoring.leaks import leaks_of
 from scoring.outside_map import LaterHoldout, OutsideMap, RandomHoldout
@@ -70,6 +71,7 @@ def examples_of(table: pa.Table, outside: OutsideMap, file: str) -> Examples:
             away, and a part that has too few rows of an outcome.
     """
     _check_columns(table, outside, file)
+    table = without_words_for_missing(table)
     _check_units(table, outside, file)
     outcomes = _outcomes(table, outside, file)
     arms = _treated(table, outside, file)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scoring.columns import encoded, feature_of
+from scoring.columns import encoded, feature_of, without_words_for_missing
 from scoring.examples import examples_of
 from segue.outside_file import OutsideFileError
 from tests.scoring.planted import customers, propensity_map, trial, uplift_map
@@ -31,7 +31,7 @@ def column(*cells: Any) -> pa.Table:
     ],
 )
 def test_a_column_is_what_its_cells_are(cells: list[Any], kind: str, values: list[float | None]) -> None:
-    table = column(*cells)
+    table = without_words_for_missing(column(*cells))
 
     feature, _ = feature_of(table, "x", ALL, "file.csv")
 

@@ -190,6 +190,19 @@ def test_a_date_is_the_days_since_then(planted: Planted) -> None:
     assert set(lesson.examples.matrix[:, 1]) == {3.0}
 
 
+def test_namibia_is_a_market_of_its_own() -> None:
+    """What an outside file writes where it has no value, NA, is a market of our own tables."""
+    table = listeners(400).table
+    markets = pc.replace_substring(table["market"], "US", "NA")
+    is_null = pa.array(np.arange(table.num_rows) == 0)
+    markets = pc.if_else(is_null, pa.scalar(None, pa.string()), markets.combine_chunks())
+
+    examples = Lesson(propensity(), replaced(table, "market", markets), RULES).examples
+
+    assert examples.features[-1].categories == ("DE", "NA", "SE")
+    assert np.isnan(examples.matrix[:, -1]).sum() == 1
+
+
 def test_the_same_examples_give_the_same_bytes_in_whatever_order(planted: Planted, tmp_path: Path) -> None:
     few = planted.table.filter(pc.less(planted.table["account_id"], "a000800"))
     shuffled = few.take(pa.array(np.random.default_rng(8).permutation(few.num_rows)))
