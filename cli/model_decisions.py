@@ -31,34 +31,42 @@ ByOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_UNDECLARED = "declared no more"
 _DIGITS = 12
 """Of an artifact, that people are shown."""
 
 
 def list_(day: DayOption = None, as_json: JsonOption = False) -> None:
-    """The declared models: what is in use, what is in shadow and for how long."""
-    from loaders.scoring.registry import states_on
+    """The declared models: what is in use, what is in shadow and for how long.
+
+    Also those that are declared no more, for as long as they score: without its file none is retired.
+    """
+    from loaders.scoring.registry import shadow_days, states_on
     from loaders.warehouse.client import warehouse_of
     from runs.training import declared_models
     from scoring.registry import NOTHING
     from segue.settings import get_settings
 
     settings, on = get_settings(), _day(day)
-    states = states_on(warehouse_of(settings), on)
+    warehouse = warehouse_of(settings)
+    states = states_on(warehouse, on)
+    in_shadow = shadow_days(warehouse, states, on)
+    declared = declared_models(settings)
+    scoring = {name for name, each in states.items() if each.in_use or each.in_shadow}
     rows: list[dict[str, Any]] = []
-    for name, model in declared_models(settings).items():
-        state = states.get(name, NOTHING)
+    for name in sorted(declared.keys() | scoring):
+        state, model = states.get(name, NOTHING), declared.get(name)
         rows.append(
             {
                 "name": name,
-                "version": model.version,
-                "kind": model.kind,
-                "owner": model.owner,
-                "predicts": model.event_description,
+                "version": model and model.version,
+                "kind": model and model.kind,
+                "owner": model and model.owner,
+                "predicts": model and model.event_description,
                 "in_use": _used(state.in_use),
                 "in_shadow": _used(state.in_shadow),
-                "shadow_days": None if state.in_shadow is None else state.shadow_days(on),
-                "asked_shadow_days": model.shadow_days,
+                "shadow_days": in_shadow.get(name),
+                "asked_shadow_days": model and model.shadow_days,
             }
         )
     if as_json:
@@ -73,16 +81,18 @@ def list_(day: DayOption = None, as_json: JsonOption = False) -> None:
     for row in rows:
         shadow = _shown(row["in_shadow"])
         if row["in_shadow"]:
-            shadow += f"\n{row['shadow_days']} of {row['asked_shadow_days']} days"
-        what = f"{row['kind']}: {row['predicts']}\n{row['owner']}"
-        table.add_row(f"{row['name']} v{row['version']}", what, _shown(row["in_use"]), shadow)
+            shadow += f"\n{row['shadow_days']} of {row['asked_shadow_days'] or '–'} days"
+        title, what = f"{row['name']} v{row['version']}", f"{row['kind']}: {row['predicts']}\n{row['owner']}"
+        if row["version"] is None:
+            title, what = row["name"], _UNDECLARED
+        table.add_row(title, what, _shown(row["in_use"]), shadow)
     Console().print(table)
 
 
 def show(name: Name, day: DayOption = None, as_json: JsonOption = False) -> None:
     """Every decision about a model up to a day, the newest first, with its reasons and who decided.
 
-    Exit code: 0 shown, 3 no model is declared by this name.
+    Exit code: 0 shown, 3 no model is declared by this name, and none was.
     """
     from loaders.scoring.registry import decisions
     from loaders.warehouse.client import warehouse_of
@@ -90,15 +100,18 @@ def show(name: Name, day: DayOption = None, as_json: JsonOption = False) -> None
     from segue.settings import get_settings
 
     settings = get_settings()
-    model = declared_models(settings, [name])[name]
     found = decisions(warehouse_of(settings), _day(day), name)[::-1]
+    model = declared_models(settings).get(name) if found else declared_models(settings, [name])[name]
     if as_json:
-        declared = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        declared = model and model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         print(json.dumps({"declared": declared, "decisions": list(map(_dict, found))}, indent=2))
         return
     from rich.console import Console
 
-    Console().print(*_history(f"{name} v{model.version}: {model.event_description}", found), sep="\n")
+    title = (
+        f"{name}: {_UNDECLARED}" if model is None else f"{name} v{model.version}: {model.event_description}"
+    )
+    Console().print(*_history(title, found), sep="\n")
 
 
 def train(

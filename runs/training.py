@@ -14,10 +14,10 @@ import structlog
 from loaders.scoring.artifacts import fetched, keep
 from loaders.scoring.examples import kept, read_examples
 from loaders.scoring.measures import newest_measures, replace_measures
-from loaders.scoring.registry import decisions, record
+from loaders.scoring.registry import decisions, record, shadow_days
 from loaders.warehouse.client import warehouse_of
-from runs.rivals import with_columns_of_rivals
-from runs.training_examples import training_examples
+from runs.training_examples import TrainingError, training_examples
+from scoring.artifact import ArtifactError
 from scoring.decision import IN_SHADOW, IN_USE
 from scoring.declaration import ModelDeclaration
 from scoring.declared import MODELS_DIR, load_models
@@ -39,13 +39,6 @@ class UnknownModelError(SegueError):
     code = "unknown_model"
     exit_code = 3
     is_final = True
-
-
-class TrainingError(SegueError):
-    """Models could not be trained; what is in use stays so."""
-
-    code = "training"
-    hint = "mend what is named and train these models again; the others are trained"
 
 
 def declared_models(settings: Settings, names: Sequence[str] = ()) -> dict[str, ModelDeclaration]:
@@ -71,15 +64,16 @@ def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> d
     Raises:
         WarehouseError: BigQuery did not answer.
     """
-    known = decisions(warehouse_of(settings), day)
+    warehouse = warehouse_of(settings)
+    known = decisions(warehouse, day)
     on_day = states(known, day)
+    in_shadow = shadow_days(warehouse, on_day, day)
     found = {}
     for name, model in models.items():
         days = [each.day for each in known if each.model == name and each.decision == "trained"]
-        state = on_day.get(name, NOTHING)
-        if state.is_retired:
+        if name in on_day and on_day[name].is_retired:
             continue
-        is_settled = state.in_shadow is not None and state.shadow_days(day) >= model.shadow_days
+        is_settled = name in in_shadow and in_shadow[name] >= model.shadow_days
         if is_settled or not days or (day - max(days)).days >= model.training.refresh_days:
             found[name] = model
     return found
@@ -93,7 +87,7 @@ def train_models(
     Where one cannot be trained, the others are all the same.
 
     Raises:
-        TrainingError: names the models that could not be trained.
+        TrainingError: the day is not published; or names the models that could not be trained.
         BuildError: the examples could not be built.
         WarehouseError: BigQuery did not answer.
     """
@@ -127,8 +121,7 @@ def train_each(
     failures = []
     for model in models:
         try:
-            rows = examples(with_columns_of_rivals(settings, day, model))
-            found += train_on(settings, day, model, rows, decided_by)
+            found += train_on(settings, day, model, examples(model), decided_by)
         except SegueError as error:
             log.error("model_not_trained", model=model.name, code=error.code, reason=str(error))
             failures.append(f"{model.name}: {error.code}: {error}")
@@ -143,7 +136,8 @@ def train_on(
     """Train a model on its examples of ``day``, judge it and who is in shadow, and record what follows.
 
     First a candidate whose days in shadow are over is promoted or refused. Then a new one is trained. A
-    second time the same examples decide nothing more: they give the same bytes, which are known.
+    second time the same examples decide nothing more: they give the same bytes, which are known. Of a day
+    before another decision there is a model and no more: what was in use since then stays what it was.
 
     Raises:
         ArtifactError: the model in use or in shadow cannot be read; nothing may take its place unseen.
@@ -151,7 +145,7 @@ def train_on(
         WarehouseError: BigQuery did not answer.
     """
     warehouse = warehouse_of(settings)
-    known = decisions(warehouse, day, model.name)
+    known = decisions(warehouse, date.max, model.name)
     with TemporaryDirectory() as folder:
         training = _Training(settings, day, model, decided_by, Path(folder), known)
         found = training.decided(examples)
@@ -169,6 +163,7 @@ class _Training:
     decided_by: str
     folder: Path
     known: list[ModelDecision]
+    """All about the model, of later days too."""
 
     def decided(self, examples: pa.Table) -> list[ModelDecision]:
         """What follows from the examples, in its order."""
@@ -185,50 +180,85 @@ class _Training:
 
     def _measure(self, lesson: Lesson) -> None:
         """Keep whether what the models that score say came true, on days that are over."""
-        state = self._state([])
+        state, asked = self._state([]), (self.model.target, self.model.population)
         for decision in (state.in_use, state.in_shadow):
-            if decision is not None:
-                measures = lesson.matured(self._fetched(decision))
-                replace_measures(warehouse_of(self.settings), decision, self.day, measures)
+            if decision is None:
+                continue
+            try:
+                trained = fetched(self.settings, decision.artifact_uri)
+                if (trained.declaration.target, trained.declaration.population) != asked:
+                    # It was never about these outcomes, or these accounts.
+                    continue
+                measures = lesson.matured(trained.model)
+            except (ArtifactError, OutsideFileError) as error:
+                log.warning("model_not_measured", model=decision.model, reason=str(error))
+                continue
+            replace_measures(warehouse_of(self.settings), decision, self.day, measures)
 
     def _settled(self, lesson: Lesson) -> list[ModelDecision]:
-        """What becomes of the candidate in shadow; nothing while its days are not over."""
+        """What becomes of the candidate in shadow; nothing while its days are not over.
+
+        By an older version's candidate a newer version is not judged: it learned from other rows.
+        """
         state = self._state([])
         shadow = state.in_shadow
-        if shadow is None or state.shadow_days(self.day) < self.model.shadow_days:
+        if shadow is None or self._is_overtaken:
+            return []
+        if shadow.version != self.model.version:
+            versions = f"version {shadow.version} of its declaration, which is {self.model.version} now"
+            return [self._about(shadow, "refused", (f"was trained by {versions}",))]
+        days = shadow_days(warehouse_of(self.settings), {self.model.name: state}, self.day)[self.model.name]
+        if days < self.model.shadow_days:
             return []
         rivals = {} if state.in_use is None else {IN_USE: self._fetched(state.in_use)}
         drift = blocking_reasons(newest_measures(warehouse_of(self.settings), shadow.artifact, self.day))
-        judged = lesson.judge(self._fetched(shadow), rivals, state.shadow_days(self.day), drift)
-        kind = judged.verdict.decision
+        judged = lesson.judge(self._fetched(shadow), rivals, days, drift)
         if any((each.day, each.reasons) == (self.day, judged.verdict.reasons) for each in self.known):
             return []
-        return [self._decision(kind, shadow.artifact, shadow.artifact_uri, judged.verdict.reasons, judged)]
+        return [self._about(shadow, judged.verdict.decision, judged.verdict.reasons, judged)]
 
     def _trained(self, lesson: Lesson, settled: list[ModelDecision]) -> list[ModelDecision]:
         state = self._state(settled)
         scoring = {IN_USE: state.in_use, IN_SHADOW: state.in_shadow}
-        candidate = lesson.train()
         rivals = {name: self._fetched(each) for name, each in scoring.items() if each is not None}
+        candidate = lesson.train()
         judged = lesson.judge(candidate, rivals)
         path = lesson.keep(self.folder, candidate, judged, self.day)
         if any(each.artifact == path.name for each in self.known):
             return []
         uri = keep(self.settings, path, self.model.name)
         rows = f"of {judged.evaluation.rows:,} examples"
-        return [
-            self._decision("trained", path.name, uri, (rows,), judged, lesson.examples.data_digest),
-            self._decision(
-                judged.verdict.decision, path.name, uri, judged.verdict.reasons, judged,
-                lesson.examples.data_digest,
-            ),
-        ]  # fmt: skip
+        trained = self._decision("trained", path.name, uri, (rows,), judged, lesson.examples.data_digest)
+        if self._is_overtaken:
+            reason = "a later day has a decision: nothing follows from this one by itself"
+            return [replace(trained, reasons=(rows, reason))]
+        verdict, displaced = judged.verdict, []
+        if verdict.decision == "shadow" and state.in_shadow is not None:
+            reason = f"{path.name} is better, and is in shadow in its place"
+            displaced = [self._about(state.in_shadow, "refused", (reason,))]
+        return [trained, *displaced, replace(trained, decision=verdict.decision, reasons=verdict.reasons)]
+
+    @property
+    def _is_overtaken(self) -> bool:
+        """Whether a later day has a decision, which a new one before it would change the sense of."""
+        return any(each.day > self.day for each in self.known)
 
     def _state(self, more: list[ModelDecision]) -> ModelState:
         return states([*self.known, *more], self.day).get(self.model.name, NOTHING)
 
     def _fetched(self, decision: ModelDecision) -> Model:
         return fetched(self.settings, decision.artifact_uri).model
+
+    def _about(
+        self,
+        trained: ModelDecision,
+        kind: DecisionKind,
+        reasons: tuple[str, ...],
+        judged: Judgement | None = None,
+    ) -> ModelDecision:
+        """A decision about what was trained before, by the version that it was trained by."""
+        found = self._decision(kind, trained.artifact, trained.artifact_uri, reasons, judged)
+        return replace(found, version=trained.version, data_digest=trained.data_digest)
 
     def _decision(
         self,

@@ -7,16 +7,25 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Final
 
+from loaders.warehouse.client import warehouse_of
 from runs.attempts import begin_attempt, end_attempt
 from runs.dbt import build
 from runs.erased import keeping_nobody_erased, take_out_of_dataset
-from runs.rivals import with_columns_of_rivals
+from runs.scores import published_days
 from scoring.compiler import declared_values
 from scoring.declaration import ModelDeclaration
+from segue.errors import SegueError
 from segue.settings import Settings
 from segue.window import RunWindow
 
 EXAMPLES: Final = "int_training_examples"
+
+
+class TrainingError(SegueError):
+    """Models could not be trained; what is in use stays so."""
+
+    code = "training"
+    hint = "mend what is named and train these models again; the others are trained"
 
 
 @contextmanager
@@ -27,6 +36,7 @@ def training_examples(settings: Settings, day: date, models: Mapping[str, ModelD
     is there on it is learned from. Who is erased meanwhile is taken out before the table is given.
 
     Raises:
+        TrainingError: the day is not published.
         BuildError: dbt could not build it.
         WarehouseError: BigQuery refused.
     """
@@ -38,12 +48,19 @@ def training_examples(settings: Settings, day: date, models: Mapping[str, ModelD
 
 
 def build_examples(settings: Settings, day: date, models: Mapping[str, ModelDeclaration]) -> RunWindow:
-    """The same for whoever reads the table on another machine, and ends the attempt."""
-    wider = {name: with_columns_of_rivals(settings, day, each) for name, each in models.items()}
+    """The same for whoever reads the table on another machine, and ends the attempt.
+
+    Raises:
+        TrainingError: the day is not published. That is no finding about a model, and nothing is recorded.
+        BuildError: dbt could not build it.
+        WarehouseError: BigQuery refused.
+    """
+    if day not in published_days(warehouse_of(settings), day, day):
+        raise TrainingError(f"{day} is not published, and nobody is known of whom may be learned")
     window = begin_attempt(settings, RunWindow.whole(settings, day, day))
     try:
         with keeping_nobody_erased(settings, window):
-            build(settings, window, [EXAMPLES], variables=declared_values(wider))
+            build(settings, window, [EXAMPLES], variables=declared_values(models))
             take_out_of_dataset(settings, window)
     except BaseException:
         end_attempt(settings, window)

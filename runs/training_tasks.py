@@ -8,8 +8,7 @@ from datetime import date
 from loaders.scoring.examples import kept, read_examples
 from loaders.warehouse.client import warehouse_of
 from runs.erased import take_out_of_dataset
-from runs.scores import published_days
-from runs.training import TrainingError, declared_models, due, train_each
+from runs.training import declared_models, due, train_each
 from runs.training_examples import build_examples, examples_table
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -35,8 +34,6 @@ def build_for(settings: Settings, day: date, names: Sequence[str]) -> RunWindow:
         BuildError: dbt could not build the examples.
         WarehouseError: BigQuery did not answer.
     """
-    if day not in published_days(warehouse_of(settings), day, day):
-        raise TrainingError(f"{day} is not published, and nobody is known of whom may be learned")
     return build_examples(settings, day, declared_models(settings, names))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -118,13 +117,22 @@ def write(
         whole.mkdir()
         for name, text in texts.items():
             (whole / name).write_bytes(text.encode())
-        try:
-            shutil.move(whole, path)
-        except OSError:
-            # Somebody wrote the same model meanwhile.
-            if not path.exists():
-                raise
+        put_in_place(whole, path)
     return path
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Give a whole folder its name, in one step; whoever was faster with the same model has done it.
+
+    Raises:
+        OSError: the folder cannot be renamed.
+    """
+    try:
+        # shutil.move would put it into a folder that is there.
+        made.rename(path)
+    except OSError:
+        if not path.is_dir():
+            raise
 
 
 def read_description(path: Path) -> Description:

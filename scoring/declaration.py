@@ -14,7 +14,8 @@ from segments.features import FEATURES, FeatureName
 from segments.predicate import Predicate
 from segue.nearest import nearest
 
-ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=56)]
+"""No two underscores: scores of a candidate land as <name>__shadow, which has to fit into 64 characters."""
 ExperimentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,79}$")]
 Arm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Words = Annotated[str, Field(min_length=1)]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from scoring.calibration import fit_isotonic
-from scoring.columns import Floats, Mask
+from scoring.columns import Feature, Floats, Mask, encoded
 from scoring.examples import Examples
 from scoring.model import Model
 from scoring.propensity import (
@@ -23,7 +24,7 @@ from scoring.propensity import (
     quality_of,
 )
 from scoring.uplift import UpliftQuality, areas_of, uplift_quality_of
-from segments.rule import Ramp, Rule
+from segments.rule import Rule
 
 LOGISTIC: Final = "logistic_regression"
 
@@ -111,17 +112,16 @@ def plain_baselines(examples: Examples) -> dict[str, Prediction]:
     return {"prevalence": _by_arm(examples, prevalence), LOGISTIC: _by_arm(examples, logistic)}
 
 
-def heuristic_baselines(examples: Examples, rules: Iterable[Rule]) -> dict[str, Prediction]:
-    """Of every rule whose heuristic asks for no other column than the model: whom it takes first.
+def heuristic_baselines(examples: Examples, rows: pa.Table, rules: Iterable[Rule]) -> dict[str, Prediction]:
+    """Of every rule's heuristic: whom it takes first, whether or not the model goes by its columns.
 
     Its points become probabilities by the best curve that never falls, over the rows that are learned from.
+    ``rows``: those of the examples, with all features.
+
+    Raises:
+        OutsideFileError: the rows lack a column of a heuristic: no model passes by being compared with less.
     """
-    found = {}
-    for rule in rules:
-        points = _heuristic(examples, rule.score.heuristic)
-        if points is not None:
-            found[f"heuristic of {rule.id}"] = _ordered_by(examples, points)
-    return found
+    return {f"heuristic of {rule.id}": _ordered_by(examples, _heuristic(rows, rule)) for rule in rules}
 
 
 def _ordered_by(examples: Examples, points: Floats) -> Prediction:
@@ -132,14 +132,14 @@ def _ordered_by(examples: Examples, points: Floats) -> Prediction:
     return Prediction(_by_arm(examples, curve).probabilities, points[examples.held_out])
 
 
-def _heuristic(examples: Examples, ramps: Iterable[Ramp]) -> Floats | None:
-    """The heuristic's score of every row, in [0, 100]; None where a column of it is not there."""
-    places = {feature.name: place for place, feature in enumerate(examples.features)}
-    points = np.zeros(len(examples.outcomes))
-    for ramp in ramps:
-        if ramp.feature not in places:
-            return None
-        done = (examples.matrix[:, places[ramp.feature]] - ramp.start) / (ramp.end - ramp.start)
+def _heuristic(rows: pa.Table, rule: Rule) -> Floats:
+    """The heuristic's score of every row, in [0, 100]."""
+    ramps = rule.score.heuristic
+    asked = [Feature(name=each.feature, kind="number") for each in ramps]
+    columns = encoded(rows, asked, f"heuristic of {rule.id}").T
+    points = np.zeros(rows.num_rows)
+    for ramp, values in zip(ramps, columns, strict=True):
+        done = (values - ramp.start) / (ramp.end - ramp.start)
         points += ramp.weight * np.clip(np.nan_to_num(done), 0, 1)
     return points
 

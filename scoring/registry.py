@@ -17,7 +17,7 @@ class ModelDecision:
     * trained: there is such a model; nothing scores with it yet.
     * shadow: it is scored beside the one in use, and no rule reads its scores.
     * promoted: it is in use, in the place of the one before; out of shadow.
-    * refused: it was found not good enough; out of shadow.
+    * refused: it was found not good enough, or another has taken its place in shadow; out of shadow.
     * retired: nothing is in use or in shadow from then on, and the rules do as they say of a missing score;
       what it had scored counts no more. Only when it is named is it trained again.
     * rolled_back: it is out of use, and what was in use before it is again; its scores count no more.
@@ -53,10 +53,6 @@ class ModelState:
     """What was in use before and can be again, the latest last."""
     is_retired: bool = False
     """Since it was retired, nobody has had it trained and found good enough, or promoted it."""
-
-    def shadow_days(self, day: date) -> int:
-        """Days for which the candidate has been scored by the end of ``day``; 0 without one."""
-        return 0 if self.in_shadow is None else (day - self.in_shadow.day).days
 
 
 NOTHING: Final = ModelState()

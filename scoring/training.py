@@ -59,13 +59,14 @@ class Lesson:
         """``rules`` are all there are.
 
         Raises:
-            OutsideFileError: there are too few examples, or they are not what they are declared to be.
+            OutsideFileError: there are too few examples, they are not what they are declared to be, or lack
+                a column of a rule's heuristic.
         """
         self.declared = model
         self._table = as_learned(in_order(table))
         self.examples: Examples = training_examples_of(self._table, model)
         self._baselines = plain_baselines(self.examples) | heuristic_baselines(
-            self.examples, rules_of(model, rules)
+            self.examples, self._table, rules_of(model, rules)
         )
         self._leaks: list[Leak] = leaks_of(
             self.examples.features, self.examples.matrix, self.examples.outcomes
@@ -93,10 +94,10 @@ class Lesson:
 
         The prevalence and the rules' heuristics have to be beaten; a logistic regression is only shown.
 
-        A rival that asks for a column that the examples lack cannot be beaten.
+        A rival of another kind, or that asks for a column that the examples lack, cannot be beaten.
 
         Raises:
-            OutsideFileError: the examples lack a column that the model itself asks for.
+            OutsideFileError: the model itself is of another kind, or asks for a column that is not there.
         """
         examples, held_out = self.examples, self.examples.held_out
         outcomes, units = examples.outcomes[held_out], examples.units
@@ -124,9 +125,10 @@ class Lesson:
         """Whether what a model says of the held-back days came true; empty of an uplift, and of few events.
 
         Raises:
-            OutsideFileError: the examples lack a column that the model asks for.
+            OutsideFileError: the model is of another kind than the examples, or asks for a column that they
+                lack.
         """
-        if model.is_uplift:
+        if self.declared.kind == "uplift":
             return []
         outcomes = self.examples.outcomes[self.examples.held_out]
         return calibration_of_matured(self._predicted(model).probabilities, outcomes)
@@ -149,6 +151,9 @@ class Lesson:
         )
 
     def _predicted(self, model: Model) -> Prediction:
+        if model.is_uplift != (self.declared.kind == "uplift"):
+            kind = "an uplift" if model.is_uplift else "a propensity"
+            raise OutsideFileError(f"examples of {self.declared.name}", f"{kind} says nothing of them")
         matrix = None
         if model.features != self.examples.features:
             # Categories are numbered by what each has learned from.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from pydantic import ValidationError
 
 from loaders.objects.store import ABSENT, ObjectConflictError, open_store
 from scoring import artifact
@@ -50,14 +51,21 @@ def fetched(settings: Settings, uri: str) -> TrainedModel:
     """The model at a URI that ``keep`` gave, with every byte checked; it is copied to this machine once.
 
     Raises:
-        ArtifactError: there is none, or a byte of it has changed.
+        ArtifactError: there is none, a byte of it has changed, or what it was declared as cannot be declared
+            any more (a feature is gone, a bound is tighter).
         ObjectStoreError: it cannot be read.
     """
     folder = _copied(settings, uri)
     description = artifact.read_description(folder)
-    return TrainedModel(
-        artifact.load(folder), ModelDeclaration.model_validate(description.declared), description
-    )
+    try:
+        declared = ModelDeclaration.model_validate(description.declared)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise ArtifactError(
+            f"{uri}: what it was declared as cannot be declared any more: {where}: {first['msg']}"
+        ) from error
+    return TrainedModel(artifact.load(folder), declared, description)
 
 
 def _copied(settings: Settings, uri: str) -> Path:
@@ -78,10 +86,5 @@ def _copied(settings: Settings, uri: str) -> Path:
             (whole / name).write_bytes(store.read(f"{digest}/{name}")[0])
         # A copy that is not what its name says is left for nobody to find.
         artifact.load(whole)
-        try:
-            shutil.move(whole, copy)
-        except OSError:
-            # Somebody copied the same model meanwhile.
-            if not copy.is_dir():
-                raise
+        artifact.put_in_place(whole, copy)
     return copy

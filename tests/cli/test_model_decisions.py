@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from loaders.warehouse.client import warehouse_of
 from scoring.registry import DecisionKind, ModelDecision
 from segue.settings import Settings
 from tests.pages import typed
+from tests.runs.days_in_shadow import scored_in_shadow
 
 PAGE = "docs/models.md"
 LIST = "segue models list"
@@ -48,8 +50,10 @@ def settings(world: Callable[..., Settings]) -> Settings:
     history = [
         decided(1, "promoted", "ab" * 32, "is better than prevalence"),
         decided(8, "shadow", "cd" * 32, "is better than the model in use"),
+        replace(decided(3, "promoted", "ef" * 32, "was the best"), model="winback"),
     ]
     record(warehouse_of(found), history)
+    scored_in_shadow(found, history[1], date(2026, 3, 9), date(2026, 3, 10))
     return found
 
 
@@ -68,7 +72,12 @@ def test_what_is_in_use_and_in_shadow_is_listed_as_of_a_day(models: Callable[...
         models(*typed(PAGE, LIST), "--day", "2026-03-10", "--json").stdout
     )
 
-    assert [each["name"] for each in rows] == ["churn_risk", "trial_offer_uplift", "trial_propensity"]
+    assert [each["name"] for each in rows] == [
+        "churn_risk",
+        "trial_offer_uplift",
+        "trial_propensity",
+        "winback",
+    ]
     assert rows[0] == {
         "name": "churn_risk",
         "version": 2,
@@ -107,6 +116,18 @@ def test_decisions_are_shown_newest_first_with_their_reasons(models: Callable[..
     shown = models(*show).stdout
     assert shown.index("is better than the model in use") < shown.index("is better than prevalence")
     assert "nothing was decided about it yet" in models(*typed(PAGE, SHOW)).stdout
+
+
+def test_what_scores_though_its_file_is_gone_is_listed_and_shown(models: Callable[..., Result]) -> None:
+    day = ["--day", "2026-03-10"]
+    *_, row = json.loads(models("models", "list", *day, "--json").stdout)
+    shown = models("models", "show", "winback", *day)
+
+    assert (row["name"], row["version"], row["in_use"]["artifact"]) == ("winback", None, "ef" * 32)
+    assert "declared no more" in models("models", "list", *day).stdout
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith("winback: declared no more")
+    assert json.loads(models("models", "show", "winback", *day, "--json").stdout)["declared"] is None
 
 
 def test_a_decision_says_what_is_in_use_from_then_on(models: Callable[..., Result]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pyarrow as pa
 
+from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.ops import append_rows
 from scoring.declaration import ModelDeclaration
 from segments.features import FEATURES
 from segue.settings import Settings
@@ -229,6 +231,16 @@ def publish(settings: Settings, published: Published) -> None:
     }
     for table, schema in TABLES.items():
         write_table(settings, settings.marts_dataset, table, schema, rows[table])
+    record_published(settings, published.days)
+
+
+def record_published(settings: Settings, days: Iterable[date]) -> None:
+    """Say of the features of these days that they are published."""
+    rows = [
+        {"run_date": day, "mart": "fct_account_features", "partition_date": day, "publication_id": str(day)}
+        for day in sorted(days)
+    ]
+    append_rows(warehouse_of(settings), "publications", rows)
 
 
 def both() -> Published:

@@ -8,20 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from loaders.scoring.measures import newest_measures
 from loaders.scoring.registry import decisions, in_use, record, states_on
 from loaders.warehouse.client import warehouse_of
 from runs.model_decisions import ModelDecisionError, promote, retire, rollback
-from runs.rivals import with_columns_of_rivals
-from runs.training import (
-    TrainingError,
-    UnknownModelError,
-    declared_models,
-    due,
-    train_each,
-    train_on,
-)
+from runs.training import UnknownModelError, declared_models, due, train_each, train_models, train_on
+from runs.training_examples import TrainingError
 from scoring.registry import ModelDecision
 from segue.settings import Settings
+from tests.runs.days_in_shadow import scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 NAME = "trial_propensity"
@@ -39,9 +34,14 @@ def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFa
 def trained(settings: Settings) -> list[list[ModelDecision]]:
     """Three weeks of trainings; the third has hardly any examples."""
     examples = [listeners(accounts, seed) for accounts, seed in ((1_500, 1), (1_500, 2), (20, 3))]
+    first = train_on(settings, WEEKLY[0], propensity(), examples[0].table, _BY)
+    scored_in_shadow(settings, first[1], WEEKLY[0] + timedelta(days=1), WEEKLY[1])
     return [
-        train_on(settings, day, propensity(), each.table, _BY)
-        for day, each in zip(WEEKLY, examples, strict=False)
+        first,
+        *(
+            train_on(settings, day, propensity(), each.table, _BY)
+            for day, each in zip(WEEKLY[1:], examples[1:], strict=False)
+        ),
     ]
 
 
@@ -115,14 +115,82 @@ def test_a_model_is_due_when_its_last_training_is_old(settings: Settings) -> Non
     assert due(settings, WEEKLY[1] + timedelta(days=7), models) == models
 
 
-@pytest.mark.usefixtures("trained")
-def test_examples_have_what_the_model_in_use_goes_by(settings: Settings) -> None:
-    newer = propensity(version=2, features=["streams_28d", "active_days_28d"])
+def test_a_candidate_that_has_scored_too_few_days_stays_in_shadow(settings: Settings) -> None:
+    """A backfill's candidate has scored no day that was published before, and one that fails none at all."""
+    model, table = propensity(name="seldom_scored"), listeners(600).table
+    _, shadow = train_on(settings, WEEKLY[0], model, table, _BY)
+    scored_in_shadow(settings, shadow, WEEKLY[0] + timedelta(days=1), WEEKLY[1] - timedelta(days=1))
+    scored_in_shadow(settings, shadow, WEEKLY[1], WEEKLY[2], failed="no such folder")
 
-    assert with_columns_of_rivals(settings, WEEKLY[0] - timedelta(days=1), newer) == newer
-    assert with_columns_of_rivals(settings, WEEKLY[1], newer).features == [
-        "streams_28d", "active_days_28d", "ad_ms_28d", "skips_blocked_28d", "tenure_days", "market",
+    assert not due(settings, WEEKLY[0] + timedelta(days=6), {model.name: model})
+    found = train_on(settings, WEEKLY[2], model, table, _BY)
+
+    assert kinds(found) == ["trained", "refused"]
+    state = states_on(warehouse_of(settings), WEEKLY[2])[model.name]
+    assert (state.in_use, state.in_shadow) == (None, shadow)
+
+
+def test_of_a_day_before_another_decision_there_is_a_model_and_no_more(settings: Settings) -> None:
+    model = propensity(name="backfilled", shadow_days=0)
+    used = train_on(settings, WEEKLY[1], model, listeners(600, 1).table, _BY)
+
+    found = train_on(settings, WEEKLY[0], model, listeners(600, 2).table, _BY)
+
+    assert (kinds(used), kinds(found)) == (["trained", "promoted"], ["trained"])
+    assert found[0].reasons == (
+        "of 4,800 examples", "a later day has a decision: nothing follows from this one by itself",
+    )  # fmt: skip
+    assert in_use(warehouse_of(settings), WEEKLY[0]).get(model.name) is None
+    state = states_on(warehouse_of(settings), WEEKLY[1])[model.name]
+    assert (state.in_use, state.before) == (used[1], ())
+
+
+def test_a_candidate_of_an_older_version_is_refused_as_what_it_was(settings: Settings) -> None:
+    table = listeners(600).table
+    _, shadow = train_on(settings, WEEKLY[0], propensity(name="renewed"), table, _BY)
+    scored_in_shadow(settings, shadow, WEEKLY[0] + timedelta(days=1), WEEKLY[1])
+
+    found = train_on(settings, WEEKLY[1], propensity(name="renewed", version=2), table, _BY)
+
+    assert [(each.decision, each.version) for each in found] == [
+        ("refused", 1), ("trained", 2), ("shadow", 2),
     ]  # fmt: skip
+    assert (found[0].artifact, found[0].data_digest) == (shadow.artifact, shadow.data_digest)
+    assert found[0].reasons == ("was trained by version 1 of its declaration, which is 2 now",)
+
+
+def test_a_candidate_whose_place_a_better_one_takes_has_a_decision_of_its_own(settings: Settings) -> None:
+    # What the first goes by is half of what decides.
+    table, half = listeners(1_500).table, propensity(name="displaced", features=["streams_28d"])
+    _, first = train_on(settings, WEEKLY[0], half, table, _BY)
+
+    found = train_on(settings, WEEKLY[0] + timedelta(days=1), propensity(name="displaced"), table, _BY)
+
+    assert [(each.decision, each.artifact == first.artifact) for each in found] == [
+        ("trained", False), ("refused", True), ("shadow", False),
+    ]  # fmt: skip
+    assert found[1].reasons == (f"{found[2].artifact} is better, and is in shadow in its place",)
+
+
+def test_a_model_in_use_is_measured_by_what_it_was_asked_and_by_nothing_else(settings: Settings) -> None:
+    warehouse, table = warehouse_of(settings), listeners(600).table
+    (_, used) = train_on(settings, WEEKLY[0], propensity(name="asked_anew", shadow_days=0), table, _BY)
+    other = {"event": "churned", "within_days": 14}
+
+    train_on(settings, WEEKLY[1], propensity(name="asked_anew", version=2, target=other), table, _BY)
+    assert newest_measures(warehouse, used.artifact, WEEKLY[1]) == []
+
+    train_on(settings, WEEKLY[2], propensity(name="asked_anew", version=3), table, _BY)
+    assert {each.measure for each in newest_measures(warehouse, used.artifact, WEEKLY[2])} == {
+        "calibration_bias", "calibration_slope",
+    }  # fmt: skip
+
+
+def test_a_day_that_is_not_published_is_no_finding_about_a_model(settings: Settings) -> None:
+    with pytest.raises(TrainingError, match="2026-05-31 is not published, and nobody is known of whom"):
+        train_models(settings, date(2026, 5, 31), ["churn_risk"])
+
+    assert decisions(warehouse_of(settings), date.max, "churn_risk") == []
 
 
 def test_a_person_promotes_rolls_back_and_retires_with_a_reason(

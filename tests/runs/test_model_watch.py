@@ -31,6 +31,7 @@ from scoring.stability import Measure, blocking_reasons
 from segments.steps import POINTS
 from segue.settings import Settings
 from tests.html_page import HtmlPage, pictures
+from tests.runs.days_in_shadow import scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 QUIET, LOUD = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
@@ -274,6 +275,7 @@ def test_a_candidate_is_not_used_while_its_drift_is_critical(
         critical_above=0.25, rows=1_350,
     )  # fmt: skip
     replace_measures(warehouse, shadow, held, [drift])
+    scored_in_shadow(settings, shadow, begun + timedelta(days=1), freed)
 
     kept, *_ = train_on(settings, held, model, examples, "test")
     again = train_on(settings, held, model, examples, "test")

@@ -82,6 +82,9 @@ def listeners(accounts: int, seed: int = 5) -> Planted:
         "skips_blocked_28d": pa.array(skips),
         "tenure_days": pa.array(random.integers(0, 2_000, rows)),
         "market": pa.array(market.tolist()),
+        # Rules go by them, and nothing does that is true.
+        "active_days_28d": pa.array(np.arange(rows) % 29),
+        "subscription_tenure_days": pa.nulls(rows, pa.int64()),
     }
     return _examples(account, random.random(rows) < truth, None, columns, truth)
 
@@ -100,6 +103,8 @@ def trial(accounts: int, seed: int = 11) -> Planted:
     columns = {
         "birth_year_band": pa.array(group.tolist()),
         "streams_28d": pa.array(random.poisson(100, accounts)),
+        "ad_ms_28d": pa.array(random.integers(0, 1_000_000, accounts)),
+        "skips_blocked_28d": pa.array(random.poisson(16, accounts)),
     }
     return _examples(np.arange(accounts), outcome, is_treated, columns, effect)
 

@@ -42,6 +42,20 @@ def written(model: Model, examples: Examples, tmp_path: Path) -> Path:
     )
 
 
+def test_a_folder_that_somebody_was_faster_with_is_left_as_it_is(tmp_path: Path) -> None:
+    first, second, place = (tmp_path / each for each in ("first", "second", "place"))
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "model.json").write_text(folder.name)
+
+    artifact.put_in_place(first, place)
+    artifact.put_in_place(second, place)
+
+    assert [(each.name, each.read_text()) for each in place.iterdir()] == [("model.json", "first")]
+    with pytest.raises(OSError, match="absent"):
+        artifact.put_in_place(tmp_path / "absent", tmp_path / "nowhere")
+
+
 def test_a_folder_holds_text_that_says_what_the_model_is(written: Path) -> None:
     description = json.loads((written / "model.json").read_text())
 

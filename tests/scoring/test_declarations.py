@@ -84,6 +84,8 @@ def test_a_model_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("monotone: {streams_28d", "monotone: {market", "monotone: market is a text, which has no direction"),
         ("[streams_28d, market", "[market, market", "features: a column is named twice"),
         ("holdout_days: 14", "holdout_days: 5", "training: every is above holdout_days"),
+        ("name: listeners", f"name: {'a' * 57}", "name: string should have at most 56 characters"),
+        ("name: listeners", "name: listeners__shadow", "name: string should match pattern"),
         ("{feature: is_paid, equals: false}", "{feature: is_paid, equals: no thanks}", "population.equals: "),
     ],
 )  # fmt: skip

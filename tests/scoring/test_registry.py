@@ -51,12 +51,15 @@ def test_what_is_in_use_stays_so_while_another_is_in_shadow() -> None:
     assert [used(history, day) for day in (2, 4)] == [("a", "b"), ("a", None)]
 
 
-def test_shadow_days_count_from_the_first_and_a_newer_candidate_begins_anew() -> None:
+def test_a_candidate_is_in_shadow_since_the_first_time_and_a_newer_one_begins_anew() -> None:
     history = [decided(1, "shadow", "a"), decided(5, "shadow", "a"), decided(6, "shadow", "b")]
 
-    on = FIRST + timedelta(days=7)
-    assert states(history[:2], on)["churn_risk"].shadow_days(on) == 7
-    assert states(history, on)["churn_risk"].shadow_days(on) == 2
+    def since(history: list[ModelDecision]) -> date | None:
+        shadow = states(history, FIRST + timedelta(days=7))["churn_risk"].in_shadow
+        return None if shadow is None else shadow.day
+
+    assert since(history[:2]) == date(2026, 3, 1)
+    assert since(history) == date(2026, 3, 6)
 
 
 def test_a_rollback_goes_back_one_model_at_a_time() -> None:

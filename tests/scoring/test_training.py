@@ -78,10 +78,41 @@ def test_a_good_model_goes_into_shadow_with_its_reasons(judged: Judgement) -> No
     assert [reason.split(" beyond noise")[0] for reason in judged.verdict.reasons] == [
         f"has an AUC of {judged.evaluation.quality.auc:.3f} on 6,000 held-back examples",
         "is better than prevalence",
+        "is better than heuristic of trial_ending_convert",
         "is better than heuristic of trial_for_engaged_free",
         "no model is in use that it could be compared with",
         "7 days in shadow are asked before it is used",
     ]
+
+
+def test_a_rules_heuristic_is_a_rival_of_models_that_go_by_other_columns(planted: Planted) -> None:
+    few = Lesson(propensity(features=["tenure_days"]), planted.table, RULES)
+
+    judged = few.judge(few.train(), {})
+
+    assert any(
+        each.startswith("is not better than heuristic of trial_for_engaged_free beyond noise")
+        for each in judged.verdict.reasons
+    )
+    with pytest.raises(OutsideFileError) as error:
+        Lesson(propensity(features=["tenure_days"]), planted.table.drop_columns(["skips_blocked_28d"]), RULES)
+    assert str(error.value) == ("heuristic of trial_for_engaged_free: column skips_blocked_28d is not there")
+
+
+def test_a_model_of_another_kind_is_no_rival_that_can_be_beaten(
+    tried: Planted, lesson: Lesson, model: Model
+) -> None:
+    of_offer = Lesson(uplift(), tried.table, RULES)
+
+    verdict = of_offer.judge(of_offer.train(), {IN_USE: model}).verdict
+
+    assert verdict.decision == "refused"
+    assert verdict.reasons[0] == (
+        "cannot be compared with the model in use: examples of trial_offer_uplift: "
+        "a propensity says nothing of them"
+    )
+    with pytest.raises(OutsideFileError, match="an uplift says nothing of them"):
+        lesson.matured(of_offer.train())
 
 
 def test_after_its_days_in_shadow_it_is_promoted(lesson: Lesson, model: Model) -> None:

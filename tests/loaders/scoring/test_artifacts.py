@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,23 @@ def test_a_changed_byte_is_refused_and_leaves_no_copy(settings: Settings, uri: s
     for _ in range(2):
         with pytest.raises(ArtifactError, match=r"model.txt is not what model.json has the digest of"):
             fetched(settings, uri)
+
+
+def test_a_model_that_cannot_be_declared_any_more_is_refused_by_name(
+    settings: Settings, lesson: Lesson, model: Model, tmp_path: Path
+) -> None:
+    gone = propensity().model_copy(update={"features": ["streams_28d", "shoe_size"]})
+    lesson = copy(lesson)
+    lesson.declared = gone
+    folder = lesson.keep(tmp_path / "made", model, lesson.judge(model, {}), AS_OF)
+    uri = keep(settings, folder, "trial_propensity")
+
+    with pytest.raises(ArtifactError) as error:
+        fetched(settings, uri)
+
+    assert str(error.value).startswith(
+        f"{uri}: what it was declared as cannot be declared any more: features.1: shoe_size is none of the "
+    )
 
 
 def test_a_model_that_is_not_there_is_named(settings: Settings, uri: str) -> None:

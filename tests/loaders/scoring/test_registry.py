@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from loaders.scoring.registry import decisions, in_shadow, in_use, record
+from loaders.scoring.registry import decisions, in_shadow, in_use, record, shadow_days
 from loaders.warehouse.client import Warehouse, warehouse_of
-from scoring.registry import ModelDecision
+from scoring.registry import ModelDecision, ModelState
 from segue.settings import Settings
+from tests.runs.days_in_shadow import scored_in_shadow
 
 TRAINED = ModelDecision(
     model="trial_propensity",
@@ -48,3 +49,21 @@ def test_a_decision_is_read_as_it_was_written_on_its_day_and_not_before(warehous
     assert in_shadow(warehouse, date(2026, 3, 7))["trial_propensity"] == TRAINED
     assert list(in_shadow(warehouse, date(2026, 3, 8))) == ["churn_risk"]
     assert decisions(warehouse, date(2026, 2, 28)) == []
+
+
+def test_days_in_shadow_are_those_on_which_the_candidate_has_scored(
+    warehouse: Warehouse,
+) -> None:
+    settings, states = warehouse.settings, {"trial_propensity": ModelState(in_shadow=TRAINED)}
+    assert shadow_days(warehouse, states, date(2026, 3, 9)) == {"trial_propensity": 0}
+
+    other = replace(TRAINED, artifact="ef" * 32)
+    scored_in_shadow(settings, other, date(2026, 3, 1), date(2026, 3, 9))
+    scored_in_shadow(settings, TRAINED, date(2026, 2, 27), date(2026, 3, 3))
+    # A retry on the same day is the same day.
+    scored_in_shadow(settings, TRAINED, date(2026, 3, 3), date(2026, 3, 3))
+    scored_in_shadow(settings, TRAINED, date(2026, 3, 4), date(2026, 3, 7), failed="not done within 1800 s")
+    scored_in_shadow(settings, TRAINED, date(2026, 3, 8), date(2026, 3, 12))
+
+    assert shadow_days(warehouse, states, date(2026, 3, 9)) == {"trial_propensity": 5}
+    assert shadow_days(warehouse, {"trial_propensity": ModelState(in_use=TRAINED)}, date(2026, 3, 9)) == {}

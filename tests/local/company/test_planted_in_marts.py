@@ -21,7 +21,7 @@ from runs.steps import asked, land
 from runs.training_examples import training_examples
 from scoring.declaration import ModelDeclaration
 from segue.settings import Settings
-from tests.dbt.training_rows import model
+from tests.dbt.training_rows import model, record_published
 
 SPEC = CompanySpec(accounts=400, days=46, seed=5, end_date=date(2026, 4, 30), plants_behaviour=True)
 NEEDED = (
@@ -69,6 +69,7 @@ def found(
     build(settings, window, [f"+{name}" for name in NEEDED])
     # What was built stands for what is published: nobody judges it here.
     published = settings.model_copy(update={"marts_dataset": window.audit_dataset})
+    record_published(settings, [SPEC.end_date])
     truth = pq.read_table(company / "truth" / "model_probabilities-00000.parquet")
     with training_examples(published, SPEC.end_date, MODELS) as table:
         return {
