@@ -266,7 +266,7 @@ def test_what_the_model_in_use_said_is_held_against_what_happened_when_the_next_
 def test_a_candidate_is_not_used_while_its_drift_is_critical(
     settings: Settings, warehouse: Warehouse
 ) -> None:
-    model, examples = propensity(name="churn_risk", shadow_days=7), listeners(400).table
+    model, examples = propensity(name="drifting", shadow_days=7), listeners(400).table
     begun = LOUD + timedelta(days=30)
     held, freed = begun + timedelta(days=7), begun + timedelta(days=8)
     _, shadow = train_on(settings, begun, model, examples, "test")
