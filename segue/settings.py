@@ -98,8 +98,8 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
     bigquery_max_bytes_billed: int | None = Field(
         default=None,
         ge=10 << 20,
-        description="A statement that BigQuery would bill for more bytes is refused, at no cost; None: no "
-        "bound.",
+        description="A statement that BigQuery would bill for more bytes is refused, at no cost; dbt's own "
+        "have no such bound; None: no bound.",
     )
     bigquery_request_seconds: float = Field(
         default=60,
