@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk import (
     DAG,
@@ -27,15 +27,19 @@ DOC = """
 Looks at one UTC day from its end on, and touches nothing: `marts_published` waits until a run has published
 it, `segments_online` until readers see its segments; `feeds` says which feed has brought nothing for longer
 than it ever has lately, `volumes` whether feeds and marts have as many rows as the same weekday of the last
-eight weeks. What is wrong becomes an incident in `ops.incidents` and is told by every channel that the
-settings name (docs/operate.md, *Alerts*), one time; a recovery closes it, and is told too.
+eight weeks; `tell` says that a look that had failed is made up for. What is wrong becomes an incident in
+`ops.incidents` and is told by every channel that the settings name (docs/operate.md, *Alerts*), one time; a
+recovery closes it, and is told too.
 
 It is a DAG of its own because it asks what is there, not what ran: a deadline of `daily_marts` would be
 missed by every backfill, and one of `offer_segments` does not exist while nothing is published.
+Looked at again, a day that is not the newest any more ends nothing that was found later.
 
 ### Deadlines
 The marts of a day are due `SEGUE_MARTS_DEADLINE_HOURS` after its end (6: 06:00 UTC), its segments
-`SEGUE_ONLINE_DEADLINE_HOURS` (6.5). At each the scheduler has a worker look, unless this run has ended.
+`SEGUE_ONLINE_DEADLINE_HOURS` (6.5). At each the scheduler has a worker look, unless this run has ended. Where
+marts come too late for that, `segments_online` tells once their segments take longer than the time between
+both deadlines.
 
 ### When a task fails
 - **`marts_published`**, **`segments_online`**: the day was not there in 23 hours, or nobody answered. The
@@ -104,10 +108,10 @@ with DAG(
 
     @task.sensor(doc_md="Waits until readers see the day's segments, or a later day's.", **waiting)
     def segments_online() -> bool:
-        from runs.deadlines import is_segments_online
+        from runs.deadlines import look_for_segments
 
         with task_told(watched_day()):
-            return is_segments_online(get_settings(), watched_day())
+            return look_for_segments(get_settings(), watched_day(), datetime.now(UTC))
 
     @task(doc_md="Whether every feed still delivers as often as it has.")
     def feeds() -> list[str]:
@@ -127,4 +131,14 @@ with DAG(
         print(*lines, sep="\n")
         return lines
 
-    marts_published() >> [feeds(), volumes(), segments_online()]
+    @task(doc_md="When all was looked at: says that looks which had failed are made up for.")
+    def tell() -> None:
+        from runs.incidents import recovered
+
+        day = watched_day()
+        with task_told(day):
+            recovered(get_settings(), "watched", f"{day} was watched", lambda each: each.day <= day)
+
+    published = marts_published()
+    published >> segments_online()
+    published >> [feeds(), volumes()] >> tell()

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, get_current_context, task
 
 from runs.handover import left_by
+from runs.task_alerts import day_of_run
 from runs.task_defaults import failures_told, task_defaults, task_told
 from segue.settings import get_settings
 
@@ -17,7 +18,7 @@ Every Monday at 10:00 UTC, when Sunday is published: `choose_models` names the m
 that are due, `examples` builds what they learn from as known at the end of the day, `train` (one task a
 model) grows the trees on the older days, evaluates them on the days that were held back, and decides:
 refused, in shadow, or promoted. A candidate whose days in shadow are over is judged first. `drop_examples`
-removes the examples.
+removes the examples; `tell` says that what was wrong with a training before is over.
 
 `train` evaluates and decides in one task: all of it looks at the same examples, and a model that nobody has
 judged is of no use to another task. Each decision, with its reasons, is a row of `ops.model_registry`;
@@ -119,5 +120,14 @@ with DAG(
             with task_told(window.end_date):
                 end_attempt(get_settings(), window)
 
+    # Also when no model is due.
+    @task(doc_md="Says that what was wrong with a training is over.", trigger_rule=TriggerRule.NONE_FAILED)
+    def tell() -> None:
+        from runs.incidents import recovered
+
+        day = day_of_run(dict(get_current_context()))
+        with task_told(day):
+            recovered(get_settings(), "trained", "what was due is trained", lambda each: each.day <= day)
+
     built = examples(choose_models())
-    train.expand_kwargs(built) >> drop_examples(built)
+    train.expand_kwargs(built) >> [drop_examples(built), tell()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -12,8 +11,8 @@ import numpy as np
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import EndsWith, Incident, IncidentTable
 from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
-from runs.feed_freshness import LOOK_BACK, stale_feeds
-from runs.incidents import close_incidents, raise_incidents, still_served
+from runs.feed_freshness import LOOK_BACK, arrived_since, stale_feeds
+from runs.incidents import close_incidents, first_named, raise_incidents, still_served
 from runs.task_defaults import OWNER
 from runs.volume_anomalies import WEEKS, VolumeAnomaly, anomalies
 from segue.settings import Settings
@@ -21,9 +20,9 @@ from segue.window import DAY, days_between
 
 VOLUME: Final = "volume"
 STALE: Final = "feed_stale"
-_NAMED: Final = 5
 _JUDGED_AGAIN: Final = timedelta(days=28)
-"""A day whose incident is still open is judged again for so long: what was missing may have come."""
+"""A day whose incident is still open is judged again for so long: what was missing may have come. Then it is
+over: by then days like it are expected."""
 _BEFORE: Final = timedelta(days=7 * WEEKS)
 
 
@@ -44,14 +43,18 @@ class WatchedDay:
 def watch_feeds(settings: Settings, day: date) -> WatchedDay:
     """Whether every feed delivers as often as it has, by the ledger of landings.
 
+    A feed that has brought rows after ``day`` is not late: who looks at an older day again has nothing to
+    tell.
+
     Raises:
         AlertNotSentError: somebody could not be told; the next look tells.
         WarehouseError: BigQuery did not answer.
     """
     warehouse = warehouse_of(settings)
     delivered: dict[str, list[date]] = {}
-    for feed, arrived, rows in _landed(warehouse, day - LOOK_BACK, day):
-        if rows and (settings.feeds is None or feed in settings.feeds):
+    awaited = settings.feeds
+    for feed, arrived, rows in _landed(warehouse, day - LOOK_BACK, date.max):
+        if rows and (awaited is None or feed in awaited):
             delivered.setdefault(feed, []).append(arrived)
     incidents = [
         _incident(
@@ -63,18 +66,34 @@ def watch_feeds(settings: Settings, day: date) -> WatchedDay:
             STALE,
         )
         for each in stale_feeds(delivered, day)
+        if not arrived_since(delivered, each.feed, each.last_day + DAY)
     ]
     raised = raise_incidents(settings, incidents)
-    late = {incident.key for incident in incidents}
-    over = close_incidents(settings, "arrived", "it has arrived", lambda each: each.key not in late)
+    over = close_incidents(
+        settings,
+        "arrived",
+        "rows have arrived",
+        lambda each: arrived_since(delivered, _feed_of(each), each.day),
+    )
+    if awaited is not None:
+        over += close_incidents(
+            settings,
+            "arrived",
+            "SEGUE_FEEDS does not name it any more",
+            lambda each: _feed_of(each) not in awaited,
+        )
     return WatchedDay(tuple(raised), tuple(over))
+
+
+def _feed_of(incident: Incident) -> str:
+    return incident.cause.removeprefix(f"{STALE}:")
 
 
 def watch_volumes(settings: Settings, day: date) -> WatchedDay:
     """Whether feeds and marts have as many rows on the day as the same weekday of the weeks before.
 
     What is missing in a feed is missing in the marts made of it, so a day has one incident, which names them
-    all. Days before it whose incident is still open are judged again.
+    all. Days before it whose incident is still open are judged again for four weeks.
 
     Raises:
         AlertNotSentError: somebody could not be told; the next look tells.
@@ -83,14 +102,17 @@ def watch_volumes(settings: Settings, day: date) -> WatchedDay:
     warehouse = warehouse_of(settings)
     table = IncidentTable(warehouse)
     table.ensure()
-    again = {
+    known = {
         each.incident.day
         for each in table.live()
-        if each.is_open and each.incident.cause == VOLUME and day - _JUDGED_AGAIN <= each.incident.day < day
+        if each.is_open and each.incident.cause == VOLUME and each.incident.day < day
     }
+    again = {each for each in known if day - _JUDGED_AGAIN <= each}
     judged = {each: _anomalies(warehouse, each) for each in sorted({day, *again})}
     incidents = [
-        _incident(settings, each, VOLUME, _described(found), "judged", VOLUME)
+        _incident(
+            settings, each, VOLUME, first_named([series.describe() for series in found]), "judged", VOLUME
+        )
         for each, found in judged.items()
         if found
     ]
@@ -99,15 +121,16 @@ def watch_volumes(settings: Settings, day: date) -> WatchedDay:
         settings,
         "judged",
         "it was judged again and is as usual",
-        # Others that end so are of a look that failed.
-        lambda each: each.cause != VOLUME or (each.day in judged and not judged[each.day]),
+        lambda each: each.day in judged and not judged[each.day],
     )
+    if known - again:
+        over += close_incidents(
+            settings,
+            "judged",
+            f"it is not judged again after {_JUDGED_AGAIN.days} days",
+            lambda each: each.day < day - _JUDGED_AGAIN,
+        )
     return WatchedDay(tuple(raised), tuple(over))
-
-
-def _described(found: Sequence[VolumeAnomaly]) -> str:
-    first = "; ".join(each.describe() for each in found[:_NAMED])
-    return f"{first}; and {len(found) - _NAMED} more" if len(found) > _NAMED else first
 
 
 def _anomalies(warehouse: Warehouse, day: date) -> list[VolumeAnomaly]:

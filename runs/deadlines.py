@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from runs.failures import foreseen
 from segue.settings import Settings, get_settings
+from segue.window import DAY
 
 if TYPE_CHECKING:
     from loaders.warehouse.incidents import Incident
@@ -71,6 +72,63 @@ def missed(
     if published != is_online or (published and is_segments_online(settings, day)):
         return None
     return _incident(settings, day, due_at, _known(settings, day), is_online=is_online)
+
+
+def look_for_segments(settings: Settings, day: date, now: datetime) -> bool:
+    """Whether readers see a published day's segments; where they are late, it is told, one time.
+
+    Raises:
+        WarehouseError, LoadError: BigQuery or Bigtable did not answer.
+    """
+    from loaders.alerts.alert import AlertNotSentError
+    from runs.incidents import raise_or_tell
+
+    if is_segments_online(settings, day):
+        return True
+    if late := late_segments(settings, day, now):
+        try:
+            raise_or_tell(settings, late)
+        except AlertNotSentError as error:
+            # The next look tells; who waits for segments must not end for it.
+            log.warning("alert_not_sent", cause=late.cause, reason=str(error))
+    return False
+
+
+def late_segments(settings: Settings, day: date, now: datetime) -> Incident | None:
+    """The incident of a day whose segments are not online at ``now``; None: they are not due, or long ago.
+
+    Raises:
+        WarehouseError: BigQuery did not answer.
+    """
+    published_at = _first_published(settings, day)
+    if published_at is None:
+        return None
+    due_at = segments_due_at(settings, day, published_at)
+    if not due_at <= now <= due_at + _LONG_AGO:
+        return None
+    return _incident(settings, day, due_at, _known(settings, day), is_online=True)
+
+
+def segments_due_at(settings: Settings, day: date, published_at: datetime) -> datetime:
+    """Their deadline; of a day that is published late, as long after that as between both deadlines."""
+    deadline = datetime.combine(day + DAY, time(), UTC) + timedelta(hours=settings.online_deadline_hours)
+    load = timedelta(hours=max(0, settings.online_deadline_hours - settings.marts_deadline_hours))
+    return max(deadline, published_at + load)
+
+
+def _first_published(settings: Settings, day: date) -> datetime | None:
+    """When the day's segments were published first; None: they are not."""
+    from loaders.warehouse.client import warehouse_of
+    from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+
+    warehouse = warehouse_of(settings)
+    ensure_ops_tables(warehouse, ["publications"])
+    [row] = warehouse.run(
+        f"select min(published_at) as first from `{ops_table(settings, 'publications')}` "
+        f"where run_date >= {literal(day)} and partition_date = {literal(day)} and mart = {literal(SEGMENTS)}"
+    )
+    first: datetime | None = row.first
+    return first
 
 
 def _incident(settings: Settings, day: date, due_at: datetime, known: str, *, is_online: bool) -> Incident:

@@ -12,9 +12,10 @@ from experiments.daily import DailySums, DayReadout, readout_of_day
 from experiments.declaration import Experiment, Metric
 from experiments.page import DatedReadout, page
 from experiments.registry import EXPERIMENTS_DIR, load
-from loaders.experiments.daily_sums import MART, daily_sums, newest_day
+from loaders.experiments.daily_sums import MART, daily_sums
 from loaders.experiments.readouts import replace_days, rows_of
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.publications import newest_published
 from runs.experiment_alerts import Alert, causes, close_stopped, raise_once
 from runs.rule_experiments import all_experiments
 from segments.source import load_rules
@@ -132,7 +133,7 @@ def _declared(
 def _sums(settings: Settings, experiment: Experiment, day: date | None) -> tuple[list[DailySums], date]:
     """The published sums up to ``day``, and the last day that they are of."""
     warehouse = warehouse_of(settings)
-    newest = newest_day(warehouse)
+    newest = newest_published(warehouse, MART)
     if newest is None:
         raise NothingToReadError(f"{MART} was never published")
     asked = min(day or newest, newest)
@@ -152,7 +153,7 @@ def write_readouts(
         DeclarationsError: files of experiments or rules have mistakes.
     """
     warehouse = warehouse_of(settings)
-    newest = newest_day(warehouse)
+    newest = newest_published(warehouse, MART)
     if newest is None:
         return WrittenReadouts((), (), 0, ())
     experiments, metrics = declared or declared_experiments(settings)

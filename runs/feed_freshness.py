@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-LOOK_BACK: Final = timedelta(days=120)
-"""A feed of quarters is seen twice; what delivers less often is not judged."""
+LOOK_BACK: Final = timedelta(days=550)
+"""A feed of quarters is known by four deliveries, and missed for half a year; rarer ones are not judged."""
 FEWEST_DELIVERIES: Final = 4
 """Of fewer nobody knows the rhythm."""
 _LATE_FACTOR: Final = 1.5
@@ -34,6 +34,11 @@ class StaleFeed:
             f"{self.feed} has brought no row since {self.last_day}, {self.age_days} days before; lately it "
             f"never took longer than {self.longest_days} day(s)"
         )
+
+
+def arrived_since(delivered: Mapping[str, Collection[date]], feed: str, day: date) -> bool:
+    """Whether a feed has brought rows on ``day`` or later: what was said of it up to then is over."""
+    return any(each >= day for each in delivered.get(feed, ()))
 
 
 def stale_feeds(delivered: Mapping[str, Collection[date]], day: date) -> list[StaleFeed]:

@@ -22,6 +22,7 @@ from segue.settings import Settings
 log = structlog.get_logger(__name__)
 
 UNRECORDED: Final = "unrecorded"
+_NAMED: Final = 5
 WATCHED: Final = (
     "marts_late", "segments_late", "feed_stale", "volume", "experiment_must_stop", "model_drift", "fault",
 )  # fmt: skip
@@ -50,6 +51,12 @@ def raise_incidents(settings: Settings, incidents: Iterable[Incident]) -> list[I
     keys = {each.key for each in found}
     told = tell(settings, live, {each.incident_id for each in live if each.incident.key in keys})
     return [each.incident for each in live if each.opened_by == token or each.incident_id in told]
+
+
+def first_named(sentences: Sequence[str]) -> str:
+    """The first five of what is wrong, and how many more there are: an alert is read at once."""
+    named, more = "; ".join(sentences[:_NAMED]), len(sentences) - _NAMED
+    return f"{named}; and {more} more" if more > 0 else named
 
 
 def tell(

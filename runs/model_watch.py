@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -17,7 +17,8 @@ from loaders.scoring.registry import states_on
 from loaders.scoring.scored import scored_by
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import Incident
-from runs.incidents import close_incidents, raise_incidents, still_served
+from loaders.warehouse.publications import newest_published
+from runs.incidents import close_incidents, first_named, raise_incidents, still_served
 from scoring.columns import encoded
 from scoring.contributions import reasons_of
 from scoring.distribution import distribution_like
@@ -83,19 +84,23 @@ def watch(settings: Settings, day: date) -> list[Watched]:
 def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
     """What is critical is an incident of the model, until it is so no more or the model does not score.
 
-    Also what its last training has measured: whether what it said came true.
+    Also what its last training has measured: whether what it said came true. Of a day that is not the newest
+    published one nobody is told: what is built again says nothing about today.
     """
     warehouse = warehouse_of(settings)
+    newest = newest_published(warehouse, _FEATURES)
+    is_newest = newest is None or newest <= day
     critical = {
         each.cause: (each, reasons)
         for each in watched
-        if (reasons := blocking_reasons(newest_measures(warehouse, each.decision.artifact, day)))
+        if is_newest
+        and (reasons := blocking_reasons(newest_measures(warehouse, each.decision.artifact, day)))
     }
     incidents = [
         Incident(
             day=day,
             cause=cause,
-            what="; ".join(reasons),
+            what=first_named(reasons),
             since=datetime.now(UTC),
             ends_with="measured",
             runbook="model_drift",
@@ -107,7 +112,19 @@ def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
         for cause, (each, reasons) in critical.items()
     ]
     raise_incidents(settings, incidents)
-    close_incidents(settings, "measured", f"as measured on {day}", lambda each: each.cause not in critical)
+    close_incidents(
+        settings,
+        "measured",
+        f"as measured on {day}",
+        lambda each: is_over(each, day, critical, is_newest=is_newest),
+    )
+
+
+def is_over(incident: Incident, day: date, critical: Collection[str], *, is_newest: bool) -> bool:
+    """Whether a look at ``day`` ends an incident: drift by the newest day, a failed look by a later one."""
+    if incident.spans_days:
+        return is_newest and incident.cause not in critical
+    return incident.day <= day
 
 
 def scoring_on(states: Iterable[ModelState]) -> Iterator[ModelDecision]:

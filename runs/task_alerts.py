@@ -20,14 +20,15 @@ log = structlog.get_logger(__name__)
 _CODE: Final = re.compile(re.escape(f"see {runbook_entry('')}") + r"(\w+)\s*$")
 """How what a task says of a failure that the product foresees ends."""
 _SENTENCE_LENGTH: Final = 500
-_ENDS_WITH: Mapping[str, EndsWith] = {
+ENDS_WITH: Mapping[str, EndsWith] = {
     "daily_marts": "published",
     "restate_range": "restated",
     "offer_segments": "online",
     "content": "content",
     "experiments": "readouts",
-    "day_watch": "judged",
+    "day_watch": "watched",
     "model_watch": "measured",
+    "train_models": "trained",
 }
 """What closes an incident, by the DAG whose task has failed."""
 
@@ -66,7 +67,7 @@ def _tell_of(context: Mapping[str, Any], place: str) -> None:
         cause=cause,
         what=what,
         since=datetime.now(UTC),
-        ends_with=_ENDS_WITH.get(context["ti"].dag_id, "by_hand"),
+        ends_with=ENDS_WITH.get(context["ti"].dag_id, "by_hand"),
         runbook=runbook,
         owner=OWNER,
         still_served=still_served(settings),

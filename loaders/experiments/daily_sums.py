@@ -9,7 +9,7 @@ from google.cloud import bigquery
 
 from experiments.daily import DailySums
 from loaders.warehouse.client import Warehouse
-from loaders.warehouse.ops import literal, ops_table
+from loaders.warehouse.ops import literal
 
 MART: Final = "agg_experiment_daily"
 SUMS: Final = {
@@ -24,23 +24,6 @@ SUMS: Final = {
     "sum_xd": "sum_xd",
 }
 """Column → what the statistics call it."""
-
-
-def newest_day(warehouse: Warehouse) -> date | None:
-    """The newest day of which the sums are published; None: there is none yet.
-
-    Raises:
-        WarehouseError: BigQuery did not answer.
-    """
-    settings = warehouse.settings
-    if warehouse.find_table(ops_table(settings, "publications")) is None:
-        return None
-    [row] = warehouse.run(
-        f"select max(partition_date) as day from `{ops_table(settings, 'publications')}` "
-        f"where run_date >= {literal(settings.history_start_date)} and mart = {literal(MART)}"
-    )
-    day: date | None = row.day
-    return day
 
 
 def daily_sums(

@@ -27,13 +27,16 @@ EndsWith = Literal[
     "readouts",
     "judged",
     "arrived",
+    "watched",
     "measured",
+    "trained",
     "stopped",
     "by_hand",
 ]
 """What a recovery is: the day is published, or each chunk of a range; it or a later day is online; content
-was pulled; readouts were written; the day was judged again and is as usual; the feed arrived; the model
-was measured again and is as in training; the experiment does not run any more; somebody says so."""
+was pulled; readouts were written; the day was judged again and is as usual; the feed arrived; the day or a
+later one was watched; the model was measured again and is as in training; models were trained; the experiment
+does not run any more; somebody says so."""
 
 _CLAIM: Final = timedelta(minutes=10)
 """Whoever has not told by then is dead."""
@@ -45,7 +48,8 @@ _KEPT: Final = timedelta(days=7)
 class Incident:
     """Something that somebody has to know, of one day and one cause.
 
-    ``runbook`` is the code of the runbook's entry. It is told once for its day and cause, until it is over;
+    ``runbook`` is the code of the runbook's entry. It is told once for its day, its cause and what ends it
+    (BigQuery away stops a publication, and a load, and neither ends the other), until it is over;
     with ``spans_days`` once for its cause, on whatever days it shows until it is over, with ``is_once`` once
     ever.
     """
@@ -65,7 +69,9 @@ class Incident:
     @property
     def key(self) -> str:
         """What makes two of them the same."""
-        return self.cause if self.is_once or self.spans_days else f"{self.day}:{self.cause}"
+        if self.is_once or self.spans_days:
+            return self.cause
+        return f"{self.day}:{self.cause}:{self.ends_with}"
 
 
 @dataclass(frozen=True)

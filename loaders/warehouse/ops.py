@@ -142,7 +142,7 @@ ERASURES = (
 INCIDENTS = (
     column("run_date", "DATE", "Day that the incident is about; of an experiment, the first that shows it."),
     column("incident_id", "STRING", "Its key, and how often it has come; alerts name it."),
-    column("key", "STRING", "Day and cause; the cause alone of what lasts for days."),
+    column("key", "STRING", "Day, cause and what closes it; the cause alone of what lasts for days."),
     column(
         "cause",
         "STRING",
@@ -157,8 +157,8 @@ INCIDENTS = (
     column(
         "ends_with",
         "STRING",
-        "What closes it: published | restated | online | content | readouts | judged | arrived | "
-        "measured | stopped | by_hand",
+        "What closes it: published | restated | online | content | readouts | judged | arrived | watched | "
+        "measured | trained | stopped | by_hand",
     ),
     column("since_at", "TIMESTAMP", "When it began."),
     column("opened_at", "TIMESTAMP", "When it was recorded."),

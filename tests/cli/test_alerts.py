@@ -92,12 +92,12 @@ def test_what_is_open_is_listed_until_somebody_says_that_it_is_over(
 
     listed = RUNNER.invoke(cli.app, ["alerts", "list"])
     assert listed.stdout == (
-        "2026-11-26:volume#1  since 2026-11-27T00:41+00:00  feed payments has 600 rows\n"
+        "2026-11-26:volume:judged#1  since 2026-11-27T00:41+00:00  feed payments has 600 rows\n"
     )
-    close = ["alerts", "close", "2026-11-26:volume#1", "--because", "a campaign"]
+    close = ["alerts", "close", "2026-11-26:volume:judged#1", "--because", "a campaign"]
     assert RUNNER.invoke(cli.app, close).exit_code == 0
     assert RUNNER.invoke(cli.app, close).exit_code == 1
     assert "nothing is wrong" in RUNNER.invoke(cli.app, ["alerts", "list"]).stdout
     [over] = json.loads(RUNNER.invoke(cli.app, ["alerts", "list", "--all", "--json"]).stdout)
-    assert over["incident"] == "2026-11-26:volume#1"
+    assert over["incident"] == "2026-11-26:volume:judged#1"
     assert over["closed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from runs.steps import STEPS
+from runs.task_alerts import ENDS_WITH
 from segue.settings import PROJECT_ROOT
 
 # Runs in a process of its own: importing Airflow decides its home folder for the whole process.
@@ -165,6 +167,19 @@ def test_a_day_is_due_by_six_and_its_segments_half_an_hour_later(read: dict[str,
         ["segments online", "DagRunLogicalDateDeadline", 30.5, "runs.deadlines.segments_due"],
     ]
     assert dag["waiting"] == ["marts_published", "segments_online"]
+    # What waits for segments must not keep a look from being made up for.
+    assert dag["tasks"] == {
+        "marts_published": [], "segments_online": ["marts_published"], "feeds": ["marts_published"],
+        "volumes": ["marts_published"], "tell": ["feeds", "volumes"],
+    }  # fmt: skip
+
+
+def test_what_a_failed_task_of_any_dag_raises_some_success_ends(read: dict[str, Any]) -> None:
+    assert set(ENDS_WITH) == set(read["dags"])
+    sources = [*(PROJECT_ROOT / "dags").glob("*.py"), *(PROJECT_ROOT / "runs").glob("*.py")]
+    closing = re.compile(r'(?:recovered|close_incidents)\(\s*[\w()]+,\s*"(\w+)"')
+    ended = {end for source in sources for end in closing.findall(source.read_text())}
+    assert set(ENDS_WITH.values()) <= ended
 
 
 def test_a_range_is_built_in_chunks_that_are_each_steps_of_their_own(read: dict[str, Any]) -> None:
@@ -186,7 +201,7 @@ def test_models_are_trained_weekly_one_after_another_or_for_a_day_and_models_tha
     assert dag["params"] == ["day", "models"]
     assert dag["tasks"] == {
         "choose_models": [], "examples": ["choose_models"], "train": ["examples"],
-        "drop_examples": ["examples", "train"],
+        "drop_examples": ["examples", "train"], "tell": ["train"],
     }  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from loaders.warehouse.client import warehouse_of
-from loaders.warehouse.incidents import IncidentTable
+from loaders.warehouse.incidents import EndsWith, Incident, IncidentTable
 from loaders.warehouse.ops import append_rows
 from runs.day_watch import watch_feeds, watch_volumes
+from runs.incidents import raise_incidents
 from segue.settings import Settings
 from segue.window import days_between
 
@@ -79,6 +80,11 @@ def test_a_feed_that_has_stopped_is_told_of_until_it_comes_again(settings: Setti
     # Told once, however many days it lasts.
     assert watch_feeds(settings, DAY + timedelta(days=1)).found == ()
 
+    # Nothing has come: neither because it is looked at an older day, nor because it was so long ago that
+    # nobody knows its rhythm.
+    for day in (DAY - timedelta(days=3), DAY + timedelta(days=600)):
+        assert "feed_stale:fx_rates" not in {each.cause for each in watch_feeds(settings, day).is_over}
+
     append_rows(warehouse_of(settings), "run_ledger", [landed(DAY, "fx_rates", 7)])
     assert [each.cause for each in watch_feeds(settings, DAY).is_over] == ["feed_stale:fx_rates"]
     assert not any(each.is_open for each in IncidentTable(warehouse_of(settings)).live())
@@ -86,5 +92,27 @@ def test_a_feed_that_has_stopped_is_told_of_until_it_comes_again(settings: Setti
 
 def test_a_feed_that_the_settings_say_has_ended_is_not_waited_for(settings: Settings) -> None:
     ended = settings.model_copy(update={"feeds": frozenset({"payments"})})
-
     assert watch_feeds(ended, DAY).lines() == ["as usual"]
+
+    watch_feeds(settings, DAY)
+
+    assert [each.cause for each in watch_feeds(ended, DAY).is_over] == ["feed_stale:fx_rates"]
+    [over] = IncidentTable(warehouse_of(settings)).live()
+    assert over.closed_because == "SEGUE_FEEDS does not name it any more"
+
+
+def test_a_volume_is_over_when_it_is_too_old_to_be_judged_again_and_a_failed_look_is_not(
+    settings: Settings,
+) -> None:
+    def incident(days_before: int, cause: str, ends_with: EndsWith) -> Incident:
+        return Incident(DAY - timedelta(days=days_before), cause, "…", THEN, ends_with, cause, "operators")
+
+    old, failed = incident(29, "volume", "judged"), incident(0, "warehouse", "watched")
+    raise_incidents(settings, [old, failed])
+
+    assert [each.key for each in watch_volumes(settings, DAY).is_over] == ["2026-10-28:volume:judged"]
+    live = IncidentTable(warehouse_of(settings)).live()
+    assert {each.incident.key: each.closed_because for each in live if each.incident in (old, failed)} == {
+        "2026-10-28:volume:judged": "it is not judged again after 28 days",
+        "2026-11-26:warehouse:watched": None,
+    }

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from runs.feed_freshness import StaleFeed, stale_feeds
+from runs.feed_freshness import StaleFeed, arrived_since, stale_feeds
 
 DAY = date(2026, 11, 26)
 
@@ -26,10 +26,27 @@ def every(days: int, until: int) -> list[date]:
         (7, 12, True),
         (10, 15, False),
         (10, 16, True),
+        (28, 42, False),
+        (28, 43, True),
+        (91, 137, False),
+        (91, 138, True),
+        (91, 270, True),
+        # What is gone for good stays late.
+        (1, 118, True),
+        (7, 150, True),
+        (30, 300, True),
     ],
 )
 def test_each_feed_is_waited_for_by_its_own_rhythm(rhythm: int, age: int, is_stale: bool) -> None:
     assert bool(stale_feeds({"feed": every(rhythm, age)}, DAY)) == is_stale
+
+
+def test_a_feed_has_come_again_once_it_brings_rows_on_the_day_that_they_were_missing_or_later() -> None:
+    delivered = {"plans": [date(2026, 11, 1), date(2026, 11, 20)]}
+
+    assert arrived_since(delivered, "plans", date(2026, 11, 20))
+    assert not arrived_since(delivered, "plans", date(2026, 11, 21))
+    assert not arrived_since(delivered, "fx_rates", date(2026, 11, 1))
 
 
 def test_what_is_said_names_the_last_delivery() -> None:

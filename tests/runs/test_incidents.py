@@ -16,7 +16,7 @@ from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.incidents import Incident, IncidentTable
 from loaders.warehouse.ops import append_rows
 from runs import deadlines, task_alerts
-from runs.deadlines import missed
+from runs.deadlines import late_segments, missed, segments_due_at
 from runs.incidents import close_incidents, raise_incidents, raise_or_tell, recovered, tell
 from runs.task_alerts import day_of_run, task_failed
 from segue.settings import Settings
@@ -100,13 +100,15 @@ def test_retries_and_other_tasks_with_the_same_cause_are_one_alert_and_a_recover
     text = slack.bodies[0]["blocks"][0]["text"]["text"]
     assert "https://docs.example/runbook/#landing_refused" in text
     assert "https://airflow.example/segue/days/2026-11-26" in text
-    assert rows(settings) == [("2026-11-26:landing_refused#1", '["slack"]', True, '["slack"]', None)]
+    assert rows(settings) == [
+        ("2026-11-26:landing_refused:published#1", '["slack"]', True, '["slack"]', None)
+    ]
 
     # It has come back: another one.
     assert raise_incidents(telling, [INCIDENT]) == [INCIDENT]
     assert [row[0] for row in rows(settings)] == [
-        "2026-11-26:landing_refused#1",
-        "2026-11-26:landing_refused#2",
+        "2026-11-26:landing_refused:published#1",
+        "2026-11-26:landing_refused:published#2",
     ]
 
 
@@ -130,9 +132,9 @@ def test_a_recovery_closes_what_it_ends_and_nothing_else(settings: Settings) -> 
     recovered(settings, "published", "published", lambda each: each.day <= DAY)
 
     assert [(row[0], row[2]) for row in rows(settings)] == [
-        ("2026-11-26:landing_refused#1", True),
-        ("2026-11-27:landing_refused#1", False),
-        ("2026-11-26:segments_late#1", False),
+        ("2026-11-26:landing_refused:published#1", True),
+        ("2026-11-27:landing_refused:published#1", False),
+        ("2026-11-26:segments_late:online#1", False),
     ]
 
 
@@ -156,7 +158,7 @@ def test_what_was_recorded_twice_is_told_once(settings: Settings, slack: Webhook
     raise_incidents(settings, [INCIDENT])
     warehouse_of(settings).run("insert into ops.incidents select * from ops.incidents")
 
-    assert tell(told_by(settings, slack)) == {"2026-11-26:landing_refused#1"}
+    assert tell(told_by(settings, slack)) == {"2026-11-26:landing_refused:published#1"}
     assert tell(told_by(settings, slack)) == set()
     assert len(slack.bodies) == 1
 
@@ -170,9 +172,9 @@ def test_a_channel_that_did_not_take_it_is_tried_by_the_next_call_and_others_are
 
     with pytest.raises(AlertNotSentError, match=r"fail: OSError$"):
         raise_incidents(broken, [INCIDENT])
-    assert rows(settings) == [("2026-11-26:landing_refused#1", '["slack"]', False, "[]", None)]
+    assert rows(settings) == [("2026-11-26:landing_refused:published#1", '["slack"]', False, "[]", None)]
 
-    assert tell(mended) == {"2026-11-26:landing_refused#1"}
+    assert tell(mended) == {"2026-11-26:landing_refused:published#1"}
     assert (len(slack.bodies), len(TOLD)) == (1, 1)
 
 
@@ -210,7 +212,7 @@ def test_while_somebody_tells_nobody_else_does_and_the_dead_are_not_waited_for(
 ) -> None:
     raise_incidents(settings, [INCIDENT])
     table = IncidentTable(warehouse_of(settings))
-    [claimed] = table.claim(["2026-11-26:landing_refused#1"])
+    [claimed] = table.claim(["2026-11-26:landing_refused:published#1"])
 
     assert tell(told_by(settings, slack)) == set()
     warehouse_of(settings).run(
@@ -246,6 +248,26 @@ def test_a_success_stays_one_when_telling_of_it_has_a_fault(settings: Settings) 
     recovered(settings, "published", "published", is_over)
 
     assert [row[2] for row in rows(settings)] == [False]
+
+
+def test_the_same_code_in_two_dags_is_two_incidents_of_which_each_has_its_own_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_alerts, "get_settings", lambda: settings)
+    said = RuntimeError("warehouse: no answer\nsee docs/runbook.md#warehouse")
+
+    for dag in ("model_watch", "train_models", "daily_marts", "offer_segments", "day_watch"):
+        task_failed(failed(said, ti=SimpleNamespace(dag_id=dag, task_id="any")))
+    recovered(settings, "published", "published")
+
+    live = IncidentTable(warehouse_of(settings)).live()
+    assert {each.incident_id: each.is_open for each in live} == {
+        "2026-11-26:warehouse:measured#1": True,
+        "2026-11-26:warehouse:trained#1": True,
+        "2026-11-26:warehouse:published#1": False,
+        "2026-11-26:warehouse:online#1": True,
+        "2026-11-26:warehouse:watched#1": True,
+    }
 
 
 def test_a_task_that_has_failed_is_not_joined_by_its_alert(
@@ -381,3 +403,36 @@ def test_marts_that_are_published_have_missed_nothing(settings: Settings) -> Non
     append_rows(warehouse_of(settings), "publications", [published | {"row_count": 3, "published_at": NOW}])
 
     assert missed(settings, day, DUE, DUE, is_online=False) is None
+
+
+@pytest.mark.parametrize(
+    ("published", "due"),
+    [
+        ("2026-11-27 01:00", "2026-11-27 06:30"),
+        ("2026-11-27 06:20", "2026-11-27 06:50"),
+        ("2026-11-27 14:00", "2026-11-27 14:30"),
+    ],
+)
+def test_segments_of_marts_that_come_late_are_due_half_an_hour_after_them(published: str, due: str) -> None:
+    settings = Settings(_env_file=None, marts_deadline_hours=6, online_deadline_hours=6.5)
+
+    found = segments_due_at(settings, DAY, datetime.fromisoformat(f"{published}+00:00"))
+
+    assert f"{found:%Y-%m-%d %H:%M}" == due
+
+
+def test_segments_are_late_also_when_their_marts_were_not_there_at_the_deadline(settings: Settings) -> None:
+    day, at = date(2026, 10, 2), datetime(2026, 10, 3, 14, tzinfo=UTC)
+    published = {"run_date": day, "publication_id": "q", "partition_date": day, "mart": "offer_segments"}
+    assert late_segments(settings, day, at) is None
+
+    for again in (at, at + timedelta(hours=3)):
+        rows_of = published | {"row_count": 3, "published_at": again}
+        append_rows(warehouse_of(settings), "publications", [rows_of])
+
+    assert late_segments(settings, day, at + timedelta(minutes=29)) is None
+    late = late_segments(settings, day, at + timedelta(minutes=30))
+    assert late is not None
+    assert late.key == "2026-10-02:segments_late:online"
+    assert late.what.startswith("The segments of 2026-10-02 are not online, due at 2026-10-03 14:30 UTC; ")
+    assert late_segments(settings, day, at + timedelta(days=3)) is None

@@ -19,10 +19,10 @@ from loaders.scoring.artifacts import fetched
 from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import in_use, record
 from loaders.warehouse.client import Warehouse, warehouse_of
-from loaders.warehouse.incidents import IncidentTable
+from loaders.warehouse.incidents import Incident, IncidentTable
 from loaders.warehouse.ops import append_rows
 from runs.model_pages import model_page
-from runs.model_watch import watch
+from runs.model_watch import is_over, watch
 from runs.score_reasons import ScoreReasons, score_reasons
 from runs.training import UnknownModelError, train_on
 from scoring.columns import encoded
@@ -141,9 +141,40 @@ def test_what_is_critical_is_one_incident_of_the_model_until_it_is_over(
     assert "population stability of streams_28d: " in told.incident.what
     assert told.is_open
 
+    published = {"run_date": LOUD, "publication_id": "p", "mart": "fct_account_features", "row_count": 1}
+    append_rows(
+        warehouse, "publications", [published | {"partition_date": LOUD, "published_at": datetime.now(UTC)}]
+    )
+    watch(settings, QUIET)
+    [told] = IncidentTable(warehouse).live()
+    # A day that is built again says nothing about the newest one.
+    assert told.is_open
+
+    warehouse.run(f"delete from ops.publications where run_date = date '{LOUD}'")
     watch(settings, QUIET)
     [told] = IncidentTable(warehouse).live()
     assert not told.is_open
+
+
+@pytest.mark.parametrize(
+    ("spans_days", "day", "is_newest", "over"),
+    [
+        (True, LOUD, True, True),
+        (True, LOUD, False, False),
+        (False, LOUD, True, True),
+        (False, LOUD, False, True),
+        (False, QUIET, True, False),
+    ],
+)
+def test_drift_ends_on_the_newest_day_and_a_failed_look_on_its_own_or_a_later_one(
+    spans_days: bool, day: date, is_newest: bool, over: bool
+) -> None:
+    incident = Incident(
+        LOUD, "model_drift:m:v1", "…", datetime.now(UTC), "measured", "…", "…", spans_days=spans_days
+    )
+
+    assert is_over(incident, day, (), is_newest=is_newest) == over
+    assert not (spans_days and is_over(incident, day, {"model_drift:m:v1"}, is_newest=is_newest))
 
 
 @pytest.mark.usefixtures("watched")
