@@ -205,21 +205,25 @@ def _written(
     table = warehouse.table(window.audit_dataset, f"scoring_{scoring.name}")
     features = warehouse.table(window.audit_dataset, FEATURES)
 
-    def still_wanted() -> None:
-        if time.monotonic() > until:
+    def left() -> float:
+        seconds = until - time.monotonic()
+        if seconds <= 0:
             raise ScoringError(f"{scoring}: not done within {settings.score_deadline_seconds:.0f} s")
+        return seconds
 
     # Gone with the dataset; who is erased meanwhile is taken out of it as of all its tables.
-    population = stage(warehouse, table, trained.declaration, features, scoring.days)
+    with warehouse.within(left()):
+        population = stage(warehouse, table, trained.declaration, features, scoring.days)
     for day in scoring.days:
-        still_wanted()
         scores = scoring.scores(day)
         if settings.score_in == "bigquery" and population[day]:
-            export_scores(settings, warehouse, store, trained.model, scores, table)
+            with warehouse.within(left()):
+                export_scores(settings, warehouse, store, trained.model, scores, table, population[day])
         else:
+            left()
             batches = staged(warehouse, table, day)
             predicted = score_batches(trained.model, batches, str(scoring), settings.score_threads)
-            write_scores(store, scores, predicted, population[day], still_wanted)
+            write_scores(store, scores, predicted, population[day], left)
         yield day, population[day]
 
 

@@ -242,7 +242,8 @@ class Settings(AlertSettings, ContentSettings, BigtableSettings, LookupSettings)
     score_deadline_seconds: float = Field(
         default=1_800,
         gt=0,
-        description="A run that has not scored its days by then goes on with earlier scores.",
+        description="A run that has not scored its days by then goes on with earlier scores; "
+        "its jobs in BigQuery end then, too.",
     )
     score_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,

@@ -7,7 +7,7 @@ No account leaves BigQuery but with its score. What the statement needs of its s
 from __future__ import annotations
 
 from loaders.objects.store import ObjectStore
-from loaders.scoring.scores import POINTS, DayOfScores, instant, own_files
+from loaders.scoring.scores import POINTS, DayOfScores, ScoringError, instant, own_files, rows_of
 from loaders.warehouse.client import Warehouse
 from loaders.warehouse.ops import literal
 from scoring.model import Model
@@ -38,12 +38,14 @@ def export_scores(
     model: Model,
     scores: DayOfScores,
     staged: str,
+    expected: int,
 ) -> None:
     """Have BigQuery write the day's scores into the landing, as many files as it likes.
 
     Those of an earlier try that it has not written over are removed.
 
     Raises:
+        ScoringError: it has written other than ``expected`` scores.
         SettingsError: the landing is no bucket.
         TreesTooLargeError: as ``score_rows_sql``.
         WarehouseError: BigQuery refused the statement or did not end in time.
@@ -62,3 +64,6 @@ def export_scores(
     for each in before:
         if (each.name, each.generation) in now:
             store.delete(each.name)
+    rows = rows_of(store, scores)
+    if rows != expected:
+        raise ScoringError(f"{scores.model}: {rows} scores for {expected} accounts of {scores.day}")

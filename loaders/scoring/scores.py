@@ -122,7 +122,7 @@ def write_scores(
     scores: DayOfScores,
     predicted: Iterable[tuple[pa.Array, npt.NDArray[np.int64]]],
     expected: int,
-    still_wanted: Callable[[], None] = lambda: None,
+    still_wanted: Callable[[], object] = lambda: None,
 ) -> int:
     """Put a day's scores into the landing, once all of them are there; returns in how many files.
 
@@ -175,6 +175,19 @@ def own_files(store: ObjectStore, scores: DayOfScores) -> list[StoredObject]:
     """
     found = store.objects(f"{Score.table}/{scores.day}/", start=scores.files)
     return [each for each in found if each.name.startswith(scores.files)]
+
+
+def rows_of(store: ObjectStore, scores: DayOfScores) -> int:
+    """How many scores the files hold, as their footers say.
+
+    Raises:
+        ObjectStoreError: a file cannot be read.
+    """
+    rows = 0
+    for each in own_files(store, scores):
+        with store.open(each) as source:
+            rows += pq.read_metadata(source).num_rows
+    return rows
 
 
 def take_back(

@@ -93,6 +93,10 @@ class Warehouse:
         """
         return self._jobs.of_step(name, subject)
 
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Each job within has so many seconds, and no more than its step gives it."""
+        return self._jobs.within(seconds)
+
     def table(self, dataset: str, name: str) -> str:
         """Full name of a table of the project, unquoted."""
         return f"{self.settings.project_id}.{dataset}.{name}"

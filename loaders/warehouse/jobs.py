@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -153,6 +153,15 @@ class Jobs:
         work = Work(step, subject, self._settings.step_deadline_seconds(step))
         self._settle(work)
         token = _work.set(work)
+        try:
+            yield
+        finally:
+            _work.reset(token)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give each job that is sent within so many seconds, if the present work gives it no fewer."""
+        token = _work.set(replace(self.work, seconds=min(self.work.seconds, seconds)))
         try:
             yield
         finally:

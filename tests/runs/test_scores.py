@@ -230,12 +230,24 @@ def test_a_day_that_is_built_again_has_the_scores_that_it_had(company: Company) 
     assert company.scores(SECOND) == before
 
 
+@pytest.fixture(scope="module")
+def fifth(company: Company) -> RunWindow:
+    return company.features_built(FIFTH)
+
+
+def test_nothing_is_begun_when_no_time_is_left(company: Company, fifth: RunWindow) -> None:
+    told = score_days(company.settings.model_copy(update={"score_deadline_seconds": 0.000_001}), fifth)
+
+    [warning] = told.warnings
+    assert warning.endswith("trial_propensity 3: not done within 0 s")
+    assert "scoring_trial_propensity" not in warehouse_of(company.settings).table_names(fifth.audit_dataset)
+
+
 def test_nothing_lands_of_a_model_that_failed_beside_one_that_did_not(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+    company: Company, fifth: RunWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file was there when the write failed: half of a day's scores would take the others' place."""
     record(warehouse_of(company.settings), [decided(company.artifact, "shadow", FIFTH)])
-    window = company.features_built(FIFTH)
     folder = Path(urlparse(company.settings.landing_files_root).path) / "scores" / str(FIFTH)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "segue_of_a_try_that_died.0000.parquet").write_bytes(b"")
@@ -248,7 +260,7 @@ def test_nothing_lands_of_a_model_that_failed_beside_one_that_did_not(
         return generation
 
     monkeypatch.setattr(FolderStore, "write", answer_lost)
-    told = score_days(company.settings, window)
+    told = score_days(company.settings, fifth)
     monkeypatch.undo()
 
     assert told.lines == ("trial_propensity 3: 2 scores of 1 day(s)",)
@@ -261,17 +273,18 @@ def test_nothing_lands_of_a_model_that_failed_beside_one_that_did_not(
     assert [tuple(row.values()) for row in rows] == [("trial_propensity", 2)]
 
 
-def test_scores_of_a_model_that_was_retired_decide_nothing_any_more(company: Company) -> None:
+def test_scores_of_a_model_that_was_retired_decide_nothing_any_more(
+    company: Company, fifth: RunWindow
+) -> None:
     """Not even where the day was scored, this morning, before somebody decided."""
     before = company.scores(FOURTH)
     record(warehouse_of(company.settings), [decided(company.artifact, "retired", FIFTH, hour=7)])
-    window = company.features_built(FIFTH)
-    assert awaits_scores(company.settings, window)
+    assert awaits_scores(company.settings, fifth)
 
-    told = score_days(company.settings, window)
-    company.published(window)
+    told = score_days(company.settings, fifth)
+    company.published(fifth)
 
     assert told.lines == ("trial_propensity 3: its scores end on 2026-03-05",)
     assert company.scores(FIFTH) == [("old", [("winback_propensity", 2_500, SECOND)])]
     assert company.scores(FOURTH) == before
-    assert not awaits_scores(company.settings, window)
+    assert not awaits_scores(company.settings, fifth)

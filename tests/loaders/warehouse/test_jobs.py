@@ -207,6 +207,18 @@ def test_a_job_says_whose_it_is_and_ends_by_itself(
     assert job.configuration.job_timeout_ms == "1800000"
 
 
+@pytest.mark.parametrize(("left", "milliseconds"), [(60, "60000"), (7_200, "1800000")])
+def test_a_job_has_the_time_that_is_left_and_no_more_than_its_step_gives(
+    proxy: BigQueryProxy, warehouse: Warehouse, left: float, milliseconds: str
+) -> None:
+    seen: list[Request] = []
+    proxy.fault = lambda request: seen.append(request) or ""  # type: ignore[func-returns-value]
+    with warehouse.step("land", "2026-03-01"), warehouse.within(left):
+        warehouse.run("select 1")
+    [job_id] = [request.inserts for request in seen if request.inserts]
+    assert warehouse.client.get_job(job_id).configuration.job_timeout_ms == milliseconds
+
+
 def test_an_id_that_is_known_is_answered_with_409_and_runs_nothing(warehouse: Warehouse, table: str) -> None:
     """What the service does, and the emulator by itself does not."""
     name = f"again_{time.monotonic_ns()}"

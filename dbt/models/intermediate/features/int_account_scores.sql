@@ -25,9 +25,8 @@ with
         cross join {{ ref("int_first_arrival") }} as first_arrival
     ),
 
-    -- Who is not in the next scoring of the platform's has left the model's population. One of nobody is a
-    -- row
-    -- without an account.
+    -- Who is not in the next scoring of the platform's has left the model's population.
+    -- One of nobody is a row without an account.
     scorings as (
         select
             model_name,
