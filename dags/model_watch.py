@@ -23,8 +23,9 @@ What warns is a line of the log. What is critical is an alert, and no version is
 nothing is retired by itself: `segue models page NAME` shows what has changed, `segue models retire` and
 `rollback` are for people.
 
-Clearing or triggering it again is safe: a day is replaced. A backfill's days are not measured one by one:
-of several days the newest is.
+Clearing or triggering it again is safe: a day is replaced. A day that is not the newest published one, as of
+a range that is built again, is measured, and tells and ends nothing. A backfill's days are not measured one
+by one: of several days the newest is.
 
 ### When a task fails
 - **`choose_day`**: triggered by hand without `day`. Trigger it again with it.
