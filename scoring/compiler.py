@@ -59,6 +59,7 @@ def _model(model: ModelDeclaration) -> dict[str, Any]:
         "holdout_days": training.holdout_days,
         "every": training.every,
         "negative_buckets": negative_buckets(model),
+        "most_examples": training.most_examples,
         "experiment": treatment and treatment.experiment,
         "control": treatment and treatment.control,
         "treated": treatment and list(treatment.treated),

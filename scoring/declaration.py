@@ -106,6 +106,11 @@ class Training(_Part):
         description="Share of the examples without the event that is learned from, drawn by a hash of the "
         "account; each then weighs 1 / negatives. Held-back days are judged whole.",
     )
+    most_examples: Annotated[int, Field(ge=1)] = Field(
+        default=1_000_000,
+        description="About as many are learned from and judged by at most, because a training holds them in "
+        "memory: where there are more, those of a share of the accounts, drawn by a hash.",
+    )
     refresh_days: Annotated[int, Field(ge=1, le=90)] = Field(
         default=7, description="Days between two trainings."
     )

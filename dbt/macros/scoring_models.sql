@@ -4,9 +4,9 @@
 {% macro declared_models() -%}
     {%- set declared -%}{% raw %}
 [
-    {"name": "churn_risk", "event": "churned", "within_days": 30, "population": "(is_payer and is_paid)", "days": 90, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "experiment": null, "control": null, "treated": null},
-    {"name": "trial_offer_uplift", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid and tenure_days >= 7 and streams_28d >= 200 and (skips_blocked_28d >= 20 or ad_ms_28d >= 600000))", "days": 84, "holdout_days": 28, "every": 7, "negative_buckets": 10000, "experiment": "trial-length-2026", "control": "control", "treated": ["thirty_days"]},
-    {"name": "trial_propensity", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid)", "days": 84, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "experiment": null, "control": null, "treated": null}
+    {"name": "churn_risk", "event": "churned", "within_days": 30, "population": "(is_payer and is_paid)", "days": 90, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "most_examples": 1000000, "experiment": null, "control": null, "treated": null},
+    {"name": "trial_offer_uplift", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid and tenure_days >= 7 and streams_28d >= 200 and (skips_blocked_28d >= 20 or ad_ms_28d >= 600000))", "days": 84, "holdout_days": 28, "every": 7, "negative_buckets": 10000, "most_examples": 1000000, "experiment": "trial-length-2026", "control": "control", "treated": ["thirty_days"]},
+    {"name": "trial_propensity", "event": "trial_started", "within_days": 14, "population": "(not is_entitled and not has_ever_trialled and not has_ever_paid)", "days": 84, "holdout_days": 14, "every": 7, "negative_buckets": 10000, "most_examples": 1000000, "experiment": null, "control": null, "treated": null}
 ]
     {% endraw %}{%- endset -%}
     {{ return(var("declared_models", fromjson(declared))) }}

@@ -1,7 +1,7 @@
 {#
   Which days a model learns from, as known at the as-of day: the newest feature day is the last whose outcome is
-  settled. It and those before it are held back to judge by; then come the days whose outcomes happen on the
-  held-back days, which are not used; the days before these are learned from.
+  settled and has been heard of. It and those before it are held back to judge by; then come the days whose outcomes
+  happen on the held-back days, which are not used; the days before these are learned from.
 #}
 {# The events that the models predict: {name: event}; parsed, all of them, so that dbt knows every mart. #}
 {% macro predicted_events() -%}
@@ -15,7 +15,7 @@
 
 {# The same with its days: {newest, held_back_from, learned_to, learned_from}, ISO dates. #}
 {% macro training_days(model) -%}
-    {%- set settles = predicted_events()[model.event].settles_days -%}
+    {%- set settles = predicted_events()[model.event].settles_days + var("unheard_days") -%}
     {%- set newest = moved_day(run_day("as_of_date"), -model.within_days - settles) -%}
     {%- set learned_to = moved_day(newest, -model.holdout_days - model.within_days) -%}
     {{

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -26,7 +27,7 @@ from tests.dbt.reference.training_examples import Example, examples
 from tests.dbt.training_rows import AS_OF, MODELS, both, publish, until
 from tests.pages import typed
 
-EARLIER = date(2026, 4, 27)
+EARLIER = date(2026, 4, 29)
 """A training's as-of day before the last published one."""
 
 
@@ -157,6 +158,25 @@ def test_of_negatives_a_share_is_kept_that_stands_for_all(built: dict[str, pa.Ta
     # Judged is whole, and no event is lost.
     assert sum(row["is_held_back"] for row in rows) == sum(row["is_held_back"] for row in whole)
     assert sum(row["outcome"] for row in rows) == sum(row["outcome"] for row in whole)
+
+
+def test_of_too_many_examples_those_of_a_share_of_the_accounts_are_kept_whole(
+    built: dict[str, pa.Table],
+) -> None:
+    whole, rows = built["starts"].to_pylist(), built["capped"].to_pylist()
+    drawn = {row["account_id"] for row in rows}
+
+    # Held-back days are drawn as the others are, and nobody weighs more.
+    assert [(row["feature_date"], row["account_id"]) for row in by_key(rows)] == [
+        (row["feature_date"], row["account_id"]) for row in by_key(whole) if row["account_id"] in drawn
+    ]
+    assert (len(whole), len({row["account_id"] for row in whole})) == (257, 44)
+    assert (len(rows), len(drawn)) == (117, 19)
+    assert {row["weight"] for row in rows} == {1.0}
+
+
+def by_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: (row["feature_date"], row["account_id"]))
 
 
 def test_kept_examples_have_codes_for_texts_and_are_the_same_rows(built: dict[str, pa.Table]) -> None:

@@ -20,7 +20,7 @@ from tests.segments.warehouse_rows import FEATURE_ROWS, write_table
 Row = dict[str, Any]
 
 DAY = timedelta(days=1)
-AS_OF = date(2026, 4, 30)
+AS_OF = date(2026, 5, 2)
 FIRST = date(2026, 4, 8)
 MISSING = date(2026, 4, 17)
 """Never published."""
@@ -43,9 +43,11 @@ def model(name: str, event: str, within_days: int, **other: Any) -> ModelDeclara
 MODELS = {
     each.name: each
     for each in (
-        # Newest feature day 27 April; held back from the 24th; learned from 12 to 20 April.
+        # Newest feature day 27 April, whose outcome is over on the 30th and heard of by 2 May; held back from
+        # the 24th; learned from 12 to 20 April.
         model("starts", "trial_started", 3),
         model("sampled", "trial_started", 3, training={"negatives": 0.4, "every": 3}),
+        model("capped", "trial_started", 3, training={"most_examples": 100}),
         # Ends two weeks earlier, since a refund may come: 14 April, of which 13 and 14 are held back.
         model("converts", "trial_converted", 2, training={"holdout_days": 2}),
         model(

@@ -53,9 +53,11 @@ def examples(models: Sequence[ModelDeclaration], published: Published, as_of: da
         )
     }
     for model in models:
-        for row in published.features:
-            if row["account_id"] in may_learn and (found := _example(model, row, published, as_of)):
-                yield found
+        known = (row for row in published.features if row["account_id"] in may_learn)
+        found = [each for row in known if (each := _example(model, row, published, as_of))]
+        for each in found:
+            if bucket(each.account, model.name) * len(found) < 10_000 * model.training.most_examples:
+                yield each
 
 
 def _example(model: ModelDeclaration, row: Row, published: Published, as_of: date) -> Example | None:
@@ -63,7 +65,7 @@ def _example(model: ModelDeclaration, row: Row, published: Published, as_of: dat
     if row["is_test_account"] or row["is_deletion_requested"] or not holds(model.population, row):
         return None
     window = [day + DAY * each for each in range(1, within + 1)]
-    newest = as_of - DAY * (within + SETTLES[model.target.event])
+    newest = as_of - DAY * (within + UNHEARD_DAYS + SETTLES[model.target.event])
     age = (newest - day).days
     holdout, days = model.training.holdout_days, model.training.days
     is_held_back, is_learned = 0 <= age < holdout, holdout + within <= age < holdout + within + days

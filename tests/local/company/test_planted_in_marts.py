@@ -35,6 +35,8 @@ NEVER_HAD_ONE = [
 ]
 OFFERED = ["GB", "DE", "FR"]
 ABOUT = ["market", "birth_year_band", "tenure_days", "streams_28d", "active_days_28d"]
+HEARD_WITHIN_DAYS = 2
+"""So many days after an outcome it is known."""
 WHOLE = {"days": 90, "holdout_days": 1, "every": 1}
 MODELS = {
     each.name: each
@@ -83,7 +85,7 @@ def found(
 
 def learned_days(declared: ModelDeclaration) -> set[date]:
     """Feature days of a training on the company's last day: all but those between learned and held back."""
-    newest = SPEC.end_date - timedelta(days=declared.target.within_days)
+    newest = SPEC.end_date - timedelta(days=declared.target.within_days + HEARD_WITHIN_DAYS)
     between = {newest - timedelta(days=each) for each in range(1, declared.target.within_days + 1)}
     days = {SPEC.first_day + timedelta(days=each) for each in range(SPEC.days)}
     return {day for day in days if day <= newest} - between

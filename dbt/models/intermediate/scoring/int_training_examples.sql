@@ -19,6 +19,7 @@ with
             model.within_days,
             model.feature_days_apart,
             model.negative_buckets,
+            model.most_examples,
             model.experiment_id,
             model.learned_from_date,
             model.learned_to_date,
@@ -33,6 +34,7 @@ with
                         within_days int64,
                         feature_days_apart int64,
                         negative_buckets int64,
+                        most_examples int64,
                         experiment_id string,
                         learned_from_date date,
                         learned_to_date date,
@@ -48,6 +50,7 @@ with
                             {{ model.within_days }},
                             {{ model.every }},
                             {{ model.negative_buckets }},
+                            {{ model.most_examples }},
                             {{ text_or_null(model.experiment) }},
                             date '{{ days.learned_from }}',
                             date '{{ days.learned_to }}',
@@ -267,20 +270,40 @@ with
             and unit.account_id = merger.account_id
             and unit.feature_date = merger.feature_date
         where merger.account_id is null and not coalesce(event.has_happened_already, false)
+    ),
+
+    drawn as (
+        select
+            *,
+            -- Of the examples without the event a share stands for all.
+            if(outcome or is_held_back, cast(1 as float64), 10000 / negative_buckets) as weight
+        from examples
+        where
+            outcome
+            or is_held_back
+            or {{ account_bucket("concat(model_name, ':', cast(feature_date as string))") }}
+            < negative_buckets
+    ),
+
+    counts as (select model_name, count(*) as example_count from drawn group by model_name),
+
+    -- A training holds all of them in memory. Whole accounts are drawn, events or not, so that every share
+    -- stays.
+    bounds as (
+        select counted.model_name, 10000 * model.most_examples / counted.example_count as account_buckets
+        from counts as counted
+        inner join models as model on counted.model_name = model.model_name
     )
 
 select
-    model_name,
-    feature_date,
-    account_id,
-    outcome,
-    is_treated,
-    is_held_back,
-    -- Of the examples without the event a share stands for all.
-    if(outcome or is_held_back, cast(1 as float64), 10000 / negative_buckets) as weight,
-    {%- for feature in features %} {{ feature }}{{ "," if not loop.last }} {%- endfor %}
-from examples
-where
-    outcome
-    or is_held_back
-    or {{ account_bucket("concat(model_name, ':', cast(feature_date as string))") }} < negative_buckets
+    example.model_name,
+    example.feature_date,
+    example.account_id,
+    example.outcome,
+    example.is_treated,
+    example.is_held_back,
+    example.weight,
+    {%- for feature in features %} example.{{ feature }}{{ "," if not loop.last }} {%- endfor %}
+from drawn as example
+inner join bounds as bound on example.model_name = bound.model_name
+where {{ account_bucket("bound.model_name") }} < bound.account_buckets
