@@ -19,6 +19,7 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import Incident
 from loaders.warehouse.publications import newest_published
 from runs.incidents import close_incidents, first_named, raise_incidents, still_served
+from scoring.artifact import ArtifactError
 from scoring.columns import encoded
 from scoring.contributions import reasons_of
 from scoring.distribution import distribution_like
@@ -44,11 +45,6 @@ class Watched:
     owner: str
     measures: tuple[Measure, ...]
 
-    @property
-    def cause(self) -> str:
-        """Of the incident that a critical measure is."""
-        return f"model_drift:{self.decision.model}:v{self.decision.version}"
-
     def summary(self) -> str:
         """One line for a log."""
         levels = [each.level for each in self.measures]
@@ -65,33 +61,43 @@ def watch(settings: Settings, day: date) -> list[Watched]:
     of the models that gave them: one that was promoted since for this day has given none.
 
     Raises:
-        ArtifactError: a model's folder is not there, or a byte of it has changed.
+        ArtifactError: names the models that cannot be read; all others are measured.
         AlertNotSentError: somebody could not be told; the next try tells.
         WarehouseError, ObjectStoreError: something does not answer.
     """
     warehouse = warehouse_of(settings)
     scored = {each.artifact for each in scored_by(warehouse, day).values()}
-    found = [
-        _watched(settings, decision, day, gave_scores=decision.artifact in scored)
-        for decision in scoring_on(states_on(warehouse, day).values())
-    ]
+    found, unread = [], {}
+    for decision in scoring_on(states_on(warehouse, day).values()):
+        try:
+            found.append(_watched(settings, decision, day, gave_scores=decision.artifact in scored))
+        except ArtifactError as error:
+            unread[cause_of(decision)] = str(error)
     if found:
         _judge(settings, found, day)
-    _tell(settings, found, day)
+    _tell(settings, found, day, unread)
+    if unread:
+        raise ArtifactError("\n".join(unread.values()))
     return found
 
 
-def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
+def cause_of(decision: ModelDecision) -> str:
+    """Of the incident that a critical measure of a model is."""
+    return f"model_drift:{decision.model}:v{decision.version}"
+
+
+def _tell(settings: Settings, watched: Sequence[Watched], day: date, unread: Collection[str]) -> None:
     """What is critical is an incident of the model, until it is so no more or the model does not score.
 
     Also what its last training has measured: whether what it said came true. Of a day that is not the newest
-    published one nobody is told: what is built again says nothing about today.
+    published one nobody is told: what is built again says nothing about today. Of models that could not be
+    read, whose causes are ``unread``, nothing new is known, and the look itself has failed.
     """
     warehouse = warehouse_of(settings)
     newest = newest_published(warehouse, _FEATURES)
     is_newest = newest is None or newest <= day
     critical = {
-        each.cause: (each, reasons)
+        cause_of(each.decision): (each, reasons)
         for each in watched
         if is_newest
         and (reasons := blocking_reasons(newest_measures(warehouse, each.decision.artifact, day)))
@@ -112,11 +118,12 @@ def _tell(settings: Settings, watched: Sequence[Watched], day: date) -> None:
         for cause, (each, reasons) in critical.items()
     ]
     raise_incidents(settings, incidents)
+    open_still = {*critical, *unread}
     close_incidents(
         settings,
         "measured",
         f"as measured on {day}",
-        lambda each: is_over(each, day, critical, is_newest=is_newest),
+        lambda each: is_over(each, day, open_still, is_newest=is_newest) and (each.spans_days or not unread),
     )
 
 

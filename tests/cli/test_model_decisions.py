@@ -17,7 +17,7 @@ from loaders.warehouse.client import warehouse_of
 from scoring.registry import DecisionKind, ModelDecision
 from segue.settings import Settings
 from tests.pages import typed
-from tests.runs.days_in_shadow import scored_in_shadow
+from tests.runs.scored_days import scored_in_shadow
 
 PAGE = "docs/models.md"
 LIST = "segue models list"

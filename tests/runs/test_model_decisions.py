@@ -16,7 +16,7 @@ from runs.training import UnknownModelError, declared_models, due, train_each, t
 from runs.training_examples import TrainingError
 from scoring.registry import ModelDecision
 from segue.settings import Settings
-from tests.runs.days_in_shadow import scored_in_shadow
+from tests.runs.scored_days import scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 NAME = "trial_propensity"

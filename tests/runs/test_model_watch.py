@@ -25,13 +25,14 @@ from runs.model_pages import model_page
 from runs.model_watch import is_over, watch
 from runs.score_reasons import ScoreReasons, score_reasons
 from runs.training import UnknownModelError, train_on
+from scoring.artifact import ArtifactError
 from scoring.columns import encoded
 from scoring.declaration import ModelDeclaration
 from scoring.stability import Measure, blocking_reasons
 from segments.steps import POINTS
 from segue.settings import Settings
 from tests.html_page import HtmlPage, pictures
-from tests.runs.days_in_shadow import scored_in_shadow
+from tests.runs.scored_days import scored, scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 QUIET, LOUD = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
@@ -77,19 +78,8 @@ def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFa
     rows = [*features(QUIET, 0), *features(LOUD, 50)]
     warehouse.append_json(table, "\n".join(map(json.dumps, rows)), schema)
     for day in (QUIET, LOUD):
-        scored(found, day, "trial_propensity", decided[1].artifact)
+        scored(found, "trial_propensity", decided[1].artifact, day)
     return found
-
-
-def scored(settings: Settings, day: date, name: str, artifact: str, failed: str | None = None) -> None:
-    """The step's entry of a model that scored a day, or could not."""
-    entry = {
-        "run_date": day, "step": "score", "table_name": name, "rows_in": 1, "rows_out": 1,
-        "rows_quarantined": 0, "content_hash": artifact,
-        "detail": json.dumps({"version": 1} | ({"failed": failed} if failed else {})),
-        "finished_at": datetime.now(UTC),
-    }  # fmt: skip
-    append_rows(warehouse_of(settings), "run_ledger", [entry])
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +333,7 @@ def test_a_score_of_a_candidate_in_shadow_has_its_reasons_too(
 ) -> None:
     used = in_use(warehouse, AS_OF)["trial_propensity"]
     record(warehouse, [replace(used, model="winback", decision="shadow", day=AS_OF)])
-    scored(settings, QUIET, "winback__shadow", used.artifact)
+    scored(settings, "winback__shadow", used.artifact, QUIET)
     account = next(features(QUIET, 0))
 
     found = reasons(settings, account, points_of(settings, account), "winback__shadow")
@@ -358,7 +348,7 @@ def test_a_decision_that_counts_for_a_day_that_was_scored_already_changes_no_rea
     used = in_use(warehouse, AS_OF)["trial_propensity"]
     first = replace(used, model="upsell", decision="promoted", day=AS_OF)
     record(warehouse, [first])
-    scored(settings, QUIET, "upsell", used.artifact)
+    scored(settings, "upsell", used.artifact, QUIET)
     account = next(features(QUIET, 0))
     later = {"day": QUIET, "decided_at": datetime.now(UTC)}
     second = replace(first, version=2, artifact="another", artifact_uri="file:///nowhere/another", **later)
@@ -374,7 +364,7 @@ def test_a_model_that_failed_on_a_day_gave_none_of_its_scores(
 ) -> None:
     used = in_use(warehouse, AS_OF)["trial_propensity"]
     record(warehouse, [replace(used, model="lapse", day=AS_OF)])
-    scored(settings, QUIET, "lapse", used.artifact, failed="no number")
+    scored(settings, "lapse", used.artifact, QUIET, failed="no number")
     account = next(features(QUIET, 0))
 
     found = reasons(settings, account, points_of(settings, account), "lapse")
@@ -400,3 +390,28 @@ def test_only_of_a_model_that_scored_the_day_it_is_kept_why(settings: Settings, 
 
     assert rows("model_measures") > 0
     assert rows("score_contributions") == 0
+
+
+def test_a_model_that_cannot_be_read_keeps_no_other_from_being_measured(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    read = replace(used, model="a_first_one", day=AS_OF - timedelta(days=1))
+    gone = replace(
+        read, artifact="ff" * 32, artifact_uri=f"{settings.models_uri}/gone", decided_at=datetime.now(UTC)
+    )
+    record(warehouse, [read])
+    watch(settings, LOUD)
+    record(warehouse, [gone])
+    begun = datetime.now(UTC)
+
+    with pytest.raises(ArtifactError, match="gone: there is no model"):
+        watch(settings, LOUD)
+
+    (measured,) = warehouse.run(
+        "select max(measured_at) as at from ops.model_measures "
+        f"where run_date = date '{LOUD}' and artifact = '{used.artifact}'"
+    )
+    assert measured.at > begun
+    still_open = [each.incident.cause for each in IncidentTable(warehouse).live() if each.is_open]
+    assert "model_drift:a_first_one:v1" in still_open

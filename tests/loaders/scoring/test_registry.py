@@ -12,7 +12,7 @@ from loaders.scoring.registry import decisions, in_shadow, in_use, record, shado
 from loaders.warehouse.client import Warehouse, warehouse_of
 from scoring.registry import ModelDecision, ModelState
 from segue.settings import Settings
-from tests.runs.days_in_shadow import scored_in_shadow
+from tests.runs.scored_days import scored_in_shadow
 
 TRAINED = ModelDecision(
     model="trial_propensity",
