@@ -19,21 +19,32 @@ def column(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bi
 
 
 RUN_LEDGER = (
-    column("run_date", "DATE", "Day of the hand-over: arrival day of a landing, segment day of a load."),
-    column("step", "STRING", "land | bigtable_load"),
-    column("table_name", "STRING", "Raw table or mart that rows were handed over from."),
+    column("run_date", "DATE", "Arrival day of a landing, segment day of a load, day that a model scored."),
+    column("step", "STRING", "land | score | bigtable_load"),
+    column(
+        "table_name",
+        "STRING",
+        "Raw table or mart that rows were handed over from; of step score the model, in shadow "
+        "<model>__shadow.",
+    ),
     column("rows_in", "INT64", "Rows found at the source."),
     column("rows_out", "INT64", "Rows handed over."),
     column(
         "rows_quarantined", "INT64", "Rows refused and kept aside; in = out + quarantined + erased + ignored."
     ),
     column("files", "INT64", "Files read; null for steps without files."),
-    column("content_hash", "STRING", "Digest of the contract and files of a landing; null for other steps."),
+    column(
+        "content_hash",
+        "STRING",
+        "Digest of the contract and files of a landing; of step score the artifact, null where a "
+        "retirement or a rollback ended the scores; null for loads.",
+    ),
     column("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
     column(
         "detail",
         "STRING",
-        "JSON with what else the step noted: absent nullable columns; ignored rows by kind and reason.",
+        "JSON with what else the step noted: absent nullable columns; ignored rows by kind and reason; of "
+        "step score the version, why it failed, and whether scores ended.",
     ),
     column("finished_at", "TIMESTAMP", "When the hand-over was complete."),
     column("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),
