@@ -48,8 +48,11 @@ def _wanted(state: ModelState) -> set[str]:
     return set() if state.in_use is None else {each.artifact for each in (state.in_use, *state.before)}
 
 
-def scored_until(warehouse: Warehouse, day: date) -> dict[str, dict[date, str]]:
+def scored_until(warehouse: Warehouse, day: date, since: date | None = None) -> dict[str, dict[date, str]]:
     """What has scored which days up to ``day``, by the ledger; of a day that was scored twice the last.
+
+    By the name that scores have, and by day, the digest of the trained model. ``since``: the first day, by
+    default that of the history.
 
     Raises:
         WarehouseError: BigQuery did not answer.
@@ -58,7 +61,7 @@ def scored_until(warehouse: Warehouse, day: date) -> dict[str, dict[date, str]]:
     rows = warehouse.run(
         "select table_name, run_date, array_agg(coalesce(content_hash, '') order by finished_at desc limit 1)"
         f"[offset(0)] as artifact from `{ops_table(settings, 'run_ledger')}` where step = 'score' "
-        f"and run_date between {literal(settings.history_start_date)} and {literal(day)} "
+        f"and run_date between {literal(since or settings.history_start_date)} and {literal(day)} "
         "and json_value(detail, '$.failed') is null group by table_name, run_date"
     )
     found: dict[str, dict[date, str]] = {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from loaders.scoring.ended import scored_until
 from loaders.scoring.registry import decisions
 from loaders.warehouse.client import Warehouse
-from loaders.warehouse.ops import literal, ops_table
+from loaders.warehouse.ops import ops_table
 from scoring.registry import ModelDecision
 
 
@@ -28,8 +29,8 @@ def scored_by(warehouse: Warehouse, day: date) -> dict[str, ModelDecision]:
     known = {each.artifact: each for each in decisions(warehouse, day)}
     if not known or warehouse.find_table(ledger) is None:
         return {}
-    rows = warehouse.run(
-        f"select table_name, content_hash from `{ledger}` where run_date = {literal(day)} and step = 'score' "
-        "and json_value(detail, '$.failed') is null order by finished_at"
-    )
-    return {row.table_name: known[row.content_hash] for row in rows if row.content_hash in known}
+    return {
+        name: known[days[day]]
+        for name, days in scored_until(warehouse, day, since=day).items()
+        if days[day] in known
+    }
