@@ -95,19 +95,6 @@ def in_use(warehouse: Warehouse, day: date) -> dict[str, ModelDecision]:
     }
 
 
-def in_shadow(warehouse: Warehouse, day: date) -> dict[str, ModelDecision]:
-    """By model, the candidate that scores the accounts of ``day`` beside it, for nobody to use yet.
-
-    Raises:
-        WarehouseError: BigQuery did not answer.
-    """
-    return {
-        name: state.in_shadow
-        for name, state in states_on(warehouse, day).items()
-        if state.in_shadow is not None
-    }
-
-
 def shadow_days(warehouse: Warehouse, states: Mapping[str, ModelState], day: date) -> dict[str, int]:
     """By model with a candidate in shadow, on how many days up to ``day`` it has scored accounts.
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from loaders.scoring.registry import decisions, in_shadow, in_use, record, shadow_days
+from loaders.scoring.registry import decisions, in_use, record, shadow_days, states_on
 from loaders.warehouse.client import Warehouse, warehouse_of
 from scoring.registry import ModelDecision, ModelState
 from segue.settings import Settings
@@ -46,8 +46,9 @@ def test_a_decision_is_read_as_it_was_written_on_its_day_and_not_before(warehous
     assert decisions(warehouse, date(2026, 3, 8), "trial_propensity") == [TRAINED, PROMOTED]
     assert in_use(warehouse, date(2026, 3, 8)) == {"trial_propensity": PROMOTED}
     assert in_use(warehouse, date(2026, 3, 7)) == {}
-    assert in_shadow(warehouse, date(2026, 3, 7))["trial_propensity"] == TRAINED
-    assert list(in_shadow(warehouse, date(2026, 3, 8))) == ["churn_risk"]
+    assert states_on(warehouse, date(2026, 3, 7))["trial_propensity"].in_shadow == TRAINED
+    on_day = states_on(warehouse, date(2026, 3, 8))
+    assert [name for name, state in on_day.items() if state.in_shadow is not None] == ["churn_risk"]
     assert decisions(warehouse, date(2026, 2, 28)) == []
 
 
