@@ -205,7 +205,8 @@ def _an_account_with_offers(settings: Settings, day: date) -> str:
         f"select account_id from `{settings.project_id}.marts.offer_segments` "
         f"where segment_date = date '{day}' and array_length(offers) > 0 "
         # By preference one whose offer's place the demo's model has decided.
-        "order by exists (select 1 from unnest(offers) where rule_id = 'trial_for_engaged_free') desc, "
+        "order by exists (select 1 from unnest(offers) as offer "
+        "where offer.rule_id = 'trial_for_engaged_free') desc, "
         "array_length(offers) > 1 desc, account_id limit 1",
     )
     return str(row.account_id)
