@@ -19,6 +19,7 @@ from loaders.bigtable import list_generations
 from loaders.warehouse.client import warehouse_of
 from local import platform
 from local.company.trials import TRIED
+from local.demo_models import MODEL
 from runs.experiment_readouts import NothingToReadError, read_experiment
 from segue.settings import Settings
 from serving.configured import open_service_client
@@ -42,6 +43,7 @@ def show(console: Console, embedded: platform.Platform, since: date, last: date)
         console.print(tried)
         _command(console, embedded, "experiments", "readout", TRIED[0].id)
     _command(console, embedded, "segments", "plan")
+    _command(console, embedded, "segments", "explain", _an_account_with_a_score(settings, last))
     account = _an_account_with_offers(settings, last)
     _command(console, embedded, "segments", "explain", account)
     with open_service_client(settings) as service:
@@ -204,9 +206,17 @@ def _an_account_with_offers(settings: Settings, day: date) -> str:
         settings,
         f"select account_id from `{settings.project_id}.marts.offer_segments` "
         f"where segment_date = date '{day}' and array_length(offers) > 0 "
-        # By preference one whose offer's place the demo's model has decided.
-        "order by exists (select 1 from unnest(offers) as offer "
-        "where offer.rule_id = 'trial_for_engaged_free') desc, "
-        "array_length(offers) > 1 desc, account_id limit 1",
+        "order by array_length(offers) > 1 desc, account_id limit 1",
+    )
+    return str(row.account_id)
+
+
+def _an_account_with_a_score(settings: Settings, day: date) -> str:
+    """The one of which the demo's model expects most."""
+    [row] = _rows(
+        settings,
+        f"select account_id from `{settings.project_id}.marts.fct_account_features`, "
+        f"unnest(model_scores) as given where feature_date = date '{day}' and given.model = '{MODEL}' "
+        f"and given.scored_date = date '{day}' order by given.score_points desc, account_id limit 1",
     )
     return str(row.account_id)
