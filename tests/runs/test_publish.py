@@ -244,6 +244,7 @@ def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
     def node(name: str, description: str = "", day_column: str = "", **meta: object) -> dict[str, object]:
         config = {"meta": meta, "partition_by": {"field": day_column} if day_column else None}
         about = {"name": name, "description": description, "columns": {}, "config": config}
+        about["fqn"] = ["segue", "marts", "any", name]
         return {"resource_type": "model", **about}
 
     models = [
@@ -255,7 +256,8 @@ def test_published_marts_are_read_from_the_manifest(tmp_path: Path) -> None:
     nodes = {f"model.segue.{each['name']}": each for each in models}
     parents: dict[str, list[str]] = {key: [] for key in nodes}
     nodes["test.segue.t"] = {"resource_type": "test", "name": "t"}
-    manifest.write_text(json.dumps({"nodes": nodes, "sources": {}, "parent_map": parents}))
+    nothing: dict[str, object] = {"sources": {}, "groups": {}, "exposures": {}}
+    manifest.write_text(json.dumps({"nodes": nodes, "parent_map": parents, **nothing}))
     assert published_marts(manifest) == [
         PublishedMart("a", "snapshot_date", 0, ""),
         PublishedMart("b", "day", 45, "B.", measures=("amount",)),
