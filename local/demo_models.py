@@ -17,8 +17,8 @@ _WHO: Final = "make demo"
 def train_and_use(settings: Settings, day: date, say: StepReport) -> None:
     """Train the model as of ``day`` and put it into use, whatever was decided.
 
-    Who starts a trial is chance in the demo's company, so that a model is refused, as it should be; the demo
-    shows what follows from one in use all the same.
+    A model that is good enough would be in shadow for days first; and of a smaller company, in which who
+    starts a trial is mostly chance, none is. The demo shows what follows from one in use all the same.
 
     Raises:
         SegueError: it could not be trained, or the decision not be written.
@@ -28,6 +28,6 @@ def train_and_use(settings: Settings, day: date, say: StepReport) -> None:
         say("model", f"{MODEL} {each.version}: {each.decision}: {'; '.join(each.reasons)}")
     artifacts = [each.artifact for each in found if each.artifact]
     if artifacts and all(each.decision != "promoted" for each in found):
-        reason = "to show a model in use, though there is nothing to learn where trials start by chance"
+        reason = "to show a model in use at once, whatever was decided"
         promote(settings, MODEL, artifacts[0], day, reason, _WHO)
         say("model", f"{MODEL}: promoted by hand: {reason}")
