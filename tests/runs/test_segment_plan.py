@@ -347,9 +347,14 @@ def test_the_explain_command_tells_in_80_columns_what_became_of_every_rule(
     )
 
 
-def test_the_explain_command_refuses_an_account_without_features(command: Callable[..., Result]) -> None:
-    of_the_page = "segue segments explain a000001536"
-    done = command(*typed("docs/demo.md", of_the_page, {"a000001536": "nobody-knows"}))
+@pytest.mark.parametrize(
+    "of_the_page", ["segue segments explain a000000765", "segue segments explain a000001536"]
+)
+def test_the_explain_command_refuses_an_account_without_features(
+    command: Callable[..., Result], of_the_page: str
+) -> None:
+    account = of_the_page.split()[-1]
+    done = command(*typed("docs/demo.md", of_the_page, {account: "nobody-knows"}))
 
     assert (done.exit_code, done.output.strip()) == (
         3,
