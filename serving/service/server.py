@@ -116,7 +116,7 @@ async def run_service(
             port = _listen(server, settings.service_address, credentials)
             await watch.look()
             await server.start()
-            watching = asyncio.create_task(watch.keep_looking(telemetry.flush))
+            watching = asyncio.create_task(watch.keep_looking())
             try:
                 _log.info("service is listening", port=port, metrics_port=telemetry.metrics_port)
                 yield RunningService(port, telemetry.metrics_port)
@@ -162,10 +162,9 @@ class _Watch:
         self.pointer: Pointer | None = None
         self.servicer: LookupServicer | None = None
 
-    async def keep_looking(self, also: Callable[[], None]) -> None:
+    async def keep_looking(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            also()
             await self.look()
 
     async def look(self) -> None:

@@ -6,9 +6,9 @@ registered for the process.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final
 from wsgiref.simple_server import WSGIServer
 
@@ -81,13 +81,15 @@ class Telemetry:
         self._duration = meter.create_histogram(
             _DURATION, "s", "Time from the arrival of a call to its answer."
         )
+        self._ended: deque[tuple[float, dict[str, str]]] = deque()
         # counted in plain dictionaries and read when somebody asks: an OpenTelemetry counter costs a tenth
         # of a lookup
         self._lookups: Counter[tuple[str, str]] = Counter()
         self._refusals: Counter[tuple[str, str]] = Counter()
         meter.create_observable_counter(
             "segue.lookups",
-            [_observe_counts(self._lookups, "outcome")],
+            # who collects gets every call that has ended, also those that wait to be recorded together
+            [self._record_ended, _observe_counts(self._lookups, "outcome")],
             "1",
             "Accounts looked up, by outcome.",
         )
@@ -99,7 +101,6 @@ class Telemetry:
         )
         for name, (unit, description, gauge) in gauges.items():
             meter.create_observable_gauge(name, [_observe(gauge)], unit, description)
-        self._ended: list[tuple[float, dict[str, str]]] = []
         self._propagator = TraceContextTextMapPropagator()
 
     def span(self, method: str, metadata: Iterable[tuple[str, Any]]) -> AbstractContextManager[Any]:
@@ -115,18 +116,20 @@ class Telemetry:
         )
 
     def called(self, method: str, caller: str, status: str, seconds: float) -> None:
-        """Counts a call that ended with a gRPC status; seen from outside after ``flush``."""
+        """Counts a call that ended with a gRPC status."""
         self._ended.append(
             (seconds, {"rpc.method": method, "rpc.response.status_code": status, "caller": caller})
         )
         if len(self._ended) >= _RECORDED_TOGETHER:
-            self.flush()
+            self._record_ended()
 
-    def flush(self) -> None:
-        """Gives OpenTelemetry the durations of the calls that ended since."""
-        ended, self._ended = self._ended, []
-        for seconds, attributes in ended:
-            self._duration.record(seconds, attributes)
+    def _record_ended(self, _: CallbackOptions | None = None) -> list[Observation]:
+        """Gives OpenTelemetry the durations of the calls that ended since; several threads ask at once."""
+        with suppress(IndexError):
+            while True:
+                seconds, attributes = self._ended.popleft()
+                self._duration.record(seconds, attributes)
+        return []
 
     def looked_up(self, caller: str, outcome: str, accounts: int = 1) -> None:
         """Counts answers."""
@@ -138,7 +141,6 @@ class Telemetry:
 
     def close(self) -> None:
         """Sends what is left and stops listening."""
-        self.flush()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
