@@ -1,0 +1,90 @@
+"""What the runbook's entries say to do ends the failure.
+
+Each half of the runbook has a register of its own: its sections, its drills, and what is caused or ended by
+the test of another module, which is named there.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from local.site.errors_page import named_errors
+from runs.failures import describe, foreseen
+from segue.errors import SegueError
+from segue.settings import PROJECT_ROOT, get_settings
+from segue_client.errors import SegueClientError
+from tests.runbook import daily_run, offers_and_answers
+from tests.runbook.drills import Drill, code_of
+from tests.runbook.entries import SECTIONS
+
+REGISTERS = (daily_run, offers_and_answers)
+DRILLS = [drill for register in REGISTERS for drill in register.DRILLS]
+ENDED_ELSEWHERE = [
+    (code, test)
+    for register in REGISTERS
+    for code, tests in register.ENDED_ELSEWHERE.items()
+    for test in tests
+]
+CAUSED_ELSEWHERE = {
+    code: module for register in REGISTERS for code, module in register.CAUSED_ELSEWHERE.items()
+}
+
+
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.__name__)
+def test_what_an_entry_says_ends_the_failure(
+    drill: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, mend = drill(tmp_path, monkeypatch)
+
+    with pytest.raises((SegueError, SegueClientError, OSError)) as failed:
+        attempt()
+    failure = foreseen(failed.value)
+    assert failure is not None
+    lines = describe(failure)
+    assert lines[0].startswith(f"{code_of(drill)}: ")
+    assert lines[-1] == f"see docs/runbook.md#{code_of(drill)}"
+
+    mend()
+    attempt()
+    get_settings.cache_clear()
+
+
+def test_each_section_is_in_one_register() -> None:
+    assert sorted([*daily_run.SECTIONS, *offers_and_answers.SECTIONS]) == sorted(SECTIONS)
+
+
+@pytest.mark.parametrize("register", REGISTERS, ids=lambda register: register.__name__.rpartition(".")[2])
+def test_it_is_known_of_every_code_whether_a_test_causes_it(register: ModuleType) -> None:
+    told = [
+        *{code_of(drill) for drill in register.DRILLS},
+        *register.ENDED_ELSEWHERE,
+        *register.CAUSED_ELSEWHERE,
+        *register.CAUSED_NOWHERE,
+    ]
+
+    assert sorted(told) == sorted(code for section in register.SECTIONS for code in SECTIONS[section])
+
+
+@pytest.mark.parametrize(("code", "test"), ENDED_ELSEWHERE)
+def test_the_test_that_is_named_is_there_and_speaks_of_the_failure(code: str, test: str) -> None:
+    file, name = test.split("::")
+    text = (PROJECT_ROOT / "tests" / file).read_text()
+    tests = [each for each in ast.parse(text).body if isinstance(each, ast.FunctionDef) and each.name == name]
+
+    assert len(tests) == 1
+    assert speaks_of(code, ast.get_source_segment(text, tests[0]) or "")
+
+
+@pytest.mark.parametrize("code", CAUSED_ELSEWHERE)
+def test_the_module_that_is_named_speaks_of_the_failure(code: str) -> None:
+    assert speaks_of(code, (PROJECT_ROOT / "tests" / CAUSED_ELSEWHERE[code]).read_text())
+
+
+def speaks_of(code: str, text: str) -> bool:
+    names = {error.code: error.__name__ for error in named_errors()}
+    spoken = (f"LoadCode.{code.upper()}", f"{code}:", names.get(code, code), f'"{code}"')
+    return any(each in text for each in spoken)
