@@ -130,7 +130,11 @@ def _outcomes(table: pa.Table, outside: OutsideMap, file: str) -> Floats:
     found = list(dict.fromkeys(labels))
     if positive not in found:
         shown = ", ".join(found[:10])
-        raise OutsideFileError(file, f"column {column} has no {positive}, which is positive (it has {shown})")
+        # YAML 1.1 reads Yes, No, On and Off as flags
+        quotes = f"; {shown} in the map need quotes" if positive in ("true", "false") else ""
+        raise OutsideFileError(
+            file, f"column {column} has no {positive}, which is positive (it has {shown}){quotes}"
+        )
     others = [each for each in found if each != positive]
     if not others:
         raise OutsideFileError(

@@ -95,6 +95,10 @@ def test_what_the_map_names_has_to_be_there() -> None:
     assert refused(table, propensity_map(target={"column": "converted", "positive": "1"})) == (
         "file.csv: column converted has no 1, which is positive (it has No, Yes)"
     )
+    assert refused(table, propensity_map(target={"column": "converted", "positive": True})) == (
+        "file.csv: column converted has no true, which is positive (it has No, Yes); "
+        "No, Yes in the map need quotes"
+    )
     assert refused(table, propensity_map(features={"include": ["customer_id"]})) == (
         "file.csv: column customer_id has another part in the map and cannot be a feature"
     )
