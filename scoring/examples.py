@@ -25,7 +25,7 @@ from scoring.columns import (
     texts_of,
     without_words_for_missing,
 )
-from scoring.leaks import leaks_of
+from scoring.leaks import events_only_of, leaks_of
 from scoring.outside_map import LaterHoldout, OutsideMap, RandomHoldout
 from segue.outside_file import Mistake, OutsideFileError, label
 
@@ -245,13 +245,21 @@ def _leak_warnings(
     Raises:
         OutsideFileError: a feature, or whether it is there, tells every row's target.
     """
-    for leak in leaks_of(features, matrix, outcomes):
+    leaks = leaks_of(features, matrix, outcomes)
+    for leak in leaks:
         if leak.is_certain:
             message = (
                 f"column {leak.feature} gives the target of every row away; exclude it, or what it leaks from"
             )
             raise OutsideFileError(file, message)
         yield f"column {leak.feature} alone has an AUC of {leak.auc:.4f}: was it known before the target?"
+    told = {leak.feature for leak in leaks}
+    for each in events_only_of(features, matrix, outcomes):
+        if each.feature not in told:
+            yield (
+                f"column {each.feature} has values that only rows with the event have "
+                f"({each.rows:,} of them): was it known before the target?"
+            )
 
 
 def digest_of(

@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from scoring.columns import Feature, Floats
+from scoring.columns import Feature, Floats, Mask
 
 SUSPICIOUS_AUC: Final = 0.99
 _FEWEST: Final = 20
 """Rows of each outcome that a feature has to be there for, or of a category: fewer tell by chance."""
+
+
+_CHANCE: Final = 1e-9
+"""Rows that share the event with at most this probability share it for a reason."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,41 @@ def leaks_of(features: Sequence[Feature], matrix: Floats, outcomes: Floats) -> l
         if auc > SUSPICIOUS_AUC:
             found.append(Leak(feature.name, auc))
     return found
+
+
+@dataclass(frozen=True)
+class EventsOnly:
+    """Values of a feature that only rows with the event have: what was spent, of whether one visited."""
+
+    feature: str
+    rows: int
+
+
+def events_only_of(features: Sequence[Feature], matrix: Floats, outcomes: Floats) -> list[EventsOnly]:
+    """The features whose highest or lowest values, or one of whose categories, only rows with the event have.
+
+    It may be known before the event (who has cancelled leaves), or be written down with it.
+    """
+    is_event, share = outcomes == 1, float(np.mean(outcomes))
+    found = []
+    for place, feature in enumerate(features):
+        rows = max(_events_only(feature, matrix[:, place], is_event), default=0)
+        if rows >= _FEWEST and share**rows < _CHANCE:
+            found.append(EventsOnly(feature.name, rows))
+    return found
+
+
+def _events_only(feature: Feature, column: Floats, is_event: Mask) -> Iterator[int]:
+    """How many rows have values that no row without the event has."""
+    others = column[~is_event & ~np.isnan(column)]
+    if feature.kind == "category":
+        events = column[is_event & ~np.isnan(column)]
+        yield from np.unique(events[~np.isin(events, others)], return_counts=True)[1].tolist()
+    elif not len(others):
+        yield int((~np.isnan(column)).sum())
+    else:
+        yield int((column > others.max()).sum())
+        yield int((column < others.min()).sum())
 
 
 def _alone(feature: Feature, column: Floats, outcomes: Floats) -> Iterator[float]:

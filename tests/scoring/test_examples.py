@@ -126,6 +126,33 @@ def test_a_feature_that_is_the_target_is_refused() -> None:
         )
 
 
+def test_a_feature_with_values_that_only_rows_with_the_event_have_is_a_warning() -> None:
+    table = customers(400).table
+    is_yes = [each == "Yes" for each in table.column("converted").to_pylist()]
+    third = [row % 3 == 0 for row in range(400)]
+    some = [yes and drawn for yes, drawn in zip(is_yes, third, strict=True)]
+    rows = sum(some)
+    columns = {
+        "spent": pa.array([9.5 + row % 7 if each else 0 for row, each in enumerate(some)]),
+        "owing": pa.array([-3 if each else row % 5 for row, each in enumerate(some)]),
+        "receipt": pa.array([20 if each else None for each in some]),
+        "thanked_by": pa.array(
+            ["letter" if each else ("web", "app")[row % 2] for row, each in enumerate(some)]
+        ),
+        "visits_before": pa.array([row % 11 for row in range(400)]),
+    }
+    for name, cells in columns.items():
+        table = table.append_column(name, cells)
+
+    found = examples_of(table, propensity_map(), "file.csv").warnings
+
+    assert list(found) == [
+        f"column {name} has values that only rows with the event have ({rows} of them): "
+        "was it known before the target?"
+        for name in ("spent", "owing", "receipt", "thanked_by")
+    ]
+
+
 def test_arms_that_are_left_out_are_not_read() -> None:
     table = trial(2_000).table
     arms = ["sms" if row % 4 == 0 else arm for row, arm in enumerate(table.column("arm").to_pylist())]
