@@ -166,7 +166,7 @@ def _shared_by_rules(rules: tuple[Rule, ...]) -> Iterator[tuple[str, str]]:
     """What several rules, or several steps of one, have in common: written once."""
     yield from sorted({sql.common_column(rule): sql.common_bits(rule) for rule in rules}.items())
     for rule in rules:
-        if rule.score.threshold_points:
+        if rule.score.has_threshold:
             yield sql.score_column(rule), sql.points(rule)
 
 

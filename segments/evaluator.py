@@ -168,6 +168,8 @@ def judge(rule: Rule, program: Program, row: Row, contents: Contents) -> Decisio
     given, heuristic = model_points(rule, row), heuristic_points(rule, row)
     excludes = rule.score.model is not None and rule.score.model.missing == "exclude"
     points = given if given is not None else (0 if excludes else heuristic)
+    score = rule.score
+    threshold = score.threshold_points if given is None else score.model_threshold_points
     failures = {
         Reason.DELETION_REQUESTED: row["is_deletion_requested"],
         Reason.LEGAL_BLOCK: row["market"] in program.legal_blocked_markets,
@@ -180,7 +182,7 @@ def judge(rule: Rule, program: Program, row: Row, contents: Contents) -> Decisio
         Reason.NOT_ELIGIBLE: not is_eligible(rule.eligibility, row),
         Reason.NOT_IN_AUDIENCE: not holds(rule.audience, row),
         Reason.NO_SCORE: excludes and given is None,
-        Reason.SCORE_TOO_LOW: points < rule.score.threshold_points,
+        Reason.SCORE_TOO_LOW: points < threshold,
     }
     failed = tuple(reason for reason, fails in failures.items() if fails)
     variant = _variant(rule, account_id)

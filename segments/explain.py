@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from segments.content import Contents, arm_entries, by_entry, text_of
@@ -96,7 +97,7 @@ def _values(
         case Reason.NOT_IN_AUDIENCE:
             yield from deciding(rule.audience, row, wanted=True)
         case Reason.NO_SCORE | Reason.SCORE_TOO_LOW:
-            yield f"{_score(rule, row)}, threshold {rule.score.threshold}"
+            yield f"{_score(rule, row)}, threshold {_threshold(rule, row)}"
         case reason if reason in CONTENT_STEPS:
             yield from _flawed_entries(found, row, contents)
         case Reason.LOCAL_HOLDOUT:
@@ -183,6 +184,14 @@ def _operand(operand: Any) -> str:
     if isinstance(operand, list):
         return "[" + ", ".join(_shown(value) for value in operand) + "]"
     return _shown(operand)
+
+
+def _threshold(rule: Rule, row: Row) -> Decimal:
+    """The one that the account's score was held against."""
+    model = rule.score.model
+    if model is None or model.threshold is None or model_points(rule, row) is None:
+        return rule.score.threshold
+    return model.threshold
 
 
 def _score(rule: Rule, row: Row) -> str:

@@ -20,7 +20,7 @@ from segments.features import (
     OF_THE_LAPSED,
     WORDS,
 )
-from segments.predicate import Predicate, Value, day_offset, resolved_date
+from segments.predicate import Predicate, Value, day_offset, number_bounds, resolved_date
 from segments.rule import Program, Rule
 from segue.vocabulary import MARKETS
 from segue.yaml_document import Location
@@ -32,6 +32,8 @@ Check = Literal[
     "impossible-value",
     "nobody",
     "experiment",
+    "population",
+    "threshold",
     "priority-tie",
     "offer-twice",
     "not-now",
@@ -57,6 +59,13 @@ def rule_findings(rule: Rule, today: date) -> Iterator[Finding]:
     yield from _contradictions(rule.audience, ("audience",))
     yield from _eligibility_findings(rule)
     yield from _entitlement_findings(rule)
+    model = rule.score.model
+    if model is not None and model.threshold is None and rule.score.threshold_points:
+        message = (
+            f"{rule.score.threshold} is held against the heuristic and against what {model.name} says, which "
+            "are on different scales; allowed: a threshold of the model's own, beside its name"
+        )
+        yield Finding("warning", "threshold", ("score", "threshold"), message)
     first, last = rule.validity.from_date, rule.validity.to_date
     if first is not None and last is not None and first > last:
         yield _reversed(("validity",), first, last)
@@ -123,7 +132,7 @@ def _comparison_findings(comparison: Predicate, location: Location) -> Iterator[
                 yield from _word_findings(feature, str(value), (*at, place))
         else:
             yield from _word_findings(feature, str(operand), at)
-    low, high = _bounds(comparison)
+    low, high = number_bounds(comparison)
     if FEATURES[feature] == "number" and _is_empty(low, high, feature):
         yield Finding("error", "impossible-value", at, f"no account has that; {_range_of(feature)}")
 
@@ -156,28 +165,6 @@ def _reversed(location: Location, low: object, high: object) -> Finding:
     return Finding("error", "reversed", location, f"{low} is after {high}; allowed: {high} to {low}")
 
 
-def _bounds(comparison: Predicate) -> tuple[int | None, int | None]:
-    """The lowest and highest whole number for which the comparison can be true; None: no end."""
-    operand = comparison.operand
-    values = operand if isinstance(operand, list) else [operand]
-    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
-    if not numbers:
-        return None, None
-    low, high = min(numbers), max(numbers)
-    match comparison.operator:
-        case "equals" | "in" | "between":
-            return low, high
-        case "less_than":
-            return None, high - 1
-        case "at_most":
-            return None, high
-        case "more_than":
-            return low + 1, None
-        case "at_least":
-            return low, None
-    return None, None
-
-
 def _is_empty(low: int | None, high: int | None, feature: str) -> bool:
     lowest, highest = LOWEST[feature], HIGHEST.get(feature)
     return (
@@ -199,8 +186,8 @@ def _contradictions(node: Predicate, location: Location) -> Iterator[Finding]:
         feature, at = str(part.feature), (*location, "all", place)
         if part.feature is None:
             yield from _contradictions(part, at)
-        elif FEATURES[feature] == "number" and not _is_empty(*_bounds(part), feature):
-            ours, theirs = _bounds(part), together.get(feature, (None, None))
+        elif FEATURES[feature] == "number" and not _is_empty(*number_bounds(part), feature):
+            ours, theirs = number_bounds(part), together.get(feature, (None, None))
             low = max((end for end in (ours[0], theirs[0]) if end is not None), default=None)
             high = min((end for end in (ours[1], theirs[1]) if end is not None), default=None)
             if _is_empty(low, high, feature):

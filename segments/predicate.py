@@ -187,6 +187,28 @@ def _fits(value: Value, kind: Kind) -> bool:
             )
 
 
+def number_bounds(comparison: Predicate) -> tuple[int | None, int | None]:
+    """The lowest and highest whole number for which the comparison can be true; None: no end."""
+    operand = comparison.operand
+    values = operand if isinstance(operand, list) else [operand]
+    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    if not numbers:
+        return None, None
+    low, high = min(numbers), max(numbers)
+    match comparison.operator:
+        case "equals" | "in" | "between":
+            return low, high
+        case "less_than":
+            return None, high - 1
+        case "at_most":
+            return None, high
+        case "more_than":
+            return low + 1, None
+        case "at_least":
+            return low, None
+    return None, None
+
+
 def day_offset(value: Value) -> int | None:
     """Days from the judged day of a relative date; None for an absolute one."""
     found = RELATIVE_DATE.fullmatch(value) if isinstance(value, str) else None

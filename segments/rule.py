@@ -88,10 +88,19 @@ class ModelScore(_Part):
     missing: Literal["heuristic", "exclude"] = Field(
         description="heuristic: the heuristic score counts instead; exclude: no offer (NO_SCORE)."
     )
+    threshold: Share | None = Field(
+        default=None,
+        description="Of the model's own scores, such as a probability below which the offer is not worth "
+        "showing; left out, they are held against the rule's threshold like a heuristic score.",
+    )
 
 
 class Score(_Part):
-    """In [0, 1]; decides between offers of one priority, and who is below the threshold."""
+    """In [0, 1]; decides between offers of one priority, and who is below the threshold.
+
+    A heuristic is on a scale of its own. A model that is put into use, or replaced, changes what the scores
+    are, so that each of the two can have its own threshold.
+    """
 
     heuristic: Annotated[list[Ramp], Field(min_length=1, max_length=10)]
     model: ModelScore | None = None
@@ -107,8 +116,19 @@ class Score(_Part):
 
     @property
     def threshold_points(self) -> int:
-        """The threshold in ten-thousandths."""
+        """The threshold of the heuristic in ten-thousandths."""
         return int(self.threshold * POINTS)
+
+    @property
+    def model_threshold_points(self) -> int:
+        """The threshold of the model's scores in ten-thousandths."""
+        own = None if self.model is None else self.model.threshold
+        return self.threshold_points if own is None else int(own * POINTS)
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether anybody can be below."""
+        return self.threshold_points > 0 or self.model_threshold_points > 0
 
 
 class Variant(_Part):

@@ -139,6 +139,14 @@ def points(rule: Rule) -> str:
     return f"coalesce({model_column(model)}, {heuristic if model.missing == 'heuristic' else 0})"
 
 
+def threshold(rule: Rule) -> str:
+    """What the rule's score of the account has to reach, by where it comes from."""
+    of_heuristic, of_model = rule.score.threshold_points, rule.score.model_threshold_points
+    if rule.score.model is None or of_heuristic == of_model:
+        return str(of_heuristic)
+    return f"if({model_column(rule.score.model)} is null, {of_heuristic}, {of_model})"
+
+
 def score_column(rule: Rule) -> str:
     """Column of the score of a rule that looks at it twice."""
     return f"score_of_{rule.id}"
@@ -214,12 +222,12 @@ def outcome(number: int, rule: Rule) -> str:
         (Reason.NOT_IN_AUDIENCE, predicate(rule.audience)),
     ]
     parts = [f"if({condition}, 0, {bit(reason)})" for reason, condition in holds if condition != "true"]
-    score, model, threshold = points(rule), rule.score.model, rule.score.threshold_points
+    score, model = points(rule), rule.score.model
     if model is not None and model.missing == "exclude":
         parts.append(_bits([(Reason.NO_SCORE, f"{model_column(model)} is null")]))
-    if threshold:
+    if rule.score.has_threshold:
         score = score_column(rule)
-        parts.append(_bits([(Reason.SCORE_TOO_LOW, f"{score} < {threshold}")]))
+        parts.append(_bits([(Reason.SCORE_TOO_LOW, f"{score} < {threshold(rule)}")]))
     place = number << (FAILED_BITS + POINTS_BITS)
     return " + ".join([f"{place} + {1 << FAILED_BITS} * ({score})", common_column(rule), *parts])
 

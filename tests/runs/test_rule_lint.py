@@ -40,6 +40,26 @@ content: {entry: winback-3-months, fallback_locale: en-US}
 PROGRAM = PROGRAM_FILE.read_text()
 
 
+MODEL = """\
+name: trial_propensity
+version: 1
+owner: growth
+description: Who starts a trial.
+kind: propensity
+target: {event: trial_started, within_days: 14}
+population:
+  all:
+    - {feature: is_entitled, equals: false}
+    - {feature: has_ever_trialled, equals: false}
+    - {feature: streams_28d, at_least: 10}
+features: [streams_28d]
+minimum: {rows: 2000, events: 100, auc: 0.55}
+training: {days: 84, holdout_days: 14}
+shadow_days: 7
+max_age_days: 14
+"""
+
+
 def linted(folder: Path, *rules: str, program: str = PROGRAM) -> Linted:
     """The rules in files by their ids."""
     for text in rules:
@@ -47,7 +67,10 @@ def linted(folder: Path, *rules: str, program: str = PROGRAM) -> Linted:
         (folder / f"{name}.yml").write_text(text)
     (folder / "program").mkdir()
     (folder / "program" / "program.yml").write_text(program)
-    return lint(Registry({}, {}), TODAY, folder, folder / "program" / "program.yml", folder)
+    models = folder / "models"
+    models.mkdir()
+    (models / "trial_propensity.yml").write_text(MODEL)
+    return lint(Registry({}, {}), TODAY, folder, folder / "program" / "program.yml", folder, models)
 
 
 def remarks(folder: Path, *rules: str, program: str = PROGRAM) -> list[str]:
@@ -227,6 +250,81 @@ def test_a_market_that_is_blocked_is_a_market(tmp_path: Path) -> None:
     ]
 
 
+def by_model(*parts: str, entitlement: str = "not_entitled", missing: str = "heuristic") -> str:
+    """A rule for ``parts`` that goes by the model; the model's name is in its last line but one."""
+    model = f"  model: {{name: trial_propensity, max_age_days: 14, missing: {missing}}}\n"
+    return audience(*parts, entitlement=entitlement).replace("content:", f"{model}content:")
+
+
+LISTENS = "{feature: streams_28d, between: [50, 400]}"
+EITHER = f"{{any: [{LISTENS}, {{feature: active_days_28d, at_least: 3}}]}}"
+NEVER = "{feature: has_ever_trialled, equals: false}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (by_model(NEVER, LISTENS), None),
+        (by_model("{all: [" + NEVER + ", " + LISTENS + "]}"), None),
+        (by_model(LISTENS).replace("audience:", "eligibility: {past_trial: never}\naudience:"), None),
+        (
+            by_model(NEVER, LISTENS, entitlement="entitled"),
+            "error: winback.yml:18: score.model.name: trial_propensity scores accounts with not is_entitled "
+            "only, and the rule is for others: it never has a score; allowed: leave model out [population]",
+        ),
+        (
+            by_model(NEVER, "{feature: streams_28d, less_than: 10}"),
+            "error: winback.yml:18: score.model.name: trial_propensity scores accounts with streams_28d >= "
+            "10 only, and the rule is for others: it never has a score; allowed: leave model out "
+            "[population]",
+        ),
+        (
+            by_model(LISTENS).replace("audience:", "eligibility: {past_trial: required}\naudience:"),
+            "error: winback.yml:18: score.model.name: trial_propensity scores accounts with not "
+            "has_ever_trialled only, and the rule is for others: it never has a score; allowed: leave model "
+            "out [population]",
+        ),
+        (
+            by_model(LISTENS),
+            "warning: winback.yml:17: score.model.name: trial_propensity scores accounts with not "
+            "has_ever_trialled only, and the rule is for others too: for them the heuristic counts "
+            "[population]",
+        ),
+        (
+            by_model(NEVER, EITHER, missing="exclude"),
+            "warning: winback.yml:18: score.model.name: trial_propensity scores accounts with streams_28d >= "
+            "10 only, and the rule is for others too: for them there is no offer [population]",
+        ),
+    ],
+)  # fmt: skip
+def test_a_rule_that_goes_by_a_model_is_for_whom_the_model_scores(
+    tmp_path: Path, rule: str, expected: str | None
+) -> None:
+    assert remarks(tmp_path, rule) == ([] if expected is None else [expected])
+
+
+def test_a_model_that_nobody_declares_may_score_anybody(tmp_path: Path) -> None:
+    rule = by_model(LISTENS, entitlement="entitled").replace("trial_propensity", "household_size")
+
+    assert remarks(tmp_path, rule) == []
+
+
+def test_one_threshold_for_a_heuristic_and_a_model_is_told(tmp_path: Path) -> None:
+    rule = by_model(NEVER, LISTENS).replace("content:", "  threshold: 0.1\ncontent:")
+
+    assert remarks(tmp_path, rule) == [
+        "warning: winback.yml:19: score.threshold: 0.1 is held against the heuristic and against what "
+        "trial_propensity says, which are on different scales; allowed: a threshold of the model's own, "
+        "beside its name [threshold]"
+    ]
+
+
+def test_a_model_with_a_threshold_of_its_own_is_not_told(tmp_path: Path) -> None:
+    rule = by_model(NEVER, LISTENS).replace("content:", "  threshold: 0.1\ncontent:")
+
+    assert remarks(tmp_path, rule.replace("missing: heuristic", "missing: heuristic, threshold: 0.02")) == []
+
+
 def other(**values: str) -> str:
     text = RULE.replace("id: winback\n", "id: winner\n").replace("offer_id: winback-3", "offer_id: other-3")
     for name, value in values.items():
@@ -342,5 +440,8 @@ def test_the_lint_command_prints_json(command: Callable[..., Result]) -> None:
     )  # fmt: skip
 
 
-def test_the_projects_rules_have_no_errors() -> None:
-    assert lint(load(), TODAY).errors == []
+def test_the_projects_rules_have_no_errors_and_ask_models_for_whom_they_score() -> None:
+    found = lint(load(), TODAY)
+
+    assert found.errors == []
+    assert [remark for remark in found.warnings if remark.check in ("population", "threshold")] == []

@@ -78,7 +78,6 @@ def test_a_good_model_goes_into_shadow_with_its_reasons(judged: Judgement) -> No
     assert [reason.split(" beyond noise")[0] for reason in judged.verdict.reasons] == [
         f"has an AUC of {judged.evaluation.quality.auc:.3f} on 6,000 held-back examples",
         "is better than prevalence",
-        "is better than heuristic of trial_ending_convert",
         "is better than heuristic of trial_for_engaged_free",
         "no model is in use that it could be compared with",
         "7 days in shadow are asked before it is used",

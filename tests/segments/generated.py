@@ -91,6 +91,7 @@ def scores(draw: st.DrawFn) -> dict[str, Any]:
             "name": draw(st.sampled_from(MODELS)),
             "max_age_days": draw(st.integers(1, 4)),
             "missing": draw(st.sampled_from(["heuristic", "exclude"])),
+            "threshold": draw(st.sampled_from([None, "0", "0.3", "0.75"])),
         }
     return score
 

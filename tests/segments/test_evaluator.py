@@ -157,6 +157,29 @@ def test_a_missing_score_falls_back_or_excludes() -> None:
     assert reasons(scored("exclude", row(model_scores=[stale]))) == {"r": "NO_SCORE"}
 
 
+def test_a_models_scores_are_held_against_a_threshold_of_their_own() -> None:
+    """A probability of 3% may be worth an offer, where a heuristic of 0.03 is nobody's."""
+    model = {"name": "propensity", "max_age_days": 7, "missing": "heuristic", "threshold": "0.02"}
+    score = rule("x").score.model_dump() | {"model": model, "threshold": "0.25"}
+    rules = [rule("r", score=score)]
+
+    def given(points: int) -> list[dict[str, Any]]:
+        return [{"model": "propensity", "score_points": points, "scored_date": DAY}]
+
+    def outcome(account: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        _, [found] = explain(RuleBook(tuple(rules), PROGRAM), account, [text()])
+        return found.reason.value, found.values[:1]
+
+    assert outcome(row(streams_28d=900, model_scores=given(199))) == (
+        "SCORE_TOO_LOW", ("score 0.0199 by propensity, threshold 0.02",),
+    )  # fmt: skip
+    assert outcome(row(streams_28d=0, model_scores=given(200)))[0] == "SELECTED"
+    assert outcome(row(streams_28d=249)) == (
+        "SCORE_TOO_LOW", ("score 0.2490 by heuristic, threshold 0.25",),
+    )  # fmt: skip
+    assert outcome(row(streams_28d=250))[0] == "SELECTED"
+
+
 def test_content_is_shown_in_the_accounts_language_else_in_the_fallback() -> None:
     serving = datetime(2026, 3, 6, tzinfo=UTC)
     own, unpublished = text("sv-SE", content_version=4), text("sv-SE", is_published=False)
