@@ -21,7 +21,7 @@ and holdout for the published days, and for those after them, whose readouts add
 An experiment that must stop (a guardrail is breached, something got worse, the arms do not have the
 accounts they were meant to have, or were logged otherwise than drawn) is an incident: a row of
 `ops.incidents`, told by every channel that the settings name (docs/operate.md, *Alerts*). Each cause is told
-once, also on retries, clears and backfills; it is over when the experiment does not run any more.
+once, also on retries, clears and backfills; it is over when the experiment exposes nobody any more.
 
 Clearing or triggering it again is safe: a day is replaced whole, from the sums that are published then.
 

@@ -87,7 +87,7 @@ def raise_once(settings: Settings, alerts: Iterable[Alert]) -> list[Alert]:
 
 
 def close_stopped(settings: Settings, running: Collection[Experiment]) -> None:
-    """Close what was told of experiments that do not run any more.
+    """Close what was told of experiments that expose nobody any more, however long they are still read.
 
     Raises:
         AlertNotSentError, WarehouseError: as ``close_incidents``.

@@ -168,10 +168,17 @@ def write_readouts(
     ]
     rows = [row for experiment, found in read for row in rows_of(experiment, found)]
     replace_days(warehouse, days, rows)
+    exposing = [each for each in experiments.values() if each.state(newest) == "running"]
     alerts = raise_once(
-        settings, [alert for experiment, found in read for alert in causes(experiment, found)]
+        settings,
+        [
+            alert
+            for experiment, found in read
+            if experiment in exposing
+            for alert in causes(experiment, found)
+        ],
     )
-    close_stopped(settings, _running(experiments.values(), newest))
+    close_stopped(settings, exposing)
     names = dict.fromkeys(experiment.id for experiment, _ in read)
     return WrittenReadouts(days, tuple(names), len(rows), tuple(alerts))
 
