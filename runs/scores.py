@@ -35,6 +35,7 @@ from loaders.scoring.scores import (
 )
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import append_rows, literal, ops_table
+from runs.failures import describe, foreseen
 from scoring.registry import ModelDecision, states
 from segue.settings import Settings
 from segue.telemetry import present_step
@@ -263,13 +264,20 @@ def published_days(warehouse: Warehouse, first: date, last: date) -> set[date]:
 
 def _failed(scoring: Scoring, missed: Sequence[date], error: Exception) -> str:
     present_step().count("segue.scores.failures", 1, model=scoring.name)
-    log.warning("model_failed", model=scoring.name, version=scoring.decision.version, reason=str(error))
+    reason = _reason(error)
+    log.warning("model_failed", model=scoring.name, version=scoring.decision.version, reason=reason)
     days = f"{missed[0]}..{missed[-1]}"
-    return f"{scoring} did not score {days}, which earlier scores decide within their age: {error}"
+    return f"{scoring} did not score {days}, which earlier scores decide within their age: {reason}"
+
+
+def _reason(error: Exception) -> str:
+    """With the code by which the runbook knows it, where it has one."""
+    failure = foreseen(error)
+    return str(error) if failure is None else describe(failure)[0]
 
 
 def _entry(scoring: Scoring, day: date, rows: int = 0, failed: Exception | None = None) -> Mapping[str, Any]:
-    detail = {"version": scoring.decision.version} | ({"failed": str(failed)} if failed else {})
+    detail = {"version": scoring.decision.version} | ({"failed": _reason(failed)} if failed else {})
     return _ledger_row(scoring.name, day, rows, scoring.decision.artifact, detail)
 
 

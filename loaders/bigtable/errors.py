@@ -53,7 +53,9 @@ HINTS: Final[Mapping[LoadCode, str]] = {
     ),
     LoadCode.NOT_RETAINED: "The generation is not among those that can be served",
     LoadCode.MOVED: "Somebody else moved the pointer in between: look, and decide again",
-    LoadCode.LEDGER: ("The generation is published, but its row in the run ledger is missing: run again"),
+    LoadCode.LEDGER: (
+        "BigQuery did not take the record of what was loaded (ops.run_ledger, ops.dead_letters): run again"
+    ),
 }
 
 
