@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,8 @@ from cli.query import NotConfirmedError, _confirm
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.queries import PlannedQuery
 from segue.settings import Settings, get_settings
+from tests.bigquery_proxy import Answer, BigQueryProxy, Request
+from tests.runbook.steps import says, step
 
 ANSWERS = "select * from marts.answers order by n"
 
@@ -247,6 +250,60 @@ def test_much_is_read_only_when_somebody_says_so() -> None:
     _confirm(PlannedQuery("select 1", ("n",), 1_000_000), settings, yes=False)
     with pytest.raises(NotConfirmedError, match=r"this reads 1\.0 MB"):
         _confirm(large, settings, yes=False)
+
+
+def answered(ask: Callable[..., Result], code: str, wrong: list[str], remedy: str) -> None:
+    """What is refused leads to its entry, and is answered as that says."""
+    refused = ask(*wrong)
+    assert refused.stderr.startswith(f"{code}: ")
+    assert refused.stderr.endswith(f"see docs/runbook.md#{code}\n")
+
+    says(code, remedy)
+    assert ask("select n from marts.answers order by n").stdout == "n\n1\n2\n"
+
+
+def test_a_query_that_was_refused_is_mended(ask: Callable[..., Result]) -> None:
+    answered(ask, "query", ["select nonsense from marts.answers"], "Mend the query")
+
+
+def test_what_was_not_a_query_is_asked_as_one(ask: Callable[..., Result]) -> None:
+    answered(ask, "not_a_query", ["update marts.answers set n = 3 where true"], "Ask with one SELECT")
+
+
+def test_wrong_usage_is_put_right(ask: Callable[..., Result]) -> None:
+    remedy = "Give one query, as an argument, with `--file`, or from standard input"
+    answered(ask, "usage", [ANSWERS, "--file", __file__], remedy)
+
+
+class LargeTables(BigQueryProxy):
+    """Says of every query that it would read two terabytes: the emulator counts no bytes."""
+
+    def answer(self, request: Request, what: str) -> Answer:
+        found = super().answer(request, what)
+        if b'"dryRun": true' not in request.body:
+            return found
+        job = json.loads(found.body)
+        job["statistics"]["totalBytesProcessed"] = "2000000000000"
+        job["statistics"].setdefault("query", {})["totalBytesProcessed"] = "2000000000000"
+        return Answer.of(found.status, job)
+
+
+def test_a_script_says_that_much_may_be_read(
+    ask: Callable[..., Result], warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = LargeTables(str(warehouse.settings.bigquery_endpoint))
+    monkeypatch.setenv("SEGUE_BIGQUERY_ENDPOINT", proxy.address)
+    get_settings.cache_clear()
+
+    refused = ask(ANSWERS)
+    assert "\nnot_confirmed: this reads 2.0 TB\n" in refused.stderr
+    assert refused.exit_code == 1
+
+    assert ask(*step("not_confirmed", "segue query --dry-run")[1:], ANSWERS).stderr == "reads 2.0 TB\n"
+    says("not_confirmed", "Or allow it, with `--yes` or `--max-bytes`")
+    for allowed in (["--yes"], ["--max-bytes", "3000000000000"]):
+        assert ask("select 3 as n", *allowed).stdout == "n\n3\n"
+    proxy.close()
 
 
 def test_a_limit_of_bytes_goes_to_bigquery_as_what_may_be_billed(

@@ -13,13 +13,11 @@ from types import ModuleType
 import pytest
 
 from local.site.errors_page import named_errors
-from runs.failures import describe, foreseen
-from segue.errors import SegueError
 from segue.settings import PROJECT_ROOT, get_settings
-from segue_client.errors import SegueClientError
 from tests.runbook import daily_run, offers_and_answers
 from tests.runbook.drills import Drill, code_of
 from tests.runbook.entries import SECTIONS
+from tests.runbook.steps import failing
 
 REGISTERS = (daily_run, offers_and_answers)
 DRILLS = [drill for register in REGISTERS for drill in register.DRILLS]
@@ -40,13 +38,8 @@ def test_what_an_entry_says_ends_the_failure(
 ) -> None:
     attempt, mend = drill(tmp_path, monkeypatch)
 
-    with pytest.raises((SegueError, SegueClientError, OSError)) as failed:
+    with failing(code_of(drill)):
         attempt()
-    failure = foreseen(failed.value)
-    assert failure is not None
-    lines = describe(failure)
-    assert lines[0].startswith(f"{code_of(drill)}: ")
-    assert lines[-1] == f"see docs/runbook.md#{code_of(drill)}"
 
     mend()
     attempt()

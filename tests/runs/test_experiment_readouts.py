@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from google.cloud import bigquery
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli import app
 from experiments.declaration import Experiment, Metric
@@ -20,6 +20,7 @@ from loaders.alerts.alert import AlertNotSentError
 from loaders.experiments.daily_sums import SUMS
 from loaders.experiments.readouts import SCHEMA
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.incidents import IncidentTable
 from loaders.warehouse.ops import append_rows
 from runs.experiment_alerts import raise_once
 from runs.experiment_readouts import (
@@ -34,6 +35,7 @@ from runs.rule_experiments import all_experiments
 from segments.source import load_rules
 from segue.settings import Settings
 from tests.pages import typed
+from tests.runbook.steps import says, step
 
 START, LAST = date(2026, 9, 1), date(2026, 9, 20)
 IS_PAID = {"mart": "fct_subscriber_daily", "day": "snapshot_date", "column": "is_paid", "aggregate": "any"}
@@ -78,6 +80,11 @@ def mart_rows() -> list[tuple[Any, ...]]:
 def settings(world: Callable[..., Settings]) -> Settings:
     """A project with nothing but the published sums."""
     settings = world("readouts")
+    publish_sums(settings)
+    return settings
+
+
+def publish_sums(settings: Settings) -> None:
     warehouse = warehouse_of(settings)
     warehouse.ensure_dataset("marts")
     kinds = {"experiment_id": "STRING", "variant": "STRING", "metric": "STRING", "metric_date": "DATE"}
@@ -100,7 +107,6 @@ def settings(world: Callable[..., Settings]) -> Settings:
         "partition_date": LAST,
     }
     append_rows(warehouse, "publications", [published | {"published_at": datetime.now(UTC)}])
-    return settings
 
 
 def readouts(settings: Settings) -> list[dict[str, Any]]:
@@ -184,9 +190,30 @@ def test_who_could_not_be_told_is_told_by_the_next_try(settings: Settings) -> No
     assert raise_once(telling, [again]) == []
 
 
-def other_version() -> Declared:
+def other_version(**changes: Any) -> Declared:
     """A new version of an experiment is another one."""
-    return {"mislogged": DECLARED[0]["mislogged"].model_copy(update={"version": 2})}, DECLARED[1]
+    return {"mislogged": DECLARED[0]["mislogged"].model_copy(update={"version": 2} | changes)}, DECLARED[1]
+
+
+def test_an_experiment_that_was_ended_needs_no_stopping_any_more(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read until its last look, and nobody is told again of what is over."""
+    monkeypatch.setattr("segue.settings.get_settings", lambda: settings)
+    monkeypatch.setattr("runs.experiment_readouts.declared_experiments", lambda _: DECLARED)
+    write_readouts(settings, LAST, LAST, other_version(version=5))
+    incidents = IncidentTable(warehouse_of(settings))
+    [told] = [each.incident for each in incidents.live() if each.is_open]
+    assert (told.cause, told.runbook) == ("experiment:mislogged:v5:variant_mismatch", "experiment_must_stop")
+
+    readout = step("experiment_must_stop", "segue experiments readout ID", {"ID": "mislogged"})
+    assert "blocked:" in CliRunner().invoke(app, readout).stdout
+    says("experiment_must_stop", "Set its `end` to the last day on which somebody was exposed")
+    ended = other_version(version=6, end=LAST - timedelta(days=1))
+    written = write_readouts(settings, LAST, LAST, ended)
+
+    assert (written.experiments, written.alerts) == (("mislogged",), ())
+    assert [each for each in incidents.live() if each.is_open] == []
 
 
 def test_one_experiment_is_read_by_its_name_and_day(settings: Settings) -> None:
@@ -247,12 +274,27 @@ def days_of(page: str) -> list[date]:
     return [date.fromisoformat(each) for each in found]
 
 
-def test_nothing_is_read_before_anything_is_published(world: Callable[..., Settings]) -> None:
+def test_nothing_is_read_before_anything_is_published(
+    world: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     empty = world("no-sums")
 
+    monkeypatch.setattr("segue.settings.get_settings", lambda: empty)
+    monkeypatch.setattr("runs.experiment_readouts.declared_experiments", lambda _: DECLARED)
+
+    def asked() -> Result:
+        return CliRunner().invoke(app, ["experiments", "readout", "better"])
+
     assert write_readouts(empty, LAST, LAST, DECLARED).summary() == "no sums are published yet"
-    with pytest.raises(NothingToReadError, match="was never published"):
-        read_experiment(empty, "better", declared=DECLARED)
+    refused = asked()
+    assert (refused.exit_code, refused.stderr.splitlines()[0]) == (
+        3, "nothing_to_read: agg_experiment_daily was never published",
+    )  # fmt: skip
+
+    assert "better v1" in CliRunner().invoke(app, step("nothing_to_read", "segue experiments list")).stdout
+    says("nothing_to_read", "*was never published*: publish a day")
+    publish_sums(empty)
+    assert "ship:" in asked().stdout
 
 
 def test_every_column_is_described() -> None:

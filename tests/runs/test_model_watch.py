@@ -32,6 +32,7 @@ from scoring.stability import Measure, blocking_reasons
 from segments.steps import POINTS
 from segue.settings import Settings
 from tests.html_page import HtmlPage, pictures
+from tests.runbook.steps import says, segue, step
 from tests.runs.scored_days import scored, scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
@@ -72,14 +73,22 @@ def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFa
     assert [each.decision for each in decided] == ["trained", "promoted"], decided
     warehouse = warehouse_of(found)
     warehouse.ensure_dataset(found.marts_dataset)
-    table = warehouse.table(found.marts_dataset, "fct_account_features")
-    schema = [SchemaField(name, kind) for name, kind in _COLUMNS.items()]
-    warehouse.ensure_table(table, schema, partition_field="feature_date", description="Features.")
-    rows = [*features(QUIET, 0), *features(LOUD, 50)]
-    warehouse.append_json(table, "\n".join(map(json.dumps, rows)), schema)
+    publish_features(warehouse, [*features(QUIET, 0), *features(LOUD, 50)])
     for day in (QUIET, LOUD):
         scored(found, "trial_propensity", decided[1].artifact, day)
     return found
+
+
+def publish_features(warehouse: Warehouse, rows: list[dict[str, Any]]) -> None:
+    table = warehouse.table(warehouse.settings.marts_dataset, "fct_account_features")
+    schema = [SchemaField(name, kind) for name, kind in _COLUMNS.items()]
+    warehouse.ensure_table(table, schema, partition_field="feature_date", description="Features.")
+    warehouse.append_json(table, "\n".join(map(json.dumps, rows)), schema)
+
+
+def publication_of(day: date) -> dict[str, Any]:
+    of_day = {"run_date": day, "partition_date": day, "published_at": datetime.now(UTC)}
+    return of_day | {"publication_id": "p", "mart": "fct_account_features", "row_count": 1}
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +140,7 @@ def test_what_is_critical_is_one_incident_of_the_model_until_it_is_over(
     assert "population stability of streams_28d: " in told.incident.what
     assert told.is_open
 
-    published = {"run_date": LOUD, "publication_id": "p", "mart": "fct_account_features", "row_count": 1}
-    append_rows(
-        warehouse, "publications", [published | {"partition_date": LOUD, "published_at": datetime.now(UTC)}]
-    )
+    append_rows(warehouse, "publications", [publication_of(LOUD)])
     watch(settings, QUIET)
     [told] = IncidentTable(warehouse).live()
     # A day that is built again says nothing about the newest one.
@@ -144,6 +150,31 @@ def test_what_is_critical_is_one_incident_of_the_model_until_it_is_over(
     watch(settings, QUIET)
     [told] = IncidentTable(warehouse).live()
     assert not told.is_open
+
+
+@pytest.mark.usefixtures("watched")
+def test_drift_is_over_when_the_day_is_built_again_of_a_mended_feed(
+    settings: Settings, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    day, cause = LOUD + timedelta(days=1), "model_drift:trial_propensity:v1"
+
+    def is_open() -> bool:
+        live = [each for each in IncidentTable(warehouse).live() if each.incident.cause == cause]
+        return any(each.is_open for each in live)
+
+    publish_features(warehouse, list(features(day, 50)))
+    append_rows(warehouse, "publications", [publication_of(day)])
+    watch(settings, day)
+    assert is_open()
+
+    page = step("model_drift", "segue models page NAME", {"NAME": "trial_propensity"})
+    segue(settings, [*page, "--out", str(tmp_path / "page.html")])
+    says("model_drift", "is a feed that broke: mend it and build the days again")
+    warehouse.run(f"delete from marts.fct_account_features where feature_date = date '{day}'")
+    publish_features(warehouse, list(features(day, 0)))
+    watch(settings, day)
+    assert not is_open()
+    warehouse.run(f"delete from ops.publications where run_date = date '{day}'")
 
 
 @pytest.mark.parametrize(

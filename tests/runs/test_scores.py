@@ -31,8 +31,13 @@ from scoring.registry import DecisionKind, ModelDecision
 from segue.settings import Settings
 from segue.window import DAY, RunWindow
 from tests.judged import let_through
+from tests.runbook.steps import says, segue, step
 from tests.scoring.made_up import declaration, trained
 
+FAILED = (
+    "segue query \"select run_date, table_name, detail from ops.run_ledger where step = 'score' "
+    "and json_value(detail, '$.failed') is not null order by run_date desc\""
+)
 FIRST, SECOND, THIRD, FOURTH, FIFTH = (date(2026, 3, day) for day in (1, 2, 3, 4, 5))
 TENURE = {"young": 20, "old": 300, "tested": 20, "erases": 20, "withdrawn": 20}
 """Days since each account was created, on the second day."""
@@ -239,8 +244,28 @@ def test_nothing_is_begun_when_no_time_is_left(company: Company, fifth: RunWindo
     told = score_days(company.settings.model_copy(update={"score_deadline_seconds": 0.000_001}), fifth)
 
     [warning] = told.warnings
-    assert warning.endswith("trial_propensity 3: not done within 0 s")
+    assert warning.endswith("scoring: trial_propensity 3: not done within 0 s")
     assert "scoring_trial_propensity" not in warehouse_of(company.settings).table_names(fifth.audit_dataset)
+
+    newest, *_ = json.loads(segue(company.settings, [*step("scoring", FAILED), "--format", "json"]))
+    assert (newest["run_date"], newest["table_name"]) == (str(FIFTH), "trial_propensity")
+    says("scoring", "Not done within so many seconds: raise `SEGUE_SCORE_DEADLINE_SECONDS`")
+    assert score_days(company.settings, fifth).lines == ("trial_propensity 3: 2 scores of 1 day(s)",)
+
+
+def test_trees_that_bigquery_does_not_take_are_scored_by_workers(
+    company: Company, fifth: RunWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoring.sql.LONGEST", 500)
+    told = score_days(company.settings.model_copy(update={"score_in": "bigquery"}), fifth)
+
+    [warning] = told.warnings
+    assert "trees_too_large: " in warning
+    assert str(company.of_ledger(FIFTH)[-1][2]).startswith("trees_too_large: ")
+
+    says("trees_too_large", "Set `SEGUE_SCORE_IN=workers`")
+    workers = company.settings.model_copy(update={"score_in": "workers"})
+    assert score_days(workers, fifth).lines == ("trial_propensity 3: 2 scores of 1 day(s)",)
 
 
 def test_nothing_lands_of_a_model_that_failed_beside_one_that_did_not(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -21,6 +21,7 @@ from segue.settings import Settings
 from segue_client.wire.offers_pb2 import LookupRequest
 from segue_client.wire.offers_pb2_grpc import OfferLookupStub
 from serving.service.probe import health_of
+from tests.runbook.steps import says
 
 
 def free_ports(count: int) -> list[int]:
@@ -101,9 +102,9 @@ def test_two_workers_share_a_port_and_end_together(published: Settings, tmp_path
 
 
 def test_when_a_worker_dies_the_others_end_too_and_it_is_said(published: Settings, tmp_path: Path) -> None:
-    [service_port, *_] = free_ports(3)
-    log = tmp_path / "log"
-    with two_workers(published, tmp_path, f"127.0.0.1:{service_port}") as service:
+    [service_port, *metrics_ports] = free_ports(3)
+    address, log = f"127.0.0.1:{service_port}", tmp_path / "log"
+    with two_workers(published, tmp_path, address) as service:
         patience = time.monotonic() + 60
         while listening(log) < 2:
             assert time.monotonic() < patience, log.read_text()
@@ -117,4 +118,21 @@ def test_when_a_worker_dies_the_others_end_too_and_it_is_said(published: Setting
         workers[0].kill()
         assert service.wait(timeout=20) == 1
         assert not workers[1].is_running()
-    assert "worker_died" in log.read_text()
+    assert "worker_died: " in log.read_text()
+    assert "see docs/runbook.md#worker_died" in log.read_text()
+
+    says("worker_died", "If nothing starts it again by itself: `segue serve`")
+    with two_workers(published, tmp_path, address):
+        for port in metrics_ports:
+            assert "segue_calls_in_flight" in _metrics(port, seconds=60)
+        assert health_of(address) is None
+
+
+def _metrics(port: int, seconds: float) -> str:
+    """What a worker says as soon as it listens."""
+    patience = time.monotonic() + seconds
+    while True:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert time.monotonic() < patience
+        time.sleep(0.1)
