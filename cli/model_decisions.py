@@ -41,7 +41,8 @@ def list_(day: DayOption = None, as_json: JsonOption = False) -> None:
 
     Also those that are declared no more, for as long as they score: without its file none is retired.
     """
-    from loaders.scoring.registry import shadow_days, states_on
+    from loaders.scoring.registry import states_on
+    from loaders.scoring.scored import shadow_days
     from loaders.warehouse.client import warehouse_of
     from runs.training import declared_models
     from scoring.registry import NOTHING
@@ -158,16 +159,24 @@ def promote(
     reason: ReasonOption,
     day: DayOption = None,
     by: ByOption = None,
+    despite_drift: Annotated[
+        bool,
+        typer.Option(
+            "--despite-drift",
+            help="Also where its drift is critical or nobody can know it; the registry keeps which.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put a trained model into use, whatever its minimums and its days in shadow say.
 
-    Exit code: 0 promoted, 2 it is in use already, or a later day has a decision, 3 there is no such model.
+    Exit code: 0 promoted, 2 it is in use already, a later day has a decision, or its drift is critical or not
+    known, 3 there is no such model.
     """
     from runs import model_decisions
 
     def decide(settings: Settings, on: date, who: str) -> ModelDecision:
-        return model_decisions.promote(settings, name, artifact, on, reason, who)
+        return model_decisions.promote(settings, name, artifact, on, reason, who, despite_drift=despite_drift)
 
     _decide(decide, day, by, as_json)
 

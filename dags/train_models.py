@@ -17,8 +17,9 @@ DOC = """
 Every Monday at 10:00 UTC, when Sunday is published: `choose_models` names the models of `scoring/models`
 that are due, `examples` builds what they learn from as known at the end of the day, `train` (one task a
 model) grows the trees on the older days, evaluates them on the days that were held back, and decides:
-refused, in shadow, or promoted. A candidate whose days in shadow are over is judged first. `drop_examples`
-removes the examples; `tell` says that what was wrong with a training before is over.
+refused, in shadow, or promoted. A candidate whose days in shadow are over is judged first, by outcomes that
+were not known when it was chosen. `drop_examples` removes the examples; `tell` says that what was wrong with
+a training before is over.
 
 `train` evaluates and decides in one task: all of it looks at the same examples, and a model that nobody has
 judged is of no use to another task. Each decision, with its reasons, is a row of `ops.model_registry`;

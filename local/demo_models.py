@@ -29,5 +29,5 @@ def train_and_use(settings: Settings, day: date, say: StepReport) -> None:
     artifacts = [each.artifact for each in found if each.artifact]
     if artifacts and all(each.decision != "promoted" for each in found):
         reason = "to show a model in use at once, whatever was decided"
-        promote(settings, MODEL, artifacts[0], day, reason, _WHO)
+        promote(settings, MODEL, artifacts[0], day, reason, _WHO, despite_drift=True)
         say("model", f"{MODEL}: promoted by hand: {reason}")

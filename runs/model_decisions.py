@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from loaders.scoring.artifacts import fetched
 from loaders.scoring.registry import decisions, record
 from loaders.warehouse.client import warehouse_of
+from runs.model_drift import against_use
 from runs.training import UnknownModelError
 from scoring.registry import NOTHING, DecisionKind, ModelDecision, ModelState, states
 from segue.errors import SegueError
@@ -23,13 +24,24 @@ class ModelDecisionError(SegueError):
 
 
 def promote(
-    settings: Settings, name: str, artifact: str, day: date, reason: str, decided_by: str
+    settings: Settings,
+    name: str,
+    artifact: str,
+    day: date,
+    reason: str,
+    decided_by: str,
+    *,
+    despite_drift: bool = False,
 ) -> ModelDecision:
     """Put a trained model into use from ``day`` on, whatever its minimums say; ``artifact`` may be shortened.
 
+    What its drift on the day says against it, or that nobody can know it, is refused; or, ``despite_drift``,
+    kept among the decision's reasons.
+
     Raises:
         UnknownModelError: no model was trained by this name, or none with this artifact.
-        ModelDecisionError: it is in use already, the artifact is not clear, or later days have decisions.
+        ModelDecisionError: it is in use already, the artifact is not clear, later days have decisions, or its
+            drift is critical or not known.
         ArtifactError: its folder is not there, or a byte of it has changed.
     """
     known = _known(settings, name, day)
@@ -44,7 +56,14 @@ def promote(
         raise ModelDecisionError(f"{name}: {chosen.artifact} is in use already")
     # What cannot be read cannot score: better told now than tomorrow morning.
     fetched(settings, chosen.artifact_uri)
-    return _decided(settings, chosen, "promoted", day, reason, decided_by)
+    drift = against_use(settings, chosen, day)
+    if drift and not despite_drift:
+        raise ModelDecisionError(
+            f"{name}: {chosen.artifact} is not put into use while {'; '.join(drift)}; whoever wants it all "
+            "the same says --despite-drift, and the registry keeps it"
+        )
+    reasons = (reason, *(f"was put into use although {each}" for each in drift))
+    return _decided(settings, chosen, "promoted", day, reasons, decided_by)
 
 
 def retire(settings: Settings, name: str, day: date, reason: str, decided_by: str) -> ModelDecision:
@@ -57,7 +76,7 @@ def retire(settings: Settings, name: str, day: date, reason: str, decided_by: st
     used = _state(_known(settings, name, day), name, day).in_use
     if used is None:
         raise ModelDecisionError(f"{name}: none is in use")
-    return _decided(settings, used, "retired", day, reason, decided_by)
+    return _decided(settings, used, "retired", day, (reason,), decided_by)
 
 
 def rollback(settings: Settings, name: str, day: date, reason: str, decided_by: str) -> ModelDecision:
@@ -72,7 +91,7 @@ def rollback(settings: Settings, name: str, day: date, reason: str, decided_by: 
     if state.in_use is None or not state.before:
         raise ModelDecisionError(f"{name}: there is no model before the one in use; retire it instead")
     fetched(settings, state.before[-1].artifact_uri)
-    return _decided(settings, state.in_use, "rolled_back", day, reason, decided_by)
+    return _decided(settings, state.in_use, "rolled_back", day, (reason,), decided_by)
 
 
 def _known(settings: Settings, name: str, day: date) -> list[ModelDecision]:
@@ -94,13 +113,18 @@ def _state(known: list[ModelDecision], name: str, day: date) -> ModelState:
 
 
 def _decided(
-    settings: Settings, about: ModelDecision, kind: DecisionKind, day: date, reason: str, decided_by: str
+    settings: Settings,
+    about: ModelDecision,
+    kind: DecisionKind,
+    day: date,
+    reasons: tuple[str, ...],
+    decided_by: str,
 ) -> ModelDecision:
     decision = replace(
         about,
         decision=kind,
         day=day,
-        reasons=(reason,),
+        reasons=reasons,
         decided_by=decided_by,
         decided_at=datetime.now(UTC),
         metrics={},

@@ -7,33 +7,27 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
-import pyarrow as pa
 import structlog
 
-from loaders.scoring.artifacts import TrainedModel, fetched
-from loaders.scoring.features import population_query
-from loaders.scoring.measures import newest_measures, replace_contributions, replace_measures
+from loaders.scoring.artifacts import fetched
+from loaders.scoring.measures import newest_measures, replace_contributions
 from loaders.scoring.registry import states_on
 from loaders.scoring.scored import scored_by
-from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.incidents import Incident
 from loaders.warehouse.publications import newest_published
 from runs.incidents import close_incidents, first_named, raise_incidents, still_served
+from runs.model_drift import measure_drift
 from scoring.artifact import ArtifactError
-from scoring.columns import encoded
 from scoring.contributions import reasons_of
-from scoring.distribution import distribution_like
 from scoring.registry import ModelDecision, ModelState
-from scoring.stability import Measure, blocking_reasons, drift_of
-from scoring.training_examples import as_learned
+from scoring.stability import Measure, blocking_reasons
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-SAMPLE_ACCOUNTS: Final = 20_000
-"""Of a model's population, by hash: chance moves an index of ten bins by less than 0.002 of so many."""
 EXPLAINED_ACCOUNTS: Final = 500
-"""Of these accounts it is kept why they have their scores."""
+"""Of these accounts of the sample it is kept why they have their scores."""
 _FEATURES: Final = "fct_account_features"
 
 
@@ -150,27 +144,13 @@ def _judge(settings: Settings, watched: Sequence[Watched], day: date) -> None:
 
 
 def _watched(settings: Settings, decision: ModelDecision, day: date, *, gave_scores: bool) -> Watched:
-    warehouse, read_at = warehouse_of(settings), datetime.now(UTC)
+    read_at = datetime.now(UTC)
     trained = fetched(settings, decision.artifact_uri)
-    sample = _sample(warehouse, trained, day)
-    if not sample.num_rows:
-        return Watched(decision, trained.declaration.owner, ())
-    model, training = trained.model, trained.description.distribution
-    matrix = encoded(as_learned(sample), model.features, f"{decision.model} on {day}")
-    now = distribution_like(training, model.features, matrix, model.scores(matrix))
-    measures = tuple(drift_of(training, now))
-    replace_measures(warehouse, decision, day, measures)
-    if gave_scores:
-        accounts = sample.column("account_id").to_pylist()[:EXPLAINED_ACCOUNTS]
-        reasons = reasons_of(model, matrix[:EXPLAINED_ACCOUNTS])
-        replace_contributions(warehouse, decision, day, zip(accounts, reasons, strict=True), read_at)
-    return Watched(decision, trained.declaration.owner, measures)
-
-
-def _sample(warehouse: Warehouse, trained: TrainedModel, day: date) -> pa.Table:
-    """Accounts of the model's population with its features, the same ones day after day."""
-    marts = warehouse.table(warehouse.settings.marts_dataset, _FEATURES)
-    return warehouse.fetch_arrow(
-        f"select * from ({population_query(trained.declaration, marts, [day])}) as population "
-        f"order by farm_fingerprint(account_id), account_id limit {SAMPLE_ACCOUNTS}"
-    )
+    seen = measure_drift(settings, decision, trained, day)
+    if seen.measures and gave_scores:
+        accounts = seen.accounts[:EXPLAINED_ACCOUNTS].to_pylist()
+        reasons = reasons_of(trained.model, seen.matrix[:EXPLAINED_ACCOUNTS])
+        replace_contributions(
+            warehouse_of(settings), decision, day, zip(accounts, reasons, strict=True), read_at
+        )
+    return Watched(decision, trained.declaration.owner, seen.measures)

@@ -22,9 +22,10 @@ from loaders.landing.land import land_days
 from loaders.landing.late import landed_generations
 from loaders.landing.listing import landing_store
 from loaders.objects.store import ObjectStore
-from loaders.scoring.ended import Scored, ended, scored_until
+from loaders.scoring.ended import ended
 from loaders.scoring.features import stage, staged
 from loaders.scoring.registry import decisions
+from loaders.scoring.scored import Scored, ScoredDay, scored_until
 from loaders.scoring.scores import (
     SHADOW,
     DayOfScores,
@@ -68,6 +69,15 @@ class Scoring:
 
     def __str__(self) -> str:
         return f"{self.name} {self.decision.version}"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model has put into the landing for a day."""
+
+    scores: int
+    max_age_days: int
+    """As it was declared when it was trained."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +129,13 @@ class Plan:
             Scoring(decision, is_shadow, tuple(days)) for (_, is_shadow), (decision, days) in found.items()
         ]
 
-    def ended(self, written: Iterable[tuple[Scoring, Iterable[date]]] = ()) -> list[DayOfScores]:
+    def ended(self, written: Iterable[tuple[Scoring, Mapping[date, Written]]] = ()) -> list[DayOfScores]:
         """Of which models nobody is scored on which days, where ``written`` is what this try has scored."""
         scored = {name: dict(of_days) for name, of_days in self.scored.items()}
         for scoring, days in written:
-            scored.setdefault(scoring.name, {}).update(dict.fromkeys(days, scoring.decision.artifact))
+            artifact = scoring.decision.artifact
+            by_day = {day: ScoredDay(artifact, each.max_age_days) for day, each in days.items()}
+            scored.setdefault(scoring.name, {}).update(by_day)
         return ended(self.decided, self.days, scored)
 
 
@@ -140,8 +152,8 @@ def awaits_scores(settings: Settings, window: RunWindow) -> bool:
 def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
     """Score the run's days and land the scores; what a model cannot do is a warning, and a row of the ledger.
 
-    Nothing lands of a model and a day that it failed at. Scores that a retirement or a rollback has ended
-    decide nothing, whatever fails.
+    Nothing lands of a model and a day that it failed at. Scores that a retirement or a rollback has ended, or
+    their age, decide nothing, whatever fails.
 
     Raises:
         ObjectStoreError: what a failed model has left in the landing cannot be removed, or it cannot be
@@ -152,18 +164,18 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
     warehouse, store = warehouse_of(settings), landing_store(settings)
     until = time.monotonic() + settings.score_deadline_seconds
     lines, warnings, entries = [], [], []
-    written: list[tuple[Scoring, dict[date, int]]] = []
+    written: list[tuple[Scoring, dict[date, Written]]] = []
     plan = Plan.read(settings, window)
     for scoring in plan.scorings:
-        rows: dict[date, int] = {}
+        done: dict[date, Written] = {}
         try:
             # Of what fails at a later day, the days before are there.
-            rows.update(_written(settings, window, scoring, until))
+            done.update(_written(settings, window, scoring, until))
         except Exception as error:
-            missed = [day for day in scoring.days if day not in rows]
+            missed = [day for day in scoring.days if day not in done]
             warnings.append(_failed(scoring, missed, error))
             entries += [_entry(scoring, day, failed=error) for day in missed]
-        written.append((scoring, rows))
+        written.append((scoring, done))
     over = plan.ended(written)
     for each in over:
         write_scores(store, each, (), 0)
@@ -182,10 +194,11 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
                 entries += [_entry(scoring, day, failed=error) for day in days]
         written, over = [], []
     for scoring, days in written:
-        entries += [_entry(scoring, day, count) for day, count in days.items()]
+        entries += [_entry(scoring, day, each) for day, each in days.items()]
         if days:
-            present_step().count("segue.scores.rows", sum(days.values()), model=scoring.name)
-            lines.append(f"{scoring}: {sum(days.values()):,} scores of {len(days)} day(s)")
+            count = sum(each.scores for each in days.values())
+            present_step().count("segue.scores.rows", count, model=scoring.name)
+            lines.append(f"{scoring}: {count:,} scores of {len(days)} day(s)")
     for each in over:
         entries.append(_ledger_row(each.model, each.day, 0, None, {"version": each.version, "ended": True}))
         lines.append(f"{each.model} {each.version}: its scores end on {each.day}")
@@ -196,7 +209,7 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
 
 def _written(
     settings: Settings, window: RunWindow, scoring: Scoring, until: float
-) -> Iterator[tuple[date, int]]:
+) -> Iterator[tuple[date, Written]]:
     """Puts the model's scores into the landing, day after day, each whole; tells how many they are."""
     from loaders.scoring.artifacts import fetched
     from loaders.scoring.bigquery import export_scores
@@ -225,7 +238,7 @@ def _written(
             batches = staged(warehouse, table, day)
             predicted = score_batches(trained.model, batches, str(scoring), settings.score_threads)
             write_scores(store, scores, predicted, population[day], left)
-        yield day, population[day]
+        yield day, Written(population[day], trained.declaration.max_age_days)
 
 
 def _landed(settings: Settings, days: Sequence[date]) -> set[str]:
@@ -276,9 +289,15 @@ def _reason(error: Exception) -> str:
     return str(error) if failure is None else describe(failure)[0]
 
 
-def _entry(scoring: Scoring, day: date, rows: int = 0, failed: Exception | None = None) -> Mapping[str, Any]:
-    detail = {"version": scoring.decision.version} | ({"failed": _reason(failed)} if failed else {})
-    return _ledger_row(scoring.name, day, rows, scoring.decision.artifact, detail)
+def _entry(
+    scoring: Scoring, day: date, written: Written | None = None, failed: Exception | None = None
+) -> Mapping[str, Any]:
+    detail: dict[str, Any] = {"version": scoring.decision.version}
+    if written is not None:
+        detail["max_age_days"] = written.max_age_days
+    if failed is not None:
+        detail["failed"] = _reason(failed)
+    return _ledger_row(scoring.name, day, written.scores if written else 0, scoring.decision.artifact, detail)
 
 
 def _ledger_row(

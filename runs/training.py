@@ -13,18 +13,19 @@ import structlog
 
 from loaders.scoring.artifacts import fetched, keep
 from loaders.scoring.examples import kept, read_examples
-from loaders.scoring.measures import newest_measures, replace_measures
-from loaders.scoring.registry import decisions, record, shadow_days
+from loaders.scoring.measures import replace_measures
+from loaders.scoring.registry import decisions, record
+from loaders.scoring.scored import shadow_days
 from loaders.warehouse.client import warehouse_of
+from runs.model_drift import against_use
 from runs.training_examples import TrainingError, training_examples
 from scoring.artifact import ArtifactError
-from scoring.decision import IN_SHADOW, IN_USE
+from scoring.decision import IN_SHADOW, IN_USE, Verdict, blocked, days_in_shadow
 from scoring.declaration import ModelDeclaration
 from scoring.declared import MODELS_DIR, load_models
 from scoring.model import Model
 from scoring.registry import NOTHING, DecisionKind, ModelDecision, ModelState, states
-from scoring.stability import blocking_reasons
-from scoring.training import Judgement, Lesson
+from scoring.training import Judgement, Lesson, first_unseen
 from segments.source import load_rules
 from segue.errors import SegueError
 from segue.outside_file import OutsideFileError
@@ -58,8 +59,8 @@ def declared_models(settings: Settings, names: Sequence[str] = ()) -> dict[str, 
 def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> dict[str, ModelDeclaration]:
     """The models that were last trained ``refresh_days`` or longer before ``day``, and those never trained.
 
-    Also one with a candidate whose days in shadow are over: it is judged by the examples of the day. None
-    that was retired: somebody has to name it.
+    Also one with a candidate whose days in shadow are over, when there are outcomes that it was not judged by
+    yet: it is judged by the examples of the day. None that was retired: somebody has to name it.
 
     Raises:
         WarehouseError: BigQuery did not answer.
@@ -73,7 +74,13 @@ def due(settings: Settings, day: date, models: dict[str, ModelDeclaration]) -> d
         days = [each.day for each in known if each.model == name and each.decision == "trained"]
         if name in on_day and on_day[name].is_retired:
             continue
-        is_settled = name in in_shadow and in_shadow[name] >= model.shadow_days
+        shadow = on_day[name].in_shadow if name in on_day else None
+        is_settled = (
+            shadow is not None
+            and in_shadow[name] >= model.shadow_days
+            # Of every training the newest outcomes are as old.
+            and day >= first_unseen(shadow.day, model.target.within_days)
+        )
         if is_settled or not days or (day - max(days)).days >= model.training.refresh_days:
             found[name] = model
     return found
@@ -210,12 +217,29 @@ class _Training:
         days = shadow_days(warehouse_of(self.settings), {self.model.name: state}, self.day)[self.model.name]
         if days < self.model.shadow_days:
             return []
-        rivals = {} if state.in_use is None else {IN_USE: self._fetched(state.in_use)}
-        drift = blocking_reasons(newest_measures(warehouse_of(self.settings), shadow.artifact, self.day))
-        judged = lesson.judge(self._fetched(shadow), rivals, days, drift)
-        if any((each.day, each.reasons) == (self.day, judged.verdict.reasons) for each in self.known):
+        judged, verdict = self._judged_again(lesson, shadow, state.in_use, days)
+        if any((each.day, each.reasons) == (self.day, verdict.reasons) for each in self.known):
             return []
-        return [self._about(shadow, judged.verdict.decision, judged.verdict.reasons, judged)]
+        return [self._about(shadow, verdict.decision, verdict.reasons, judged)]
+
+    def _judged_again(
+        self, lesson: Lesson, shadow: ModelDecision, used: ModelDecision | None, days: int
+    ) -> tuple[Judgement | None, Verdict]:
+        """By outcomes that were not over when it was put into shadow; while there are too few, it stays."""
+        trained = fetched(self.settings, shadow.artifact_uri)
+        try:
+            later = lesson.after(date.fromisoformat(trained.description.window["held_back_to"]))
+        except OutsideFileError as error:
+            return None, Verdict("shadow", (days_in_shadow(self.model, days), f"waits for {error}"))
+        rivals = {} if used is None else {IN_USE: self._fetched(used)}
+        judged = later.judge(trained.model, rivals, days)
+        return judged, self._unless_drifted(judged.verdict, shadow)
+
+    def _unless_drifted(self, verdict: Verdict, about: ModelDecision) -> Verdict:
+        """Nothing is put into use while its drift is critical, or nobody knows it."""
+        if verdict.decision != "promoted":
+            return verdict
+        return blocked(verdict, against_use(self.settings, about, self.day))
 
     def _trained(self, lesson: Lesson, settled: list[ModelDecision]) -> list[ModelDecision]:
         state = self._state(settled)
@@ -232,7 +256,7 @@ class _Training:
         if self._is_overtaken:
             reason = "a later day has a decision: nothing follows from this one by itself"
             return [replace(trained, reasons=(rows, reason))]
-        verdict, displaced = judged.verdict, []
+        verdict, displaced = self._unless_drifted(judged.verdict, trained), []
         if verdict.decision == "shadow" and state.in_shadow is not None:
             reason = f"{path.name} is better, and is in shadow in its place"
             displaced = [self._about(state.in_shadow, "refused", (reason,))]

@@ -30,14 +30,11 @@ def decide(
     leaks: Sequence[Leak],
     contests: Sequence[Contest],
     shadow_days: int | None = None,
-    drift: Sequence[str] = (),
 ) -> Verdict:
     """Judge a candidate by its declaration's minimums and by whom it has to be better than.
 
     ``events``: of its examples those with the event. ``contests``: one with each rival, baselines as well as
     models. ``shadow_days``: for how many days it has been in shadow; None: it is new.
-    ``drift``: what keeps it from being used for now, though nothing speaks against the model itself; it stays
-    in shadow for as long.
     """
     against = [*_too_little(model, found, events), *_leaking(leaks), *_too_bad(model, found)]
     against += [f"is not better than {_worded(each)}" for each in contests if not each.is_won]
@@ -52,10 +49,23 @@ def decide(
         return Verdict(
             "shadow", (*reasons, f"{model.shadow_days} days in shadow are asked before it is used")
         )
-    in_shadow = f"was in shadow for {shadow_days} of {model.shadow_days} days"
-    if drift:
-        return Verdict("shadow", (*reasons, in_shadow, *(f"is not used while {each}" for each in drift)))
-    return Verdict("promoted" if shadow_days >= model.shadow_days else "shadow", (*reasons, in_shadow))
+    decision: Literal["promoted", "shadow"] = "promoted" if shadow_days >= model.shadow_days else "shadow"
+    return Verdict(decision, (*reasons, days_in_shadow(model, shadow_days)))
+
+
+def blocked(verdict: Verdict, drift: Sequence[str]) -> Verdict:
+    """The verdict, but that a model is in shadow for as long as ``drift`` keeps it from being used.
+
+    Nothing of it speaks against the model itself.
+    """
+    if verdict.decision != "promoted" or not drift:
+        return verdict
+    return Verdict("shadow", (*verdict.reasons, *(f"is not used while {each}" for each in drift)))
+
+
+def days_in_shadow(model: ModelDeclaration, days: int) -> str:
+    """For how many days a candidate has been in shadow, of those that are asked."""
+    return f"was in shadow for {days} of {model.shadow_days} days"
 
 
 def _too_little(model: ModelDeclaration, found: Evaluation, events: int) -> Iterator[str]:

@@ -64,6 +64,10 @@ class Prediction:
     probabilities: Floats
     scores: Floats
 
+    def of(self, rows: Mask) -> Prediction:
+        """What it says of some of the rows."""
+        return Prediction(self.probabilities[rows], self.scores[rows])
+
 
 def predicted(examples: Examples, model: Model, matrix: Floats | None = None) -> Prediction:
     """What a model says of the held-out rows; ``matrix`` has them, where it asks for other columns."""

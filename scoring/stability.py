@@ -92,6 +92,11 @@ def blocking_reasons(measures: Iterable[Measure]) -> list[str]:
     return [each.describe() for each in measures if each.level == "critical"]
 
 
+def is_drift_known(measures: Iterable[Measure]) -> bool:
+    """Whether anybody of the model's population was compared with training: all is measured, or nothing."""
+    return any(each.measure == "population_stability" and each.subject == SCORE for each in measures)
+
+
 def drift_of(training: Distribution, now: Distribution) -> list[Measure]:
     """Stability of every feature and of the scores, and the features' shares of missing.
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scoring.columns import encoded
+from scoring.columns import Mask, encoded
 from scoring.contest import Contest, contest
 from scoring.decision import Verdict, decide
 from scoring.declaration import ModelDeclaration
@@ -25,7 +27,7 @@ from scoring.evaluation import (
     plain_baselines,
     predicted,
 )
-from scoring.examples import Examples
+from scoring.examples import Examples, check_counts
 from scoring.keeping import keep
 from scoring.leaks import Leak, leaks_of
 from scoring.model import Model, train
@@ -43,13 +45,25 @@ class Judgement:
     evaluation: Evaluation
     contests: tuple[Contest, ...]
     verdict: Verdict
+    days: tuple[date, date]
+    """First and last feature day that it was judged by."""
 
     @property
     def metrics(self) -> dict[str, Any]:
         """For the registry."""
+        first, last = self.days
         return self.evaluation.model_dump(mode="json") | {
-            "contests": [each.model_dump(mode="json") for each in self.contests]
+            "contests": [each.model_dump(mode="json") for each in self.contests],
+            "judged_by": {"from": first.isoformat(), "to": last.isoformat()},
         }
+
+
+def first_unseen(judged_to: date, within_days: int) -> date:
+    """The first feature day all of whose outcomes lie after those that a judgement has seen.
+
+    ``judged_to``: the last feature day that was judged by, whose outcomes were over ``within_days`` later.
+    """
+    return judged_to + timedelta(days=within_days)
 
 
 class Lesson:
@@ -88,7 +102,6 @@ class Lesson:
         model: Model,
         rivals: Mapping[str, Model],
         shadow_days: int | None = None,
-        drift: Sequence[str] = (),
     ) -> Judgement:
         """The model against the baselines that it has to beat, and against other models.
 
@@ -116,10 +129,34 @@ class Lesson:
         )
         evaluation = evaluate(examples, mine, self._baselines)
         events = int(examples.outcomes.sum())
-        verdict = decide(self.declared, evaluation, events, self._leaks, contests, shadow_days, drift)
+        verdict = decide(self.declared, evaluation, events, self._leaks, contests, shadow_days)
         if incomparable:
             verdict = Verdict("refused", (*incomparable, *verdict.reasons))
-        return Judgement(evaluation, contests, verdict)
+        return Judgement(evaluation, contests, verdict, self._days(held_out))
+
+    def after(self, judged_to: date) -> Lesson:
+        """The same examples for who was judged before, by held-back days up to ``judged_to``.
+
+        It is judged by outcomes alone that nobody knew then: those that it was chosen by speak for it, be it
+        better or lucky.
+
+        Raises:
+            OutsideFileError: there are none yet, or too few of an outcome or arm.
+        """
+        first, whole = first_unseen(judged_to, self.declared.target.within_days), self.examples
+        is_later = np.asarray(pc.greater_equal(self._table.column(DAY), pa.scalar(first, pa.date32())))
+        held_out = whole.held_out & is_later
+        check_counts(
+            whole.outcomes,
+            whole.is_treated,
+            held_out,
+            f"the held-back days from {first} on, whose outcomes no judgement of it has seen",
+            f"examples of {self.declared.name}",
+        )
+        later = copy(self)
+        later.examples = replace(whole, held_out=held_out)
+        later._baselines = {name: each.of(held_out[whole.held_out]) for name, each in self._baselines.items()}
+        return later
 
     def matured(self, model: Model) -> list[Measure]:
         """Whether what a model says of the held-back days came true; empty of an uplift, and of few events.
@@ -168,11 +205,16 @@ class Lesson:
         return divisions_of({column: table.column(column).to_pylist() for column in known})
 
     def _window(self) -> dict[str, str]:
-        days = np.array(self._table.column(DAY).to_pylist())
-        learned = self.examples.learning | self.examples.stopping
+        learned = self._days(self.examples.learning | self.examples.stopping)
+        held_back = self._days(self.examples.held_out)
         return {
-            "learned_from": days[learned].min().isoformat(),
-            "learned_to": days[learned].max().isoformat(),
-            "held_back_from": days[self.examples.held_out].min().isoformat(),
-            "held_back_to": days[self.examples.held_out].max().isoformat(),
+            "learned_from": learned[0].isoformat(),
+            "learned_to": learned[1].isoformat(),
+            "held_back_from": held_back[0].isoformat(),
+            "held_back_to": held_back[1].isoformat(),
         }
+
+    def _days(self, rows: Mask) -> tuple[date, date]:
+        """First and last feature day of some rows."""
+        found = pc.min_max(self._table.column(DAY).filter(pa.array(rows))).as_py()
+        return found["min"], found["max"]

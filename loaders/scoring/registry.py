@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
-from loaders.scoring.scores import SHADOW
 from loaders.warehouse.client import Warehouse
 from loaders.warehouse.ops import append_rows, literal, ops_table
 from scoring.registry import ModelDecision, ModelState, states
@@ -82,40 +81,3 @@ def states_on(warehouse: Warehouse, day: date) -> dict[str, ModelState]:
         WarehouseError: BigQuery did not answer.
     """
     return states(decisions(warehouse, day), day)
-
-
-def in_use(warehouse: Warehouse, day: date) -> dict[str, ModelDecision]:
-    """By model, the decision that promoted what scores the accounts of ``day``.
-
-    Raises:
-        WarehouseError: BigQuery did not answer.
-    """
-    return {
-        name: state.in_use for name, state in states_on(warehouse, day).items() if state.in_use is not None
-    }
-
-
-def shadow_days(warehouse: Warehouse, states: Mapping[str, ModelState], day: date) -> dict[str, int]:
-    """By model with a candidate in shadow, on how many days up to ``day`` it has scored accounts.
-
-    Days of the calendar on which it failed, or that had been published before it was there, are none.
-
-    Raises:
-        WarehouseError: BigQuery did not answer.
-    """
-    waiting = {name: each.in_shadow for name, each in states.items() if each.in_shadow is not None}
-    ledger = ops_table(warehouse.settings, "run_ledger")
-    if not waiting or warehouse.find_table(ledger) is None:
-        return dict.fromkeys(waiting, 0)
-    rows = warehouse.run(
-        "select table_name, content_hash, array_agg(distinct run_date) as days "
-        f"from `{ledger}` where step = 'score' and json_value(detail, '$.failed') is null "
-        f"and run_date between {literal(min(each.day for each in waiting.values()))} and {literal(day)} "
-        f"and table_name in unnest({literal([f'{name}{SHADOW}' for name in waiting])}) "
-        "group by table_name, content_hash"
-    )
-    scored = {(row.table_name, row.content_hash): row.days for row in rows}
-    return {
-        name: sum(on >= each.day for on in scored.get((f"{name}{SHADOW}", each.artifact), ()))
-        for name, each in waiting.items()
-    }

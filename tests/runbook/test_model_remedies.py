@@ -18,6 +18,7 @@ from runs.training import train_each, train_on
 from scoring.registry import ModelDecision
 from segue.settings import Settings
 from tests.runbook.steps import failing, says, segue, step
+from tests.runs.published_features import features, publish_features
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 LIST, SHOW = "segue models list", "segue models show NAME"
@@ -27,7 +28,9 @@ BY = "train_models"
 
 @pytest.fixture(scope="module")
 def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return world("runbook-models", models_uri=str(tmp_path_factory.mktemp("models")))
+    found = world("runbook-models", models_uri=str(tmp_path_factory.mktemp("models")))
+    publish_features(found, features(AS_OF))
+    return found
 
 
 def used(settings: Settings, name: str) -> ModelDecision:

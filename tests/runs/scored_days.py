@@ -20,7 +20,7 @@ def scored(
         {
             "run_date": first + timedelta(days=place), "step": "score", "table_name": name, "rows_in": 1,
             "rows_out": 1, "rows_quarantined": 0, "content_hash": artifact,
-            "detail": json.dumps({"version": 1} | ({"failed": failed} if failed else {})),
+            "detail": json.dumps({"version": 1} | ({"failed": failed} if failed else {"max_age_days": 14})),
             "finished_at": datetime.now(UTC),
         }
         for place in days

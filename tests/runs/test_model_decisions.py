@@ -9,37 +9,41 @@ from pathlib import Path
 import pytest
 
 from loaders.scoring.measures import newest_measures
-from loaders.scoring.registry import decisions, in_use, record, states_on
+from loaders.scoring.registry import decisions, record, states_on
 from loaders.warehouse.client import warehouse_of
 from runs.model_decisions import ModelDecisionError, promote, retire, rollback
 from runs.training import UnknownModelError, declared_models, due, train_each, train_models, train_on
 from runs.training_examples import TrainingError
 from scoring.registry import ModelDecision
 from segue.settings import Settings
+from tests.runs.published_features import features, publish_features
 from tests.runs.scored_days import scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 NAME = "trial_propensity"
-WEEKLY = [AS_OF + timedelta(days=7 * week) for week in range(4)]
+WEEKLY = [AS_OF + timedelta(days=7 * week) for week in range(5)]
 _BY = "train_models"
 
 
 @pytest.fixture(scope="module")
 def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("models")
-    return world("model_decisions").model_copy(update={"models_uri": str(folder)})
+    found = world("model_decisions").model_copy(update={"models_uri": str(folder)})
+    publish_features(found, *map(features, WEEKLY))
+    return found
 
 
 @pytest.fixture(scope="module")
 def trained(settings: Settings) -> list[list[ModelDecision]]:
-    """Three weeks of trainings; the third has hardly any examples."""
-    examples = [listeners(accounts, seed) for accounts, seed in ((1_500, 1), (1_500, 2), (20, 3))]
-    first = train_on(settings, WEEKLY[0], propensity(), examples[0].table, _BY)
-    scored_in_shadow(settings, first[1], WEEKLY[0] + timedelta(days=1), WEEKLY[1])
+    """Four weeks of trainings; the last has hardly any examples."""
+    examples = [listeners(1_500, week, as_of).table for week, as_of in enumerate(WEEKLY[:3])]
+    examples.append(listeners(20, 3, WEEKLY[3]).table)
+    first = train_on(settings, WEEKLY[0], propensity(), examples[0], _BY)
+    scored_in_shadow(settings, first[1], WEEKLY[0] + timedelta(days=1), WEEKLY[2])
     return [
         first,
         *(
-            train_on(settings, day, propensity(), each.table, _BY)
+            train_on(settings, day, propensity(), each, _BY)
             for day, each in zip(WEEKLY[1:], examples[1:], strict=False)
         ),
     ]
@@ -52,16 +56,35 @@ def kinds(found: list[ModelDecision]) -> list[str]:
 def test_a_model_is_in_shadow_before_it_is_used_and_another_has_to_be_better(
     trained: list[list[ModelDecision]],
 ) -> None:
-    first, second, third = trained
+    first, second, third, fourth = trained
 
     assert kinds(first) == ["trained", "shadow"]
-    assert kinds(second) == ["promoted", "trained", "refused"]
-    assert second[0].artifact == first[0].artifact
-    assert second[2].reasons[0].startswith("is not better than the model in use beyond noise")
-    assert kinds(third) == ["refused"]
-    assert third[0].artifact == ""
-    assert third[0].reasons[0].startswith("examples of trial_propensity: the held-back days: 40 rows")
+    assert kinds(second) == ["shadow", "trained", "refused"]
+    assert second[2].reasons[0].startswith("is not better than the candidate in shadow beyond noise")
+    assert kinds(third) == ["promoted", "trained", "refused"]
+    assert third[0].artifact == first[0].artifact
+    assert third[2].reasons[0].startswith("is not better than the model in use beyond noise")
+    assert kinds(fourth) == ["refused"]
+    assert fourth[0].artifact == ""
+    assert fourth[0].reasons[0].startswith("examples of trial_propensity: the held-back days: 40 rows")
     assert {each.decided_by for found in trained for each in found} == {_BY}
+
+
+def test_a_candidate_is_judged_again_by_outcomes_that_nobody_knew_when_it_was_chosen(
+    trained: list[list[ModelDecision]],
+) -> None:
+    """Held back were 10 and 17 March, whose outcomes are over on the 31st."""
+    first, waits, later = trained[0][1], trained[1][0], trained[2][0]
+
+    assert first.metrics["judged_by"] == {"from": "2026-03-10", "to": "2026-03-17"}
+    assert (waits.artifact, waits.metrics) == (first.artifact, {})
+    assert waits.reasons == (
+        "was in shadow for 7 of 7 days",
+        "waits for examples of trial_propensity: the held-back days from 2026-03-31 on, whose outcomes no "
+        "judgement of it has seen: 0 rows, 0 of them positive; each outcome is needed 20 times at least",
+    )
+    assert later.metrics["judged_by"] == {"from": "2026-03-31", "to": "2026-03-31"}
+    assert later.metrics["held_out"] == 1_500
 
 
 def test_a_day_has_what_was_decided_by_its_end(
@@ -69,18 +92,20 @@ def test_a_day_has_what_was_decided_by_its_end(
 ) -> None:
     warehouse = warehouse_of(settings)
 
-    assert in_use(warehouse, WEEKLY[1] - timedelta(days=1)) == {}
-    assert in_use(warehouse, WEEKLY[2])[NAME].artifact == trained[0][0].artifact
+    before = states_on(warehouse, WEEKLY[2] - timedelta(days=1))[NAME]
+    assert (before.in_use, before.in_shadow) == (None, trained[0][1])
+    assert states_on(warehouse, WEEKLY[3])[NAME].in_use == trained[2][0]
 
 
 @pytest.mark.usefixtures("trained")
 def test_the_same_examples_decide_nothing_a_second_time(settings: Settings) -> None:
-    before = decisions(warehouse_of(settings), WEEKLY[3], NAME)
+    before = decisions(warehouse_of(settings), WEEKLY[4], NAME)
 
-    assert train_on(settings, WEEKLY[1], propensity(), listeners(1_500, 2).table, _BY) == []
-    assert train_on(settings, WEEKLY[2], propensity(), listeners(20, 3).table, _BY) == []
+    for week, accounts in ((2, 1_500), (3, 20)):
+        table = listeners(accounts, week, WEEKLY[week]).table
+        assert train_on(settings, WEEKLY[week], propensity(), table, _BY) == []
 
-    assert decisions(warehouse_of(settings), WEEKLY[3], NAME) == before
+    assert decisions(warehouse_of(settings), WEEKLY[4], NAME) == before
 
 
 def test_a_model_that_cannot_be_trained_stops_no_other(settings: Settings) -> None:
@@ -111,8 +136,19 @@ def test_a_model_that_cannot_be_trained_stops_no_other(settings: Settings) -> No
 def test_a_model_is_due_when_its_last_training_is_old(settings: Settings) -> None:
     models = {NAME: propensity()}
 
-    assert not due(settings, WEEKLY[1] + timedelta(days=6), models)
-    assert due(settings, WEEKLY[1] + timedelta(days=7), models) == models
+    assert not due(settings, WEEKLY[2] + timedelta(days=6), models)
+    assert due(settings, WEEKLY[2] + timedelta(days=7), models) == models
+
+
+def test_a_model_is_due_when_its_candidate_can_be_judged_again(settings: Settings) -> None:
+    """Its days in shadow are over after one; the outcomes that it was chosen by, after fourteen."""
+    training = {"days": 60, "holdout_days": 14, "refresh_days": 28}
+    model = propensity(name="seldom_trained", shadow_days=1, training=training)
+    _, shadow = train_on(settings, WEEKLY[0], model, listeners(600).table, _BY)
+    scored_in_shadow(settings, shadow, WEEKLY[0] + timedelta(days=1), WEEKLY[2])
+
+    assert not due(settings, WEEKLY[0] + timedelta(days=13), {model.name: model})
+    assert due(settings, WEEKLY[0] + timedelta(days=14), {model.name: model})
 
 
 def test_a_candidate_that_has_scored_too_few_days_stays_in_shadow(settings: Settings) -> None:
@@ -140,7 +176,7 @@ def test_of_a_day_before_another_decision_there_is_a_model_and_no_more(settings:
     assert found[0].reasons == (
         "of 4,800 examples", "a later day has a decision: nothing follows from this one by itself",
     )  # fmt: skip
-    assert in_use(warehouse_of(settings), WEEKLY[0]).get(model.name) is None
+    assert states_on(warehouse_of(settings), WEEKLY[0])[model.name].in_use is None
     state = states_on(warehouse_of(settings), WEEKLY[1])[model.name]
     assert (state.in_use, state.before) == (used[1], ())
 
@@ -196,7 +232,7 @@ def test_a_day_that_is_not_published_is_no_finding_about_a_model(settings: Setti
 def test_a_person_promotes_rolls_back_and_retires_with_a_reason(
     settings: Settings, trained: list[list[ModelDecision]]
 ) -> None:
-    on, first, second = WEEKLY[3], trained[0][0].artifact, trained[1][1].artifact
+    on, first, second = WEEKLY[4], trained[0][0].artifact, trained[1][1].artifact
 
     def used() -> str | None:
         state = states_on(warehouse_of(settings), on)[NAME]
@@ -227,7 +263,7 @@ def test_a_person_promotes_rolls_back_and_retires_with_a_reason(
 @pytest.mark.usefixtures("trained")
 def test_what_nobody_knows_is_named(settings: Settings) -> None:
     with pytest.raises(UnknownModelError, match="trial_propensity has no trained model ffffffffffff"):
-        promote(settings, NAME, "ffffffffffff", WEEKLY[3], "why not", "kim")
+        promote(settings, NAME, "ffffffffffff", WEEKLY[4], "why not", "kim")
     with pytest.raises(UnknownModelError, match="no model was trained by the name household_size"):
         retire(settings, "household_size", date(2026, 4, 1), "why not", "kim")
     with pytest.raises(UnknownModelError, match="household_size is not declared; there are churn_risk, "):

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from google.cloud.bigquery import SchemaField
 from typer.testing import CliRunner
 
 from cli import app
 from loaders.scoring.artifacts import fetched
 from loaders.scoring.measures import newest_measures, replace_measures
-from loaders.scoring.registry import in_use, record
+from loaders.scoring.registry import record, states_on
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import Incident, IncidentTable
 from loaders.warehouse.ops import append_rows
+from runs.model_decisions import ModelDecisionError, promote
 from runs.model_pages import model_page
 from runs.model_watch import is_over, watch
 from runs.score_reasons import ScoreReasons, score_reasons
@@ -28,22 +26,24 @@ from runs.training import UnknownModelError, train_on
 from scoring.artifact import ArtifactError
 from scoring.columns import encoded
 from scoring.declaration import ModelDeclaration
+from scoring.registry import ModelDecision
 from scoring.stability import Measure, blocking_reasons
 from segments.steps import POINTS
 from segue.settings import Settings
 from tests.html_page import HtmlPage, pictures
 from tests.runbook.steps import says, segue, step
+from tests.runs.published_features import features, publish_features
 from tests.runs.scored_days import scored, scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
 
 QUIET, LOUD = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
 """A day like those of training, and one on which accounts stream half as much again."""
-ACCOUNTS = 1_500
-_COLUMNS = {
-    "feature_date": "DATE", "account_id": "STRING", "is_entitled": "BOOL", "is_test_account": "BOOL",
-    "is_deletion_requested": "BOOL", "is_personalisation_withdrawn": "BOOL", "streams_28d": "INT64",
-    "ad_ms_28d": "INT64", "skips_blocked_28d": "INT64", "tenure_days": "INT64", "market": "STRING",
-}  # fmt: skip
+
+
+def in_use(warehouse: Warehouse, day: date) -> ModelDecision:
+    used = states_on(warehouse, day)["trial_propensity"].in_use
+    assert used is not None
+    return used
 
 
 def declared() -> ModelDeclaration:
@@ -51,39 +51,16 @@ def declared() -> ModelDeclaration:
     return propensity(shadow_days=0)
 
 
-def features(day: date, streams: int) -> Iterator[dict[str, Any]]:
-    """Accounts as they were learned from, but for ``streams`` more; every tenth is entitled."""
-    random = np.random.default_rng(day.toordinal())
-    for account in range(ACCOUNTS):
-        yield {
-            "feature_date": str(day), "account_id": f"a{account:06}", "is_entitled": account % 10 == 9,
-            "is_test_account": False, "is_deletion_requested": False, "is_personalisation_withdrawn": False,
-            "streams_28d": int(random.poisson(100)) + streams,
-            "ad_ms_28d": int(random.integers(0, 1_000_000)), "skips_blocked_28d": int(random.poisson(16)),
-            "tenure_days": int(random.integers(0, 2_000)),
-            "market": str(random.choice(["DE", "SE", "US"])),
-        }  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A model in use since the day that it was trained on, and the features of two days after it."""
     found = world("watch", models_uri=tmp_path_factory.mktemp("models").as_uri())
+    publish_features(found, features(AS_OF), features(QUIET), features(LOUD, more_streams=50))
     decided = train_on(found, AS_OF, declared(), listeners(400).table, "test")
     assert [each.decision for each in decided] == ["trained", "promoted"], decided
-    warehouse = warehouse_of(found)
-    warehouse.ensure_dataset(found.marts_dataset)
-    publish_features(warehouse, [*features(QUIET, 0), *features(LOUD, 50)])
     for day in (QUIET, LOUD):
         scored(found, "trial_propensity", decided[1].artifact, day)
     return found
-
-
-def publish_features(warehouse: Warehouse, rows: list[dict[str, Any]]) -> None:
-    table = warehouse.table(warehouse.settings.marts_dataset, "fct_account_features")
-    schema = [SchemaField(name, kind) for name, kind in _COLUMNS.items()]
-    warehouse.ensure_table(table, schema, partition_field="feature_date", description="Features.")
-    warehouse.append_json(table, "\n".join(map(json.dumps, rows)), schema)
 
 
 def publication_of(day: date) -> dict[str, Any]:
@@ -162,7 +139,7 @@ def test_drift_is_over_when_the_day_is_built_again_of_a_mended_feed(
         live = [each for each in IncidentTable(warehouse).live() if each.incident.cause == cause]
         return any(each.is_open for each in live)
 
-    publish_features(warehouse, list(features(day, 50)))
+    publish_features(settings, features(day, more_streams=50))
     append_rows(warehouse, "publications", [publication_of(day)])
     watch(settings, day)
     assert is_open()
@@ -171,7 +148,7 @@ def test_drift_is_over_when_the_day_is_built_again_of_a_mended_feed(
     segue(settings, [*page, "--out", str(tmp_path / "page.html")])
     says("model_drift", "is a feed that broke: mend it and build the days again")
     warehouse.run(f"delete from marts.fct_account_features where feature_date = date '{day}'")
-    publish_features(warehouse, list(features(day, 0)))
+    publish_features(settings, features(day))
     watch(settings, day)
     assert not is_open()
     warehouse.run(f"delete from ops.publications where run_date = date '{day}'")
@@ -200,7 +177,7 @@ def test_drift_ends_on_the_newest_day_and_a_failed_look_on_its_own_or_a_later_on
 
 @pytest.mark.usefixtures("watched")
 def test_only_the_drifted_day_blocks_a_promotion(warehouse: Warehouse) -> None:
-    artifact = in_use(warehouse, AS_OF)["trial_propensity"].artifact
+    artifact = in_use(warehouse, AS_OF).artifact
 
     assert blocking_reasons(newest_measures(warehouse, artifact, QUIET)) == []
     reasons = blocking_reasons(newest_measures(warehouse, artifact, LOUD))
@@ -231,7 +208,7 @@ def points_of(settings: Settings, account: dict[str, Any]) -> int:
     """What the model in use gives an account."""
     import pyarrow as pa
 
-    model = fetched(settings, in_use(warehouse_of(settings), QUIET)["trial_propensity"].artifact_uri).model
+    model = fetched(settings, in_use(warehouse_of(settings), QUIET).artifact_uri).model
     [score] = model.shares(encoded(pa.Table.from_pylist([account]), model.features, "an account"))
     return round(float(score) * POINTS)
 
@@ -243,7 +220,7 @@ def reasons(settings: Settings, account: dict[str, Any], points: int, model: str
 
 
 def test_an_account_is_told_what_its_score_is_made_of(settings: Settings) -> None:
-    account = next(features(QUIET, 0))
+    account = next(features(QUIET))
     points = points_of(settings, account)
 
     found = reasons(settings, account, points, "trial_propensity")
@@ -268,7 +245,7 @@ def test_an_account_is_told_what_its_score_is_made_of(settings: Settings) -> Non
 def test_a_score_from_elsewhere_has_no_reasons(
     settings: Settings, account: int, wrong: int, model: str, version: int | None
 ) -> None:
-    row = list(features(QUIET, 0))[account]
+    row = list(features(QUIET))[account]
 
     found = reasons(settings, row, points_of(settings, row) + wrong, model)
 
@@ -302,7 +279,7 @@ def test_the_page_of_a_version_that_nobody_trained_is_refused(settings: Settings
 def test_what_the_model_in_use_said_is_held_against_what_happened_when_the_next_is_trained(
     settings: Settings, warehouse: Warehouse
 ) -> None:
-    used, later = in_use(warehouse, LOUD)["trial_propensity"], LOUD + timedelta(days=7)
+    used, later = in_use(warehouse, LOUD), LOUD + timedelta(days=7)
 
     train_on(settings, later, declared(), listeners(400, seed=6).table, "test")
 
@@ -315,30 +292,75 @@ def test_what_the_model_in_use_said_is_held_against_what_happened_when_the_next_
     ]  # fmt: skip
 
 
+def stability(subject: str, value: float) -> Measure:
+    return Measure(
+        measure="population_stability", subject=subject, value=value, warn_above=0.1, critical_above=0.25,
+        rows=1_350,
+    )  # fmt: skip
+
+
 def test_a_candidate_is_not_used_while_its_drift_is_critical(
     settings: Settings, warehouse: Warehouse
 ) -> None:
-    model, examples = propensity(name="drifting", shadow_days=7), listeners(400).table
-    begun = LOUD + timedelta(days=30)
-    held, freed = begun + timedelta(days=7), begun + timedelta(days=8)
-    _, shadow = train_on(settings, begun, model, examples, "test")
-    drift = Measure(
-        measure="population_stability", subject="streams_28d", value=0.4, warn_above=0.1,
-        critical_above=0.25, rows=1_350,
-    )  # fmt: skip
-    replace_measures(warehouse, shadow, held, [drift])
+    model, begun = propensity(name="drifting", shadow_days=7), LOUD + timedelta(days=30)
+    held, freed = begun + timedelta(days=14), begun + timedelta(days=21)
+    _, shadow = train_on(settings, begun, model, listeners(400, as_of=begun).table, "test")
     scored_in_shadow(settings, shadow, begun + timedelta(days=1), freed)
+    replace_measures(warehouse, shadow, held, [stability("streams_28d", 0.4), stability("score", 0.02)])
 
-    kept, *_ = train_on(settings, held, model, examples, "test")
-    again = train_on(settings, held, model, examples, "test")
-    replace_measures(warehouse, shadow, freed, [drift.model_copy(update={"value": 0.02})])
-    used, *_ = train_on(settings, freed, model, examples, "test")
+    later = listeners(400, seed=6, as_of=held).table
+    kept, *_ = train_on(settings, held, model, later, "test")
+    again = train_on(settings, held, model, later, "test")
+    replace_measures(warehouse, shadow, freed, [stability("streams_28d", 0.02), stability("score", 0.02)])
+    used, *_ = train_on(settings, freed, model, listeners(400, seed=7, as_of=freed).table, "test")
 
     assert (kept.decision, kept.artifact, again) == ("shadow", shadow.artifact, [])
     assert kept.reasons[-1] == (
         "is not used while population stability of streams_28d: 0.400, above 0.250 (1,350 rows)"
     )
     assert (used.decision, used.artifact) == ("promoted", shadow.artifact)
+
+
+def test_a_candidate_whose_drift_nobody_has_measured_is_measured_before_it_is_used(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    """On a day of which nobody has features it cannot be; one on which all stream more speaks against it."""
+    day, loud = LOUD + timedelta(days=100), LOUD + timedelta(days=101)
+    publish_features(settings, features(loud, more_streams=50))
+    model = propensity(name="unmeasured", shadow_days=0)
+
+    _, blind = train_on(settings, day, model, listeners(400, as_of=day).table, "test")
+    measured = propensity(name="measured_late", shadow_days=0)
+    _, held = train_on(settings, loud, measured, listeners(400, as_of=loud).table, "test")
+
+    assert (blind.decision, blind.reasons[-1]) == (
+        "shadow",
+        "is not used while its drift is not known: nobody of its population has published features of "
+        f"{day - timedelta(days=6)} to {day} that it was measured on",
+    )
+    assert held.decision == "shadow"
+    assert held.reasons[-1].startswith("is not used while population stability of ")
+    assert newest_measures(warehouse, held.artifact, loud) != []
+
+
+def test_a_person_who_puts_it_into_use_all_the_same_says_so_and_it_is_kept(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    day = LOUD + timedelta(days=200)
+    model = propensity(name="wanted", shadow_days=0)
+    _, shadow = train_on(settings, day, model, listeners(400, as_of=day).table, "test")
+
+    with pytest.raises(ModelDecisionError, match="is not put into use while its drift is not known") as error:
+        promote(settings, "wanted", shadow.artifact, day, "the campaign", "kim")
+    assert "--despite-drift" in str(error.value)
+    assert states_on(warehouse, day)["wanted"].in_use is None
+
+    promote(settings, "wanted", shadow.artifact, day, "the campaign", "kim", despite_drift=True)
+
+    used = states_on(warehouse, day)["wanted"].in_use
+    assert used is not None
+    assert used.reasons[0] == "the campaign"
+    assert used.reasons[1].startswith("was put into use although its drift is not known: nobody of its pop")
 
 
 @pytest.mark.usefixtures("watched")
@@ -362,10 +384,10 @@ def test_commands_measure_a_day_and_write_the_page(
 def test_a_score_of_a_candidate_in_shadow_has_its_reasons_too(
     settings: Settings, warehouse: Warehouse
 ) -> None:
-    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    used = in_use(warehouse, AS_OF)
     record(warehouse, [replace(used, model="winback", decision="shadow", day=AS_OF)])
     scored(settings, "winback__shadow", used.artifact, QUIET)
-    account = next(features(QUIET, 0))
+    account = next(features(QUIET))
 
     found = reasons(settings, account, points_of(settings, account), "winback__shadow")
 
@@ -376,11 +398,11 @@ def test_a_decision_that_counts_for_a_day_that_was_scored_already_changes_no_rea
     settings: Settings, warehouse: Warehouse
 ) -> None:
     """Monday's decisions count for Sunday, whose scores were given on Monday's morning, before them."""
-    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    used = in_use(warehouse, AS_OF)
     first = replace(used, model="upsell", decision="promoted", day=AS_OF)
     record(warehouse, [first])
     scored(settings, "upsell", used.artifact, QUIET)
-    account = next(features(QUIET, 0))
+    account = next(features(QUIET))
     later = {"day": QUIET, "decided_at": datetime.now(UTC)}
     second = replace(first, version=2, artifact="another", artifact_uri="file:///nowhere/another", **later)
 
@@ -393,10 +415,10 @@ def test_a_decision_that_counts_for_a_day_that_was_scored_already_changes_no_rea
 def test_a_model_that_failed_on_a_day_gave_none_of_its_scores(
     settings: Settings, warehouse: Warehouse
 ) -> None:
-    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    used = in_use(warehouse, AS_OF)
     record(warehouse, [replace(used, model="lapse", day=AS_OF)])
     scored(settings, "lapse", used.artifact, QUIET, failed="no number")
-    account = next(features(QUIET, 0))
+    account = next(features(QUIET))
 
     found = reasons(settings, account, points_of(settings, account), "lapse")
 
@@ -426,7 +448,7 @@ def test_only_of_a_model_that_scored_the_day_it_is_kept_why(settings: Settings, 
 def test_a_model_that_cannot_be_read_keeps_no_other_from_being_measured(
     settings: Settings, warehouse: Warehouse
 ) -> None:
-    used = in_use(warehouse, AS_OF)["trial_propensity"]
+    used = in_use(warehouse, AS_OF)
     read = replace(used, model="a_first_one", day=AS_OF - timedelta(days=1))
     gone = replace(
         read, artifact="ff" * 32, artifact_uri=f"{settings.models_uri}/gone", decided_at=datetime.now(UTC)

@@ -18,6 +18,7 @@ import pytest
 from loaders.objects.folder import FolderStore
 from loaders.objects.store import ObjectStoreError
 from loaders.scoring.registry import record
+from loaders.scoring.scored import ScoredDay, scored_until
 from loaders.warehouse.client import warehouse_of
 from runs.building import build, score
 from runs.dbt import build as build_models
@@ -186,6 +187,12 @@ def test_rows_land_by_the_contract_with_the_version_that_scored(company: Company
         (name, 3, end, end) for name in ("erases", "old", "young")
     ]
     assert company.of_ledger(SECOND) == [("trial_propensity", 3, None)]
+
+
+def test_the_ledger_says_for_how_many_days_scores_may_decide(company: Company) -> None:
+    assert scored_until(warehouse_of(company.settings), SECOND, since=SECOND) == {
+        "trial_propensity": {SECOND: ScoredDay(company.artifact.name, max_age_days=14)}
+    }
 
 
 def test_what_reads_scores_is_built_after_them(company: Company) -> None:

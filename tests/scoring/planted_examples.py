@@ -16,16 +16,12 @@ AS_OF = date(2026, 3, 31)
 """The last day that is known when the examples are made."""
 WITHIN_DAYS = 14
 HELD_BACK_DAYS = 14
-NEWEST = AS_OF - timedelta(days=WITHIN_DAYS)
-LEARNED_TO = NEWEST - timedelta(days=HELD_BACK_DAYS + WITHIN_DAYS)
 _APART = 7
-
-
-def _days(first: date, count: int) -> list[date]:
-    return [first - timedelta(days=_APART * place) for place in range(count)]
-
-
-FEATURE_DAYS = [*_days(NEWEST, 2), *_days(LEARNED_TO, 6)]
+_AGES = [
+    *range(0, HELD_BACK_DAYS, _APART),
+    *(HELD_BACK_DAYS + WITHIN_DAYS + _APART * each for each in range(6)),
+]
+"""Of the feature days in days, the newest first; between those held back and the others lies an outcome."""
 
 
 def propensity(**changes: Any) -> ModelDeclaration:
@@ -64,14 +60,15 @@ def uplift(**changes: Any) -> ModelDeclaration:
     )
 
 
-def listeners(accounts: int, seed: int = 5) -> Planted:
-    """Each account on every feature day; log odds −1.5 + 0.8 · streams − 0.7 · (market is DE) + 0.4 · skips.
+def listeners(accounts: int, seed: int = 5, as_of: date = AS_OF) -> Planted:
+    """Each account on every feature day that is known at the end of ``as_of``.
 
-    Streams and skips are standardised. ``truth``: the probabilities of the rows.
+    Log odds are −1.5 + 0.8 · streams − 0.7 · (market is DE) + 0.4 · skips, of
+    streams and skips that are standardised. ``truth``: the probabilities of the rows.
     """
     random = np.random.default_rng(seed)
-    rows = accounts * len(FEATURE_DAYS)
-    account = np.tile(np.arange(accounts), len(FEATURE_DAYS))
+    rows = accounts * len(_AGES)
+    account = np.tile(np.arange(accounts), len(_AGES))
     streams = random.poisson(100, rows)
     skips = random.poisson(16, rows)
     market = random.choice(["DE", "SE", "US"], accounts)[account]
@@ -86,7 +83,7 @@ def listeners(accounts: int, seed: int = 5) -> Planted:
         "active_days_28d": pa.array(np.arange(rows) % 29),
         "subscription_tenure_days": pa.nulls(rows, pa.int64()),
     }
-    return _examples(account, random.random(rows) < truth, None, columns, truth)
+    return _examples(account, random.random(rows) < truth, None, columns, truth, as_of)
 
 
 GROUPS = {"1990-1999": 0.20, "1970-1989": 0.0, "1950-1969": -0.12}
@@ -115,17 +112,20 @@ def _examples(
     is_treated: np.ndarray[Any, Any] | None,
     features: dict[str, pa.Array],
     truth: np.ndarray[Any, Any],
+    as_of: date = AS_OF,
 ) -> Planted:
     """By day and account, as they are learned from."""
-    rows, days = len(account), np.array(FEATURE_DAYS)
+    rows, newest = len(account), as_of - timedelta(days=WITHIN_DAYS)
+    days = np.array([newest - timedelta(days=age) for age in _AGES])
     place = np.arange(rows) * len(days) // rows
+    is_held_back = np.array(_AGES)[place] < HELD_BACK_DAYS
     table = pa.table(
         {
             "feature_date": pa.array(days[place].tolist(), pa.date32()),
             "account_id": pa.array([f"a{each:06}" for each in account]),
             "outcome": pa.array(outcome.tolist()),
             "is_treated": pa.nulls(rows, pa.bool_()) if is_treated is None else pa.array(is_treated.tolist()),
-            "is_held_back": pa.array((days[place] > LEARNED_TO).tolist()),
+            "is_held_back": pa.array(is_held_back.tolist()),
             "weight": pa.array(np.ones(rows)),
             **features,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -9,6 +11,7 @@ from scipy.special import expit
 from scoring.contest import contest
 from scoring.evaluation import Prediction
 from scoring.propensity import quality_of
+from scoring.training import first_unseen
 from scoring.uplift import areas_of
 
 REPETITIONS = 200
@@ -72,6 +75,59 @@ def test_days_of_one_account_are_no_independent_evidence() -> None:
         wins["by row"] += contest("x", candidate, champion, outcomes).is_won
 
     assert wins["by account"] <= 0.05 * REPETITIONS < 0.2 * REPETITIONS < wins["by row"]
+
+
+MONDAY, WEEK = date(2026, 1, 5), timedelta(days=7)
+WITHIN_DAYS = 14
+ACCOUNTS = 400
+
+
+def is_anybody_promoted_in_half_a_year(seed: int, *, by_later_outcomes: bool) -> bool:
+    """Each week's new candidate is as good as the model in use, and no better.
+
+    Every Monday is a feature day; the two newest are held back. What happens to an account in a week is an
+    outcome of both feature days before it. Who has won once is judged again: by all that is held back a week
+    later, or ``by_later_outcomes`` alone.
+    """
+    random = np.random.default_rng(seed)
+    odds = random.normal(-1.5, 1, ACCOUNTS)
+    happens = random.random((30, ACCOUNTS)) < expit(odds)
+    days = [MONDAY + WEEK * each for each in range(27)]
+    champion, chosen = odds + random.normal(0, 0.5, ACCOUNTS), None
+    for week in range(1, 27):
+        candidate = odds + random.normal(0, 0.5, ACCOUNTS)
+        held_back = {days[each]: happens[each + 1] | happens[each + 2] for each in (week - 1, week)}
+        if chosen is not None:
+            mine, judged_to = chosen
+            first = first_unseen(judged_to, WITHIN_DAYS) if by_later_outcomes else MONDAY
+            later = {day: outcomes for day, outcomes in held_back.items() if day >= first}
+            if later:
+                if is_better(mine, champion, list(later.values())):
+                    return True
+                chosen = None
+        rivals = [champion, *([chosen[0]] if chosen else [])]
+        if all(is_better(candidate, rival, list(held_back.values())) for rival in rivals):
+            chosen = (candidate, days[week])
+    return False
+
+
+def is_better(candidate: np.ndarray, rival: np.ndarray, outcomes: list[np.ndarray]) -> bool:
+    """Each predicts the same of an account whatever the day, twice a week's odds."""
+    units = np.tile(np.arange(ACCOUNTS), len(outcomes))
+    mine, its = (says(1 - (1 - expit(each[units])) ** 2) for each in (candidate, rival))
+    return contest("it", mine, its, np.concatenate(outcomes).astype(float), units=units).is_won
+
+
+def test_a_candidate_a_week_is_not_tried_until_one_of_them_is_lucky() -> None:
+    """A candidate a week that is no better, for half a year: hardly ever is any of them put into use.
+
+    Judged again by outcomes that it was chosen by, one in many would be.
+    """
+    honest = [is_anybody_promoted_in_half_a_year(seed, by_later_outcomes=True) for seed in range(REPETITIONS)]
+    few = [is_anybody_promoted_in_half_a_year(seed, by_later_outcomes=False) for seed in range(60)]
+
+    assert sum(honest) <= 0.05 * len(honest)
+    assert sum(few) > 0.05 * len(few)
 
 
 def test_an_offer_without_an_effect_promotes_no_order_of_it() -> None:

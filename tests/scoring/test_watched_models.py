@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scoring.artifact import read_description
+from scoring.decision import blocked
 from scoring.model import Model
 from scoring.training import Lesson
 from tests.scoring.planted_examples import AS_OF, listeners, propensity, trial, uplift
@@ -28,11 +29,12 @@ def test_a_candidate_that_has_drifted_stays_in_shadow_and_is_told_why(
     lesson: Lesson, candidate: Model
 ) -> None:
     free = lesson.judge(candidate, {}, shadow_days=7).verdict
-    held = lesson.judge(candidate, {}, shadow_days=7, drift=[DRIFT]).verdict
+    held = blocked(free, [DRIFT])
 
     assert free.decision == "promoted"
     assert held.decision == "shadow"
     assert held.reasons[-2:] == ("was in shadow for 7 of 7 days", f"is not used while {DRIFT}")
+    assert blocked(free, []) == free
 
 
 def test_predictions_of_days_that_are_over_are_held_against_what_happened(

@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from loaders.scoring.registry import decisions, in_use, record, shadow_days, states_on
+from loaders.scoring.registry import decisions, record, states_on
+from loaders.scoring.scored import ScoredDay, scored_until, shadow_days
 from loaders.warehouse.client import Warehouse, warehouse_of
 from scoring.registry import ModelDecision, ModelState
 from segue.settings import Settings
-from tests.runs.scored_days import scored_in_shadow
+from tests.runs.scored_days import scored, scored_in_shadow
 
 TRAINED = ModelDecision(
     model="trial_propensity",
@@ -38,16 +39,17 @@ def warehouse(world: Callable[..., Settings]) -> Warehouse:
 
 
 def test_a_decision_is_read_as_it_was_written_on_its_day_and_not_before(warehouse: Warehouse) -> None:
-    assert in_use(warehouse, date(2026, 3, 8)) == {}
+    assert states_on(warehouse, date(2026, 3, 8)) == {}
 
     record(warehouse, [TRAINED])
     record(warehouse, [PROMOTED, replace(TRAINED, model="churn_risk", metrics={}, data_digest=None)])
 
     assert decisions(warehouse, date(2026, 3, 8), "trial_propensity") == [TRAINED, PROMOTED]
-    assert in_use(warehouse, date(2026, 3, 8)) == {"trial_propensity": PROMOTED}
-    assert in_use(warehouse, date(2026, 3, 7)) == {}
-    assert states_on(warehouse, date(2026, 3, 7))["trial_propensity"].in_shadow == TRAINED
+    assert states_on(warehouse, date(2026, 3, 7))["trial_propensity"] == ModelState(in_shadow=TRAINED)
     on_day = states_on(warehouse, date(2026, 3, 8))
+    assert {name: state.in_use for name, state in on_day.items()} == {
+        "trial_propensity": PROMOTED, "churn_risk": None,
+    }  # fmt: skip
     assert [name for name, state in on_day.items() if state.in_shadow is not None] == ["churn_risk"]
     assert decisions(warehouse, date(2026, 2, 28)) == []
 
@@ -68,3 +70,14 @@ def test_days_in_shadow_are_those_on_which_the_candidate_has_scored(
 
     assert shadow_days(warehouse, states, date(2026, 3, 9)) == {"trial_propensity": 5}
     assert shadow_days(warehouse, {"trial_propensity": ModelState(in_use=TRAINED)}, date(2026, 3, 9)) == {}
+
+
+def test_of_a_day_that_was_scored_twice_the_last_scoring_counts_and_a_failure_is_none(
+    warehouse: Warehouse,
+) -> None:
+    settings, (monday, tuesday) = warehouse.settings, (date(2026, 5, 4), date(2026, 5, 5))
+    scored(settings, "churn_risk", "first", monday)
+    scored(settings, "churn_risk", "second", monday)
+    scored(settings, "churn_risk", "second", tuesday, failed="no number")
+
+    assert scored_until(warehouse, tuesday, since=monday) == {"churn_risk": {monday: ScoredDay("second", 14)}}
