@@ -10,7 +10,7 @@ import numpy as np
 
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.incidents import EndsWith, Incident, IncidentTable
-from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table
 from runs.feed_freshness import LOOK_BACK, arrived_since, stale_feeds
 from runs.incidents import close_incidents, first_named, raise_incidents, still_served
 from runs.task_defaults import OWNER
@@ -170,7 +170,7 @@ def _published(warehouse: Warehouse, first: date, last: date) -> list[tuple[str,
         f"if(partition_date = {literal(last)}, -1, 1) * unix_micros(published_at)) as place "
         f"from `{ops_table(warehouse.settings, 'publications')}` "
         f"where run_date >= {literal(first)} and partition_date between {literal(first)} and {literal(last)} "
-        "and code_version is null) where place = 1"
+        f"and {OF_MARTS}) where place = 1"
     )
     return [(row.mart, row.partition_date, int(row.row_count)) for row in rows]
 

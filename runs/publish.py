@@ -18,7 +18,7 @@ import structlog
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
-from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table
 from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
 from runs.restated_movements import (
@@ -282,8 +282,8 @@ def _earlier_query(settings: Settings, window: RunWindow) -> str:
     arrivals and no others, so there it is a later reading of raw.
     """
     newer = (
-        f"(code_version is null and as_of_date > date '{window.as_of_date}') "
-        f"or (code_version is not null and raw_read_at > {literal(window.history.raw_read_at)})"
+        f"({OF_MARTS} and as_of_date > date '{window.as_of_date}') "
+        f"or (not ({OF_MARTS}) and raw_read_at > {literal(window.history.raw_read_at)})"
     )
     return (
         f"select mart, partition_date, logical_or({newer}) as is_newer "
