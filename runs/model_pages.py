@@ -11,6 +11,7 @@ from loaders.scoring.measures import measures_by_day
 from loaders.scoring.registry import decisions
 from loaders.warehouse.client import warehouse_of
 from runs.training import UnknownModelError
+from scoring.artifact import CODE
 from scoring.page import page
 from scoring.registry import NOTHING, ModelDecision, states
 from segue.settings import Settings
@@ -74,5 +75,6 @@ def _facts(trained: TrainedModel, about: list[ModelDecision], used: str) -> dict
         "held back": f"{rows['held_out']:,} examples of {window['held_back_from']} to "
         f"{window['held_back_to']}",
         "artifact": last.artifact,
-        "code": described.versions["segue"],
+        # Of models that were trained before it was kept, the release alone is known.
+        "code": described.versions.get(CODE, described.versions["segue"]),
     }

@@ -22,11 +22,14 @@ from scoring.distribution import Distribution
 from scoring.insights import Insights
 from scoring.model import Model, Trees
 from segue.errors import SegueError
+from segue.source_version import source_version
 
 FORMAT: Final = 3
 """2: with how features and scores were spread, and what the model goes by. 3: with the days of the rows."""
 DESCRIPTION: Final = "model.json"
 """Of a model's folder: the file that makes it one."""
+CODE: Final = "code"
+"""Among the versions: which code has trained the model."""
 _LIBRARIES: Final = ("lightgbm", "numpy", "scikit-learn", "scipy")
 
 
@@ -69,7 +72,7 @@ class Description(BaseModel):
     """Of the rows that were learned from; what is scored later is held against it."""
     insights: Insights
     versions: dict[str, str]
-    """Of the libraries and of Segue, when the model was trained."""
+    """Of the libraries, of Segue and of its code, when the model was trained."""
 
 
 def write(
@@ -104,7 +107,7 @@ def write(
         metrics=dict(metrics),
         distribution=distribution,
         insights=insights,
-        versions={each: version(each) for each in (*_LIBRARIES, "segue")},
+        versions={each: version(each) for each in (*_LIBRARIES, "segue")} | {CODE: source_version()},
     )
     content = json.dumps(description.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False)
     texts[DESCRIPTION] = content + "\n"

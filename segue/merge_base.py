@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Final
+
+from segue.git import git
 
 _MAIN_BRANCHES: Final = (
     "refs/remotes/origin/HEAD",
@@ -20,19 +21,9 @@ def text_at_merge_base(path: Path) -> str | None:
 
     None where git does not know: no git, no repository, a clone without that history, a file of its own.
     """
-    branches = _git(path.parent, "for-each-ref", "--format=%(objectname)", *_MAIN_BRANCHES)
+    branches = git(path.parent, "for-each-ref", "--format=%(objectname)", *_MAIN_BRANCHES)
     if not branches:
         return None
     # With several, the merge base with all of them together: the newest that any of them shares.
-    base = _git(path.parent, "merge-base", "HEAD", *branches.split())
-    return _git(path.parent, "show", f"{base.strip()}:./{path.name}") if base else None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+    base = git(path.parent, "merge-base", "HEAD", *branches.split())
+    return git(path.parent, "show", f"{base.strip()}:./{path.name}") if base else None

@@ -14,6 +14,9 @@ _SHIPPED: Final = _HERE / "shipped"
 _IS_CHECKOUT: Final = not _SHIPPED.is_dir()
 _ROOT: Final = _HERE.parent if _IS_CHECKOUT else _SHIPPED
 
+ROOMS_DIR: Final = _HERE.parent
+"""The Python packages lie under here, in an environment beside those of others."""
+CHECKOUT_DIR: Final = _ROOT if _IS_CHECKOUT else None
 DBT_PROJECT_DIR: Final = _ROOT / "dbt"
 DAGS_DIR: Final = _ROOT / "dags"
 WORKING_DIR: Final = _ROOT if _IS_CHECKOUT else Path.cwd()

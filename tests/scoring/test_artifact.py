@@ -15,6 +15,7 @@ from scoring.distribution import distribution_of_training
 from scoring.examples import Examples, examples_of
 from scoring.insights import insights_of
 from scoring.model import Model, TreeLibraryError, train
+from segue.source_version import source_version
 from tests.scoring.planted import customers, propensity_map
 
 
@@ -71,7 +72,8 @@ def test_a_folder_holds_text_that_says_what_the_model_is(written: Path) -> None:
         {"categories": ["basic", "duo", "family"], "kind": "category", "name": "plan"},
         {"categories": [], "kind": "number", "name": "tenure"},
     ]
-    assert list(description["versions"]) == ["lightgbm", "numpy", "scikit-learn", "scipy", "segue"]
+    assert list(description["versions"]) == ["code", "lightgbm", "numpy", "scikit-learn", "scipy", "segue"]
+    assert description["versions"]["code"] == source_version()
     assert description["parameters"]["seed"] == 20_240_229
 
 
