@@ -21,7 +21,7 @@ from runs.model_drift import measure_drift
 from scoring.artifact import ArtifactError
 from scoring.contributions import reasons_of
 from scoring.registry import ModelDecision, ModelState
-from scoring.stability import Measure, blocking_reasons
+from scoring.stability import Measure, blocking_reasons, outdated
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,8 @@ class Watched:
     decision: ModelDecision
     owner: str
     measures: tuple[Measure, ...]
+    outdated: tuple[str, ...] = ()
+    """That its training is too old, in words."""
 
     def summary(self) -> str:
         """One line for a log."""
@@ -76,16 +78,17 @@ def watch(settings: Settings, day: date) -> list[Watched]:
 
 
 def cause_of(decision: ModelDecision) -> str:
-    """Of the incident that a critical measure of a model is."""
+    """Of the incident that a critical measure of a model is, or a training that is too old."""
     return f"model_drift:{decision.model}:v{decision.version}"
 
 
 def _tell(settings: Settings, watched: Sequence[Watched], day: date, unread: Collection[str]) -> None:
     """What is critical is an incident of the model, until it is so no more or the model does not score.
 
-    Also what its last training has measured: whether what it said came true. Of a day that is not the newest
-    published one nobody is told: what is built again says nothing about today. Of models that could not be
-    read, whose causes are ``unread``, nothing new is known, and the look itself has failed.
+    Also what its last training has measured, whether what it said came true; and that it is too old. Of a day
+    that is not the newest published one nobody is told: what is built again says nothing about today. Of
+    models that could not be read, whose causes are ``unread``, nothing new is known, and the look itself has
+    failed.
     """
     warehouse = warehouse_of(settings)
     newest = newest_published(warehouse, _FEATURES)
@@ -94,7 +97,12 @@ def _tell(settings: Settings, watched: Sequence[Watched], day: date, unread: Col
         cause_of(each.decision): (each, reasons)
         for each in watched
         if is_newest
-        and (reasons := blocking_reasons(newest_measures(warehouse, each.decision.artifact, day)))
+        and (
+            reasons := [
+                *blocking_reasons(newest_measures(warehouse, each.decision.artifact, day)),
+                *each.outdated,
+            ]
+        )
     }
     incidents = [
         Incident(
@@ -153,4 +161,5 @@ def _watched(settings: Settings, decision: ModelDecision, day: date, *, gave_sco
         replace_contributions(
             warehouse_of(settings), decision, day, zip(accounts, reasons, strict=True), read_at
         )
-    return Watched(decision, trained.declaration.owner, seen.measures)
+    too_old = outdated(trained.declaration, trained.description.window, day)
+    return Watched(decision, trained.declaration.owner, seen.measures, tuple(too_old))

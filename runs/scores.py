@@ -25,7 +25,7 @@ from loaders.objects.store import ObjectStore
 from loaders.scoring.ended import ended
 from loaders.scoring.features import stage, staged
 from loaders.scoring.registry import decisions
-from loaders.scoring.scored import Scored, ScoredDay, scored_until
+from loaders.scoring.scored import Scored, ScoredDay, delivered_by_others, scored_until
 from loaders.scoring.scores import (
     SHADOW,
     DayOfScores,
@@ -166,6 +166,12 @@ def score_days(settings: Settings, window: RunWindow) -> ScoredDays:
     lines, warnings, entries = [], [], []
     written: list[tuple[Scoring, dict[date, Written]]] = []
     plan = Plan.read(settings, window)
+    own = {scoring.name for scoring in plan.scorings}
+    for name, files in delivered_by_others(warehouse, own, plan.days).items():
+        warnings.append(
+            f"{name} is scored by a model of the platform's and delivered by others too, in "
+            f"{', '.join(files)}: of an account's two scores the newer counts. Theirs need another name"
+        )
     for scoring in plan.scorings:
         done: dict[date, Written] = {}
         try:

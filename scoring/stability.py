@@ -5,7 +5,7 @@ Nothing here retires a model: a level says how far a measure is from what was tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
@@ -16,6 +16,7 @@ from scipy.special import chdtri, expit, ndtri
 
 from scoring.calibration import fit_platt, log_odds
 from scoring.columns import Floats
+from scoring.declaration import ModelDeclaration
 from scoring.distribution import Binned, Distribution
 
 Level = Literal["ok", "warn", "critical"]
@@ -90,6 +91,20 @@ class DayMeasures:
 def blocking_reasons(measures: Iterable[Measure]) -> list[str]:
     """Why a version must not be promoted; empty where nothing is critical."""
     return [each.describe() for each in measures if each.level == "critical"]
+
+
+def outdated(declared: ModelDeclaration, window: Mapping[str, str], day: date) -> list[str]:
+    """That a training has become too old, if it has: one of ``day`` would learn from none of its days.
+
+    ``window``: its days, as the model's folder has them; of a model without days nothing is too old.
+    """
+    as_of = window.get("as_of")
+    if as_of is None or (day - date.fromisoformat(as_of)).days < declared.training.days:
+        return []
+    return [
+        f"its training of {as_of} learned from days up to {window['learned_to']}: one of today would learn "
+        "from none of them"
+    ]
 
 
 def is_drift_known(measures: Iterable[Measure]) -> bool:

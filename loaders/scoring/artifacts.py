@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,12 +73,14 @@ def _copied(settings: Settings, uri: str) -> Path:
     root, _, digest = uri.rstrip("/").rpartition("/")
     copies = settings.state_dir / _COPIES
     copy = copies / digest
-    if copy.is_dir():
+    if _is_whole(copy):
         return copy
     store = open_store(settings, root)
     names = store.level(f"{digest}/").objects
     if artifact.DESCRIPTION not in names:
         raise ArtifactError(f"{uri}: there is no model")
+    # A copy of which this machine has lost a part is none.
+    shutil.rmtree(copy, ignore_errors=True)
     copies.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=copies, prefix=".copying-") as made:
         whole = Path(made) / digest
@@ -88,3 +91,11 @@ def _copied(settings: Settings, uri: str) -> Path:
         artifact.load(whole)
         artifact.put_in_place(whole, copy)
     return copy
+
+
+def _is_whole(copy: Path) -> bool:
+    try:
+        artifact.load(copy)
+    except (ArtifactError, OSError):
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Which trained model gave the scores of which day, as ``ops.run_ledger`` has it.
+"""Which trained model gave the scores of which day, as ``ops.run_ledger`` has it; and who else did.
 
 The registry says what is to score a day. Accounts of a day are scored on the morning after: a decision that
 counts for the day may come later still, and a model may have failed on that morning.
@@ -6,11 +6,13 @@ counts for the day may come later still, and a model may have failed on that mor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from loaders.landing.contracts import Score
+from loaders.landing.listing import OWN_FILES
 from loaders.scoring.registry import decisions
 from loaders.scoring.scores import SHADOW
 from loaders.warehouse.client import Warehouse
@@ -101,3 +103,28 @@ def shadow_days(warehouse: Warehouse, states: Mapping[str, ModelState], day: dat
         )
         for name, each in waiting.items()
     }
+
+
+def delivered_by_others(
+    warehouse: Warehouse, names: Collection[str], days: Collection[date]
+) -> dict[str, list[str]]:
+    """By name, the files that arrived on the days with scores that the platform gives itself.
+
+    Raises:
+        WarehouseError: BigQuery did not answer.
+    """
+    settings = warehouse.settings
+    table = warehouse.table(settings.raw_dataset, Score.table)
+    if not names or not days or warehouse.find_table(table) is None:
+        return {}
+    rows = warehouse.run(
+        f"select distinct model, landing_file from `{table}` "
+        f"where arrival_date in ({', '.join(map(literal, sorted(days)))}) "
+        f"and model in unnest({literal(sorted(names))}) "
+        f"and not starts_with(array_reverse(split(landing_file, '/'))[offset(0)], {literal(OWN_FILES)}) "
+        "order by model, landing_file"
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.model, []).append(row.landing_file)
+    return found

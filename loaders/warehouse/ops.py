@@ -37,14 +37,14 @@ RUN_LEDGER = (
         "content_hash",
         "STRING",
         "Digest of the contract and files of a landing; of step score the artifact, null where a "
-        "retirement or a rollback ended the scores; null for loads.",
+        "retirement, a rollback or their age ended the scores; null for loads.",
     ),
     column("changed_at", "TIMESTAMP", "When a landing last found other files than before."),
     column(
         "detail",
         "STRING",
         "JSON with what else the step noted: absent nullable columns; ignored rows by kind and reason; of "
-        "step score the version, why it failed, and whether scores ended.",
+        "step score the version, max_age_days of its scores, why it failed, and whether scores ended.",
     ),
     column("finished_at", "TIMESTAMP", "When the hand-over was complete."),
     column("rows_erased", "INT64", "Rows left out because their account was erased; null: 0."),

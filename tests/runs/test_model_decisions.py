@@ -260,8 +260,11 @@ def test_a_person_promotes_rolls_back_and_retires_with_a_reason(
     assert not due(settings, on + timedelta(days=60), {NAME: propensity()})
 
 
-@pytest.mark.usefixtures("trained")
-def test_what_nobody_knows_is_named(settings: Settings) -> None:
+def test_what_nobody_knows_is_named(settings: Settings, trained: list[list[ModelDecision]]) -> None:
+    train_on(settings, WEEKLY[0], propensity(name="another"), listeners(600).table, _BY)
+    of_another = trained[0][0].artifact
+    with pytest.raises(UnknownModelError, match=f"another has no trained model {of_another}"):
+        promote(settings, "another", of_another, WEEKLY[4], "why not", "kim")
     with pytest.raises(UnknownModelError, match="trial_propensity has no trained model ffffffffffff"):
         promote(settings, NAME, "ffffffffffff", WEEKLY[4], "why not", "kim")
     with pytest.raises(UnknownModelError, match="no model was trained by the name household_size"):

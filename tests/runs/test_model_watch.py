@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -154,6 +155,28 @@ def test_drift_is_over_when_the_day_is_built_again_of_a_mended_feed(
     warehouse.run(f"delete from ops.publications where run_date = date '{day}'")
 
 
+def test_a_model_is_told_of_whose_training_is_so_old_that_today_would_learn_from_none_of_its_days(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    """It learned from sixty days."""
+    last, too_old = AS_OF + timedelta(days=59), AS_OF + timedelta(days=60)
+    cause = "model_drift:trial_propensity:v1"
+
+    watch(settings, last)
+    assert cause not in {each.incident.cause for each in IncidentTable(warehouse).live() if each.is_open}
+
+    watch(settings, too_old)
+    [told] = [each for each in IncidentTable(warehouse).live() if each.is_open]
+    assert (told.incident.cause, told.incident.day) == (cause, too_old)
+    assert told.incident.what == (
+        f"its training of {AS_OF} learned from days up to 2026-02-17: one of today would learn from none of "
+        "them"
+    )
+
+    watch(settings, QUIET)
+    assert not [each for each in IncidentTable(warehouse).live() if each.is_open]
+
+
 @pytest.mark.parametrize(
     ("spans_days", "day", "is_newest", "over"),
     [
@@ -262,6 +285,10 @@ def test_a_models_page_has_what_was_decided_and_measured(settings: Settings) -> 
     facts = dict(zip(shown.of("dt"), shown.of("dd"), strict=True))
     assert facts["owner"] == "growth"
     assert facts["state"] == f"in use, promoted on {AS_OF} by test"
+    assert {"market: DE", "age band: 1990-1999", "age band: unknown", "tenure: 31 to 90 days"} <= set(
+        shown.of("th")
+    )
+    assert re.fullmatch("[0-9a-f]{40}|sha256:[0-9a-f]{64}", facts["code"])
     assert shown.of("h2")[-1] == f"Whether it still holds, on {LOUD}"
     titles = [picture.findtext("title") for picture in pictures(found.html)]
     assert titles[-2:] == [

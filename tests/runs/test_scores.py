@@ -130,6 +130,10 @@ def company(dbt_world: Callable[..., Settings], tmp_path_factory: pytest.TempPat
     )
     for day in (THIRD, FOURTH, FIFTH):
         deliver(settings, "accounts", day)
+    deliver(settings, "scores", FOURTH, {
+        "model": "trial_propensity", "account_id": "a stranger", "score": 0.5,
+        "scored_at": f"{FOURTH}T03:00:00Z",
+    })  # fmt: skip
     gone = {"request_id": "r1", "account_id": "erases", "requested_at": f"{FOURTH}T09:00:00Z"}
     deliver(settings, "deletion_requests", FOURTH, gone)
     model, path = trained(Path(settings.models_root), declaration())
@@ -226,7 +230,12 @@ def test_days_that_could_not_be_scored_keep_earlier_scores_and_it_is_told(
 
     window = company.features_built(FOURTH)
     assert [each.days for each in Plan.read(company.settings, window).scorings] == [(FOURTH,)]
-    assert score_days(company.settings, window).warnings == ()
+    [warning] = score_days(company.settings, window).warnings
+    # Somebody delivers scores by the same name.
+    assert warning == (
+        "trial_propensity is scored by a model of the platform's and delivered by others too, in "
+        f"scores/{FOURTH}/rows.ndjson: of an account's two scores the newer counts. Theirs need another name"
+    )
     company.published(window)
     found = dict(company.scores(FOURTH))
     assert found.keys() == {"old", "young"}

@@ -79,6 +79,7 @@ def listeners(accounts: int, seed: int = 5, as_of: date = AS_OF) -> Planted:
         "skips_blocked_28d": pa.array(skips),
         "tenure_days": pa.array(random.integers(0, 2_000, rows)),
         "market": pa.array(market.tolist()),
+        "birth_year_band": pa.array(np.array(["1970-1989", "1990-1999", None])[account % 3].tolist()),
         # Rules go by them, and nothing does that is true.
         "active_days_28d": pa.array(np.arange(rows) % 29),
         "subscription_tenure_days": pa.nulls(rows, pa.int64()),

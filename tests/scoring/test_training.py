@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from scoring import artifact
 from scoring.decision import IN_USE
 from scoring.model import Model
+from scoring.page import page
 from scoring.training import Judgement, Lesson
 from segments.rule import Rule
 from segments.source import load_rules
@@ -220,6 +221,51 @@ def test_a_date_is_the_days_since_then(planted: Planted) -> None:
     assert set(lesson.examples.matrix[:, 1]) == {3.0}
 
 
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        ("is_held_back", "the held-back days: 6,000 rows, 0 of them positive"),
+        ("is_learned", "the days to learn from: 18,000 rows, 0 of them positive"),
+        ("everywhere", "the days to learn from: 18,000 rows, 0 of them positive"),
+    ],
+)
+def test_days_on_which_nothing_happens_teach_and_judge_nothing(
+    planted: Planted, where: str, what: str
+) -> None:
+    is_held_back = np.asarray(planted.table["is_held_back"])
+    silent = {
+        "is_held_back": is_held_back,
+        "is_learned": ~is_held_back,
+        "everywhere": np.ones(len(is_held_back), bool),
+    }[where]
+    outcomes = planted.table["outcome"].to_numpy(False) & ~silent
+
+    with pytest.raises(OutsideFileError) as error:
+        Lesson(propensity(), replaced(planted.table, "outcome", pa.array(outcomes)), RULES)
+
+    assert str(error.value) == (
+        f"examples of trial_propensity: {what}; each outcome is needed 20 times at least"
+    )
+
+
+def test_features_of_which_nothing_is_known_decide_nothing_and_stop_nothing(
+    planted: Planted, tmp_path: Path
+) -> None:
+    rows = planted.table.num_rows
+    table = replaced(planted.table, "ad_ms_28d", pa.nulls(rows, pa.int64()))
+    table = replaced(table, "market", pa.nulls(rows, pa.string()))
+    lesson = Lesson(propensity(), table, RULES)
+
+    model = lesson.train()
+    judged = lesson.judge(model, {})
+    kept = artifact.read_description(lesson.keep(tmp_path, model, judged, AS_OF))
+
+    assert judged.verdict.decision == "shadow"
+    importance = {each.feature: each.contribution for each in kept.insights.importance}
+    assert (importance["ad_ms_28d"], importance["market"]) == (0, 0)
+    assert "<h2" in page("trial_propensity v1", kept)
+
+
 def test_namibia_is_a_market_of_its_own() -> None:
     """What an outside file writes where it has no value, NA, is a market of our own tables."""
     table = listeners(400).table
@@ -252,7 +298,7 @@ def test_the_same_examples_give_the_same_bytes_in_whatever_order(planted: Plante
         "held_back_from": "2026-03-10",
         "held_back_to": "2026-03-17",
     }
-    assert {each.by for each in kept.insights.slices} == {"market", "tenure"}
+    assert {each.by for each in kept.insights.slices} == {"market", "age band", "tenure"}
 
 
 @pytest.fixture(scope="module")

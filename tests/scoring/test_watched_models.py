@@ -55,7 +55,7 @@ def test_an_uplift_has_no_outcome_of_its_own_to_be_calibrated_by() -> None:
     assert lesson.matured(lesson.train()) == []
 
 
-def test_quality_is_told_by_market_and_tenure_of_the_held_back_days(
+def test_quality_is_told_by_market_age_and_tenure_of_the_held_back_days(
     lesson: Lesson, candidate: Model, tmp_path: Path
 ) -> None:
     judged = lesson.judge(candidate, {})
@@ -67,4 +67,7 @@ def test_quality_is_told_by_market_and_tenure_of_the_held_back_days(
     assert sum(each.rows for each in by_market) == 800
     # The planted truth: fewer trials in Germany.
     assert by_market[0].predicted < by_market[1].predicted - 0.05
-    assert {each.by for each in found} == {"market", "tenure"}
+    # The model goes by no age, which is told all the same.
+    by_age = {each.value: each.rows for each in found if each.by == "age band"}
+    assert by_age == {"1970-1989": 268, "1990-1999": 266, "unknown": 266}
+    assert {each.by for each in found} == {"market", "age band", "tenure"}

@@ -66,6 +66,24 @@ def test_a_changed_byte_is_refused_and_leaves_no_copy(settings: Settings, uri: s
             fetched(settings, uri)
 
 
+@pytest.mark.parametrize("name", ["model.txt", "model.json"])
+def test_a_file_that_was_cut_in_half_is_refused_where_it_is_kept_and_copied_anew_where_it_is_a_copy(
+    settings: Settings, uri: str, tmp_path: Path, name: str
+) -> None:
+    fetched(settings, uri)
+    (copied,) = (tmp_path / "state").rglob(name)
+    (kept,) = (tmp_path / "models").rglob(name)
+    half = kept.read_bytes()[: kept.stat().st_size // 2]
+
+    copied.write_bytes(half)
+    assert fetched(settings, uri).declaration.name == "trial_propensity"
+
+    copied.write_bytes(half)
+    kept.write_bytes(half)
+    with pytest.raises(ArtifactError, match=f"{name} is not what"):
+        fetched(settings, uri)
+
+
 def test_a_model_that_cannot_be_declared_any_more_is_refused_by_name(
     settings: Settings, lesson: Lesson, model: Model, tmp_path: Path
 ) -> None:
