@@ -62,3 +62,5 @@ def watch(day: DayOption = None) -> None:
         for measure in each.measures:
             if measure.level != "ok":
                 typer.echo(f"    {measure.level}: {measure.describe()}")
+        for reason in each.outdated:
+            typer.echo(f"    {reason}")

@@ -165,13 +165,19 @@ def test_a_model_is_told_of_whose_training_is_so_old_that_today_would_learn_from
     watch(settings, last)
     assert cause not in {each.incident.cause for each in IncidentTable(warehouse).live() if each.is_open}
 
-    watch(settings, too_old)
+    shown = segue(settings, ["models", "watch", "--day", str(too_old)])
     [told] = [each for each in IncidentTable(warehouse).live() if each.is_open]
+    says(
+        "model_drift",
+        "A training that is too old: `segue models show NAME` says why each candidate since was refused",
+    )
     assert (told.incident.cause, told.incident.day) == (cause, too_old)
     assert told.incident.what == (
         f"its training of {AS_OF} learned from days up to 2026-02-17: one of today would learn from none of "
         "them"
     )
+
+    assert f"    {told.incident.what}\n" in shown
 
     watch(settings, QUIET)
     assert not [each for each in IncidentTable(warehouse).live() if each.is_open]
@@ -380,6 +386,7 @@ def test_a_person_who_puts_it_into_use_all_the_same_says_so_and_it_is_kept(
     with pytest.raises(ModelDecisionError, match="is not put into use while its drift is not known") as error:
         promote(settings, "wanted", shadow.artifact, day, "the campaign", "kim")
     assert "--despite-drift" in str(error.value)
+    says("model_decision", "Who wants the model all the same adds `--despite-drift`")
     assert states_on(warehouse, day)["wanted"].in_use is None
 
     promote(settings, "wanted", shadow.artifact, day, "the campaign", "kim", despite_drift=True)
