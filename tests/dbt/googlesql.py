@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -12,10 +11,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from zetasql.api import Analyzer, CatalogBuilder, PreparedQuery, TableBuilder, TypeFactory
+from zetasql.api import CatalogBuilder, PreparedQuery, TableBuilder, TypeFactory
+from zetasql.core import ZetaSqlLocalService
 from zetasql.types import (
     AnalyzerOptions,
     LanguageOptions,
+    ProtoModel,
     ResolvedQueryStmt,
     TypeKind,
     ZetaSQLBuiltinFunctionOptions,
@@ -116,6 +117,8 @@ class GoogleSql:
         # BigQuery's; the analyzer's own is that of its authors.
         self._options.default_timezone = "UTC"
         self.tables: dict[str, Columns] = {}
+        self._service = ZetaSqlLocalService.get_instance()
+        self._registered: tuple[int, dict[str, Columns]] | None = None
 
     def declare(self, table: str, kinds: Mapping[str, str]) -> None:
         """A table with columns of these types."""
@@ -124,7 +127,9 @@ class GoogleSql:
     def resolve(self, sql: str) -> Any:
         """The resolved statement; an unknown name or a type that does not fit raises."""
         sql = one_name(sql)
-        statement = Analyzer(options=self._options, catalog=self._catalog(sql)).analyze_statement(sql)
+        statement = self._service.analyze(
+            sql_statement=sql, options=self._options, registered_catalog_id=self._catalog()
+        ).resolved_statement
         is_query = type(statement).__name__ == "ResolvedQueryStmt"
         return statement if is_query else statement.as_type(ResolvedQueryStmt)
 
@@ -145,22 +150,29 @@ class GoogleSql:
             PreparedQuery.builder()
             .set_sql(query)
             .set_analyzer_options(self._options)
-            .set_catalog(self._catalog(query))
+            .set_registered_catalog_id(self._catalog())
             .prepare() as prepared
         ):
             content = prepared.execute().content.table_data
         return [json.loads(row.cell[0].string_value) for row in (content.row if content else ())]
 
-    def _catalog(self, sql: str) -> Any:
+    def _catalog(self) -> int:
+        """The id of a catalog of the tables as they are; its functions take longer than most statements."""
+        if self._registered is not None:
+            number, tables = self._registered
+            if tables == self.tables:
+                return number
+            self._service.unregister_catalog(registered_id=number)
         catalog = CatalogBuilder("warehouse")
         for name, columns in self.tables.items():
-            if name in sql:
-                table = TableBuilder(name)
-                for column, kind in columns:
-                    table.add_column(column, kind)
-                catalog.add_table(table.build())
+            table = TableBuilder(name)
+            for column, kind in columns:
+                table.add_column(column, kind)
+            catalog.add_table(table.build())
         catalog.with_builtin_functions(ZetaSQLBuiltinFunctionOptions(language_options=self._language))
-        return catalog.build()
+        number = self._service.register_catalog(simple_catalog=catalog.build()).registered_id
+        self._registered = number, dict(self.tables)
+        return number
 
     def _literal_rows(self, columns: Columns, rows: Sequence[Row]) -> str:
         kinds = ", ".join(f"`{name}` {written(kind)}" for name, kind in columns)
@@ -277,10 +289,10 @@ def comparable(value: Any) -> Any:
 
 def _nodes(node: Any) -> Iterator[Any]:
     """The node and everything below it."""
-    if dataclasses.is_dataclass(node):
+    if isinstance(node, ProtoModel):
         yield node
-        for field in dataclasses.fields(node):
-            yield from _nodes(getattr(node, field.name))
+        for part in vars(node).values():
+            yield from _nodes(part)
     elif isinstance(node, list | tuple):
         for part in node:
             yield from _nodes(part)

@@ -101,10 +101,15 @@ class Project:
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """The resolved statement of every model; each is declared for those that read it."""
-        statements = {}
-        for name, model in self.models.items():
-            statements[name] = self.google.resolve(model["compiled_code"])
-            self.google.tables[full_name(model)] = columns_of(statements[name])
+        statements, rest = {}, {model["unique_id"]: model for model in self.models.values()}
+        while rest:
+            # All at once that read no other of the rest: each declaration is a new catalog.
+            ready = [m for m in rest.values() if not rest.keys() & set(m["depends_on"]["nodes"])]
+            for model in ready:
+                statements[model["name"]] = self.google.resolve(model["compiled_code"])
+            for model in ready:
+                self.google.tables[full_name(model)] = columns_of(statements[model["name"]])
+                del rest[model["unique_id"]]
         return statements
 
     def rows(self, table: str) -> list[Row]:
@@ -148,10 +153,14 @@ def of_one_day(
         update={"history": history, "audit_dataset": "audit_20260305"}
     )
     assert project.resolved
+    reading = [
+        name
+        for name, model in project.models.items()
+        if any(key.startswith("source.") for key in model["depends_on"]["nodes"])
+    ]
     return {
         name: project.google.resolve(model["compiled_code"])
-        for name, model in compile_project(settings, window).models.items()
-        if any(key.startswith("source.") for key in model["depends_on"]["nodes"])
+        for name, model in compile_project(settings, window, reading).models.items()
     }
 
 
