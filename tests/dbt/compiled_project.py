@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pyarrow as pa
@@ -26,6 +26,9 @@ from runs.dbt import dbt_artefacts, dbt_environment, dbt_vars
 from runs.placement import placed_manifest
 from segue.settings import Settings
 from segue.window import RunWindow
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 Row = dict[str, Any]
 
@@ -100,29 +103,41 @@ def compile_project(
 
     target = settings.state_dir / "compiled" / window.audit_dataset
     arguments = [
-        *("compile", "--quiet", "--target", "embedded", "--target-path", str(target)),
+        *("compile", "--quiet", "--no-write-json", "--target", "embedded", "--target-path", str(target)),
         *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
         *("--log-path", str(target)),
         *("--vars", json.dumps(dbt_vars(settings, window) | dict(variables or {}))),
-        *(["--select", *select] if select else []),
+        # Its tests, of which there are many more, are nobody's question here.
+        *("--select", *(select or ["resource_type:model"])),
     ]
+    manifest = placed_manifest(settings, window.audit_dataset)
     with mock.patch.dict(os.environ, dbt_environment(settings)):
-        result = dbtRunner(placed_manifest(settings, window.audit_dataset)).invoke(arguments)
+        result = dbtRunner(manifest).invoke(arguments)
     if not result.success:
         raise CompileError(f"dbt compile: {result.exception or result.result}")
-    manifest = json.loads((target / "manifest.json").read_text())
-    return CompiledProject(settings, manifest, window.audit_dataset)
+    return CompiledProject(settings, _as_written(manifest), window.audit_dataset)
 
 
 def built_project(settings: Settings, audit_dataset: str) -> CompiledProject:
     """The project as a run of this process has built it there: its SQL is what dbt left of the build."""
     compiled = dbt_artefacts(settings) / audit_dataset / "compiled" / "segue"
-    manifest = placed_manifest(settings, audit_dataset).writable_manifest().to_dict(omit_none=False)
+    manifest = _as_written(placed_manifest(settings, audit_dataset))
     for node in manifest["nodes"].values():
         file = compiled / node["original_file_path"]
         if node["resource_type"] == "model" and file.exists():
             node["compiled_code"] = file.read_text()
     return CompiledProject(settings, manifest, audit_dataset)
+
+
+def _as_written(manifest: Manifest) -> dict[str, Any]:
+    """Models, seeds and sources as dbt's file has them, of which they are a small part."""
+    manifest.build_parent_and_child_maps()
+    nodes = {key: n for key, n in manifest.nodes.items() if n.resource_type in ("model", "seed")}
+    return {
+        "nodes": {key: node.to_dict(omit_none=False) for key, node in nodes.items()},
+        "sources": {key: source.to_dict(omit_none=False) for key, source in manifest.sources.items()},
+        "parent_map": manifest.parent_map,
+    }
 
 
 class Execution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -86,10 +86,18 @@ class Built:
     companies: Sequence[Company]
     details: dict[str, dict[str, list[Row]]]
     aggregated: dict[str, list[Row]]
+    _references: list[Marts] = field(default_factory=list)
 
     def rows(self, mart: str, number: int) -> list[Row]:
         """A company's rows of a mart."""
         return self.details[mart].get(prefix(number), [])
+
+    def references(self, catalogue: Catalogue, window: Window) -> list[Marts]:
+        """What the reference makes of each company; once, for whoever asks again."""
+        if not self._references:
+            named = (company.named(prefix(number)) for number, company in enumerate(self.companies))
+            self._references.extend(marts(company, catalogue, window) for company in named)
+        return self._references
 
 
 def raw_rows(companies: Sequence[Company], catalogue: Catalogue, window: Window) -> dict[str, list[Row]]:
@@ -191,8 +199,7 @@ def disagreement(built: Built, number: int, reference: Marts) -> str:
 def disagreements(built: Built, catalogue: Catalogue, window: Window) -> dict[int, str]:
     """Companies on whose rows the SQL and the reference differ, by place."""
     found = {}
-    for number, company in enumerate(built.companies):
-        reference = marts(company.named(prefix(number)), catalogue, window)
+    for number, reference in enumerate(built.references(catalogue, window)):
         differs = disagreement(built, number, reference)
         if differs:
             found[number] = differs
@@ -201,8 +208,7 @@ def disagreements(built: Built, catalogue: Catalogue, window: Window) -> dict[in
 
 def aggregate_disagreements(built: Built, catalogue: Catalogue, window: Window) -> str:
     """Where the aggregates over all companies differ."""
-    parts = [marts(c.named(prefix(n)), catalogue, window) for n, c in enumerate(built.companies)]
-    expected = aggregates(parts, window)
+    expected = aggregates(built.references(catalogue, window), window)
     found = {mart: difference(mart, expected[mart], built.aggregated[mart]) for mart in AGGREGATES}
     return "\n".join(f"{mart}\n{text}" for mart, text in found.items() if text)
 
