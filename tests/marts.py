@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterator
 from typing import Any
+
+import duckdb
+import pyarrow as pa
 
 from loaders.warehouse.client import warehouse_of
 from segue.settings import Settings
@@ -48,10 +50,7 @@ Fingerprints = dict[tuple[str, str], tuple[int, str]]
 
 def mart_rows(settings: Settings, mart: str, dataset: str | None = None) -> list[dict[str, Any]]:
     """All rows of a mart as published, or as another dataset has it."""
-    batches = warehouse_of(settings).read_arrow(
-        f"{settings.project_id}.{dataset or settings.marts_dataset}.{mart}"
-    )
-    return [row for batch in batches for row in batch.to_pylist()]
+    return [row for batch in _read(settings, mart, dataset) for row in batch.to_pylist()]
 
 
 def fingerprints(settings: Settings, dataset: str | None = None) -> Fingerprints:
@@ -67,11 +66,27 @@ def table_fingerprints(
     settings: Settings, dataset: str | None, table: str, day_column: str | None
 ) -> dict[str, tuple[int, str]]:
     """Day → (rows, hash of the rows whatever their order)."""
-    days: dict[str, list[str]] = {}
-    for row in mart_rows(settings, table, dataset):
-        day = str(row[day_column]) if day_column else ""
-        days.setdefault(day, []).append(json.dumps(row, default=str, sort_keys=True))
-    return {
-        day: (len(rows), hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest())
-        for day, rows in days.items()
-    }
+    batches = list(_read(settings, table, dataset))
+    if not batches:
+        return {}
+    rows = pa.Table.from_batches(batches)
+    for place, field in enumerate(rows.schema):
+        # What DuckDB has no type for.
+        if pa.types.is_decimal256(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
+    day = f"cast({day_column} as varchar)" if day_column else "''"
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("rows", rows)
+        found = connection.execute(
+            f"""
+            select day, count(*), sha256(string_agg(text, chr(10) order by text))
+            from (select {day} as day, cast(rows as varchar) as text from rows)
+            group by day
+            """
+        )
+        return {day: (count, digest) for day, count, digest in found.fetchall()}
+
+
+def _read(settings: Settings, table: str, dataset: str | None) -> Iterator[pa.RecordBatch]:
+    name = f"{settings.project_id}.{dataset or settings.marts_dataset}.{table}"
+    return warehouse_of(settings).read_arrow(name)

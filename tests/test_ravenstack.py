@@ -30,8 +30,8 @@ from serving.configured import open_reader
 DATA = PROJECT_ROOT.parent / "shared" / "data" / "ravenstack"
 MAP = PROJECT_ROOT / "docs" / "examples" / "ravenstack.map.yml"
 ARRIVAL = "2025-01-01"
-DAYS = pd.date_range("2024-07-01", "2024-12-31")
-"""Of the export's two years the last half: the days before are in what was active and in every tenure."""
+DAYS = pd.date_range("2024-10-01", "2024-12-31")
+"""Of the export's two years the last quarter: the days before are in what was active and in every tenure."""
 MONTH_ENDS = pd.date_range(DAYS[0], DAYS[-1], freq="ME")
 LAST = DAYS[-1]
 
@@ -139,7 +139,7 @@ def test_every_row_of_the_export_lands(
     )
 
 
-def test_every_expectation_holds_on_a_half_year(platform: Platform) -> None:
+def test_every_expectation_holds_on_a_quarter(platform: Platform) -> None:
     [(expectations, failed)] = platform.rows(
         "select count(*), countif(not success) from ops.validation_results"
     )
@@ -189,7 +189,7 @@ def test_counts_and_mrr_of_every_month_by_market_and_plan_are_those_of_pandas(
     """)
 
     assert found == expected
-    assert len({row[0] for row in found}) == 6
+    assert len({row[0] for row in found}) == 3
 
 
 def bucket(account: str, salt: str) -> int:
