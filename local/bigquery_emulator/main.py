@@ -35,7 +35,7 @@ from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from decimals import datatype
 from group_by_aliases import group_by_places
-from heads_only import build_catalog_schema, of_head
+from heads_only import build_catalog_schema, detect_view, of_head
 from metadata_views import fill_views, name_views, option_value, timestamp_literal
 from ordered_arrays import sort_after_gathering
 from parsed_once import copy_value, forgets_what_it_changed, only_reads, parse_once
@@ -49,7 +49,6 @@ READERS = {
         "_detect_catalog_drop",
         "_detect_create_schema",
         "_detect_plain_create_table",
-        "_detect_plain_create_view",
         "_extract_ddl_metadata",
     ],
     ddl_result: ["_parse_statement"],
@@ -150,6 +149,7 @@ def install() -> None:
     for module, names in READERS_OF_HEADS.items():
         for name in names:
             setattr(module, name, of_head(getattr(module, name)))
+    ddl_sync._detect_plain_create_view = only_reads(detect_view)
     inner_query.build_catalog_schema = build_catalog_schema
     SQLTranslator.translate = translate_once
     # Made anew, with the rules that were registered meanwhile.
