@@ -79,6 +79,7 @@ class Project:
         self.nodes: Row = built.manifest["nodes"] | built.sources
         self.google = GoogleSql()
         self._read: dict[str, list[Row]] = {}
+        self._of_days: dict[str, Any] = {}
         self.partition_columns: dict[str, str] = {}
         for source in built.sources.values():
             if source["source_name"] in ("history", "published"):
@@ -111,6 +112,13 @@ class Project:
                 self.google.tables[full_name(model)] = columns_of(statements[model["name"]])
                 del rest[model["unique_id"]]
         return statements
+
+    def resolve(self, sql: str) -> Any:
+        """A statement over the models, resolved once: most are of many runs."""
+        assert self.resolved
+        if sql not in self._of_days:
+            self._of_days[sql] = self.google.resolve(sql)
+        return self._of_days[sql]
 
     def rows(self, table: str) -> list[Row]:
         """What the embedded BigQuery holds in a table or view."""
@@ -152,14 +160,13 @@ def of_one_day(
     window = RunWindow.whole(settings, as_of, as_of).model_copy(
         update={"history": history, "audit_dataset": "audit_20260305"}
     )
-    assert project.resolved
     reading = [
         name
         for name, model in project.models.items()
         if any(key.startswith("source.") for key in model["depends_on"]["nodes"])
     ]
     return {
-        name: project.google.resolve(model["compiled_code"])
+        name: project.resolve(model["compiled_code"])
         for name, model in compile_project(settings, window, reading).models.items()
     }
 
