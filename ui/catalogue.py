@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from loaders.warehouse.dbt_models import DbtModel, DbtProject
 from loaders.warehouse.ops import OF_MARTS, literal
+from runs.published import WHOLE
 from segue.window import DAY
 from ui.history import newest_day
 from ui.reading import Reading, Row
@@ -17,7 +18,7 @@ DAYS_SHOWN = 14
 
 @dataclass(frozen=True)
 class MartDay:
-    """A day of a mart as it was last published."""
+    """A day of a mart as it was last published; of one that is published whole, the day it is known as of."""
 
     day: date
     row_count: int
@@ -46,8 +47,13 @@ class Entry:
 
     @property
     def newest(self) -> MartDay | None:
-        """Its freshest day; None for a mart that is published whole, or not yet."""
+        """Its freshest day; None before it is published."""
         return self.days[0] if self.days else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every run publishes all of it, as it is known then, instead of days."""
+        return bool(self.model.meta.get("published") == "whole")
 
     @property
     def in_short(self) -> str:
@@ -66,14 +72,16 @@ def entries(reading: Reading, project: DbtProject, mart: str | None = None) -> l
     found: Mapping[str, list[Row]] = {"days": [], "checks": []}
     if newest is not None:
         since = newest - (DAYS_SHOWN - 1) * DAY
+        whole = f"partition_date = {literal(WHOLE)}"
+        day = f"if({whole}, as_of_date, partition_date)"
         found = reading.together(
             {
                 "days": lambda: reading.ops(
-                    "select mart, partition_date, row_count, published_at, is_final, attempt "
+                    f"select mart, {day} as day, row_count, published_at, is_final, attempt "
                     f"from {{publications}} where run_date >= {literal(since)} "
-                    f"and partition_date between {literal(since)} and {literal(newest)} and {OF_MARTS} "
-                    "qualify row_number() over "
-                    "(partition by mart, partition_date order by published_at desc) = 1",
+                    f"and (partition_date between {literal(since)} and {literal(newest)} or {whole}) "
+                    f"and {OF_MARTS} qualify row_number() over "
+                    f"(partition by mart, {day} order by published_at desc) = 1",
                     "publications",
                 ),
                 "checks": lambda: reading.ops(_CHECKS.format(since=literal(since)), "validation_results"),
@@ -112,7 +120,7 @@ qualify row_number() over (partition by model, run_date order by validated_at de
 
 def _days(mart: str, rows: Sequence[Row]) -> list[MartDay]:
     days = [
-        MartDay(row["partition_date"], row["row_count"], row["published_at"], row["is_final"], row["attempt"])
+        MartDay(row["day"], row["row_count"], row["published_at"], row["is_final"], row["attempt"])
         for row in rows
         if row["mart"] == mart
     ]

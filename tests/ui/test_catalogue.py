@@ -13,6 +13,7 @@ import pytest
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.dbt_models import DbtExposure, DbtModel, DbtProject, DbtSource, dbt_project
 from loaders.warehouse.ops import append_rows
+from runs.published import WHOLE
 from segue.settings import Settings
 from segue.window import DAY
 from tests.ui.browser import Browser, browser_of
@@ -24,6 +25,7 @@ from ui.visitor import Visitor
 LAST = date(2026, 3, 20)
 AT = datetime(2026, 3, 21, 6, tzinfo=UTC)
 MART = "agg_subscribers_daily"
+WHOLE_MART = "dim_plan"
 
 
 def model(name: str, layer: str, *reads: str) -> DbtModel:
@@ -88,6 +90,11 @@ def published(day: date, rows: int, hour: int = 6) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def published_whole(as_of: date, rows: int, hour: int = 6, run_date: date | None = None) -> dict[str, Any]:
+    row = published(as_of, rows, hour) | {"mart": WHOLE_MART, "partition_date": WHOLE, "as_of_date": as_of}
+    return row | {"run_date": run_date or as_of}
+
+
 def checked(validation: str, hour: int, severity: str, success: bool, mart: str = MART) -> dict[str, Any]:
     return {
         "run_date": LAST, "validation_id": validation, "model": mart, "severity": severity,
@@ -107,6 +114,10 @@ def settings(dbt_world: Callable[..., Settings]) -> Settings:
             published(LAST, 9, hour=7),
             published(LAST - DAY, 7),
             published(LAST - 30 * DAY, 1),
+            published_whole(LAST - DAY, 40),
+            published_whole(LAST, 41),
+            # An older day was built again, from all that is known by now.
+            published_whole(LAST, 42, hour=9, run_date=LAST - 2 * DAY),
         ],
     )
     append_rows(
@@ -139,6 +150,24 @@ def test_a_mart_has_its_last_days_and_the_newest_verdict_on_each(settings: Setti
 
     assert [(each.day, each.row_count) for each in entry.days] == [(LAST, 9), (LAST - DAY, 7)]
     assert entry.checks == [Checks(LAST, checks=2, critical=0, warnings=1)]
+
+
+def test_a_mart_that_is_published_whole_is_as_fresh_as_what_it_was_last_built_from(
+    settings: Settings, browser: Browser
+) -> None:
+    project = dbt_project(settings.dbt_manifest)
+    [entry] = entries(Reading(warehouse_of(settings)), project, WHOLE_MART)
+
+    assert entry.is_whole
+    assert [(each.day, each.row_count) for each in entry.days] == [(LAST, 42), (LAST - DAY, 40)]
+    assert entry.newest
+    assert entry.newest.published_at == AT.replace(hour=9)
+    page = browser(Visitor("somebody")).get(f"/catalogue/{WHOLE_MART}").text
+    assert "known as of</dt><dd>2026-03-20, published 2026-03-21 09:00" in page
+    row = next(
+        line for line in browser(Visitor("somebody")).get("/catalogue").text.splitlines() if "42</td>" in line
+    )
+    assert ">2026-03-20</a> <span" in row
 
 
 def test_every_published_mart_is_listed_with_what_it_is_and_whose(
