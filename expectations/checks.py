@@ -6,9 +6,10 @@ Great Expectations takes over ten seconds to import: import this module inside a
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -136,7 +137,7 @@ def outcome_of(model: str, result: Any) -> ExpectationOutcome:
     if kind == "unexpected_rows_expectation":
         count = detail.get("observed_value")
     observed = detail.get("observed_value") if count is None else None
-    raised = (result.exception_info or {}).get("exception_message")
+    raised = _raised(result.exception_info or {})
     return ExpectationOutcome(
         model=arguments.get("model", model),
         expectation=getattr(config, "description", None) or kind,
@@ -147,6 +148,12 @@ def outcome_of(model: str, result: Any) -> ExpectationOutcome:
         observed_value=str(raised or observed) if (raised or observed) is not None else None,
         sample=json.dumps(list(sample)[:SAMPLE_SIZE], default=str),
     )
+
+
+def _raised(told: Mapping[str, Any]) -> str | None:
+    """Why an expectation could not be judged: of a result as a whole, or by what it had to measure."""
+    each = [told, *(part for part in told.values() if isinstance(part, Mapping))]
+    return next((part["exception_message"] for part in each if part.get("exception_message")), None)
 
 
 def _severity(config: Any) -> str:

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_TELLABLE = re.compile(r"\d{4}-\d{2}-\d{2}|[A-Z]{2,3}")
-"""A day, or the code of a currency or a market."""
+from segue.redaction import WITHHELD, is_tellable, redacted
+
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|True|False|None")
+
+_LONGEST = 500
+"""Characters of what was observed: where a query failed, the query stands behind the reason."""
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -39,15 +43,23 @@ class ExpectationOutcome:
     def describe(self) -> str:
         """One line for a log: what failed, where, how often, and how many sample keys are kept.
 
-        The keys name people, so they stand in ``ops.validation_results`` and the data docs, which whoever was
-        erased is taken out of; a log goes where nobody can take anything back. Of them it has the days, and
-        codes of currencies and markets.
+        The keys name people, and so may what was observed: they stand in ``ops.validation_results`` and the
+        data docs, which whoever was erased is taken out of. A log goes where nobody can take anything back:
+        it has days, codes of currencies and markets, and numbers that were observed.
         """
         subject = f"{self.model}.{self.column}" if self.column else self.model
         count = f", {self.unexpected_count} rows" if self.unexpected_count else ""
-        observed = f", observed {self.observed_value}" if self.observed_value else ""
+        observed = f", observed {_told(self.observed_value)}" if self.observed_value else ""
         keys = json.loads(self.sample)
-        told = ", ".join(sorted({text for text in texts_in(keys) if _TELLABLE.fullmatch(text)}))
+        told = ", ".join(sorted({text for text in texts_in(keys) if text and is_tellable(text)}))
         sample = f", {len(keys)} sample key(s) in ops.validation_results" if keys else ""
         sample += f" ({told})" if told else ""
         return f"[{self.severity}] {subject}: {self.expectation}{count}{observed}{sample}"
+
+
+def _told(observed: str) -> str:
+    """What was observed: a number, a list of values, what a query failed with; or a value by itself."""
+    is_a_value = " " not in observed and not observed.startswith(("[", "{"))
+    if is_a_value and not (_NUMBER.fullmatch(observed) or is_tellable(observed)):
+        return WITHHELD
+    return " ".join(redacted(observed).split())[:_LONGEST]

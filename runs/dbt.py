@@ -22,6 +22,7 @@ from filelock import FileLock
 from runs.history import project_vars
 from runs.placement import PARSED, placed_manifest
 from segue.errors import SegueError
+from segue.redaction import redacted
 from segue.settings import Settings
 from segue.telemetry import Step, present_step
 from segue.window import RunWindow
@@ -242,7 +243,10 @@ def _invoke(
         "--target-path", str(target),
         "--log-path", str(target / "logs"),
         "--vars", json.dumps(variables),
-        "--quiet",
+        # Neither to the console nor to a file: it quotes the rows that a model fails on, and its failures are
+        # told by what is raised.
+        "--log-level", "none",
+        "--log-level-file", "none",
     ]  # fmt: skip
     with _environment(dbt_environment(settings)):
         callbacks = [_telling(present_step()), *([_node_listener(on_node)] if on_node else [])]
@@ -322,7 +326,9 @@ def _whole(told: Any) -> int | None:
 
 def _failure(command: str, result: dbtRunnerResult) -> str:
     if result.exception is not None:
-        return f"dbt {command}: {result.exception}"
+        # A project is parsed without a row in sight.
+        said = str(result.exception)
+        return f"dbt {command}: {said if command == 'parse' else redacted(said)}"
     lines = [
         f"{node.node.resource_type} {node.node.name}: {node.status}: {_one_line(node.message)}"
         for node in getattr(result.result, "results", [])
@@ -332,7 +338,7 @@ def _failure(command: str, result: dbtRunnerResult) -> str:
 
 
 def _one_line(message: str | None) -> str:
-    return " ".join((message or "").split())
+    return " ".join(redacted(message or "").split())
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from urllib.parse import urlparse
 
 import pytest
 from filelock import FileLock
+from structlog.testing import capture_logs
 
 from local.company import CompanySpec, generate
 from runs.steps import STEPS, asked
+from segue.logs import lines_of
 from segue.settings import Settings
 from segue.telemetry import step_of_run
 from segue.window import RunWindow
@@ -39,7 +41,7 @@ class CompanyInOrder:
     """The company's project, and its truth.
 
     ``after`` holds all that was published when a day's first run had ended; ``watched`` and ``lineage`` are
-    what was told meanwhile of the run of the last day.
+    what was told meanwhile of the run of the last day, ``logged`` what all of them logged and handed over.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class CompanyInOrder:
     watched: Collector
     lineage: Receiver
     after: dict[date, Fingerprints] = field(default_factory=dict)
+    logged: list[str] = field(default_factory=list)
 
 
 def _file(shared_folder: Path) -> Path:
@@ -82,11 +85,15 @@ def company_in_order(
                             "openlineage_url": told.url if last == LAST_DAY else None,
                         }
                     )
+                    run_id = f"in_order__{last}"
                     if step.name == "validate":
-                        let_through(worker, window)
+                        with lines_of(run_id, last, step.name):
+                            let_through(worker, window)
                         continue
-                    with step_of_run(worker, f"in_order__{last}", last, step.name):
-                        left = step.perform(worker, window).window.model_dump_json()
+                    with capture_logs() as lines, step_of_run(worker, run_id, last, step.name):
+                        outcome = step.perform(worker, window)
+                    left = outcome.window.model_dump_json()
+                    built.logged += [str(line) for line in lines] + outcome.lines() + [left]
                     window = RunWindow.model_validate_json(left)
             built.after[last] = fingerprints(settings)
         _file(shared_folder).write_bytes(pickle.dumps(built.after))

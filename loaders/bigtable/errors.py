@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from segue.errors import SegueError
+from segue.redaction import redacted
 
 
 class LoadCode(StrEnum):
@@ -64,7 +65,10 @@ _FINAL: Final = frozenset({LoadCode.NOT_PUBLISHED, LoadCode.EMPTY_PARTITION})
 
 
 class LoadError(SegueError):
-    """A load, verification or rollback did not happen. ``counts`` says how many rows by which reason."""
+    """A load, verification or rollback did not happen. ``counts`` says how many rows by which reason.
+
+    The message names no account: what Bigtable says of a row has its key in quotes.
+    """
 
     code: LoadCode
 
@@ -74,4 +78,4 @@ class LoadError(SegueError):
         self.is_final = code in _FINAL
         self.counts = dict(counts or {})
         listed = "".join(f"; {reason}: {count}" for reason, count in sorted(self.counts.items()))
-        super().__init__(f"{code.value}: {message}{listed}")
+        super().__init__(f"{code.value}: {redacted(message)}{listed}")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.bigtable.payload import column_of, encode, fields_of
+from segue.redaction import WITHHELD
 from segue_client.bigtable import schema
 from segue_client.bigtable.row_key import MAX_ROW_KEY_BYTES
 from segue_client.wire.offers_pb2 import AccountOffers
@@ -41,6 +42,12 @@ class Refused:
     def account_id(self) -> str:
         """The account inside the key; of a null key nothing is known."""
         return self.row_key[5:].decode(errors="replace")
+
+    @property
+    def told(self) -> str:
+        """The reason as a message may have it: a server may name the key."""
+        key = self.row_key.decode(errors="replace")
+        return self.reason.replace(key, WITHHELD).replace(self.account_id or key, WITHHELD)
 
 
 @dataclass(frozen=True)

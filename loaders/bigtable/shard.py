@@ -302,7 +302,7 @@ class _Shard:
         raise LoadError(
             LoadCode.REFUSED,
             f"shard {self._shard}: {len(self._refused)} of {self._rows_in} rows refused, more than "
-            f"{self._tolerated()}, one of them with: {self._refused[0].reason}",
+            f"{self._tolerated()}, one of them with: {self._refused[0].told}",
             counts,
         )
 

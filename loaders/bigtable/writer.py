@@ -142,7 +142,7 @@ class RowWriter:
             example = written.refused[-1]
             raise LoadError(
                 LoadCode.REFUSED,
-                f"Bigtable refused rows for good, one of them with: {example.reason}",
+                f"Bigtable refused rows for good, one of them with: {example.told}",
                 Counter(refused.code for refused in written.refused),
             )
 

@@ -29,6 +29,7 @@ from requests.exceptions import RequestException, Timeout
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from segue.errors import SegueError
+from segue.redaction import redacted
 from segue.settings import Settings
 from segue.telemetry import present_step
 
@@ -95,7 +96,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The first sentence of a BigQuery error that says what is wrong, on one line."""
+    """The first sentence of a BigQuery error that says what is wrong, on one line; without values of rows."""
+    return redacted(said(error))
+
+
+def said(error: BaseException) -> str:
+    """The same as BigQuery says it, for whoever has written the statement and may see rows."""
     if isinstance(error, RetryError) and error.cause is not None:
         error = error.cause
     text = str(getattr(error, "message", None) or error)

@@ -11,6 +11,7 @@ from google.api_core.exceptions import ClientError
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError
+from loaders.warehouse.jobs import said
 from segue.errors import SegueError
 from segue.nearest import nearest
 from segue.settings import Settings
@@ -102,8 +103,9 @@ def _refusal(warehouse: Warehouse, sql: str, error: WarehouseError) -> Warehouse
     """What is wrong with the query; what is not its fault stays as it is."""
     if not isinstance(error.__cause__, ClientError):
         return error
-    refused = QueryError(sql, str(error))
-    refused.hint = _meant(warehouse, str(error))
+    message = said(error.__cause__)
+    refused = QueryError(sql, message)
+    refused.hint = _meant(warehouse, message)
     return refused
 
 

@@ -122,7 +122,7 @@ def test_an_account_that_was_merged_into_another_of_the_batch_goes_with_it(setti
 
     write(settings, "accounts", [customer(LEAVERS[1], STAYER), customer(STAYER, None)], DAY_3)
     land_days(settings, [DAY_3])
-    with pytest.raises(MergedAccountError, match=f"1 of the accounts were merged into {STAYER}"):
+    with pytest.raises(MergedAccountError, match="1 of the accounts were merged into another"):
         erase(settings, *LEAVERS)
     assert erase(settings, LEAVERS[1], STAYER).merged_accounts == 0
 
