@@ -54,15 +54,20 @@ class Made:
 
 
 def of_landing(settings: Settings, tables: Iterable[str]) -> list[Made]:
-    """Raw tables: each column is that of the files."""
+    """Raw tables: each column of the contract is that of the files; where a row came from, landing adds."""
     from loaders.landing.contracts import CONTRACTS
+    from loaders.landing.schema import bigquery_schema
 
     where = urlparse(settings.landing_uri)
     namespace, prefix = f"{where.scheme}://{where.netloc}" if where.netloc else "file", where.path.strip("/")
     made = []
     for table in sorted(set(tables)):
         files = "/".join(filter(None, [prefix, table]))
-        columns = {name: [[namespace, files, name]] for name in CONTRACTS[table].model_fields}
+        delivered = CONTRACTS[table].model_fields
+        columns = {
+            field.name: [[namespace, files, field.name]] if field.name in delivered else []
+            for field in bigquery_schema(CONTRACTS[table])
+        }
         raw = f"{settings.project_id}.{settings.raw_dataset}.{table}"
         made.append(Made(f"land.{table}", _WAREHOUSE, raw, columns, ((namespace, files),)))
     return made
@@ -100,12 +105,31 @@ def of_publication(settings: Settings, marts: Iterable[PublishedMart]) -> list[M
 
 
 def of_load(settings: Settings) -> list[Made]:
-    """The Bigtable table, of the published segments."""
+    """The Bigtable table, of the published segments: the row key, and each field of the message in a cell.
+
+    Raises:
+        WarehouseError: BigQuery does not say which columns the segments have.
+    """
+    from loaders.bigtable.payload import column_of, fields_of
+    from loaders.bigtable.rows import MESSAGE, ROW_KEY, TAIL_FIELDS
     from loaders.bigtable.source import SEGMENTS_TABLE
+    from loaders.warehouse.client import warehouse_of
+    from segue_client.bigtable.schema import OFFERS_FAMILY, OFFERS_QUALIFIER
 
     segments = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
+    found = warehouse_of(settings).find_table(segments)
+    available = [field.name for field in found.schema] if found else []
+    cell = f"{OFFERS_FAMILY}:{OFFERS_QUALIFIER.decode()}"
+    of_field = {
+        field.name: column_of(field, available) if field.name not in TAIL_FIELDS else None
+        for field in fields_of(MESSAGE)
+    }
+    # Of the two that say where a cell comes from, the generation is the load's own number.
+    of_field["segment_date"] = "segment_date"
+    origins = {ROW_KEY: "account_id"} | {f"{cell}.{name}": column for name, column in of_field.items()}
+    columns = {name: [[_WAREHOUSE, segments, column]] if column else [] for name, column in origins.items()}
     namespace = f"bigtable://{settings.project_id}/{settings.bigtable_instance}"
-    return [Made("load", namespace, settings.bigtable_table, {}, ((_WAREHOUSE, segments),))]
+    return [Made("load", namespace, settings.bigtable_table, columns, ((_WAREHOUSE, segments),))]
 
 
 def tell(settings: Settings, day: date, made: Callable[[], Iterable[Made]]) -> None:

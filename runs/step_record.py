@@ -9,13 +9,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from segue.settings import Settings
-from segue.telemetry import step_of_run
+from segue.telemetry import present_step, step_of_run
 from segue.window import RunWindow
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def perform(settings: Settings, step: Step, window: RunWindow, run_id: str, **at
     def ended(left: RunWindow, keeping: Settings, **how: Any) -> None:
         row = {
             "run_date": left.end_date,
-            "run_id": run_id,
             "step": step.name,
             "start_date": left.start_date,
             "end_date": left.end_date,
@@ -63,7 +63,7 @@ def perform(settings: Settings, step: Step, window: RunWindow, run_id: str, **at
             ended(window, _hurried(settings, error), state="failed", code=_code(error))
             raise
         ended(outcome.window, settings, summary=outcome.summary, warnings=json.dumps(outcome.warnings))
-    return outcome
+        return replace(outcome, trace_parent=present_step().trace_parent)
 
 
 @contextmanager
@@ -73,11 +73,9 @@ def models_kept(settings: Settings, window: RunWindow) -> Iterator[Callable[[Bui
     try:
         yield built.append
     finally:
-        run_id = structlog.contextvars.get_contextvars().get("run_id")
         rows = [
             {
                 "run_date": window.end_date,
-                "run_id": run_id,
                 "attempt": window.audit_dataset,
                 "model": node.name,
                 "status": node.status,

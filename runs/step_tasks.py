@@ -9,7 +9,7 @@ from airflow.sdk import Asset, AssetAlias, get_current_context
 
 from runs.step_record import perform
 from runs.steps import given
-from runs.task_defaults import failures_told
+from runs.task_defaults import TRACE_PARENT, failures_told
 from segue.settings import get_settings
 from segue.window import RunWindow
 
@@ -33,11 +33,13 @@ def perform_step(name: str, left: Mapping[str, Any] | None, days: Callable[[], R
     given_on = outcome.window.model_dump(mode="json")
     if step.is_publication:
         events, rows = context["outlet_events"], dict(outcome.published)
+        by = {TRACE_PARENT: outcome.trace_parent} if outcome.trace_parent else {}
         of_days = {"start_date": given_on["start_date"], "end_date": given_on["end_date"]}
-        events[SEGMENTS].extra = {
+        events[SEGMENTS].extra = by | {
             "segment_date": given_on["end_date"],
             "rows": rows.pop(SEGMENTS.name, 0),
         }
         for mart, count in rows.items():
-            events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=of_days | {"rows": count})
+            told = by | of_days | {"rows": count}
+            events[MARTS].add(Asset(name=mart, uri=f"segue://marts/{mart}"), extra=told)
     return given_on

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any, Final
@@ -15,6 +15,10 @@ from segue.telemetry import step_of_run
 
 OWNER: Final = "subscriptions-data"
 """Who owns the DAGs, and acts where nobody else is named."""
+
+
+TRACE_PARENT: Final = "traceparent"
+"""Key of an asset's event: the span of the task that published it; a run that it starts is linked to that."""
 
 
 def task_defaults(settings: Settings) -> dict[str, Any]:
@@ -50,9 +54,22 @@ def task_told(day: date) -> Iterator[None]:
     task = context["ti"]
     with (
         failures_told(),
-        step_of_run(get_settings(), context["run_id"], day, task.task_id, dag=task.dag_id),
+        step_of_run(
+            get_settings(),
+            context["run_id"],
+            day,
+            task.task_id,
+            started_by=_started_by(context.get("triggering_asset_events") or {}),
+            dag=task.dag_id,
+        ),
     ):
         yield
+
+
+def _started_by(events: Mapping[Any, Iterable[Any]]) -> list[str]:
+    """The spans that published what started this run; none of a run by hand or by the clock."""
+    told = (event.extra or {} for of_asset in events.values() for event in of_asset)
+    return [each[TRACE_PARENT] for each in told if each.get(TRACE_PARENT)]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,18 +19,18 @@ from datetime import date
 from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import INVALID_SPAN, Span
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Link, Span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from segue.logs import lines_of
 from segue.settings import Settings
 
-if TYPE_CHECKING:
-    from opentelemetry.context import Context
-
 Attribute = str | int | float | bool
+_TRACE_PARENT: Final = "traceparent"
 
 MEASURES: Final[Mapping[str, tuple[str, str]]] = {
     "segue.step.duration": ("s", "How long a step took, by step and outcome: done or failed."),
@@ -78,6 +78,14 @@ class Step:
     )
     _lock: Any = field(default_factory=Lock)
 
+    @property
+    def trace_parent(self) -> str | None:
+        """What names its span to whatever it starts, as https://www.w3.org/TR/trace-context/ has it."""
+        carrier: dict[str, str] = {}
+        if self.tracer is not None:
+            TraceContextTextMapPropagator().inject(carrier, self.context)
+        return carrier.get(_TRACE_PARENT)
+
     def count(self, measure: str, amount: float, **attributes: Attribute) -> None:
         """Add to one of ``MEASURES``; it is sent when the step ends."""
         if self.tracer is not None:
@@ -118,11 +126,18 @@ def present_step() -> Step:
 
 @contextmanager
 def step_of_run(
-    settings: Settings, run_id: str, day: date, step: str, **attributes: Attribute
+    settings: Settings,
+    run_id: str,
+    day: date,
+    step: str,
+    *,
+    started_by: Iterable[str] = (),
+    **attributes: Attribute,
 ) -> Iterator[None]:
     """Have all that is logged, traced and counted meanwhile say of which run, day and step it is.
 
-    ``attributes`` tell apart what is alike, as the shards of a load.
+    ``attributes`` tell apart what is alike, as the shards of a load. ``started_by`` are the trace parents of
+    steps of other runs that this one's run was started by: spans in traces of their own, which are linked.
     """
     with lines_of(run_id, day, step):
         if settings.otlp_endpoint is None:
@@ -137,6 +152,7 @@ def step_of_run(
                 f"segue.{step}",
                 _context_of(f"{attributes.get('dag', '')}/{run_id}"),
                 {f"segue.{name}": value for name, value in told.items()},
+                _links(started_by),
             ) as whole:
                 now = Step(sender.tracer, trace.set_span_in_context(whole))
                 token = _step.set(now)
@@ -155,11 +171,20 @@ def step_of_run(
 
 @contextmanager
 def _span(
-    tracer: trace.Tracer, name: str, context: Context | None, attributes: Mapping[str, Attribute]
+    tracer: trace.Tracer,
+    name: str,
+    context: Context | None,
+    attributes: Mapping[str, Attribute],
+    links: Iterable[Link] = (),
 ) -> Iterator[Span]:
     """A span that what fails within marks by its code alone: its text may show what it was given."""
     with tracer.start_as_current_span(
-        name, context, attributes=attributes, record_exception=False, set_status_on_exception=False
+        name,
+        context,
+        attributes=attributes,
+        links=list(links),
+        record_exception=False,
+        set_status_on_exception=False,
     ) as span:
         try:
             yield span
@@ -168,6 +193,15 @@ def _span(
             failure = code if isinstance(code, str) else type(error).__name__
             span.set_status(trace.Status(trace.StatusCode.ERROR, failure))
             raise
+
+
+def _links(trace_parents: Iterable[str]) -> Iterator[Link]:
+    for each in dict.fromkeys(trace_parents):
+        span = trace.get_current_span(
+            TraceContextTextMapPropagator().extract({_TRACE_PARENT: each}, Context())
+        )
+        if span.get_span_context().is_valid:
+            yield Link(span.get_span_context())
 
 
 def _context_of(run: str) -> Context | None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from loaders.warehouse.dbt_models import dbt_models
 from runs import lineage
-from segue.settings import Settings
 from tests.company_in_order import CompanyInOrder
 from tests.openlineage_receiver import receiver
 
@@ -71,20 +70,46 @@ def test_all_of_a_run_has_its_step_for_a_parent_and_its_day(company_in_order: Co
         assert each["run"]["runId"] != each["run"]["facets"]["parent"]["run"]["runId"]
 
 
-def test_a_load_makes_the_bigtable_table_of_the_published_segments() -> None:
+def test_a_load_makes_the_row_key_and_the_fields_of_a_cell_of_the_published_segments(
+    company_in_order: CompanyInOrder,
+) -> None:
     with receiver() as told:
-        settings = Settings(_env_file=None, openlineage_url=told.url, project_id="p")
+        settings = company_in_order.settings.model_copy(update={"openlineage_url": told.url})
         lineage.tell(settings, date(2026, 3, 2), lambda: lineage.of_load(settings))
 
-    event = told.of_job("load")
-    assert [each["name"] for each in event["inputs"]] == ["p.marts.offer_segments"]
+    event, segments = told.of_job("load"), f"{settings.project_id}.marts.offer_segments"
+    assert [each["name"] for each in event["inputs"]] == [segments]
     made = output(event)
-    assert (made["namespace"], made["name"]) == ("bigtable://p/segue", "offers")
+    assert (made["namespace"], made["name"]) == (f"bigtable://{settings.project_id}/segue", "offers")
+    fields = [field["name"] for field in made["facets"]["schema"]["fields"]]
+    assert {each: origins(event, each) for each in fields if each != "o:p.generation_ms"} == {
+        "row_key": [f"{segments}.account_id"],
+        "o:p.account_id": [f"{segments}.account_id"],
+        "o:p.offers": [f"{segments}.offers"],
+        "o:p.valid_until_ms": [f"{segments}.valid_until_at"],
+        "o:p.suppressed_reason": [f"{segments}.suppressed_reason"],
+        "o:p.market": [f"{segments}.market"],
+        "o:p.held_back": [f"{segments}.held_back"],
+        "o:p.segment_date": [f"{segments}.segment_date"],
+    }
+    # The load's own number comes from nowhere.
+    assert "o:p.generation_ms" not in made["facets"]["columnLineage"]["fields"]
     assert event["run"]["facets"]["nominalTime"]["nominalStartTime"] == "2026-03-02T00:00:00Z"
 
 
-def test_a_receiver_that_is_gone_stops_nothing() -> None:
+def test_a_raw_table_has_the_columns_of_its_files_and_where_each_row_came_from(
+    company_in_order: CompanyInOrder,
+) -> None:
+    landed = company_in_order.lineage.of_job("land.payments")
+    columns = {field["name"] for field in output(landed)["facets"]["schema"]["fields"]}
+    from_files = set(output(landed)["facets"]["columnLineage"]["fields"])
+
+    assert columns - from_files == {"arrival_date", "landing_file", "landing_row"}
+    assert {"payment_id", "amount", "ingested_at"} <= from_files
+
+
+def test_a_receiver_that_is_gone_stops_nothing(company_in_order: CompanyInOrder) -> None:
     with receiver() as told:
-        settings = Settings(_env_file=None, openlineage_url=told.url)
+        settings = company_in_order.settings.model_copy(update={"openlineage_url": told.url})
     lineage.tell(settings, date(2026, 3, 2), lambda: lineage.of_load(settings))
     assert told.events == []

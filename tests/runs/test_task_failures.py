@@ -8,12 +8,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from segue.settings import PROJECT_ROOT
+from tests.otlp_collector import Collector, collector
 
 # Runs in a process of its own: importing Airflow decides its home folder for the whole process.
 FAIL = """
@@ -30,6 +32,8 @@ from runs.task_defaults import failures_told, task_told
 from runs.handover import left_by
 from airflow.sdk._shared.logging.structlog import structlog_processors
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
+from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
 def landing():
     try:
@@ -67,7 +71,16 @@ for fail in (landing, columns, disk_full, nothing_left, product, skipped):
         told[fail.__name__] = [type(error).__name__, event["exception"]]
 print("--- end")
 shard = SimpleNamespace(task_id="load_shard", dag_id="offer_segments")
-with set_current_context({"run_id": "scheduled__2026-03-02", "ti": shard}):
+published = AssetEventDagRunReferenceResult.model_validate({
+    "asset": {"name": "offer_segments", "uri": "segue://marts/offer_segments", "extra": {}},
+    "extra": {"segment_date": "2026-03-02", "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"},
+    "source_task_id": "publish", "source_dag_id": "daily_marts", "source_run_id": "scheduled__2026-03-03",
+    "source_map_index": -1, "source_aliases": [], "timestamp": "2026-03-03T06:00:00Z",
+})
+before_this_was_kept = published.model_copy(update={"extra": {"segment_date": "2026-03-01"}})
+events = TriggeringAssetEventsAccessor.build([published, before_this_was_kept])
+context = {"run_id": "scheduled__2026-03-02", "ti": shard, "triggering_asset_events": events}
+with set_current_context(context):
     with task_told(date(2026, 3, 2)):
         told["bound"] = get_contextvars()
     told["after"] = get_contextvars()
@@ -76,13 +89,22 @@ print("JSON" + json.dumps(told))
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[str]], dict[str, Any]]:
+def watching() -> Iterator[Collector]:
+    with collector() as kept:
+        yield kept
+
+
+@pytest.fixture(scope="module")
+def failed(
+    tmp_path_factory: pytest.TempPathFactory, watching: Collector
+) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """What each task prints, and what Airflow logs of its exception."""
     state: Path = tmp_path_factory.mktemp("airflow")
     environment = os.environ | {
         "AIRFLOW_HOME": str(state),
         "PYTHONPATH": str(PROJECT_ROOT),
         "SEGUE_ENV_FILE": os.devnull,
+        "SEGUE_OTLP_ENDPOINT": watching.endpoint,
     }
     done = subprocess.run(
         [sys.executable, "-c", FAIL], env=environment, capture_output=True, text=True, check=False
@@ -139,6 +161,18 @@ def test_each_line_that_a_task_logs_says_of_which_run_day_and_task_it_is(failed:
     _, logged = failed
     assert logged["bound"] == {"run_id": "scheduled__2026-03-02", "day": "2026-03-02", "step": "load_shard"}
     assert logged["after"] == {}
+
+
+@pytest.mark.usefixtures("failed")
+def test_a_task_of_a_run_that_a_publication_started_is_linked_to_the_task_that_published(
+    watching: Collector,
+) -> None:
+    [span] = watching.spans
+
+    assert span.name == "segue.load_shard"
+    # A trace of its own: https://opentelemetry.io/docs/concepts/signals/traces/#span-links
+    assert span.trace_id.hex() != "a" * 32
+    assert [(link.trace_id.hex(), link.span_id.hex()) for link in span.links] == [("a" * 32, "b" * 16)]
 
 
 CHOOSES_THE_DAY = {"choose_day", "choose_days", "run_when_ready", "chunk"}

@@ -51,6 +51,46 @@ def test_steps_of_a_run_are_one_trace_and_a_failed_part_says_so(watching: Collec
     assert watching.spans[-1].trace_id != named["segue.land"].trace_id
 
 
+def test_a_step_that_another_run_has_started_is_in_a_trace_of_its_own_linked_to_it(
+    watching: Collector,
+) -> None:
+    settings = Settings(_env_file=None, otlp_endpoint=watching.endpoint)
+    with step_of_run(settings, "scheduled__1", DAY, "publish", dag="daily_marts"):
+        published = present_step().trace_parent
+    assert published
+    with step_of_run(
+        settings,
+        "asset__1",
+        DAY,
+        "begin",
+        started_by=[published, published, "nonsense"],
+        dag="offer_segments",
+    ):
+        pass
+
+    publish, begin = watching.spans[-2:]
+    assert published == f"00-{publish.trace_id.hex()}-{publish.span_id.hex()}-01"
+    assert [(link.trace_id, link.span_id) for link in begin.links] == [(publish.trace_id, publish.span_id)]
+    assert begin.trace_id != publish.trace_id
+
+
+def test_the_shards_of_a_load_are_in_one_trace_each_below_its_task(watching: Collector) -> None:
+    settings = Settings(_env_file=None, otlp_endpoint=watching.endpoint)
+    for shard in (0, 1):
+        with (
+            step_of_run(settings, "asset__2", DAY, "load_shard", dag="offer_segments"),
+            present_step().span("load.shard", shard=shard),
+        ):
+            pass
+
+    spans = watching.spans[-4:]
+    tasks = [each for each in spans if each.name == "segue.load_shard"]
+    shards = [each for each in spans if each.name == "load.shard"]
+    assert len({each.trace_id for each in spans}) == 1
+    assert [each.parent_span_id for each in shards] == [each.span_id for each in tasks]
+    assert [attributes_of(each)["shard"] for each in shards] == [0, 1]
+
+
 def test_what_a_step_counts_is_sent_when_it_ends_with_the_step_and_how_it_ended(watching: Collector) -> None:
     settings = Settings(_env_file=None, otlp_endpoint=watching.endpoint)
     watching.metrics.clear()
@@ -79,4 +119,5 @@ def test_without_a_collector_nothing_is_counted_and_nothing_is_traced() -> None:
     with step_of_run(Settings(_env_file=None), "by_hand__4", DAY, "land"), present_step().span("x") as span:
         present_step().count("segue.landing.rows", 1)
         assert not span.get_span_context().is_valid
+        assert present_step().trace_parent is None
     assert present_step().amounts == {}
