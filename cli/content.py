@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -36,7 +37,9 @@ def pull(
     from loaders.cms.contract import ContentError
     from loaders.cms.pull import PullResult, pull_content
     from loaders.cms.sources import SOURCES, configured_sources, open_source
+    from segue.logs import new_run_id
     from segue.settings import get_settings
+    from segue.telemetry import step_of_run
 
     settings = get_settings()
     if source and (unknown := set(source) - set(SOURCES)):
@@ -46,9 +49,13 @@ def pull(
         typer.echo("no content management system is configured; see docs/content.md", err=True)
         raise typer.Exit(EXIT_NOT_CONFIGURED)
     results: list[PullResult] = []
+    run_id, today = new_run_id(), datetime.now(UTC).date()
     for name in names:
         try:
-            with open_source(settings, name) as system:
+            with (
+                step_of_run(settings, run_id, today, "pull", source=name),
+                open_source(settings, name) as system,
+            ):
                 results.append(pull_content(settings, system, allow_deletions=allow_deletions))
         except ContentError as error:
             typer.echo(str(error), err=True)

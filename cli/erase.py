@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,9 @@ def erase(
     """
     from loaders.erasure import erase as erase_accounts
     from loaders.erasure import in_batches
+    from segue.logs import new_run_id
     from segue.settings import get_settings
+    from segue.telemetry import step_of_run
 
     text = "" if listed is None else sys.stdin.read() if str(listed) == "-" else listed.read_text()
     wanted = [*(account_ids or []), *filter(None, text.splitlines())]
@@ -39,8 +42,10 @@ def erase(
     if not yes:
         which = "the account, and those merged into it," if len(wanted) == 1 else f"{len(wanted)} accounts"
         typer.confirm(f"Erase {which} everywhere? There is no way back.", abort=True, err=True)
+    settings, run_id, today = get_settings(), new_run_id(), datetime.now(UTC).date()
     for batch in in_batches(wanted):
-        erasure = erase_accounts(get_settings(), *batch)
+        with step_of_run(settings, run_id, today, "erase"):
+            erasure = erase_accounts(settings, *batch)
         if as_json:
             print(json.dumps(erasure.to_dict()), flush=True)
             continue

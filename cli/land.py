@@ -29,15 +29,19 @@ def day_(
     from loaders.landing.arrivals import Arrivals
     from loaders.landing.days import land_through
     from loaders.landing.land import land_days
+    from segue.logs import new_run_id
     from segue.settings import get_settings
+    from segue.telemetry import step_of_run
 
     asked = day.date()
     settings = get_settings()
     arrivals = Arrivals.read(settings)
-    if through:
-        landings = land_through(settings, arrivals, asked, asked).landings
-    else:
-        landings = land_days(settings, [asked], arrivals=arrivals)
+    with step_of_run(settings, new_run_id(), asked, "land"):
+        if through:
+            landings = land_through(settings, arrivals, asked, asked).landings
+        else:
+            landings = land_days(settings, [asked], arrivals=arrivals)
+    if not through:
         earlier = [each for each in arrivals.missing(asked) if each < asked]
         if earlier:
             said = f"{len(earlier)} earlier arrival days, {earlier[0]} the first, have not landed"

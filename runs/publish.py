@@ -18,7 +18,7 @@ import structlog
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
-from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table
+from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table, this_run
 from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
 from runs.restated_movements import (
@@ -245,7 +245,7 @@ def _publish_once(
         *moves,
         f"insert into `{ops_table(settings, 'publications')}` (run_date, publication_id, mart, "
         "partition_date, row_count, as_of_date, is_final, published_at, raw_read_at, code_version, "
-        "rows_erased, subjects_erased, attempt, project_digest, override_reason)\n"
+        "rows_erased, subjects_erased, attempt, project_digest, override_reason, run_id)\n"
         + "\nunion all\n".join(records),
     ]
     warehouse.run(";\n".join(["begin transaction", *statements, "commit transaction"]) + ";")
@@ -322,7 +322,7 @@ def _published_days(
         f"{literal(history.raw_read_at)}, cast({version} as string), "
         f"{'coalesce(erased.rows_erased, 0)' if erased else 0}, {taken_out.subjects}, "
         f"{literal(window.audit_dataset)}, "
-        f"{literal(window.project_digest)}, cast({literal(window.override_reason)} as string)\n"
+        f"{literal(window.project_digest)}, cast({literal(window.override_reason)} as string), {this_run()}\n"
         f"from unnest({mart.array(days)}) as day\n"
         f"left join (select {mart.day_expression} as counted_day, count(*) as row_count "
         f"from {window.table(mart.name)} where {mart.filter(days)} group by 1) as counted "

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
-from loaders.warehouse.ops import literal
+from loaders.warehouse.ops import literal, this_run
 from segue.settings import Settings
 from segue.window import DAY, RunWindow
 
@@ -106,8 +106,8 @@ def told(
         f"with was as ({was}), becomes as ({becomes})\n"
         f"select {literal(window.end_date)}, {literal(publication_id)}, '{MOVEMENTS}', "
         f"coalesce(was.day, becomes.day), '{MEASURE}', {before}, {after}, "
-        f"cast({after} - {before} as numeric(38, 9)), {literal(window.as_of_date)}, {literal(now)} "
-        "from was full outer join becomes on was.day = becomes.day "
+        f"cast({after} - {before} as numeric(38, 9)), {literal(window.as_of_date)}, {literal(now)}, "
+        f"{this_run()} from was full outer join becomes on was.day = becomes.day "
         f"where {before} <> {after}"
     )
 

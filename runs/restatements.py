@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from loaders.warehouse.ops import literal, ops_table
+from loaders.warehouse.ops import literal, ops_table, this_run
 from runs.published import PublishedMart
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -16,7 +16,7 @@ def record_restatements(settings: Settings, restatements: Sequence[str]) -> str:
     return (
         f"insert into `{ops_table(settings, 'restatements')}` "
         "(run_date, publication_id, mart, partition_date, measure, value_before, value_after, `change`, "
-        "as_of_date, restated_at)\n" + "\nunion all\n".join(f"({query})" for query in restatements)
+        "as_of_date, restated_at, run_id)\n" + "\nunion all\n".join(f"({query})" for query in restatements)
     )
 
 
@@ -58,6 +58,6 @@ def restated(
         f"compared as ({lines})\n"
         f"select {literal(window.end_date)}, {literal(publication_id)}, {literal(mart.name)}, day, measure, "
         f"cast(value_before as numeric(38, 9)), cast(value_after as numeric(38, 9)), "
-        f"cast(value_after - value_before as numeric(38, 9)), {literal(window.as_of_date)}, {literal(now)} "
-        "from compared where value_before <> value_after"
+        f"cast(value_after - value_before as numeric(38, 9)), {literal(window.as_of_date)}, {literal(now)}, "
+        f"{this_run()} from compared where value_before <> value_after"
     )

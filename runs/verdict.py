@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from loaders.warehouse.client import Warehouse
-from loaders.warehouse.ops import append_rows, literal, ops_table
+from loaders.warehouse.ops import append_rows, literal, ops_table, this_run
 from runs.published import PublishedMart
 from segue.errors import SegueError
 from segue.settings import Settings
@@ -164,9 +164,9 @@ def judged_again(settings: Settings, window: RunWindow, mart: PublishedMart) -> 
     """
     return (
         f"insert into `{ops_table(settings, 'verdicts')}` "
-        "(run_date, attempt, model, row_count, content_digest, failures, judged_at)\n"
+        "(run_date, attempt, model, row_count, content_digest, failures, judged_at, run_id)\n"
         f"select {literal(window.end_date)}, {literal(window.audit_dataset)}, found.model, found.row_count, "
-        "found.content_digest, verdict.failures, current_timestamp()\n"
+        f"found.content_digest, verdict.failures, current_timestamp(), {this_run()}\n"
         f"from ({contents_query(settings, window, [mart])}) as found\n"
         f"inner join ({last_verdict_query(settings, window)}) as verdict on verdict.model = found.model"
     )

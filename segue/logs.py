@@ -52,6 +52,12 @@ def lines_of(run_id: str, day: date, step: str) -> AbstractContextManager[Any]:
     return structlog.contextvars.bound_contextvars(run_id=run_id, day=day.isoformat(), step=step)
 
 
+def bound_run_id() -> str | None:
+    """The run that this thread works for, as its lines say; None outside of one."""
+    run_id: str | None = structlog.contextvars.get_contextvars().get("run_id")
+    return run_id
+
+
 _AS_JSON: Final = structlog.processors.JSONRenderer(ensure_ascii=False)
 _AS_TEXT: Final = structlog.dev.ConsoleRenderer(
     colors=False, exception_formatter=structlog.dev.plain_traceback

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from statistics import median
 from typing import Any, Final
 
-from loaders.warehouse.ops import OF_MARTS, literal
+from loaders.warehouse.ops import OF_MARTS, RUN_ID, literal
 from segue.window import DAY
 from ui.reading import Question, Reading, Row, text
 from ui.series import DaySeries, days_shown, series_of
@@ -48,6 +48,7 @@ class Online:
     seconds: float | None
     finished_at: datetime
     dead_letters: Mapping[str, int] = field(default_factory=dict)
+    run_id: str | None = None
 
     @property
     def is_verified(self) -> bool:
@@ -67,6 +68,7 @@ class Feed:
     rows_erased: int
     files: int | None
     refusals: Sequence[Row] = ()
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _publishing_run(steps: Sequence[Row], published: Row | None) -> str | None:
     """The run that made what is published, else the last that did anything of the day."""
     made = [row for row in steps if published is None or row["attempt"] == published["attempt"]]
     run_id: str | None = _last(row["run_id"] for row in made)
-    return run_id
+    return run_id or (published or {}).get(RUN_ID.name)
 
 
 def _last(values: Iterable[Any]) -> Any:
@@ -309,6 +311,7 @@ def _feeds(reading: Reading, day: date, landed: Sequence[Row]) -> list[Feed]:
             row["rows_erased"] or 0,
             row["files"],
             refused.get(row["table_name"], ()),
+            row.get(RUN_ID.name),
         )
         for row in sorted(landed, key=lambda row: str(row["table_name"]))
     ]
@@ -334,4 +337,5 @@ def _online(loads: Sequence[Row], dead_letters: Sequence[Row]) -> Online | None:
             for row in dead_letters
             if row["generation_ms"] == detail["generation_ms"]
         },
+        run_id=load.get(RUN_ID.name),
     )

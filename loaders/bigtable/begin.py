@@ -28,6 +28,7 @@ from loaders.bigtable.source import SegmentSource
 from loaders.bigtable.strays import delete_cells, remove_cells_everywhere
 from loaders.bigtable.table import ensure_table
 from loaders.bigtable.writer import RowWriter
+from segue.logs import bound_run_id
 from segue.settings import Settings
 from segue_client.bigtable import schema
 from segue_client.bigtable.pointer import Pointer
@@ -220,6 +221,7 @@ class _Beginning:
                 mode=self._mode,
                 baseline_ms=self._baseline,
                 fingerprint=fingerprint,
+                run_id=bound_run_id(),
             )
             if manifests.create_manifest(self._table, first):
                 return first
@@ -259,7 +261,9 @@ class _Beginning:
 
     def _with_deadline(self, manifest: GenerationManifest) -> GenerationManifest:
         allowed = timedelta(seconds=self._settings.bigtable_load_deadline_seconds)
-        return manifest.in_state(GenerationState.LOADING, deadline_at=datetime.now(UTC) + allowed)
+        return manifest.in_state(
+            GenerationState.LOADING, deadline_at=datetime.now(UTC) + allowed, run_id=bound_run_id()
+        )
 
     def _pointer_moved(self) -> bool:
         """A rollback before the claim has not revoked it, and what it went back to is not ours to discard."""

@@ -14,7 +14,7 @@ from google.cloud.bigtable.data.row_filters import (
     RowFilterChain,
     ValueRangeFilter,
 )
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from segue_client.bigtable import schema
 
@@ -105,6 +105,9 @@ class GenerationManifest(BaseModel):
     discarded: int = 0
     dead_lettered: int = 0
     checksum: str | None = None
+    run_id: str | None = Field(None, exclude_if=lambda run_id: run_id is None)
+    """The run that began or resumed it, as the rows of ``ops`` name it. Not written where there is none: a
+    manifest is replaced only while it is, byte for byte, what was read."""
 
     def in_state(self, state: GenerationState, **changes: object) -> GenerationManifest:
         """A copy in another state, changed now."""

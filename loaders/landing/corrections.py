@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 from loaders.landing.row import LandingRow
 from loaders.landing.schema import bigquery_schema
-from loaders.warehouse.ops import literal
+from loaders.warehouse.ops import literal, this_run
 
 _LINEAGE = frozenset({"landing_file", "landing_row"})
 """A row that is delivered in another file is the same row."""
@@ -40,7 +40,7 @@ def correction_statement(
     coming = f"\n    union all\n    {_select(schema, rows, listed, 'false', is_written=True)}" if rows else ""
     return (
         f"insert into `{corrections}`\n"
-        "(run_date, table_name, first_event_date, rows_removed, rows_added, corrected_at)\n"
+        "(run_date, table_name, first_event_date, rows_removed, rows_added, corrected_at, run_id)\n"
         "with versions as (\n"
         f"    {held}{coming}\n"
         "), distinct_versions as (\n"
@@ -48,7 +48,7 @@ def correction_statement(
         f"    from versions group by {names}\n"
         ")\n"
         f"select arrival_date, {literal(contract.table)}, min({_event_day(contract, days)}), "
-        f"countif(not is_coming), countif(not was_held), {literal(now)}\n"
+        f"countif(not is_coming), countif(not was_held), {literal(now)}, {this_run()}\n"
         "from distinct_versions where was_held <> is_coming group by arrival_date"
     )
 

@@ -21,7 +21,14 @@ from loaders.landing.schema import bigquery_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, record_erased, subject_hash
-from loaders.warehouse.ops import RUN_LEDGER, ensure_ops_tables, literal, ops_table
+from loaders.warehouse.ops import (
+    RUN_ID,
+    RUN_LEDGER,
+    ensure_ops_tables,
+    literal,
+    ops_table,
+    this_run,
+)
 from segue.settings import Settings
 from segue.telemetry import present_step
 from segue.window import refuse_impossible_days
@@ -35,6 +42,7 @@ QUARANTINE_SCHEMA = (
     bigquery.SchemaField("column_name", "STRING", description="First column that broke its contract."),
     bigquery.SchemaField("reason", "STRING", description="Every broken rule of the row."),
     bigquery.SchemaField("payload", "STRING", description="The row as JSON, or the line as it was."),
+    RUN_ID,
 )
 _LEDGER_ARROW = pa.schema(
     [
@@ -218,7 +226,7 @@ def _replace(
         statements += _refill(
             f"{settings.project_id}.{settings.quarantine_dataset}.{name}",
             QUARANTINE_SCHEMA,
-            scratch.load(refused, QUARANTINE_SCHEMA) if scratch.has(refused) else None,
+            scratch.load(refused, _as_written(QUARANTINE_SCHEMA)) if scratch.has(refused) else None,
             days_filter,
             sum(landing.rows_quarantined for landing in landings if landing.table == name)
             if landings
@@ -235,7 +243,8 @@ def _replace(
         statements += [
             f"delete from `{ledger}` where step = 'land' and {days_filter.format('run_date')} "
             f"and table_name in ({names})",
-            f"insert into `{ledger}` ({written}) select {written} from `{source}`",
+            f"insert into `{ledger}` ({written}, {RUN_ID.name}) "
+            f"select {written}, {this_run()} from `{source}`",
         ]
     statements.append("commit transaction")
     scratch.wait()
@@ -251,10 +260,11 @@ def _days_filter(days: Sequence[date]) -> str:
 
 
 def _as_written(schema: Sequence[bigquery.SchemaField]) -> list[bigquery.SchemaField]:
-    """The scratch table's columns: a Parquet file has no JSON, only its text."""
+    """The scratch table's columns: a Parquet file has no JSON, only its text; the run is said at the end."""
     return [
         bigquery.SchemaField(field.name, "STRING") if field.field_type == "JSON" else field
         for field in schema
+        if field is not RUN_ID
     ]
 
 
@@ -270,12 +280,7 @@ def _refill(
     statements = [f"delete from `{table}` where {where}"]
     if source:
         names = ", ".join(f"`{field.name}`" for field in schema)
-        values = ", ".join(
-            f"parse_json(`{field.name}`, wide_number_mode => 'round')"
-            if field.field_type == "JSON"
-            else f"`{field.name}`"
-            for field in schema
-        )
+        values = ", ".join(_value(field) for field in schema)
         statements.append(f"insert into `{table}` ({names}) select {values} from `{source}`")
     if rows is not None and source:
         statements.append(
@@ -283,6 +288,16 @@ def _refill(
             f"error('{table}: expected {rows} rows after landing'), 1)"
         )
     return statements
+
+
+def _value(field: bigquery.SchemaField) -> str:
+    if field is RUN_ID:
+        return this_run()
+    return (
+        f"parse_json(`{field.name}`, wide_number_mode => 'round')"
+        if field.field_type == "JSON"
+        else f"`{field.name}`"
+    )
 
 
 def _unchanged(warehouse: Warehouse, days: Sequence[date]) -> dict[tuple[str, date, str], datetime]:

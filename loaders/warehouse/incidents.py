@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 from loaders.alerts.alert import Severity, Transition
 from loaders.warehouse.client import Warehouse
-from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table
+from loaders.warehouse.ops import ensure_ops_tables, literal, ops_table, this_run
 
 EndsWith = Literal[
     "published",
@@ -203,6 +203,7 @@ class IncidentTable:
                 "closed_told": "[]",
             }.items()
         }
+        columns["run_id"] = this_run()
         columns["incident_id"] = f"concat({key}, '#', cast(earlier.closed + 1 as string))"
         there = "earlier.open = 0" + (" and earlier.closed = 0" if incident.is_once else "")
         return (

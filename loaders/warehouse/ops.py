@@ -10,6 +10,7 @@ from typing import Any, Final
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse
+from segue.logs import bound_run_id
 from segue.settings import Settings
 
 
@@ -18,6 +19,12 @@ def column(name: str, kind: str, description: str, mode: str = "NULLABLE") -> bi
     return bigquery.SchemaField(name, kind, mode=mode, description=description)
 
 
+RUN_ID: Final = column(
+    "run_id",
+    "STRING",
+    "The run that wrote the row: Airflow's id, or by_hand__<time>; every line that it logs has it. Null: it "
+    "was written outside of a run, or before there was this column.",
+)
 RUN_LEDGER = (
     column("run_date", "DATE", "Arrival day of a landing, segment day of a load, day that a model scored."),
     column("step", "STRING", "land | score | bigtable_load"),
@@ -243,7 +250,6 @@ SCORE_CONTRIBUTIONS = (
 )
 RUN_STEPS = (
     column("run_date", "DATE", "Last day of the run."),
-    column("run_id", "STRING", "The run: Airflow's id, or by_hand__<time>; every line that it logs has it."),
     column("step", "STRING", "land | build | validate | publish | drop_audit"),
     column("state", "STRING", "done | failed"),
     column(
@@ -263,7 +269,6 @@ RUN_STEPS = (
 )
 MODEL_BUILDS = (
     column("run_date", "DATE", "Last day of the run."),
-    column("run_id", "STRING", "The run that built it; null: a build outside of one."),
     column("attempt", "STRING", "The audit dataset that it was built in."),
     column("model", "STRING", "Name of the model."),
     column("status", "STRING", "dbt's word: success | error | skipped"),
@@ -293,6 +298,8 @@ _TABLES: Mapping[str, tuple[Sequence[bigquery.SchemaField], str]] = {
 }
 
 
+OPS_TABLES: Final = frozenset(_TABLES)
+"""Names of them all."""
 OF_MARTS: Final = "code_version is null"
 """Which rows of ``publications`` are of marts: those of the history that runs read have the version of its
 code, are of arrival days, and come before and after the days themselves are published."""
@@ -301,6 +308,16 @@ code, are of arrival days, and come before and after the days themselves are pub
 def ops_table(settings: Settings, name: str) -> str:
     """Full name of an operational table, unquoted."""
     return f"{settings.project_id}.{settings.ops_dataset}.{name}"
+
+
+def ops_schema(name: str) -> list[bigquery.SchemaField]:
+    """Columns of an operational table; of each the last says which run has written a row."""
+    return [*_TABLES[name][0], RUN_ID]
+
+
+def this_run() -> str:
+    """A GoogleSQL expression for the column ``run_id`` of what is written now."""
+    return f"cast({literal(bound_run_id())} as string)"
 
 
 def ensure_ops_tables(warehouse: Warehouse, names: Iterable[str] = ()) -> None:
@@ -312,10 +329,8 @@ def _ensure(warehouse: Warehouse, names: Iterable[str]) -> None:
     settings = warehouse.settings
     warehouse.ensure_dataset(settings.ops_dataset)
     for name in names:
-        schema, description = _TABLES[name]
-        warehouse.ensure_table(
-            ops_table(settings, name), schema, partition_field="run_date", description=description
-        )
+        table, (_, description) = ops_table(settings, name), _TABLES[name]
+        warehouse.ensure_table(table, ops_schema(name), partition_field="run_date", description=description)
 
 
 def literal(value: Any) -> str:
@@ -358,9 +373,8 @@ def append_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any
         WarehouseError: BigQuery did not take them.
     """
     _ensure(warehouse, [name])
-    schema, _ = _TABLES[name]
-    lines = "\n".join(json.dumps(dict(row), default=str) for row in rows)
-    warehouse.append_json(ops_table(warehouse.settings, name), lines, schema)
+    lines = "\n".join(json.dumps(_of_this_run(row), default=str) for row in rows)
+    warehouse.append_json(ops_table(warehouse.settings, name), lines, ops_schema(name))
 
 
 def insert_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -371,10 +385,10 @@ def insert_rows(warehouse: Warehouse, name: str, rows: Sequence[Mapping[str, Any
         WarehouseError: BigQuery did not take them.
     """
     _ensure(warehouse, [name])
-    schema, _ = _TABLES[name]
-    warehouse.run(insert_statement(ops_table(warehouse.settings, name), [each.name for each in schema], rows))
+    columns = [each.name for each in ops_schema(name)]
+    written = [_of_this_run(row) for row in rows]
+    warehouse.run(insert_statement(ops_table(warehouse.settings, name), columns, written))
 
 
-def append_validation_results(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keep the outcomes of one run of the gate."""
-    append_rows(warehouse, "validation_results", rows)
+def _of_this_run(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {RUN_ID.name: bound_run_id(), **row}

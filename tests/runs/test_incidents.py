@@ -19,6 +19,7 @@ from runs import deadlines, task_alerts
 from runs.deadlines import late_segments, missed, segments_due_at
 from runs.incidents import close_incidents, raise_incidents, raise_or_tell, recovered, tell
 from runs.task_alerts import day_of_run, task_failed
+from segue.logs import lines_of
 from segue.settings import Settings
 from tests.loaders.alerts.receivers import Webhooks, webhooks
 
@@ -110,6 +111,14 @@ def test_retries_and_other_tasks_with_the_same_cause_are_one_alert_and_a_recover
         "2026-11-26:landing_refused:published#1",
         "2026-11-26:landing_refused:published#2",
     ]
+
+
+def test_an_incident_names_the_run_that_has_found_it(settings: Settings, slack: Webhooks) -> None:
+    with lines_of("scheduled__1", DAY, "land"):
+        raise_incidents(told_by(settings, slack), [INCIDENT])
+
+    [row] = warehouse_of(settings).run("select run_id from ops.incidents")
+    assert row.run_id == "scheduled__1"
 
 
 def test_another_day_or_another_cause_is_another_incident(settings: Settings, slack: Webhooks) -> None:

@@ -60,3 +60,21 @@ def test_what_landed_is_counted_as_the_ledger_has_it(company_in_order: CompanyIn
     }
     assert set(metrics) <= set(MEASURES)
     assert metrics["segue.bigquery.processed"] != []
+
+
+def test_every_row_that_a_run_writes_into_a_ledger_or_the_quarantine_names_the_run(
+    company_in_order: CompanyInOrder,
+) -> None:
+    settings = company_in_order.settings
+    warehouse = warehouse_of(settings)
+    runs: dict[str, set[str | None]] = {}
+    for dataset in (settings.ops_dataset, settings.quarantine_dataset):
+        for table in sorted(warehouse.table_names(dataset)):
+            rows = warehouse.run(f"select distinct run_id from `{warehouse.table(dataset, table)}`")
+            if found := {row.run_id for row in rows}:
+                runs[f"{dataset}.{table}"] = found
+
+    assert {"ops.run_ledger", "ops.publications", "ops.restatements", "ops.verdicts"} <= set(runs)
+    assert any(name.startswith("quarantine.") for name in runs)
+    known = {f"in_order__{day}" for day in company_in_order.after}
+    assert {name: found - known for name, found in runs.items() if found - known} == {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from html import unescape
 from typing import Any
 
 import pytest
@@ -94,7 +96,7 @@ def fill(warehouse: Warehouse) -> None:
         [
             publication("dim_account", MARCH_1, 10, EARLIER, 1),
             publication("dim_account", MARCH_1, 12, ATTEMPT, 8),
-            publication("dim_account", MARCH_2, 13, ATTEMPT, 8),
+            publication("dim_account", MARCH_2, 13, ATTEMPT, 8) | {"run_id": RUN},
             # The next run has published the history of both days.
             *(
                 publication("int_subscriptions", day, 99, "audit_of_4_march", 9)
@@ -134,9 +136,9 @@ def fill(warehouse: Warehouse) -> None:
         warehouse,
         "run_ledger",
         [
-            ledger("land", "accounts", 9, 2, "{}", files=1),
+            ledger("land", "accounts", 9, 2, "{}", files=1, run_id="by_hand__landed"),
             ledger("land", "fx_rates", 4, 0, "{}", files=1),
-            ledger("bigtable_load", "offer_segments", 9, 1, load),
+            ledger("bigtable_load", "offer_segments", 9, 1, load, run_id="asset_triggered__loaded"),
         ],
     )
     letter = {"run_date": MARCH_2, "generation_ms": 5, "account_id": "a-dead", "code": "KEY_TOO_LONG"}
@@ -261,6 +263,14 @@ def test_the_load_adds_up_and_counts_its_own_dead_letters(reading: Reading) -> N
     assert online is not None
     assert (online.written, online.unchanged, online.removed, online.dead_lettered) == (3, 5, 1, 1)
     assert (online.is_verified, online.dead_letters, online.seconds) == (True, {"KEY_TOO_LONG": 1}, 1.5)
+
+
+def test_what_landed_was_published_and_is_online_says_of_which_run_it_is(browser: Browser) -> None:
+    page = browser(Visitor("somebody")).get("/days/2026-03-02").text
+    cells = re.findall(r"<td>(?:<code>([^<]+)</code>|–)</td></tr>", page)
+
+    # Feeds by name, of which one landed before there was the column; then the load, then the marts.
+    assert [unescape(each) for each in cells] == ["by_hand__landed", "", "asset_triggered__loaded", RUN]
 
 
 def test_plots_have_the_day_marked(reading: Reading) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
-from loaders.bigtable import begin_segments, load_segments, load_segments_shard, publish_segments
+from loaders.bigtable import (
+    begin_segments,
+    list_generations,
+    load_segments,
+    load_segments_shard,
+    publish_segments,
+)
 from loaders.bigtable import manifest as manifests
 from loaders.bigtable.begin import Begun
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
+from segue.logs import lines_of
 from segue.settings import Settings
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
@@ -62,6 +69,29 @@ def test_a_load_deletes_at_most_once_whatever_its_shards_refuse(settings: Settin
     load_segments(settings, DAY)
     assert kept(settings) == sorted(2 * [row["account_id"] for row in REFUSED])
     assert len(statements(settings)) == 1
+
+
+def test_a_generation_and_what_it_refused_name_the_run(settings: Settings) -> None:
+    publish(settings, DAY, *REFUSED[:1], *ACCEPTED[:1])
+    with lines_of("asset_triggered__1", DAY, "load"):
+        load_segments(settings, DAY)
+
+    [newest, *_] = list_generations(settings)
+    assert newest.manifest.run_id == "asset_triggered__1"
+    found = warehouse_of(settings).run(f"select distinct run_id from `{ops_table(settings, 'dead_letters')}`")
+    assert [row.run_id for row in found] == ["asset_triggered__1"]
+
+
+def test_a_manifest_of_no_run_is_written_as_before_there_were_any() -> None:
+    """A load that began then is resumed: its manifest is replaced where it is what was read."""
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    manifest = manifests.GenerationManifest(
+        generation_ms=5, segment_date=DAY, attempt=1, state=manifests.GenerationState.LOADING,
+        started_at=now, changed_at=now,
+    )  # fmt: skip
+    assert "run_id" not in manifest.model_dump_json()
+    named = manifest.model_copy(update={"run_id": "r"})
+    assert manifests.GenerationManifest.model_validate_json(named.model_dump_json()).run_id == "r"
 
 
 def test_a_load_that_is_resumed_keeps_every_refused_row_once(

@@ -23,6 +23,7 @@ from loaders.landing.land import land_days
 from loaders.landing.read_days import reach
 from loaders.landing.schema import arrow_schema
 from loaders.warehouse.client import warehouse_of
+from segue.logs import lines_of
 from segue.settings import Settings
 from segue.window import ImpossibleDaysError
 
@@ -467,7 +468,12 @@ def test_a_day_that_lands_again_with_other_rows_is_a_correction_from_the_day_the
     assert corrections(settings) == [(DAY, "subscription_events", DAY, 1, 1)]
 
     write(settings, "subscription_events", [event(1, **price)], name="again")
-    land_days(settings, [DAY])
+    with lines_of("scheduled__1", DAY, "land"):
+        land_days(settings, [DAY])
+    assert rows(settings, "select run_id from ops.corrections order by corrected_at") == [
+        (None,),
+        ("scheduled__1",),
+    ]
     assert corrections(settings)[1:] == [(DAY, "subscription_events", date(2026, 3, 2), 1, 0)]
 
 
