@@ -94,7 +94,7 @@ def close_stopped(settings: Settings, running: Collection[Experiment]) -> None:
     """
     still = tuple(_of(each.id, each.version) for each in running)
     close_incidents(
-        settings, "stopped", "it does not run any more", lambda each: not each.cause.startswith(still)
+        settings, "stopped", "it exposes nobody any more", lambda each: not each.cause.startswith(still)
     )
 
 

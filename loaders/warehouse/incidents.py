@@ -36,7 +36,7 @@ EndsWith = Literal[
 """What a recovery is: the day is published, or each chunk of a range; it or a later day is online; content
 was pulled; readouts were written; the day was judged again and is as usual; the feed arrived; the day or a
 later one was watched; the model was measured again and is as in training; models were trained; the experiment
-does not run any more; somebody says so."""
+exposes nobody any more; somebody says so."""
 
 _CLAIM: Final = timedelta(minutes=10)
 """Whoever has not told by then is dead."""
