@@ -285,7 +285,10 @@ ENDED_ELSEWHERE: dict[str, list[str]] = {
     "experiment_must_stop": [f"{_READOUTS}an_experiment_that_was_ended_needs_no_stopping_any_more"],
     "training": [f"{_MODELS}training"],
     "unknown_model": [f"{_MODELS}unknown_model"],
-    "model_decision": [f"{_MODELS}model_decision"],
+    "model_decision": [
+        f"{_MODELS}model_decision",
+        "runs/test_model_watch.py::test_a_person_who_puts_it_into_use_all_the_same_says_so_and_it_is_kept",
+    ],
     "model_artifact": [f"{_MODELS}model_artifact"],
     "scoring": [f"{_SCORES}nothing_is_begun_when_no_time_is_left"],
     "trees_too_large": [f"{_SCORES}trees_that_bigquery_does_not_take_are_scored_by_workers"],
