@@ -113,7 +113,7 @@ def read_day(reading: Reading, day: date, run_id: str | None = None) -> Day:
     published, steps = first["published"], first["steps"]
     newest = max(published, key=lambda row: row["published_at"], default=None)
     run_id = run_id or _publishing_run(steps, newest)
-    of_run = [row for row in steps if row["run_id"] == run_id]
+    of_run = _of_one_chunk([row for row in steps if row["run_id"] == run_id], newest)
     last = max(of_run, key=lambda row: row["finished_at"], default=None)
     attempt = _last(row["attempt"] for row in of_run) or (
         newest["attempt"] if newest and not of_run else None
@@ -229,6 +229,14 @@ def _publishing_run(steps: Sequence[Row], published: Row | None) -> str | None:
     made = [row for row in steps if published is None or row["attempt"] == published["attempt"]]
     run_id: str | None = _last(row["run_id"] for row in made)
     return run_id or (published or {}).get(RUN_ID.name)
+
+
+def _of_one_chunk(steps: Sequence[Row], published: Row | None) -> list[Row]:
+    """A run's steps; of one that builds a range in chunks those of the chunk that published the day, else of
+    the first one that has to do with it: a later one restates it at most."""
+    ends = {row["end_date"] for row in steps if published and row["attempt"] == published["attempt"]}
+    end = min(ends or {row["end_date"] for row in steps}, default=None)
+    return [row for row in steps if row["end_date"] == end]
 
 
 def _last(values: Iterable[Any]) -> Any:

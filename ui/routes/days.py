@@ -9,10 +9,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from runs.steps import STEPS
 from segue.window import DAY
 from ui.answers import base_of, message, page, reading_of
 from ui.day import read_day
 from ui.history import newest_day, published_days, run_day, step_tries
+from ui.other_runs import RANGE_DAG, TRAINING_DAG, run_chunks, run_decisions, sentences
 from ui.series import day_series
 from ui.visitor import MARTS_DAG, Visitor
 
@@ -41,8 +43,14 @@ def days_router(looking: Any) -> APIRouter:
 
     @router.get("/dags/{dag_id}/runs/{run_id}")
     def of_run(request: Request, dag_id: str, run_id: str, visitor: Visitor = looking) -> HTMLResponse:
+        if dag_id == RANGE_DAG:
+            chunks, steps = run_chunks(reading_of(request), run_id), [step.name for step in STEPS]
+            return page(request, "chunks", title=run_id, run_id=run_id, chunks=chunks, steps=steps)
+        if dag_id == TRAINING_DAG:
+            decisions = run_decisions(reading_of(request), run_id)
+            return page(request, "training", title=run_id, decisions=decisions)
         if dag_id != MARTS_DAG:
-            return message(request, run_id, f"Days are the work of {MARTS_DAG}: its runs have a page here.")
+            return message(request, run_id, *sentences(dag_id))
         found = run_day(reading_of(request), run_id)
         if found is None:
             return message(request, run_id, "No step of this run has ended yet.")
