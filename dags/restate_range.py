@@ -19,7 +19,8 @@ one dbt run, judged and published by itself, in whichever order Airflow takes th
 anything starts which days, how many partitions of which marts, how many bytes, and what is not built again
 or not as far back; with `dry_run` that is all. Days that have not arrived whole, as today, are refused.
 
-A chunk is one index of the mapped tasks: *Grid* shows how far it is. One that failed is cleared, with what
+A chunk is one index of the mapped tasks, named by its days: *Grid* shows how far it is, the run's tab *Segue
+day* how long each step took. One that failed is cleared, with what
 follows it; the others are not touched. A partition that was published from newer knowledge meanwhile is left
 alone. Segments that are online stay: an older day never displaces a newer one.
 
@@ -37,6 +38,8 @@ do step by step and how to see that it is over.
 
 CHUNK_DAYS = 31
 """A month: one dbt run of it takes little longer than one of a day."""
+CHUNK_LABEL = "{{ task.op_kwargs['days']['start_date'] }}..{{ task.op_kwargs['days']['end_date'] }}"
+"""How the UI names a chunk's tasks."""
 
 settings = get_settings()
 
@@ -62,8 +65,8 @@ with DAG(
     },
     default_args=task_defaults(settings),
 ) as dag:
-
-    @task(doc_md="Says which days, partitions and bytes, and what the chunks are.")
+    # Whoever asks for a range is there to read why it is refused: nothing has broken that nobody sees.
+    @task(doc_md="Says which days, partitions and bytes, and what the chunks are.", on_failure_callback=None)
     def plan() -> list[dict[str, str]]:
         from airflow.sdk.exceptions import AirflowSkipException
 
@@ -80,9 +83,7 @@ with DAG(
 
     def run_step(name: str, days: dict[str, str], window: dict[str, Any] | None) -> dict[str, Any]:
         first, last = (date.fromisoformat(days[end]) for end in ("start_date", "end_date"))
-        context = get_current_context()
-        context["days"] = f"{first}..{last}"  # type: ignore[typeddict-unknown-key]
-        data_tests = context["params"]["data_tests"]
+        data_tests = get_current_context()["params"]["data_tests"]
         return perform_step(name, window, lambda: asked(get_settings(), first, last, data_tests=data_tests))
 
     @task_group(tooltip="One chunk: a dbt run, and a publication.")
@@ -95,18 +96,25 @@ with DAG(
                 doc_md=step.doc,
                 pool=step.pool or "default_pool",
                 outlets=[SEGMENTS, MARTS] if step.is_publication else [],
-                map_index_template="{{ days }}",
+                # Also while it runs: of what a task would set itself the UI learns at its end.
+                map_index_template=CHUNK_LABEL,
                 # Days of the morning's run must not wait for all chunks.
                 max_active_tis_per_dagrun=1,
             )
-            window = run_this(step.name, days, window)
+            window = run_this(name=step.name, days=days, window=window)
 
     @task(doc_md="When every chunk is published: says that what was wrong before is over.")
     def tell() -> None:
         from runs.incidents import recovered
 
-        last = date.fromisoformat(get_current_context()["params"]["to_date"])
+        params = get_current_context()["params"]
+        first, last = (date.fromisoformat(params[name]) for name in ("from_date", "to_date"))
         with task_told(last):
-            recovered(get_settings(), "restated", "every chunk is published", lambda each: each.day == last)
+            recovered(
+                get_settings(),
+                "restated",
+                "every chunk is published",
+                lambda each: first <= each.day <= last,
+            )
 
     chunk.expand(days=plan()) >> tell()

@@ -98,7 +98,10 @@ with DAG(
             window = build_for(get_settings(), day, found["models"])
         return [{"window": window.model_dump(mode="json"), "model": name} for name in found["models"]]
 
-    @task(doc_md="Trains one model, evaluates it on the held-back days, and decides about it.")
+    @task(
+        doc_md="Trains one model, evaluates it on the held-back days, and decides about it.",
+        map_index_template="{{ task.op_kwargs['model'] }}",
+    )
     def train(window: dict[str, Any], model: str) -> list[str]:
         from runs.training_tasks import train_one
         from segue.window import RunWindow

@@ -21,6 +21,7 @@ class ImpossibleDaysError(SegueError):
 
     code = "impossible_days"
     exit_code = 2
+    is_final = True
 
 
 def days_between(first: date, last: date) -> Iterator[date]:

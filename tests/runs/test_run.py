@@ -187,9 +187,10 @@ def test_a_run_by_hand_without_a_logical_date_is_told_what_to_give(settings: Set
     assert whole.days == [FIRST, SECOND]
 
 
-def test_days_in_the_wrong_order_are_refused(settings: Settings) -> None:
-    with pytest.raises(ImpossibleDaysError, match="ends before it starts"):
+def test_days_in_the_wrong_order_are_refused_for_good(settings: Settings) -> None:
+    with pytest.raises(ImpossibleDaysError, match="ends before it starts") as refused:
         asked(settings, SECOND, FIRST)
+    assert refused.value.is_final
 
 
 @pytest.mark.parametrize(
