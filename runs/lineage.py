@@ -266,7 +266,7 @@ def _event(made: Made, day: date, parent: parent_run.ParentRunFacet, now: dateti
 
 
 def _parent() -> parent_run.ParentRunFacet:
-    """The Airflow task that this is in; a step by hand is told as a run of its own."""
+    """The Airflow task that this is in, below its DAG's run; a step by hand is told as a run of its own."""
     from openlineage.client.facet_v2 import parent_run
     from openlineage.client.uuid import generate_static_uuid
 
@@ -278,8 +278,12 @@ def _parent() -> parent_run.ParentRunFacet:
         task: Any = get_current_context()["ti"]
         run, job = macros.lineage_run_id(task), macros.lineage_job_name(task)
         namespace = macros.lineage_job_namespace()
+        root = parent_run.Root(
+            parent_run.RootRun(macros.lineage_root_run_id(task)),
+            parent_run.RootJob(macros.lineage_root_job_namespace(task), macros.lineage_root_job_name(task)),
+        )
     except (ImportError, RuntimeError):
         run_id, step = told.get("run_id", ""), told.get("step", "")
         run = str(generate_static_uuid(datetime.fromtimestamp(0, UTC), f"{run_id} {step}".encode()))
-        job, namespace = f"run.{step}", _JOBS
-    return parent_run.ParentRunFacet(parent_run.Run(run), parent_run.Job(namespace, job))
+        job, namespace, root = f"run.{step}", _JOBS, None
+    return parent_run.ParentRunFacet(parent_run.Run(run), parent_run.Job(namespace, job), root)
