@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -25,11 +26,17 @@ class DagRun:
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """One try-counting task of a run; ``state`` is None before it is scheduled."""
+    """One try-counting task of a run; ``state`` is None before it is scheduled.
+
+    Of a mapped task ``map_index`` is the place among its like, from 0, and ``label`` what the UI calls it by.
+    """
 
     task_id: str
     state: str | None
     try_number: int
+    map_index: int = -1
+    label: str | None = None
+    pid: int | None = None
 
 
 class AirflowClient:
@@ -66,7 +73,14 @@ class AirflowClient:
 
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler start the DAG's runs."""
-        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        self._set_paused(dag_id, False)
+
+    def pause(self, dag_id: str) -> None:
+        """Keep the scheduler from starting more of the DAG's runs."""
+        self._set_paused(dag_id, True)
+
+    def _set_paused(self, dag_id: str, is_paused: bool) -> None:
+        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": is_paused}).raise_for_status()
 
     def runs(self, dag_id: str) -> list[DagRun]:
         """The DAG's runs, oldest data interval first."""
@@ -106,14 +120,21 @@ class AirflowClient:
         """The run's task instances."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         return [
-            TaskInstance(task_id=task["task_id"], state=task["state"], try_number=task["try_number"])
+            TaskInstance(
+                task_id=task["task_id"],
+                state=task["state"],
+                try_number=task["try_number"],
+                map_index=task["map_index"],
+                label=task["rendered_map_index"],
+                pid=task["pid"],
+            )
             for task in self._get(path, limit=200)["task_instances"]
         ]
 
     def log(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
         """The log of a task's last try, as plain text."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
-        content = self._get(path, full_content="true")["content"]
+        content = self._get(path, full_content="true", map_index=task.map_index)["content"]
         return "\n".join(str(line) for line in content)
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
@@ -121,6 +142,11 @@ class AirflowClient:
         body = {"logical_date": None, "conf": conf}
         answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()
         return str(answer["dag_run_id"])
+
+    def backfill(self, dag_id: str, first: datetime, last: datetime) -> None:
+        """Have the DAG's runs of these logical dates made; it has to be unpaused for them to begin."""
+        body = {"dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat()}
+        self._http.post("/api/v2/backfills", json=body).raise_for_status()
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
         """Have these tasks of a run, and no others, run again."""

@@ -63,7 +63,7 @@ _HEARTBEAT = {SCHEDULER: "scheduler", DAG_PROCESSOR: "dag_processor", TRIGGERER:
 _CHECK_SECONDS = 10.0
 _OPEN = ("AIRFLOW__CORE__EXECUTOR", "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL")
 """What whoever starts it may say otherwise."""
-_INHERITED = ("SEGUE_", "AIRFLOW_")
+_INHERITED = ("SEGUE_", "AIRFLOW_", "OTEL_")
 
 
 def url(state: StateFolder) -> str:

@@ -63,6 +63,7 @@ from tests.e2e.orders import (
 )
 from tests.e2e.workers import Worker, kill, redis, worker
 from tests.marts import fingerprints
+from tests.otlp_collector import Collector, collector
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +73,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platform.Platform, list[Worker]]]:
+def collected() -> Iterator[Collector]:
+    """What Airflow's components and our own steps have traced."""
+    with collector() as kept:
+        yield kept
+
+
+@pytest.fixture(scope="session")
+def running(
+    company: Path, parsed_project: Path, collected: Collector
+) -> Iterator[tuple[local_platform.Platform, list[Worker]]]:
     """Everything running, the history built as one range, the last three days not yet."""
     with open_folder() as state, pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         landing = state / "gcs" / local_platform.LANDING_BUCKET
@@ -85,6 +95,8 @@ def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platfor
         patch.setenv("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "3600")
         patch.setenv("AIRFLOW__CELERY__BROKER_URL", stack.enter_context(redis(state)))
         patch.setenv("SEGUE_RESULTS_URI", (state / "results").as_uri())
+        for name, value in tracing(collected).items():
+            patch.setenv(name, value)
         # Of the emulator, whose environment is made for these tests.
         patch.setenv("SEGUE_BQEMULATOR_THREADS", "1")
         patch.setenv("SEGUE_BQEMULATOR_TRANSLATIONS", str(TRANSLATIONS))
@@ -106,6 +118,15 @@ def running(company: Path, parsed_project: Path) -> Iterator[tuple[local_platfor
             yield started, workers
         finally:
             local_platform.down(state)
+
+
+def tracing(collected: Collector) -> dict[str, str]:
+    """What docs/watch.md names for one trace of Airflow's tasks and our steps."""
+    return {
+        "AIRFLOW__TRACES__OTEL_ON": "True",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint,
+        "SEGUE_OTLP_ENDPOINT": collected.endpoint,
+    }
 
 
 def size(landing: Path, day: date) -> int:
