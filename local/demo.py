@@ -23,6 +23,7 @@ from local.company import CompanySpec, generate
 from local.company.trials import write_declarations
 from local.demo_models import train_and_use
 from local.demo_report import show
+from runs.failures import describe, foreseen
 from runs.steps import StepReport, run
 from segue.errors import SegueError
 from segue.settings import Settings
@@ -52,8 +53,12 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         demo(arguments.accounts, arguments.history, arguments.days, arguments.state_dir.resolve())
-    except DemoFailedError as error:
-        console.print(f"[red]{error}[/red]")
+    except Exception as error:
+        failure = foreseen(error)
+        if failure is None:
+            raise
+        for line in describe(failure):
+            console.print(line, style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -75,7 +80,7 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
     def progress(line: str) -> None:
         say("start", line)
 
-    fresh = _forget_another_company(state_dir, spec)
+    fresh = forget_another_company(state_dir, spec)
     # Before the platform begins, which is told of them.
     write_declarations(spec, state_dir / "company/experiments")
     with ThreadPoolExecutor(1) as pool:
@@ -94,8 +99,10 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
         embedded = airflow.result()
 
     client = AirflowClient(embedded.airflow_url)
+    client.wait_for_dags({"daily_marts", "experiments", "offer_segments"}, 120)
+    failed_before = failed_loads(client)
     _backfill(embedded, client, last_history_day + _DAY, yesterday, say)
-    _wait_online(client, embedded.settings, yesterday, say)
+    wait_online(client, embedded.settings, yesterday, say, failed_before)
     show(console, embedded, last_history_day, yesterday)
     console.print(f"Service    {embedded.service_address}")
     console.print(f"Airflow    {embedded.airflow_url}")
@@ -108,7 +115,7 @@ def _newest_data_docs(state_dir: Path) -> Path:
     return max(state_dir.glob("data_docs/audit_*/index.html"))
 
 
-def _forget_another_company(state_dir: Path, spec: CompanySpec) -> bool:
+def forget_another_company(state_dir: Path, spec: CompanySpec) -> bool:
     """Remove the data of a company with other parameters; True when this one has to be generated."""
     marker = state_dir / "company" / "spec.json"
     if marker.exists() and marker.read_text() == spec.to_json():
@@ -144,7 +151,6 @@ def _backfill(
     embedded: platform.Platform, client: AirflowClient, first: date, last: date, say: StepReport
 ) -> None:
     """The last days through the scheduler, with a line whenever a run or its tasks move on."""
-    client.wait_for_dags({"daily_marts", "experiments", "offer_segments"}, 120)
     client.wait_for_backfills("daily_marts", 120)
     days = {str(first + _DAY * n) for n in range((last - first).days + 1)}
     say("backfill", f"airflow backfill create --dag-id daily_marts --from-date {first} --to-date {last}")
@@ -176,13 +182,23 @@ def _backfill(
         raise DemoFailedError(f"daily_marts failed for {failed}; see {embedded.airflow_url}/dags/daily_marts")
 
 
-def _wait_online(client: AirflowClient, settings: Settings, day: date, say: StepReport) -> None:
-    """Until readers see the day's generation."""
+def failed_loads(client: AirflowClient) -> frozenset[str]:
+    """Ids of the runs of ``offer_segments`` that have failed."""
+    return frozenset(run.run_id for run in client.runs("offer_segments") if run.state == "failed")
+
+
+def wait_online(
+    client: AirflowClient, settings: Settings, day: date, say: StepReport, failed_before: frozenset[str]
+) -> None:
+    """Until readers see the day's generation; what had ``failed_before`` says nothing of this start.
+
+    Raises:
+        DemoFailedError: a load failed, or the generation did not come in two minutes.
+    """
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        failed = [r.run_id for r in client.runs("offer_segments") if r.state == "failed"]
-        if failed:
-            raise DemoFailedError(f"offer_segments failed: {failed}")
+        if failed := failed_loads(client) - failed_before:
+            raise DemoFailedError(f"offer_segments failed: {', '.join(sorted(failed))}")
         with open_reader(settings) as reader:
             pointer = reader.pointer()
         if pointer.segment_date == day:
