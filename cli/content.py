@@ -37,6 +37,7 @@ def pull(
     from loaders.cms.contract import ContentError
     from loaders.cms.pull import PullResult, pull_content
     from loaders.cms.sources import SOURCES, configured_sources, open_source
+    from runs.failures import describe
     from segue.logs import new_run_id
     from segue.settings import get_settings
     from segue.telemetry import step_of_run
@@ -58,7 +59,8 @@ def pull(
             ):
                 results.append(pull_content(settings, system, allow_deletions=allow_deletions))
         except ContentError as error:
-            typer.echo(str(error), err=True)
+            for line in describe(error):
+                typer.echo(line, err=True)
     if as_json:
         print(json.dumps([result.to_dict() for result in results], indent=2))
     else:

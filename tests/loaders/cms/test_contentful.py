@@ -9,7 +9,9 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from cli import app
 from loaders.cms.attempts import TransientError, asked_wait
 from loaders.cms.contract import ContentError
 from loaders.cms.pull import PullResult, pull_content
@@ -267,6 +269,25 @@ def test_a_token_of_the_preview_api_is_refused_with_a_hint(settings: Settings) -
         pull(other)
 
     assert "preview-token" not in str(caught.value)
+
+
+def test_the_command_says_the_code_of_a_refusal_and_pulls_once_the_token_is_right(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expired = Settings(_env_file=None, **(settings.model_dump() | {"contentful_token": "expired"}))
+
+    def pulled_by(of: Settings) -> Result:
+        monkeypatch.setattr("segue.settings.get_settings", lambda: of)
+        return CliRunner().invoke(app, ["content", "pull"])
+
+    refused = pulled_by(expired)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("content: contentful: locales: HTTP 401: ")
+    assert refused.stderr.splitlines()[-1] == "see docs/runbook.md#content"
+    assert landed_files(settings) == []
+
+    assert pulled_by(settings).exit_code == 0
+    assert offer_locales(settings) == ALL
 
 
 def test_a_draft_behind_the_delivery_address_is_refused(space: Space, settings: Settings) -> None:

@@ -103,10 +103,13 @@ def test_the_command_line_fails_when_a_system_could_not_be_pulled(tmp_path: Path
     space = Space()
     space.answer_next("/locales", error(503, "ServiceUnavailable", "Back in a minute"))
     with serve(space) as url:
-        assert command_line(url, tmp_path)[::2] == (
+        code, _, problem = command_line(url, tmp_path)
+        assert (code, problem.splitlines()[0]) == (
             1,
-            "contentful: locales: HTTP 503: Back in a minute\n",
+            "content: contentful: locales: HTTP 503: Back in a minute",
         )
+        # An hour later.
+        assert command_line(url, tmp_path)[0] == 0
         code, _, problem = command_line(url, tmp_path, "--source", "wordpress")
         assert code == 2
         assert "unknown wordpress" in problem
