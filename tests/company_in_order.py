@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,10 @@ import pytest
 from filelock import FileLock
 from structlog.testing import capture_logs
 
+from loaders.warehouse.incidents import Incident
 from local.company import CompanySpec, generate
+from runs.deadlines import missed
+from runs.incidents import raise_incidents
 from runs.steps import STEPS, asked
 from segue.logs import lines_of
 from segue.settings import Settings
@@ -36,9 +39,20 @@ SINGLE_DAYS = tuple(HISTORY_END + DAY * n for n in (1, 2, 3))
 SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
 
 
+def incidents_of_a_late_day(settings: Settings) -> list[Incident]:
+    """What is told when nobody has built the last day by its deadline, because a task was killed."""
+    due = datetime.combine(LAST_DAY + DAY, time(6), UTC)
+    late = missed(settings, LAST_DAY, due, due, is_online=False)
+    assert late is not None
+    killed = replace(late, cause="fault:daily_marts.build", what="it was killed", runbook="fault")
+    return [killed, late]
+
+
 @dataclass
 class CompanyInOrder:
     """The company's project, and its truth.
+
+    The last day was late: before its run ``incidents_of_a_late_day`` were open.
 
     ``after`` holds all that was published when a day's first run had ended; ``watched`` and ``lineage`` are
     what was told meanwhile of the run of the last day, ``logged`` what all of them logged and handed over.
@@ -74,6 +88,8 @@ def company_in_order(
         built = CompanyInOrder(settings, company / "truth", watched, told)
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
+            if last == LAST_DAY:
+                raise_incidents(settings, incidents_of_a_late_day(settings))
             for step in STEPS:
                 # Each on a worker of its own, which has seen nothing before and keeps nothing.
                 with TemporaryDirectory() as folder:

@@ -37,6 +37,8 @@ class Gcs:
     refused: list[str] = field(default_factory=list)
     lose_answers: int = 0
     """So many of the next writes are done and not answered."""
+    is_role_gone: bool = False
+    """While it is, the identity may do nothing with objects either."""
 
     def bucket_of(self, settings: Settings) -> Settings:
         """Settings whose landing is a bucket; the embedded BigQuery reads what is written into it."""
@@ -116,6 +118,8 @@ class _ObjectsOnly(BaseHTTPRequestHandler):
         # "", storage, v1, b, <bucket>, o, <object>
         if parts[1:4] != ["storage", "v1", "b"] or len(parts) < 6 or parts[5] != "o":
             return self._refuse(403, "does not have access to the bucket")
+        if self.gcs.is_role_gone:
+            return self._refuse(403, "does not have access to the object")
         bucket, name = parts[4], unquote("/".join(parts[6:]))
         if self.command == "GET" and not name:
             return self._page(bucket, query)

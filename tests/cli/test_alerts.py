@@ -41,6 +41,11 @@ def test_a_channel_that_does_not_take_it_is_said_and_the_exit_code_is_1(
 
     assert (done.exit_code, done.stdout) == (1, "slack: slack: HTTP 403: action_prohibited\n")
 
+    with webhooks() as new:
+        use(monkeypatch, Settings(_env_file=None, alert_slack_url=SecretStr(new.url)))
+        done = RUNNER.invoke(cli.app, ["alerts", "test"])
+    assert (done.exit_code, done.stdout) == (0, "slack: taken\n")
+
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_a_fault_of_a_channel_is_said_like_a_refusal_and_shows_nothing(

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ from segue_client.errors import (
     NotAuthenticatedError,
     UnavailableError,
 )
+from serving.service.callers import write_callers
+from tests.conftest import open_folder
 
 
 def closed_port() -> int:
@@ -80,6 +84,34 @@ def test_a_step_that_fails_in_a_run_is_a_sentence_and_where_to_look(monkeypatch:
         "see docs/runbook.md#file_system",
     ]
     assert result.exit_code == 1
+
+
+@contextmanager
+def as_somebody_without_rights() -> Iterator[int]:
+    """Root may write everywhere."""
+    user = os.geteuid()
+    nobody = 65534 if user == 0 else user
+    os.seteuid(nobody)
+    try:
+        yield nobody
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_that_is_closed_is_named_and_opened_it_is_written() -> None:
+    with open_folder() as folder:
+        folder.chmod(0o555)
+        with as_somebody_without_rights() as user, pytest.raises(PermissionError) as failed:
+            write_callers(folder / "callers.yml", [])
+        failure = foreseen(failed.value)
+        assert failure is not None
+        assert describe(failure)[0].startswith(f"file_system: [Errno 13] Permission denied: '{folder}/")
+
+        os.chown(folder, user, -1)
+        folder.chmod(0o755)
+        with as_somebody_without_rights():
+            write_callers(folder / "callers.yml", [])
+        assert [path.name for path in folder.iterdir()] == ["callers.yml"]
 
 
 @pytest.mark.usefixtures("nowhere")

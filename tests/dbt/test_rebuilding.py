@@ -79,3 +79,6 @@ def test_a_failing_node_is_named_with_its_reason(march: Warehouse) -> None:
     march.query("drop view audit_20260305.stg_billing__plans")
     with pytest.raises(BuildError, match=r"model int_subscription_days: error: .*stg_billing__plans"):
         march.build("2026-03-05", "2026-03-05", AS_OF, select=["int_subscription_days"])
+
+    # Clearing `build` builds all that the model reads.
+    march.build("2026-03-05", "2026-03-05", AS_OF, select=["stg_billing__plans", "int_subscription_days"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli import app
 from local import platform
@@ -73,12 +73,22 @@ def test_tables_survive_a_kill_and_addresses_stay(state_dir: Path) -> None:
     pid = pids(state_dir)["bigquery"]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
+    gone = select_one(first.settings.model_copy(update={"bigquery_retry_seconds": 0.2}))
+    assert (gone.exit_code, gone.stderr.startswith("service_unavailable: ")) == (1, True), gone.stderr
+    assert [each.state for each in platform.status(state_dir, {"bigquery"})] == ["stopped"]
 
     healed = platform.up(state_dir, {"bigquery"})
 
+    assert select_one(healed.settings).exit_code == 0
     assert pids(state_dir)["bigquery"] != pid
     assert healed.bigquery_endpoint == first.bigquery_endpoint
     assert warehouse_of(healed.settings).datasets() == ["kept"]
+
+
+def select_one(settings: Settings) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segue.settings.get_settings", lambda: settings)
+        return runner.invoke(app, ["query", "select 1"])
 
 
 @pytest.mark.parametrize("broken", ["killed", "lock file of a stranger", "half initialised"])

@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 from cli import app
 from local.sandbox.accounts import NotAnEmulatorError, load_sandbox_accounts, sandbox_accounts
+from local.sandbox.service import PROJECT_ID
 from segue.settings import Settings
 from segue_client.answer import Outcome
 from segue_client.wire.offers_pb2 import BatchLookupRequest, LookupRequest, LookupResponse
 from segue_client.wire.offers_pb2_grpc import OfferLookupStub
+from serving.configured import open_reader
 from serving.service.servicer import WIRE_OUTCOMES
 from tests.pages import typed
 from tests.sandbox_fixture import Sandbox
@@ -99,9 +101,15 @@ def test_the_command_and_the_environment_cannot_take_it_beyond_loopback(sandbox:
     assert sandbox.address.startswith("127.0.0.1:")
 
 
-def test_test_accounts_are_never_written_into_a_real_bigtable() -> None:
+def test_test_accounts_are_never_written_into_a_real_bigtable(sandbox: Sandbox) -> None:
+    real = Settings(_env_file=None, project_id=PROJECT_ID, bigtable_emulator_host=None)
     with pytest.raises(NotAnEmulatorError):
-        load_sandbox_accounts(Settings(_env_file=None, bigtable_emulator_host=None))
+        load_sandbox_accounts(real)
+
+    # The sandbox, which was started in an environment that names a real project, has an emulator of its own.
+    emulated = real.model_copy(update={"bigtable_emulator_host": sandbox.bigtable_emulator_host})
+    with open_reader(emulated) as reader:
+        assert reader.lookup("test-found").outcome is Outcome.FOUND
 
 
 def test_the_command_lists_the_accounts_without_starting_anything() -> None:

@@ -58,3 +58,6 @@ def test_a_project_that_cannot_be_read_is_named_and_the_parsed_one_stays(
 
     assert failed.value.code == "dbt_project"
     assert [path.name for path in (tmp_path / "parsed").iterdir()] == ["parse.lock"]
+
+    (project / "models" / "broken.sql").write_text("select 1 as n")
+    assert parse(broken).is_file()

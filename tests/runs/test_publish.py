@@ -230,6 +230,27 @@ def test_a_changed_column_is_named_and_nothing_is_published(settings: Settings) 
     assert rows(settings, DAILY) == [(D1, "x"), (D2, "y")]
 
 
+def test_a_column_that_is_meant_to_change_gets_a_new_name_and_the_old_one_is_null_from_then_on(
+    settings: Settings,
+) -> None:
+    build(settings, D1, D1, "x")
+    publish(settings, D1, D1, D1, [DAILY])
+    day, warehouse = schema(DAILY)[0], warehouse_of(settings)
+
+    def rebuild(*columns: bigquery.SchemaField) -> None:
+        table = f"{settings.project_id}.{begin_attempt(settings, D2)}.fct_daily"
+        warehouse.ensure_table(table, [day, *columns])
+        warehouse.run(f"insert into `{table}` values (date '{D2}', 3)")
+
+    rebuild(bigquery.SchemaField("known", "INTEGER"))
+    with pytest.raises(PublishError, match="column known is STRING, this code writes INTEGER"):
+        publish(settings, D2, D2, D2, [DAILY])
+
+    rebuild(bigquery.SchemaField("times_known", "INTEGER"))
+    publish(settings, D2, D2, D2, [DAILY])
+    assert rows(settings, DAILY) == [(D1, "x", None), (D2, None, 3)]
+
+
 def test_a_day_is_final_once_no_late_event_can_reach_it(settings: Settings) -> None:
     first = D5 - timedelta(days=settings.restatement_days)
     build(settings, first, D5, "x")

@@ -246,10 +246,16 @@ def test_a_day_without_published_features_is_not_a_plan_of_nobody(published: Set
     with pytest.raises(NothingToPlanError, match="2019-01-01 has no published features"):
         plan(published, NOW, date(2019, 1, 1))
 
+    assert plan(published, NOW).day == DAY
+
 
 def test_without_published_features_there_is_nothing_to_plan(world: Callable[..., Settings]) -> None:
+    settings = world("plan-nothing")
     with pytest.raises(NothingToPlanError, match="has no published day"):
-        plan(world("plan-nothing"), NOW)
+        plan(settings, NOW)
+
+    publish_day(settings)
+    assert plan(settings, NOW).day == DAY
 
 
 @pytest.fixture

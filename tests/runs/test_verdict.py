@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.strategies import permutations
 
 from loaders.warehouse.client import WarehouseError, warehouse_of
-from runs.attempts import OtherProjectError, continue_attempt, end_attempt
+from runs.attempts import OtherProjectError, begin_attempt, continue_attempt, end_attempt
 from runs.publish import publish
 from runs.published import PublishedMart
 from runs.verdict import NotBuiltError, UnjudgedError
@@ -30,8 +30,8 @@ MARTS = [MART, OTHER]
 
 
 @pytest.fixture(scope="module")
-def settings(world: Callable[..., Settings]) -> Settings:
-    return world("verdict")
+def settings(dbt_world: Callable[..., Settings]) -> Settings:
+    return dbt_world("verdict")
 
 
 @pytest.fixture
@@ -102,6 +102,10 @@ def test_what_nobody_has_judged_is_not_published(
 
     assert (published(settings), recorded(settings, window)) == (before, [])
 
+    let_through(settings, window, MARTS)
+    publish(settings, window, MARTS)
+    assert published(settings) == [10]
+
 
 def test_what_the_gate_has_refused_is_not_published(
     settings: Settings, before: list[Any], window: RunWindow
@@ -160,6 +164,11 @@ def test_rows_that_changed_after_they_were_judged_are_not_published(
         publish(settings, window, MARTS)
 
     assert (published(settings), published(settings, OTHER)) == (before, before)
+
+    again = built(settings, "10")
+    let_through(settings, again, MARTS)
+    publish(settings, again, MARTS)
+    assert (published(settings), published(settings, OTHER)) == ([10], [10])
 
 
 def test_a_mart_that_was_not_judged_is_not_published(
@@ -221,6 +230,11 @@ def test_an_attempt_whose_dataset_is_gone_says_what_to_clear(
     assert "clear `build`" in str(failed.value.hint)
     assert published(settings) == before
 
+    again = built(settings, "10")
+    let_through(settings, again, MARTS)
+    publish(settings, again, MARTS)
+    assert published(settings) == [10]
+
 
 def test_what_failed_attempts_left_is_dropped_when_its_time_is_over(
     settings: Settings, window: RunWindow
@@ -247,6 +261,9 @@ def test_a_project_that_is_not_the_one_of_the_build_does_not_go_on(settings: Set
 
     with pytest.raises(OtherProjectError, match="has changed since 2026-03-01"):
         continue_attempt(settings, window)
+
+    # What clearing `build` does first.
+    continue_attempt(settings, begin_attempt(settings, window))
 
 
 def validate(settings: Settings, window: RunWindow) -> None:

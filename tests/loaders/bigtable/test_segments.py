@@ -10,9 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from loaders.bigtable import LoadCode, LoadError, LoadOutcome, load_segments, republish
+from loaders.bigtable.table import ensure_table
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.incidents import IncidentTable
 from loaders.warehouse.ops import append_rows, ops_table
 from runs.deadlines import missed
+from runs.incidents import raise_incidents
+from runs.steps import load_online
 from segue.settings import Settings
 from serving.configured import open_reader
 from tests.bigtable_fixture import account, offer
@@ -55,8 +59,6 @@ def segue(settings: Settings, *arguments: str) -> Result:
 
 
 def test_a_lookup_before_any_load_says_that_nothing_is_published(platform: Settings) -> None:
-    from loaders.bigtable.table import ensure_table
-
     ensure_table(platform)
     found = segue(platform, "lookup", "acc-1")
     assert (found.exit_code, "load a day first" in found.stderr) == (6, True)
@@ -107,6 +109,24 @@ def test_segments_are_late_only_while_readers_see_none_of_the_day(platform: Sett
     assert (late[DAY_1], late[DAY_2]) == (None, None)
     assert late[DAY_3] is not None
     assert (late[DAY_3].cause, late[DAY_3].ends_with) == ("segments_late", "online")
+
+
+def test_segments_that_were_late_are_no_incident_any_more_once_they_are_loaded(platform: Settings) -> None:
+    settings = platform.model_copy(update={"ops_dataset": "ops_of_late", "bigtable_table": "late"})
+    ensure_table(settings)
+    published = {"run_date": DAY_2, "publication_id": "p", "mart": "offer_segments", "partition_date": DAY_2}
+    append_rows(warehouse_of(settings), "publications", [published | {"row_count": 3}])
+    due = datetime(2026, 2, 1, 6, 30, tzinfo=UTC)
+    late = missed(settings, DAY_2, due, due, is_online=True)
+    assert late is not None
+    assert late.cause == "segments_late"
+    raise_incidents(settings, [late])
+
+    load_online(settings, DAY_2)
+
+    [over] = IncidentTable(warehouse_of(settings)).live()
+    assert (over.is_open, over.closed_because) == (False, f"{DAY_2} is online")
+    assert missed(settings, DAY_2, due, due, is_online=True) is None
 
 
 def test_a_day_that_was_not_published_and_a_missing_mart_are_named(platform: Settings) -> None:

@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 
 from loaders.bigtable import list_generations, load_segments, rollback, verify
 from loaders.bigtable.connection import open_table
-from loaders.erasure import EraseError, erase
+from loaders.erasure import EraseError, MergedAccountError, erase
 from loaders.landing.land import land_days
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.ops import ops_table
 from segue.settings import Settings
 from segue_client.bigtable.row_key import row_key
 from serving.configured import open_reader
+from tests.bigquery_process import free_port
 from tests.bigtable_fixture import account, offer
 from tests.loaders.bigtable.published_segments import create_mart, publish
 from tests.loaders.landing.test_land import event, write, write_day
@@ -175,6 +176,9 @@ def test_who_was_merged_into_the_account_is_erased_with_it(platform: Settings) -
     ], day)  # fmt: skip
     land_days(platform, [day])
     assert mentions(platform, "kin-")
+    with pytest.raises(MergedAccountError, match="was merged into kin-4"):
+        erase(platform, "kin-1")
+    assert mentions(platform, "kin-1")
 
     erasure = erase(platform, "kin-4")
 
@@ -194,6 +198,21 @@ def test_who_was_merged_into_the_account_is_erased_with_it(platform: Settings) -
 def test_without_a_salt_nothing_is_erased(platform: Settings) -> None:
     with pytest.raises(EraseError, match="SEGUE_ERASURE_SALT"):
         erase(platform.model_copy(update={"erasure_salt": None}), "a3")
+
+    assert erase(platform, "a3").erasure_id
+
+
+def test_what_a_service_that_is_away_has_interrupted_is_erased_by_erasing_again(platform: Settings) -> None:
+    day = date(2026, 4, 2)
+    write_day(platform, day, [event(20, day, account_id="late-9", subscription_id="s-late")])
+    land_days(platform, [day])
+    away = {"bigtable_emulator_host": f"127.0.0.1:{free_port()}", "bigtable_load_deadline_seconds": 1}
+    with pytest.raises(EraseError, match="nothing is proved to be erased"):
+        erase(platform.model_copy(update=away), "late-9")
+    assert mentions(platform, "late-9")
+
+    assert erase(platform, "late-9").rows_removed
+    assert mentions(platform, "late-9") == {}
 
 
 def test_the_command_asks_first_and_reports_as_json(

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlparse
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from psutil import NoSuchProcess, Process
 
 from loaders.landing import days as landing_days
 from loaders.landing.arrivals import Arrivals
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.days import Landed
-from loaders.landing.errors import LandingError
+from loaders.landing.errors import LandingError, ReaderKilledError
 from loaders.landing.land import land_days
 from loaders.landing.read_days import reach
 from loaders.landing.schema import arrow_schema
@@ -148,6 +152,33 @@ def test_a_file_that_another_process_cannot_read_is_named(settings: Settings) ->
     with pytest.raises(LandingError, match=r"subscription_events/2026-03-29/p9.parquet: cannot be read"):
         land_days(settings.model_copy(update=SIDE_BY_SIDE), [DAY])
     assert not list((root(settings) / "_scratch").glob("**/*.parquet"))
+
+
+def test_a_day_whose_readers_were_killed_lands_with_one_process(settings: Settings) -> None:
+    write_day(settings, DAY, [event(1)])
+    watcher = Thread(target=kill_readers)
+
+    watcher.start()
+    with pytest.raises(ReaderKilledError):
+        land_days(settings.model_copy(update=SIDE_BY_SIDE), [DAY])
+    watcher.join()
+    assert not list((root(settings) / "_scratch").glob("**/*.parquet"))
+
+    land_days(settings.model_copy(update=SIDE_BY_SIDE | {"landing_processes": 1}), [DAY])
+    assert [row[0] for row in raw_events(settings)] == ["e1"]
+
+
+def kill_readers(seconds: float = 30) -> None:
+    """As a machine does that has run out of memory: all of them, as soon as there are any."""
+    deadline, killed = time.monotonic() + seconds, set[int]()
+    while len(killed) < SIDE_BY_SIDE["landing_processes"] and time.monotonic() < deadline:
+        for child in Process().children():
+            # Those that were killed before are still there, without a command line.
+            with suppress(NoSuchProcess):
+                if "loaders.landing.reader" in str(child.cmdline()):
+                    child.kill()
+                    killed.add(child.pid)
+        time.sleep(0.01)
 
 
 def test_nine_decimal_places_and_microseconds_survive(settings: Settings) -> None:
@@ -378,6 +409,9 @@ def test_too_many_refused_rows_stop_the_day_and_are_kept(settings: Settings) -> 
     assert [row[2] for row in quarantined(settings)] == list(range(1, 101, 4))
     assert ledger(settings) == [(DAY, "subscription_events", 1, 1, 0, 1)]
 
+    land_days(settings.model_copy(update={"max_quarantined_share": 0.25}), [DAY], ["subscription_events"])
+    assert ledger(settings) == [(DAY, "subscription_events", 100, 75, 25, 1)]
+
 
 def test_a_killed_run_leaves_nothing_that_matters(settings: Settings) -> None:
     write(settings, "subscription_events", [event(1)])
@@ -561,6 +595,10 @@ def test_a_file_that_had_landed_and_is_gone_does_not_take_its_rows_with_it(setti
         land_days(settings, [DAY])
 
     assert rows(settings, "select account_id from raw.consents") == [("a1",)]
+
+    write(settings, "consents", [])
+    land_days(settings, [DAY])
+    assert rows(settings, "select account_id from raw.consents") == []
 
 
 def test_a_feed_that_never_delivered_need_not_be_there_and_one_that_did_must(settings: Settings) -> None:

@@ -132,3 +132,17 @@ def test_what_is_forbidden_names_the_object_and_the_right(gcs: Gcs, bucket: Sett
 
     assert "Storage Object Admin" in str(error.value.hint)
     assert [each for each in gcs.refused if "marker" in each] != []
+
+
+def test_an_identity_that_gets_its_role_back_goes_on(gcs: Gcs, bucket: Settings) -> None:
+    store = open_store(bucket, bucket.landing_uri)
+    gcs.is_role_gone = True
+    try:
+        for attempt in (lambda: store.objects(""), lambda: store.write("state", b"1")):
+            with pytest.raises(ObjectStoreError, match=": forbidden: "):
+                attempt()
+    finally:
+        gcs.is_role_gone = False
+
+    store.write("state", b"1")
+    assert names(store, "") == ["state"]

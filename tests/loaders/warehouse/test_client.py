@@ -104,6 +104,12 @@ def test_a_table_is_widened_and_never_bent(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="new column c must be nullable"):
         warehouse.ensure_table(table, [a, b, bigquery.SchemaField("c", "STRING", mode="REQUIRED")])
 
+    # Its name is free: the embedded BigQuery renames no table, so it is copied.
+    warehouse.run(f"create table `{table}_before` as select * from `{table}`")
+    warehouse.drop_table(table)
+    warehouse.ensure_table(table, [bigquery.SchemaField("a", "INTEGER"), b])
+    assert [field.field_type for field in warehouse.columns(table)] == ["INTEGER", "NUMERIC"]
+
 
 def test_a_number_may_get_more_decimal_places_and_keeps_what_it_was(warehouse: Warehouse) -> None:
     table = f"{warehouse.settings.project_id}.d.finer"

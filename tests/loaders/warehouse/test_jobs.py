@@ -128,6 +128,22 @@ def test_what_is_not_done_by_its_deadline_is_cancelled_and_never_happens(
     assert numbers(warehouse, table) == []
 
 
+def test_a_step_that_needs_longer_has_the_time_that_its_deadline_is_raised_to(
+    proxy: BigQueryProxy, warehouse: Warehouse, table: str
+) -> None:
+    proxy.done_seconds = DEADLINE + 0.5
+    insert = f"insert into `{table}` values (1)"
+    proxy.fault = once("running")
+    with pytest.raises(WarehouseError, match="not done within 2 s"), warehouse.step("publish", "20260301"):
+        warehouse.run(insert)
+
+    raised = warehouse.settings.model_copy(update={"publish_deadline_seconds": 60})
+    proxy.fault = once("running")
+    with warehouse_of(raised).step("publish", "20260301"):
+        warehouse_of(raised).run(insert)
+    assert numbers(warehouse, table) == [1]
+
+
 def test_a_job_that_is_done_when_it_is_given_up_is_done(
     proxy: BigQueryProxy, warehouse: Warehouse, table: str
 ) -> None:

@@ -128,3 +128,5 @@ def test_a_service_that_ends_while_starting_says_why_and_leaves_nothing(state: S
         ensure(state, broken)
 
     assert state.files.find("listener") is None
+
+    assert ensure(state, listener)
