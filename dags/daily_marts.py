@@ -69,7 +69,7 @@ do step by step and how to see that it is over.
 | `build`, `score` | `build_failed`, `dbt_project`, `declarations`, `other_project` |
 | `validate` | `validation_failed`, `not_built`, `other_project` |
 | `publish` | `unjudged`, `publication_refused`, `not_built`, `other_project` |
-| any | `nothing_left`, `warehouse`, `job_adrift`, `wrong_setting`, `file_system` |
+| any | `nothing_left`, `warehouse`, `service_unavailable`, `job_adrift`, `wrong_setting`, `file_system` |
 
 ### A file that was wrong
 Replace it and clear the run of its day: the published days that it reaches are rebuilt with it. Days further

@@ -52,7 +52,7 @@ do step by step and how to see that it is over.
 
 | task | codes |
 |---|---|
-| `volumes` | `alert_not_sent`, `warehouse`, `job_adrift` |
+| `volumes` | `alert_not_sent`, `warehouse`, `service_unavailable`, `job_adrift` |
 | any | `wrong_setting` |
 """
 

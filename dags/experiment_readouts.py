@@ -37,7 +37,7 @@ do step by step and how to see that it is over.
 
 | task | codes |
 |---|---|
-| `read` | `alert_not_sent`, `declarations`, `warehouse`, `job_adrift` |
+| `read` | `alert_not_sent`, `declarations`, `warehouse`, `service_unavailable`, `job_adrift` |
 | any | `nothing_left`, `wrong_setting` |
 """
 

@@ -39,7 +39,7 @@ do step by step and how to see that it is over.
 
 | task | codes |
 |---|---|
-| `watch` | `model_artifact`, `warehouse`, `job_adrift`, `alert_not_sent` |
+| `watch` | `model_artifact`, `warehouse`, `service_unavailable`, `job_adrift`, `alert_not_sent` |
 | any | `nothing_left`, `wrong_setting` |
 """
 

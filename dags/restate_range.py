@@ -33,7 +33,8 @@ do step by step and how to see that it is over.
 | task | codes |
 |---|---|
 | `plan` | `impossible_days`, `object_store` |
-| any | `nothing_left`, `landing_refused`, `build_failed`, `validation_failed`, `warehouse`, `wrong_setting` |
+| any | `nothing_left`, `landing_refused`, `build_failed`, `validation_failed` |
+| any | `warehouse`, `service_unavailable`, `wrong_setting` |
 """
 
 CHUNK_DAYS = 31

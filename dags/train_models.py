@@ -46,7 +46,7 @@ do step by step and how to see that it is over.
 | `choose_models` | `declarations`, `unknown_model` |
 | `examples` | `training`, `build_failed`, `dbt_project` |
 | `train` | `training`, `model_artifact`, `tree_library`, `object_store` |
-| any | `nothing_left`, `warehouse`, `job_adrift`, `wrong_setting` |
+| any | `nothing_left`, `warehouse`, `service_unavailable`, `job_adrift`, `wrong_setting` |
 """
 
 settings = get_settings()

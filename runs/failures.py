@@ -29,13 +29,20 @@ def describe(failure: SegueError) -> list[str]:
 
 def foreseen(error: Exception) -> SegueError | None:
     """The failure as the product names it; None for one that is a fault of the product itself."""
-    from google.api_core.exceptions import GoogleAPIError
+    from google.api_core.exceptions import GoogleAPIError, RetryError
     from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import ConnectionError as RequestsConnectionError
     from requests.exceptions import RequestException
 
     from segue_client.errors import LookupTimeoutError, SegueClientError, UnavailableError
 
     if isinstance(error, SegueError):
+        cause = error.__cause__
+        if isinstance(cause, RetryError):
+            cause = cause.cause
+        # A statement that nobody has taken is not one that BigQuery has refused.
+        if error.code == "warehouse" and isinstance(cause, RequestsConnectionError):
+            return ServiceUnavailableError(f"BigQuery is not there: {_one_line(error)}")
         return error
     if isinstance(error, BrokenPipeError):
         # Whoever reads what we print has seen enough (`| head`): Typer ends quietly.

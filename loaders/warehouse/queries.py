@@ -73,7 +73,7 @@ def plan(warehouse: Warehouse, sql: str) -> PlannedQuery:
     try:
         told = warehouse.dry_run(sent)
     except WarehouseError as error:
-        raise _refusal(warehouse, sent, error) from error
+        raise _refused(warehouse, sent, error) from error.__cause__
     if told.statement_type != _QUERY:
         kind = (told.statement_type or "this kind of statement").replace("_", " ").lower()
         raise NotAQueryError(f"a query was expected, not {_ARTICLES.get(kind, kind)}")
@@ -96,10 +96,10 @@ def ask(
     try:
         return warehouse.run(planned.sql, max_bytes_billed=max_bytes)
     except WarehouseError as error:
-        raise _refusal(warehouse, planned.sql, error) from error
+        raise _refused(warehouse, planned.sql, error) from error.__cause__
 
 
-def _refusal(warehouse: Warehouse, sql: str, error: WarehouseError) -> WarehouseError:
+def _refused(warehouse: Warehouse, sql: str, error: WarehouseError) -> WarehouseError:
     """What is wrong with the query; what is not its fault stays as it is."""
     if not isinstance(error.__cause__, ClientError):
         return error

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from google.api_core.exceptions import DeadlineExceeded
+from google.api_core.exceptions import DeadlineExceeded, Forbidden, RetryError
 from google.auth.exceptions import DefaultCredentialsError
+from requests.exceptions import ConnectionError as NobodyAnswersError
 from typer.testing import CliRunner
 
 import cli
 from loaders.bigtable.errors import LoadCode, LoadError
+from loaders.warehouse.client import WarehouseError
 from runs.failures import describe, foreseen
 from segue.errors import SegueError
 from segue.settings import get_settings
@@ -148,6 +150,27 @@ def test_an_impossible_setting_is_named_by_its_variable(monkeypatch: pytest.Monk
     ],
 )
 def test_services_and_disks_may_fail(error: Exception, code: str) -> None:
+    failure = foreseen(error)
+
+    assert failure is not None
+    assert failure.code == code
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (NobodyAnswersError("Connection refused"), "service_unavailable"),
+        (RetryError("too long", NobodyAnswersError("Connection refused")), "service_unavailable"),
+        (Forbidden("Access Denied"), "warehouse"),
+        (None, "warehouse"),
+    ],
+)
+def test_a_statement_that_nobody_took_is_not_one_that_the_warehouse_refused(
+    cause: Exception | None, code: str
+) -> None:
+    error = WarehouseError("in one line")
+    error.__cause__ = cause
+
     failure = foreseen(error)
 
     assert failure is not None

@@ -221,7 +221,7 @@ def test_a_warehouse_that_is_away_is_no_fault_of_the_query(
 
     answer = ask("select 1 as n")
 
-    assert answer.stderr.startswith("warehouse: ")
+    assert answer.stderr.startswith("service_unavailable: BigQuery is not there: ")
     assert "Traceback" not in answer.stderr
     assert answer.exit_code == 1
 
