@@ -302,9 +302,3 @@ ENDED_ELSEWHERE: dict[str, list[str]] = {
 }
 """Tests that cause a failure in a world of an emulator, and do what the entry says until it is over;
 several where several steps of the entry are followed."""
-
-CAUSED_ELSEWHERE: dict[str, str] = {}
-"""Modules whose tests cause a failure and see that it is refused."""
-
-CAUSED_NOWHERE: set[str] = set()
-"""Failures that no test causes yet."""
