@@ -1,4 +1,4 @@
-"""A TCP proxy that can break every connection at once, as a network does: with a reset."""
+"""A TCP proxy that fails as a network does: every connection is reset at once, or no byte comes through."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ import threading
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends RST instead of FIN."""
 
+HASTY_KEEPALIVE = (
+    # No client asks more often.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 1_000),
+    ("grpc.http2.ping_timeout_ms", 1_000),
+)
+"""``segue_client.keepalive.KEEPALIVE`` for who does not wait half a minute."""
+
 
 class TcpProxy:
     """Forwards connections to ``host:port`` until ``close``."""
@@ -21,6 +29,9 @@ class TcpProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._forgotten: set[socket.socket] = set()
+        self._up = threading.Event()
+        self._up.set()
         self.accepted = 0
         self.resets = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -41,11 +52,27 @@ class TcpProxy:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     end.close()
 
+    def cut(self) -> None:
+        """From now on no byte comes through, and nobody is told: as when a cable is pulled."""
+        self._up.clear()
+
+    def mend(self, *, forgotten: bool = False) -> None:
+        """What is sent comes through again, and what was sent meanwhile.
+
+        ``forgotten``: not on connections that there were: a router that started anew knows nothing of them,
+        and says nothing.
+        """
+        with self._lock:
+            if forgotten:
+                self._forgotten |= {client for client, _ in self._pairs}
+        self._up.set()
+
     def close(self) -> None:
         """Stops listening and breaks every connection."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._up.set()
         self.reset()
 
     def _accept(self) -> None:
@@ -65,10 +92,16 @@ class TcpProxy:
         with contextlib.suppress(OSError, ValueError):
             while True:
                 for end in select.select([client, server], [], [], 5)[0]:
+                    self._up.wait()
+                    if client in self._forgotten:
+                        # Both ends stay open, and nobody reads them.
+                        return
                     data = end.recv(1 << 16)
                     if not data:
                         return
                     other[end].sendall(data)
+        if client in self._forgotten:
+            return
         for end in (client, server):
             with contextlib.suppress(OSError):
                 end.close()

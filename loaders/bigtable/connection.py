@@ -5,12 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import grpc
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigtable.data import BigtableDataClient, Table
+from google.cloud.bigtable.data._sync_autogen._swappable_channel import SwappableChannel
 
 from segue.settings import Settings
+from segue_client.keepalive import KEEPALIVE
 
 
 class _ConfiguredDataClient(BigtableDataClient):  # type: ignore[misc]
@@ -23,6 +27,15 @@ class _ConfiguredDataClient(BigtableDataClient):  # type: ignore[misc]
     def __init__(self, emulator_host: str | None, **arguments: Any) -> None:
         self._configured_host = emulator_host
         super().__init__(**arguments)
+
+    def _build_grpc_channel(self, *arguments: Any, **named: Any) -> SwappableChannel:
+        """As the stock client does, which does not notice that a connection has died."""
+        if self._configured_host is not None:
+            return SwappableChannel(
+                partial(grpc.insecure_channel, self._configured_host, options=list(KEEPALIVE))
+            )
+        named["options"] = [*named.get("options", ()), *KEEPALIVE]
+        return super()._build_grpc_channel(*arguments, **named)
 
     @property
     def _emulator_host(self) -> str | None:

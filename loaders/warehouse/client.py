@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
-import google.auth
 import grpc
 import pyarrow as pa
 from google.api_core.client_options import ClientOptions
@@ -28,6 +27,7 @@ from google.cloud.exceptions import NotFound
 from loaders.warehouse.jobs import UNREACHABLE, Jobs, WarehouseError, is_transient, reason
 from loaders.warehouse.table_schema import schema_changes, sql_type
 from segue.settings import Settings
+from segue_client.keepalive import KEEPALIVE
 
 QueryParameter: TypeAlias = bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter
 
@@ -68,13 +68,13 @@ class Warehouse:
 
     @cached_property
     def _reader(self) -> BigQueryReadClient:
-        if self.settings.bigquery_storage_endpoint:
-            channel = grpc.insecure_channel(
-                self.settings.bigquery_storage_endpoint, options=[("grpc.max_receive_message_length", -1)]
-            )
-            return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
-        credentials, _ = google.auth.default()
-        return BigQueryReadClient(credentials=credentials)
+        # The stock client's own waits a day for rows that will never come.
+        options = [("grpc.max_receive_message_length", -1), *KEEPALIVE]
+        if endpoint := self.settings.bigquery_storage_endpoint:
+            channel = grpc.insecure_channel(endpoint, options=options)
+        else:
+            channel = BigQueryReadGrpcTransport.create_channel(options=options)
+        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
     @cached_property
     def _jobs(self) -> Jobs:

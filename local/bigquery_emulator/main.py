@@ -1,8 +1,8 @@
 """The BigQuery emulator, with what most of its time on small data went into done once, of a part only, or not
 at all (``parsed_once``, ``translated_once``, ``heads_only``, ``not_asked_for``), with the metadata views that
 dbt reads (``metadata_views``), with BigQuery's ways of treating jobs and transactions (``dry_runs``,
-``jobs_once``, ``reading_beside``, ``transactions``), and with what some of its SQL means (``decimals``,
-``group_by_aliases``, ``truncated_dates``).
+``jobs_once``, ``reading_beside``, ``resumed_reads``, ``transactions``), and with what some of its SQL means
+(``decimals``, ``group_by_aliases``, ``truncated_dates``).
 
 What is answered is the same. Each replacement says what it saves; together a day of a company of fifty takes
 0.4 of the emulator's time when its like was run before, and two thirds when not.
@@ -19,6 +19,7 @@ import heads_only
 import jobs_once
 import not_asked_for
 import reading_beside
+import resumed_reads
 import row_arrays  # noqa: F401  (its rules register themselves)
 import sqlglot.expressions.core as nodes
 import transactions
@@ -173,6 +174,7 @@ def install() -> None:
     not_asked_for.install()
     truncated_dates.install()
     reading_beside.install()
+    resumed_reads.install()
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from typing import Final
 import grpc
 from google.cloud.bigtable_v2.services.bigtable.transports import BigtableGrpcAsyncIOTransport
 
+from segue_client.keepalive import KEEPALIVE
+
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    # a connection that died silently is found while nothing is asked
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    *KEEPALIVE,
 )
 
 
