@@ -18,6 +18,7 @@ from typing import Any
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import literal, ops_table
 from runs.history_models import HistoryModel, checkpoint_day, history_models, partition_days
 from segue.settings import Settings
@@ -37,9 +38,9 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
     Raises:
         WarehouseError: the operational tables cannot be read.
     """
-    # Before any question: what lands from now on makes what this run builds look stale, never the reverse.
-    raw_read_at = datetime.now(UTC)
     warehouse = warehouse_of(settings)
+    # Before any question: what lands from now on makes what this run builds look stale, never the reverse.
+    raw_read_at = ledger_time(warehouse)
     manifest = settings.dbt_manifest
     models = history_models(manifest)
     ensure_history_tables(warehouse, models)

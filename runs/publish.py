@@ -11,13 +11,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import structlog
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import OF_MARTS, ensure_ops_tables, literal, ops_table, this_run
 from runs.erased import TakenOut, erased_count, take_out
 from runs.published import PublishedMart, PublishError, published_marts
@@ -182,7 +183,7 @@ def _publish_once(
     earlier = _earlier_publications(warehouse, window)
     newer = {key for key, is_newer in earlier.items() if is_newer}
     publication_id = str(uuid.uuid4())
-    now = datetime.now(UTC)
+    now = ledger_time(warehouse)
     restatements, moves, records = [], [], []
     published_now: dict[str, list[date]] = {}
     skipped = 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from loaders.warehouse.client import Warehouse
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import append_rows, literal, ops_table, this_run
 from runs.published import PublishedMart
 from segue.errors import SegueError
@@ -90,15 +90,15 @@ def record_verdict(
         "run_date": window.end_date,
         "attempt": window.audit_dataset,
         "failures": failures,
-        "judged_at": datetime.now(UTC),
+        "judged_at": ledger_time(warehouse),
     }
     append_rows(warehouse, "verdicts", [common | asdict(table) for table in judged])
 
 
 def last_verdict_query(settings: Settings, window: RunWindow) -> str:
-    """A query of the last verdict on the attempt: (model, row_count, content_digest, failures)."""
+    """A query of the last verdict on the attempt: (model, row_count, content_digest, failures, judged_at)."""
     return (
-        "select model, row_count, content_digest, failures from ("
+        "select model, row_count, content_digest, failures, judged_at from ("
         "select *, row_number() over (partition by model order by judged_at desc) as newest "
         f"from `{ops_table(settings, 'verdicts')}` where run_date = {literal(window.end_date)} "
         f"and attempt = {literal(window.audit_dataset)}) where newest = 1"
@@ -166,7 +166,9 @@ def judged_again(settings: Settings, window: RunWindow, mart: PublishedMart) -> 
         f"insert into `{ops_table(settings, 'verdicts')}` "
         "(run_date, attempt, model, row_count, content_digest, failures, judged_at, run_id)\n"
         f"select {literal(window.end_date)}, {literal(window.audit_dataset)}, found.model, found.row_count, "
-        f"found.content_digest, verdict.failures, current_timestamp(), {this_run()}\n"
+        "found.content_digest, verdict.failures, "
+        "greatest(current_timestamp(), timestamp_add(verdict.judged_at, interval 1 microsecond)), "
+        f"{this_run()}\n"
         f"from ({contents_query(settings, window, [mart])}) as found\n"
         f"inner join ({last_verdict_query(settings, window)}) as verdict on verdict.model = found.model"
     )

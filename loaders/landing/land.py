@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import pyarrow as pa
 import structlog
@@ -21,6 +21,7 @@ from loaders.landing.schema import bigquery_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, record_erased, subject_hash
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import (
     RUN_ID,
     RUN_LEDGER,
@@ -202,7 +203,7 @@ def _replace(
     Without ``landings`` the quarantine alone. Of days in ``compared`` the rows that change are recorded.
     """
     settings = warehouse.settings
-    now = datetime.now(UTC)
+    now = ledger_time(warehouse)
     days_filter = _days_filter(days)
     unchanged = _unchanged(warehouse, days) if landings else {}
     statements = ["begin transaction"]

@@ -75,7 +75,8 @@ class ScratchRows:
     def close(self) -> None:
         """Forget what was not put."""
         for rows in self._rows.values():
-            with rows.file:
+            # On a full disk its end cannot be written either, and what comes after has to be removed as well.
+            with suppress(OSError), rows.file:
                 rows.writer.close()
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from google.cloud import bigquery
 
 from loaders.warehouse.client import QueryParameter, Warehouse, WarehouseError
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import append_rows, literal, ops_table
 from segue.settings import Settings
 
@@ -204,7 +205,7 @@ def record_erased(
     Raises:
         WarehouseError: BigQuery did not take it.
     """
-    now = datetime.now(UTC)
+    now = ledger_time(warehouse)
     rows = [
         {
             "run_date": now.date().isoformat(),
