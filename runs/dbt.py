@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -248,15 +250,19 @@ def _invoke(
         "--log-level", "none",
         "--log-level-file", "none",
     ]  # fmt: skip
-    with _environment(dbt_environment(settings)):
+    with _environment(dbt_environment(settings)), _silent_logging():
         callbacks = [_telling(present_step()), *([_node_listener(on_node)] if on_node else [])]
         result = dbtRunner(manifest, callbacks).invoke(arguments)
     if not result.success:
-        kind = ProjectError if command[0] == "parse" else BuildError
-        raise kind(_failure(command[0], result))
+        failure = _failure(command[0], result)
+        if _FULL in failure:
+            raise OSError(errno.ENOSPC, _FULL, str(target))
+        raise (ProjectError if command[0] == "parse" else BuildError)(failure)
 
 
 _FAILED = frozenset({"error", "fail", "runtime error"})
+_FULL = os.strerror(errno.ENOSPC)
+"""How dbt tells that it cannot write, as the failure of each model or of its own."""
 
 
 def _node_listener(on_node: OnNode) -> Callable[[EventMsg], None]:
@@ -339,6 +345,16 @@ def _failure(command: str, result: dbtRunnerResult) -> str:
 
 def _one_line(message: str | None) -> str:
     return " ".join(redacted(message or "").split())
+
+
+@contextmanager
+def _silent_logging() -> Iterator[None]:
+    """Have a line that dbt's log file does not take be lost: Python prints a page of frames for each."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 @contextmanager

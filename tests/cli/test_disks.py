@@ -38,7 +38,14 @@ def settings(world: Callable[..., Settings]) -> Settings:
 
 
 def land(settings: Settings, mount: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """``segue land day``, after a mount that nobody else sees."""
+    """``segue land day``."""
+    return segue(settings, f"land day {DAY}", mount, **environment)
+
+
+def segue(
+    settings: Settings, command_line: str, mount: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The command, after a mount that nobody else sees."""
     told = {
         "SEGUE_ENV_FILE": os.devnull,
         "SEGUE_PROJECT_ID": settings.project_id,
@@ -48,7 +55,7 @@ def land(settings: Settings, mount: str = "", **environment: str) -> subprocess.
         "SEGUE_LANDING_URI": settings.landing_uri,
         "SEGUE_LANDING_FILES_URI": settings.landing_files_root,
     }
-    command = [str(Path(sys.executable).parent / "segue"), "land", "day", str(DAY)]
+    command = [str(Path(sys.executable).parent / "segue"), *command_line.split()]
     if mount:
         if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
             pytest.skip("this machine lets nobody mount anything")
@@ -78,6 +85,18 @@ def test_a_full_disk_stops_the_landing_with_a_sentence_and_changes_nothing(
     assert landed(settings) == ["EUR"]
     assert land(settings).returncode == 0
     assert landed(settings) == ["EUR", "SEK"]
+
+
+def test_a_disk_that_dbt_finds_full_is_a_disk_that_is_full(tmp_path: Path) -> None:
+    nowhere = Settings(_env_file=None, state_dir=tmp_path / "state")
+    nowhere.state_dir.mkdir()
+
+    ended = segue(nowhere, "parse", FULL.format(shlex.quote(str(nowhere.state_dir))))
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-2].startswith("file_system: [Errno 28] No space left on device: ")
+    # dbt prints the frames of its own failure; Python would, of every line that its log does not take.
+    assert "Logging error" not in ended.stdout + ended.stderr
 
 
 def test_a_read_only_landing_stops_the_run_with_a_sentence_and_changes_nothing(settings: Settings) -> None:
