@@ -21,6 +21,7 @@ import structlog
 import yaml
 from filelock import FileLock
 
+from loaders.warehouse.connections import notice_dead_connections
 from runs.history import project_vars
 from runs.placement import PARSED, placed_manifest
 from segue.errors import SegueError
@@ -235,6 +236,8 @@ def _invoke(
 ) -> None:
     from dbt.cli.main import dbtRunner
 
+    # dbt has a client of its own.
+    notice_dead_connections()
     project = settings.dbt_project_dir
     target.mkdir(parents=True, exist_ok=True)
     arguments = [

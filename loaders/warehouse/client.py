@@ -24,6 +24,7 @@ from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 from google.cloud.exceptions import NotFound
 
+from loaders.warehouse.connections import notice_dead_connections
 from loaders.warehouse.jobs import UNREACHABLE, Jobs, WarehouseError, is_transient, reason
 from loaders.warehouse.table_schema import schema_changes, sql_type
 from segue.settings import Settings
@@ -56,6 +57,7 @@ class Warehouse:
     @cached_property
     def client(self) -> bigquery.Client:
         """The stock client, for libraries that want one; with an endpoint, without credentials."""
+        notice_dead_connections()
         settings = self.settings
         if settings.bigquery_endpoint:
             return bigquery.Client(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from loaders.warehouse.client import Warehouse
+from loaders.warehouse.connections import notice_dead_connections
 from segue.settings import Settings
 from tests.tcp_proxy import HASTY_KEEPALIVE, TcpProxy
 
 ROWS = 1_000_000
 """Too many for what a network holds: they are still coming when it goes."""
 
-pytestmark = pytest.mark.parametrize("forgotten", [False, True], ids=["resumed", "forgotten"])
+AND_BACK = pytest.mark.parametrize("forgotten", [False, True], ids=["resumed", "forgotten"])
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,7 @@ def networks(
     reads.close()
 
 
+@AND_BACK
 def test_rows_that_are_being_read_come_each_once(
     networks: tuple[Warehouse, TcpProxy, TcpProxy], forgotten: bool
 ) -> None:
@@ -61,6 +65,7 @@ def test_rows_that_are_being_read_come_each_once(
     assert set(numbers) == set(range(1, ROWS + 1))
 
 
+@AND_BACK
 def test_a_statement_under_way_is_done_once(
     networks: tuple[Warehouse, TcpProxy, TcpProxy], forgotten: bool
 ) -> None:
@@ -78,3 +83,15 @@ def test_a_statement_under_way_is_done_once(
 
     assert time.monotonic() - began > 2, "it was done before the network went"
     assert [row.n for row in warehouse.run("select count(*) as n from `d.written`")] == [1]
+
+
+def test_the_kernel_asks_for_whoever_answers_no_more(made: Settings) -> None:
+    """Of dbt's requests as well, whose own limit is that of the job."""
+    notice_dead_connections()
+    connection = HTTPConnection(*str(made.bigquery_endpoint).removeprefix("http://").split(":"))
+    connection.connect()
+
+    assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+    connection.close()
