@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from loaders.bigtable.errors import LoadCode, LoadError
 from segue_client.bigtable.row_key import AFTER_ACCOUNT_KEYS, FIRST_ACCOUNT_KEY
+from segue_client.keepalive import KEEPALIVE
 
 METHOD: Final = "/google.bigtable.v2.Bigtable/ReadRows"
 
@@ -74,7 +75,11 @@ def _stream_channel(table: Table) -> grpc.Channel:
     A server may send a response for each row, and handing responses over between threads, as gRPC does
     otherwise, costs six times as much as reading them.
     """
-    options = [(ChannelOptions.SingleThreadedUnaryStream, 1), ("grpc.max_receive_message_length", -1)]
+    options = [
+        (ChannelOptions.SingleThreadedUnaryStream, 1),
+        ("grpc.max_receive_message_length", -1),
+        *KEEPALIVE,
+    ]
     transport = table.client.transport
     if table.client._emulator_host:
         return grpc.insecure_channel(table.client._emulator_host, options=options)
