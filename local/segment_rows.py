@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,6 +18,10 @@ from loaders.warehouse.erasures import ErasedSubjects
 
 class MadeUpSegments:
     """The part of a ``SegmentSource`` that a warehouse answers, for made-up segments."""
+
+    def now(self) -> datetime:
+        """By this machine's clock."""
+        return datetime.now(UTC)
 
     def erased_since(self, _began: datetime) -> None:
         """Nobody, ever."""

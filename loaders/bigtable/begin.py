@@ -210,7 +210,7 @@ class _Beginning:
         attempt = max((each.attempt for each in known if each.segment_date == self._segment_date), default=0)
         while True:
             attempt += 1
-            now = datetime.now(UTC)
+            now = self._source.now()
             first = GenerationManifest(
                 generation_ms=schema.generation_ms(self._segment_date, attempt),
                 segment_date=self._segment_date,

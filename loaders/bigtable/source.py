@@ -23,6 +23,7 @@ from loaders.bigtable.rows import ROW_KEY, Refused, source_columns
 from loaders.bigtable.scan import KeyRange, key_range
 from loaders.warehouse.client import WarehouseError, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects, Place, unerased
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import literal, ops_table
 from segue.settings import Settings
 
@@ -47,6 +48,9 @@ class Staged:
 
 class SegmentSource(Protocol):
     """What a load needs of the side that it reads from."""
+
+    def now(self) -> datetime:
+        """The present moment, by the clock that erasures are recorded by."""
 
     def fingerprint(self, segment_date: date) -> str:
         """Changes whenever the day's segments change."""
@@ -85,6 +89,13 @@ class WarehouseSource:
         self._settings = settings
         self._warehouse = warehouse_of(settings)
         self._mart = f"{settings.project_id}.{settings.marts_dataset}.{SEGMENTS_TABLE}"
+
+    def now(self) -> datetime:
+        """Raises LoadError ``SOURCE`` when BigQuery does not answer."""
+        try:
+            return ledger_time(self._warehouse)
+        except (GoogleAPIError, WarehouseError) as error:
+            raise LoadError(LoadCode.SOURCE, f"cannot ask for the time: {error}") from error
 
     def fingerprint(self, segment_date: date) -> str:
         """The day's latest publication.
@@ -125,7 +136,7 @@ class WarehouseSource:
                 raise LoadError(LoadCode.SOURCE, f"there is no table {self._mart}")
             columns = source_columns([field.name for field in mart.schema])
             selected = ", ".join(dict.fromkeys(["account_id", *columns]))
-            began = datetime.now(UTC)
+            began = self.now()
             keep, parameters = unerased(self._warehouse, "account", "account_id")
             self._warehouse.ensure_dataset(self._settings.bigtable_load_dataset)
             self._warehouse.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import grpc
@@ -481,3 +481,17 @@ def test_a_refused_table_is_named_as_the_cause(bigtable_world: Settings) -> None
         load_generation(nowhere, DAY_1, source(account("a")))
     server.stop(0).wait()
     assert caught.value.code is LoadCode.NO_TABLE
+
+
+def test_a_load_begins_by_the_clock_that_erasures_are_recorded_by(bigtable_world: Settings) -> None:
+    """Whoever was erased since is left out; by a clock that is ahead nobody would be."""
+    moment = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    class Elsewhere(MemorySource):
+        def now(self) -> datetime:
+            return moment
+
+    begun = begin(bigtable_world, DAY_1, Elsewhere([account("a", offer())]))
+
+    assert isinstance(begun, Begun)
+    assert begun.manifest.started_at == moment
