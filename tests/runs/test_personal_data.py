@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,9 +15,12 @@ from expectations.outcome import ExpectationOutcome
 from loaders.bigtable.errors import LoadCode, LoadError
 from loaders.bigtable.rows import Refused
 from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
-from segue.settings import Settings
+from runs.dbt import BuildError, build
+from segue.settings import DBT_PROJECT_DIR, Settings
+from segue.window import RunWindow
 from tests.company_in_order import CompanyInOrder
 
+DAY = date(2026, 3, 2)
 WHO = "anna.berg@example.com"
 TRACES = ("anna", "berg", "example.com")
 
@@ -41,6 +46,29 @@ def test_a_statement_that_fails_on_a_row_says_what_is_wrong_and_not_whose_row_it
 
     assert names_nobody(str(failed.value))
     assert "INT64" in str(failed.value)
+
+
+def test_so_does_a_model_and_dbt_writes_no_log_of_its_own(
+    warehouse: Warehouse, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    shutil.copy(DBT_PROJECT_DIR / "profiles.yml", project)
+    (project / "dbt_project.yml").write_text("{name: one_model, profile: segue}")
+    (project / "models/people.sql").write_text(
+        "{{ config(materialized='table') }} select cast(email as int64) as n from raw.people"
+    )
+    settings = warehouse.settings.model_copy(update={"dbt_project_dir": project})
+
+    with pytest.raises(BuildError) as failed:
+        build(settings, RunWindow.whole(settings, DAY, DAY))
+
+    assert str(failed.value).splitlines()[0] == "dbt build: 1 node(s) failed"
+    assert "model people: error: " in str(failed.value)
+    assert names_nobody(str(failed.value) + "".join(capfd.readouterr()))
+    files = [file for file in settings.state_dir.rglob("*") if file.is_file()]
+    assert files
+    assert [file for file in files if WHO in file.read_text(errors="replace")] == []
 
 
 @pytest.mark.parametrize(
