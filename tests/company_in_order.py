@@ -89,7 +89,8 @@ def company_in_order(
         for first, last in [(SPEC.first_day, HISTORY_END), *((day, day) for day in SINGLE_DAYS)]:
             window = asked(settings, first, last)
             if last == LAST_DAY:
-                raise_incidents(settings, incidents_of_a_late_day(settings))
+                with lines_of(f"in_order__{last}", last, "watch"):
+                    raise_incidents(settings, incidents_of_a_late_day(settings))
             for step in STEPS:
                 # Each on a worker of its own, which has seen nothing before and keeps nothing.
                 with TemporaryDirectory() as folder:
