@@ -110,6 +110,17 @@ def test_a_transaction_sees_what_it_has_done_and_keeps_it(warehouse: Warehouse) 
     assert rows(warehouse, f"select n from `{project}.one.counted` order by n") == [(5,), (6,)]
 
 
+def test_where_a_views_query_begins_is_not_taken_from_its_options(warehouse: Warehouse) -> None:
+    name = f"{warehouse.settings.project_id}.one.written"
+    query = "with kept as (\n    select 1 as n -- as one\n)\n\nselect n from kept"
+
+    warehouse.run(f"create or replace view `{name}`\noptions (description = 'n as select')\nas\n{query};")
+
+    view = warehouse.client.get_table(name)
+    assert (view.table_type, [field.name for field in view.schema]) == ("VIEW", ["n"])
+    assert rows(warehouse, f"select n from `{name}`") == [(1,)]
+
+
 def test_a_view_over_a_view_shows_the_rows_of_now(warehouse: Warehouse) -> None:
     project = warehouse.settings.project_id
     warehouse.run(f"create or replace table `{project}.one.base` as select 1 as n")
