@@ -301,6 +301,8 @@ class _Planted:
                 "tenure_days": pa.array(day - self._created_day[who]),
                 "streams_28d": pa.array(about.streams_28d[who, day]),
                 "active_days_28d": pa.array(about.active_days_28d[who, day]),
+                "ad_ms_28d": pa.array(about.ad_ms_28d[who, day]),
+                "skips_blocked_28d": pa.array(about.skips_blocked_28d[who, day]),
                 "subscription_tenure_days": pa.nulls(who.size, pa.int64()) if age is None else pa.array(age),
             }
         )

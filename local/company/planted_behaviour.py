@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from local.company.catalogue import MARKETS
 from local.company.columns import Ints, account_numbers
+from local.company.known_features import incomplete_day
 from local.company.natural_dirt import integers
 from local.company.people import BANDS, Floats, People
 from local.company.spec import DAY_US, CompanySpec
@@ -36,11 +37,14 @@ OFFER_EFFECTS: Final = {HELPED: 1.5, HARMED: -1.5}
 class Described:
     """What the marts say of accounts at the end of each day of the window, accounts × days, and for good.
 
-    A listening day counts from its arrival on. ``band``: place in ``BANDS``; −1: not given.
+    A listening day counts from its arrival on. ``ad_ms_28d`` and ``skips_blocked_28d`` are those of who
+    listens for free. ``band``: place in ``BANDS``; −1: not given.
     """
 
     streams_28d: Ints
     active_days_28d: Ints
+    ad_ms_28d: Ints
+    skips_blocked_28d: Ints
     market: Ints
     band: Ints
 
@@ -60,17 +64,23 @@ def described(spec: CompanySpec, people: People, accounts: pa.Table, listening: 
     who = account_numbers(listening) - people.number[0]
     day = integers(listening, "day") - first
     known = np.maximum(day, integers(listening, "ingested_at") // DAY_US - first)
-    streams = np.asarray(listening["streams"].to_numpy(), np.int64)
+    streams, ad_ms, skips = (
+        np.asarray(listening[name].to_numpy(), np.int64) for name in ("streams", "ad_ms", "skips_blocked")
+    )
+    # The files of one day lack a column, which then counts as nothing.
+    skips = np.where(known == incomplete_day(spec), 0, skips)
     sums = []
-    for amount in (streams, np.ones_like(streams)):
+    for amount in (np.ones_like(streams), streams, ad_ms, skips):
         change = np.zeros(shape, np.int64)
         np.add.at(change, (who, known), amount)
         np.subtract.at(change, (who, np.maximum(known, day + FEATURE_DAYS)), amount)
         sums.append(change.cumsum(axis=1)[:, : spec.days])
     bands = {name: place for place, name in enumerate(BANDS)}
     return Described(
-        streams_28d=sums[0],
-        active_days_28d=sums[1],
+        active_days_28d=sums[0],
+        streams_28d=sums[1],
+        ad_ms_28d=sums[2],
+        skips_blocked_28d=sums[3],
         market=people.market,
         band=np.array([bands.get(each, -1) for each in accounts["birth_year_band"].to_pylist()], np.int64),
     )

@@ -6,16 +6,22 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from loaders.scoring.measures import newest_measures
 from loaders.scoring.registry import decisions, record, states_on
 from loaders.warehouse.client import warehouse_of
+from local.company import CompanySpec
+from local.company.planted import planted_truth
 from runs.model_decisions import ModelDecisionError, promote, retire, rollback
 from runs.training import UnknownModelError, declared_models, due, train_each, train_models, train_on
 from runs.training_examples import TrainingError
+from scoring.declared import load_models
 from scoring.registry import ModelDecision
 from segue.settings import Settings
+from tests.local.company.planted_examples import examples
 from tests.runs.published_features import features, publish_features
 from tests.runs.scored_days import scored_in_shadow
 from tests.scoring.planted_examples import AS_OF, listeners, propensity
@@ -36,15 +42,15 @@ def settings(world: Callable[..., Settings], tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def trained(settings: Settings) -> list[list[ModelDecision]]:
     """Four weeks of trainings; the last has hardly any examples."""
-    examples = [listeners(1_500, week, as_of).table for week, as_of in enumerate(WEEKLY[:3])]
-    examples.append(listeners(20, 3, WEEKLY[3]).table)
-    first = train_on(settings, WEEKLY[0], propensity(), examples[0], _BY)
+    planted = [listeners(1_500, week, as_of).table for week, as_of in enumerate(WEEKLY[:3])]
+    planted.append(listeners(20, 3, WEEKLY[3]).table)
+    first = train_on(settings, WEEKLY[0], propensity(), planted[0], _BY)
     scored_in_shadow(settings, first[1], WEEKLY[0] + timedelta(days=1), WEEKLY[2])
     return [
         first,
         *(
             train_on(settings, day, propensity(), each, _BY)
-            for day, each in zip(WEEKLY[1:], examples[1:], strict=False)
+            for day, each in zip(WEEKLY[1:], planted[1:], strict=False)
         ),
     ]
 
@@ -85,6 +91,26 @@ def test_a_candidate_is_judged_again_by_outcomes_that_nobody_knew_when_it_was_ch
     )
     assert later.metrics["judged_by"] == {"from": "2026-03-31", "to": "2026-03-31"}
     assert later.metrics["held_out"] == 1_500
+
+
+def test_what_is_planted_is_chosen_and_shuffled_labels_are_refused(settings: Settings) -> None:
+    """By the company's truth, and the declaration as it is shipped."""
+    model, end = load_models()["churn_risk"], date(2026, 4, 30)
+    truth = planted_truth(CompanySpec(5_000, 160, 2, end, plants_behaviour=True))
+    noise = truth.set_column(
+        truth.schema.get_field_index("outcome"),
+        "outcome",
+        pa.array(np.random.default_rng(4).permutation(truth["outcome"].to_numpy(False))),
+    )
+    days = [end - timedelta(days=7), end]
+    known = [day - timedelta(days=model.target.within_days) for day in days]
+
+    refused = train_on(settings, days[0], model, examples(noise, model, until=known[0]), _BY)
+    found = train_on(settings, days[1], model, examples(truth, model, until=known[1]), _BY)
+
+    assert (kinds(refused), kinds(found)) == (["trained", "refused"], ["trained", "shadow"])
+    assert any(each.startswith("is not better than prevalence beyond noise") for each in refused[1].reasons)
+    assert any(each.startswith("is better than heuristic of cancel_save") for each in found[1].reasons)
 
 
 def test_a_day_has_what_was_decided_by_its_end(
@@ -224,9 +250,9 @@ def test_a_model_in_use_is_measured_by_what_it_was_asked_and_by_nothing_else(set
 
 def test_a_day_that_is_not_published_is_no_finding_about_a_model(settings: Settings) -> None:
     with pytest.raises(TrainingError, match="2026-05-31 is not published, and nobody is known of whom"):
-        train_models(settings, date(2026, 5, 31), ["churn_risk"])
+        train_models(settings, date(2026, 5, 31), ["trial_offer_uplift"])
 
-    assert decisions(warehouse_of(settings), date.max, "churn_risk") == []
+    assert decisions(warehouse_of(settings), date.max, "trial_offer_uplift") == []
 
 
 def test_a_person_promotes_rolls_back_and_retires_with_a_reason(

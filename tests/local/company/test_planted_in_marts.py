@@ -42,7 +42,8 @@ MODELS = {
     each.name: each
     for each in (
         model(
-            "trial_propensity", "trial_started", 14, features=ABOUT, training=WHOLE,
+            "trial_propensity", "trial_started", 14, training=WHOLE,
+            features=[*ABOUT, "ad_ms_28d", "skips_blocked_28d"],
             population={"all": [*NEVER_HAD_ONE, {"feature": "market", "not_in": OFFERED}]},
         ),
         model(

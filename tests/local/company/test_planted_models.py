@@ -7,60 +7,55 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pytest
 from sklearn.metrics import roc_auc_score
 
 from local.company import CompanySpec
 from local.company.planted import planted_truth
-from local.company.planted_behaviour import FEATURE_DAYS
-from scoring.declaration import ModelDeclaration
+from scoring.declared import load_models
 from scoring.training import Lesson
+from segments.source import load_rules
 from tests.dbt.training_rows import model
+from tests.local.company.planted_examples import examples
 
 END = date(2026, 4, 30)
-FEATURES = ["market", "birth_year_band", "streams_28d", "subscription_tenure_days"]
+DECLARED = load_models()
+RULES = load_rules().rules
 
 
-def examples(truth: pa.Table, declared: ModelDeclaration, first: int = 0) -> pa.Table:
-    """Rows of the truth as a training on the last day has them, from the window's day ``first`` on."""
-    rows = truth.filter(pc.equal(truth["model_name"], declared.name))
-    day = pc.days_between(pc.min(truth["feature_date"]), rows["feature_date"]).to_numpy(False)
-    age = pc.days_between(rows["feature_date"], pc.max(rows["feature_date"])).to_numpy(False)
-    training, within = declared.training, declared.target.within_days
-    is_held_back = age < training.holdout_days
-    wanted = (is_held_back | (age >= training.holdout_days + within)) & (age % training.every == 0)
-    rows = rows.append_column("is_held_back", pa.array(is_held_back))
-    rows = rows.append_column("weight", pa.array(np.ones(len(age))))
-    return rows.filter(pa.array(wanted & (day >= first)))
+@pytest.fixture(scope="module")
+def truth() -> pa.Table:
+    return planted_truth(CompanySpec(16_000, 130, 1, END, plants_behaviour=True))
 
 
 def held_back(lesson: Lesson, column: str) -> np.ndarray[Any, Any]:
     return np.asarray(lesson._table[column].to_pylist())[lesson.examples.held_out]
 
 
-def test_propensities_rank_accounts_nearly_as_their_true_probabilities_do() -> None:
-    truth = planted_truth(CompanySpec(16_000, 130, 1, END, plants_behaviour=True))
-    weekly = {"days": 90, "holdout_days": 14, "every": 7}
-    for name, event, within in (("trial_propensity", "trial_started", 14), ("churn_risk", "churned", 30)):
-        declared = model(name, event, within, features=FEATURES, training=weekly, calibration="platt")
-        # Sums of four weeks are whole after four weeks.
-        lesson = Lesson(declared, examples(truth, declared, first=FEATURE_DAYS), [])
+@pytest.mark.parametrize("name", ["trial_propensity", "churn_risk"])
+def test_the_declared_propensities_rank_accounts_nearly_as_the_truth_does_and_are_calibrated(
+    truth: pa.Table, name: str
+) -> None:
+    lesson = Lesson(DECLARED[name], examples(truth, DECLARED[name]), RULES)
 
-        found = lesson.judge(lesson.train(), {}).evaluation.quality.auc
+    found = lesson.judge(lesson.train(), {}).evaluation
 
-        best = roc_auc_score(held_back(lesson, "outcome"), held_back(lesson, "probability"))
-        assert 0.65 < best - 0.02 < found
+    best = roc_auc_score(held_back(lesson, "outcome"), held_back(lesson, "probability"))
+    assert 0.65 < best - 0.02 < found.quality.auc
+    assert found.calibration is not None
+    assert 0.9 <= found.calibration.slope <= 1.1
 
 
 def test_an_uplift_finds_whom_the_offer_helps_and_whom_it_harms() -> None:
-    truth = planted_truth(CompanySpec(30_000, 70, 2, END, plants_behaviour=True))
+    offered = planted_truth(CompanySpec(30_000, 70, 2, END, plants_behaviour=True))
     declared = model(
-        "trial_offer_uplift", "trial_started", 14, features=FEATURES[:3], kind="uplift",
+        "trial_offer_uplift", "trial_started", 14, kind="uplift",
+        features=["market", "birth_year_band", "streams_28d"],
         training={"days": 90, "holdout_days": 14, "every": 1}, minimum={"rows": 100, "events": 40, "qini": 0},
         algorithm={"num_leaves": 4, "min_data_in_leaf": 100},
         treatment={"experiment": "paywall-free-month", "control": "control", "treated": ["treatment"]},
     )  # fmt: skip
-    lesson = Lesson(declared, examples(truth, declared), [])
+    lesson = Lesson(declared, examples(offered, declared, since=0), [])
 
     scores = lesson.train().scores(lesson.examples.matrix[lesson.examples.held_out])
 
