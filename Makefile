@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 ACCOUNTS ?= 3000
-HISTORY ?= 60
-DAYS ?= 3
+HISTORY ?= 67
+DAYS ?= 2
 STATE ?= .segue
 SEEDS ?= 50
 # One more than cores: a fifth of their time was waiting for Airflow, for servers and for each other.

@@ -21,10 +21,10 @@ from local import platform
 from local.airflow_client import AirflowClient, DagRun
 from local.company import CompanySpec, generate
 from local.company.trials import write_declarations
-from local.demo_models import train_and_use
+from local.demo_models import history_with_a_model
 from local.demo_report import show
 from runs.failures import describe, foreseen
-from runs.steps import StepReport, run
+from runs.steps import StepReport
 from segue.errors import SegueError
 from segue.settings import Settings
 from serving.configured import open_reader
@@ -45,8 +45,8 @@ def main() -> None:
     """Parse the arguments, run the demo, exit 0 only when everything it promises happened."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=3_000)
-    parser.add_argument("--history", type=int, default=60, help="days built as one range")
-    parser.add_argument("--days", type=int, default=3, help="days backfilled through Airflow")
+    parser.add_argument("--history", type=int, default=67, help="days built as two ranges")
+    parser.add_argument("--days", type=int, default=2, help="days backfilled through Airflow")
     parser.add_argument("--state-dir", type=Path, default=Path(".segue"))
     arguments = parser.parse_args()
     # The demo tells its own story; the steps' logs would only repeat it.
@@ -70,7 +70,8 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
     """
     started = time.monotonic()
     yesterday = datetime.now(UTC).date() - _DAY
-    spec = CompanySpec(accounts=accounts, days=history + days, seed=SEED, end_date=yesterday)
+    # With something that a model can learn.
+    spec = CompanySpec(accounts, history + days, SEED, yesterday, plants_trials=True)
     first_day, last_history_day = spec.first_day, yesterday - days * _DAY
 
     def say(step: str, line: str) -> None:
@@ -93,9 +94,8 @@ def demo(accounts: int, history: int, days: int, state_dir: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         # Airflow takes half a minute to start, mostly waiting: the history is built meanwhile.
         airflow = pool.submit(platform.up, state_dir, None, progress)
-        run(embedded.settings, first_day, last_history_day, say)
+        history_with_a_model(embedded.settings, first_day, last_history_day, say)
         say("load", load_segments(embedded.settings, last_history_day).summary())
-        train_and_use(embedded.settings, last_history_day, say)
         embedded = airflow.result()
 
     client = AirflowClient(embedded.airflow_url)

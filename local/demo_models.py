@@ -1,33 +1,40 @@
-"""The demo's model: trained on the company's history, put into use, and from then on scored every day."""
+"""The demo's model: trained before the history's end, in shadow for as long as is declared, then in use."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
-from runs.model_decisions import promote
-from runs.steps import StepReport
-from runs.training import train_models
+from runs.steps import StepReport, run
+from runs.training import declared_models, train_models
 from segue.settings import Settings
 
 MODEL: Final = "trial_propensity"
 _WHO: Final = "make demo"
+_DAY: Final = timedelta(days=1)
 
 
-def train_and_use(settings: Settings, day: date, say: StepReport) -> None:
-    """Train the model as of ``day`` and put it into use, whatever was decided.
+def history_with_a_model(settings: Settings, first: date, last: date, say: StepReport) -> None:
+    """Build the days [first, last] as two ranges, and decide about the model at the end of each.
 
-    A model that is good enough would be in shadow for days first; and of a smaller company, in which who
-    starts a trial is mostly chance, none is. The demo shows what follows from one in use all the same.
+    The second range is as long as the model's declaration asks for days in shadow, and as what it predicts
+    takes: it is judged again by outcomes that nobody knew when it was chosen. Nothing is decided by hand:
+    of a much smaller company, in which who starts a trial is mostly chance, no model is good enough.
 
     Raises:
-        SegueError: it could not be trained, or the decision not be written.
+        SegueError: a run failed, or the model could not be trained.
     """
-    found = train_models(settings, day, [MODEL], _WHO)
-    for each in found:
+    declared = declared_models(settings, [MODEL])[MODEL]
+    trained = max(first, last - max(declared.shadow_days, declared.target.within_days) * _DAY)
+    run(settings, first, trained, say)
+    _train(settings, trained, say)
+    if trained < last:
+        # As far back as its first day's own run would have looked for what had changed.
+        days = settings.restatement_days + (last - trained).days - 1
+        run(settings.model_copy(update={"restatement_days": days}), trained + _DAY, last, say)
+        _train(settings, last, say)
+
+
+def _train(settings: Settings, day: date, say: StepReport) -> None:
+    for each in train_models(settings, day, [MODEL], _WHO):
         say("model", f"{MODEL} {each.version}: {each.decision}: {'; '.join(each.reasons)}")
-    artifacts = [each.artifact for each in found if each.artifact]
-    if artifacts and all(each.decision != "promoted" for each in found):
-        reason = "to show a model in use at once, whatever was decided"
-        promote(settings, MODEL, artifacts[0], day, reason, _WHO, despite_drift=True)
-        say("model", f"{MODEL}: promoted by hand: {reason}")

@@ -24,6 +24,8 @@ from runs.experiment_readouts import NothingToReadError, read_experiment
 from segue.settings import Settings
 from serving.configured import open_service_client
 
+_RULE = "trial_for_engaged_free"
+"""Goes by the demo's model."""
 _WORDS = {
     *("day", "generation", "movement", "first paid in", "in", "month complete"),
     *("experiment", "verdict", "because"),
@@ -43,7 +45,9 @@ def show(console: Console, embedded: platform.Platform, since: date, last: date)
         console.print(tried)
         _command(console, embedded, "experiments", "readout", TRIED[0].id)
     _command(console, embedded, "segments", "plan")
-    _command(console, embedded, "segments", "explain", _an_account_with_a_score(settings, last))
+    scored = _an_account_with_a_score(settings, last)
+    if scored is not None:  # Of a small company no model is good enough.
+        _command(console, embedded, "segments", "explain", scored)
     account = _an_account_with_offers(settings, last)
     _command(console, embedded, "segments", "explain", account)
     with open_service_client(settings) as service:
@@ -211,12 +215,19 @@ def _an_account_with_offers(settings: Settings, day: date) -> str:
     return str(row.account_id)
 
 
-def _an_account_with_a_score(settings: Settings, day: date) -> str:
-    """The one of which the demo's model expects most."""
-    [row] = _rows(
-        settings,
-        f"select account_id from `{settings.project_id}.marts.fct_account_features`, "
-        f"unnest(model_scores) as given where feature_date = date '{day}' and given.model = '{MODEL}' "
-        f"and given.scored_date = date '{day}' order by given.score_points desc, account_id limit 1",
-    )
-    return str(row.account_id)
+def _an_account_with_a_score(settings: Settings, day: date) -> str | None:
+    """The one of which the demo's model expects most, of those that have the offer of its rule."""
+    sql = f"""
+with scored as (
+    select account_id, given.score_points
+    from `{settings.project_id}.marts.fct_account_features`, unnest(model_scores) as given
+    where feature_date = date '{day}' and given.model = '{MODEL}' and given.scored_date = date '{day}'
+), placed as (
+    select account_id
+    from `{settings.project_id}.marts.offer_segments`, unnest(offers) as offer
+    where segment_date = date '{day}' and offer.rule_id = '{_RULE}'
+)
+select account_id
+from scored left join placed using (account_id)
+order by placed.account_id is not null desc, score_points desc, account_id limit 1"""
+    return next((str(row.account_id) for row in _rows(settings, sql)), None)

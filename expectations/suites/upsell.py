@@ -31,7 +31,6 @@ def upsell_suites(window: RunWindow) -> list[MartSuite]:
                 at_least("accounts", 1),
                 at_least("mrr_before_usd_amount", 0),
                 at_least("mrr_after_usd_amount", 0),
-                at_least("revenue_usd_amount", 0),
                 no_rows(
                     "select * from {batch} "
                     "where measured_date <> date_add(move_date, interval horizon_days day)",

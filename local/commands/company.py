@@ -26,6 +26,13 @@ def company(
             help="Accounts behave by known laws, without dirt; truth/ has their true probabilities.",
         ),
     ] = False,
+    planted_trials: Annotated[
+        bool,
+        typer.Option(
+            "--planted-trials",
+            help="As usual, but listeners start trials by a known law: the demo's company.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Write a generated company: landing/, truth/ and manifest.json."""
@@ -37,8 +44,10 @@ def company(
 
     if planted and days < FEWEST_PLANTED_DAYS:
         raise typer.BadParameter(f"with --planted at least {FEWEST_PLANTED_DAYS}", param_hint="--days")
+    if planted and planted_trials:
+        raise typer.BadParameter("with --planted trials are planted", param_hint="--planted-trials")
     last = end_date.date() if end_date else datetime.now(UTC).date() - timedelta(days=1)
-    spec = CompanySpec(accounts, days, seed, last, plants_behaviour=planted)
+    spec = CompanySpec(accounts, days, seed, last, plants_behaviour=planted, plants_trials=planted_trials)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("accounts", total=accounts)

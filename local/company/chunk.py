@@ -12,6 +12,7 @@ from local.company.columns import Ints, account_numbers, arrivals, identifiers
 from local.company.content import content_table
 from local.company.dirt import Dirt, Tables
 from local.company.known_features import KnownFeatures
+from local.company.listeners import listening_rows, started_trials, steadily_grown
 from local.company.lives import CODE, Life, Record, Subscriptions, first_openings, joined, new_subscriptions
 from local.company.natural_dirt import count_currency_changes, count_natural_dirt
 from local.company.people import (
@@ -19,7 +20,6 @@ from local.company.people import (
     account_rows,
     consent_rows,
     deletion_rows,
-    engagement_rows,
     new_people,
 )
 from local.company.providers import EVENT_TABLE, by_landing_table
@@ -51,12 +51,17 @@ def chunk_tables(
 ) -> Tables:
     """All tables of one chunk of accounts; its random numbers depend on the seed and the chunk only."""
     people = new_people(spec, spec.stream("people", chunk), first, count)
+    if spec.plants_trials:
+        people = steadily_grown(spec, chunk, people)
     visits = new_visits(spec, spec.stream("visits", chunk), people)
     untried = new_subscriptions(
         spec, spec.stream("subscriptions", chunk), people.created_at, people.market, people.affinity
     )
     if chunk == 0:
         _set_two_payers_apart(people, untried)
+    if spec.plants_trials:
+        members = _members(spec, chunk, people, untried)
+        untried = joined(untried, started_trials(spec, chunk, people, untried, members))
     trials = _trials(spec, chunk, people, visits, untried)
     subs = joined(untried, brought_subscriptions(people, trials))
     ids = identifiers("s", chunk * NUMBERS_PER_CHUNK + np.arange(subs.account.size), 12)
@@ -147,7 +152,7 @@ def _tables(
     return {
         "payments": payment_rows(spec, spec.stream("payments", chunk), ids, events),
         "plan_members": member_rows(spec, spec.stream("members", chunk), people, subs, ids),
-        "engagement_daily": engagement_rows(spec, spec.stream("listening", chunk), people, pays_since),
+        "engagement_daily": listening_rows(spec, chunk, people, pays_since),
         **consent_rows(spec, spec.stream("consents", chunk), people),
         **assignment_rows(spec, spec.stream("assignments", chunk), people, assigned),
         **score_rows(spec, spec.stream("scores", chunk), people),
@@ -185,12 +190,15 @@ def _trials(spec: CompanySpec, chunk: int, people: People, visits: Visits, subs:
     """Of the first chunk; whoever is a member of somebody's plan is no unit."""
     if chunk:
         return no_trials()
+    members, opened_at = _members(spec, chunk, people, subs), first_openings(subs, people.number.size)
+    return run_trials(spec, spec.stream("trials"), people, visits, opened_at, members)
+
+
+def _members(spec: CompanySpec, chunk: int, people: People, subs: Subscriptions) -> Ints:
+    """Who shares a plan, its payer included."""
     ids = identifiers("s", np.arange(subs.account.size))
-    shared = member_rows(spec, spec.stream("members"), people, subs, ids)
-    members = account_numbers(shared) - people.number[0]
-    return run_trials(
-        spec, spec.stream("trials"), people, visits, first_openings(subs, people.number.size), members
-    )
+    shared = member_rows(spec, spec.stream("members", chunk), people, subs, ids)
+    return np.asarray(account_numbers(shared) - people.number[0], np.int64)
 
 
 def _touches(

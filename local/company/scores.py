@@ -20,6 +20,9 @@ def score_rows(spec: CompanySpec, random: np.random.Generator, people: People) -
     scored_at = spec.start_us + np.arange(0, spec.days, EVERY_DAYS) * DAY_US + 3 * _HOUR_US
     shape = (scored_at.size, len(MODELS), people.number.size)
     has_score = random.random(shape) < np.array(list(MODELS.values()))[None, :, None]
+    if spec.plants_trials:
+        # This one is the company's own to train.
+        has_score[:, list(MODELS).index("trial_propensity")] = False
     has_score &= people.created_at[None, None, :] < scored_at[:, None, None]
     run, model, who = np.nonzero(has_score)
     return {

@@ -28,7 +28,8 @@ class CompanySpec:
     """The window [end_date − days + 1, end_date]; the same spec gives the same files, byte for byte.
 
     ``plants_behaviour``: accounts behave by the known laws of ``planted_behaviour``, and truth/ tells the
-    probabilities; without it their chances are whatever the lives need.
+    probabilities; without it their chances are whatever the lives need. ``plants_trials``: the company is as
+    usual, but for listeners who start a trial by the law of ``listeners``.
     """
 
     accounts: int
@@ -36,10 +37,13 @@ class CompanySpec:
     seed: int
     end_date: date
     plants_behaviour: bool = False
+    plants_trials: bool = False
 
     def __post_init__(self) -> None:
         if self.accounts < 1 or self.days < 1:
             raise ValueError("a company has at least one account and one day")
+        if self.plants_behaviour and self.plants_trials:
+            raise ValueError("where all behaviour is planted, trials are")
         if self.plants_behaviour and self.days < FEWEST_PLANTED_DAYS:
             raise ValueError(f"planted behaviour takes {FEWEST_PLANTED_DAYS} days to show")
 
@@ -69,9 +73,10 @@ class CompanySpec:
     def to_json(self) -> str:
         """Stable text of the spec, to recognise a company that exists already."""
         content = asdict(self)
-        if not self.plants_behaviour:
-            # As it was written before there was a choice.
-            del content["plants_behaviour"]
+        for choice in ("plants_behaviour", "plants_trials"):
+            if not content[choice]:
+                # As it was written before there was a choice.
+                del content[choice]
         return json.dumps(content, default=str, sort_keys=True)
 
 

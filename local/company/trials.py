@@ -38,6 +38,7 @@ ARMS: Final = ("control", "treatment")
 _LAYER: Final = "experiments-of-surfaces"
 _SEES: Final = 0.5
 """How often a visit comes by the experiment."""
+_SETTLED_DAYS: Final = 12
 _FIRST_MINUTES: Final = 10
 
 
@@ -186,11 +187,16 @@ def run_trials(
     experiments = list(declared(spec).values())
     if not experiments:
         return no_trials()
-    start = _instant(experiments[0].start)
+    start, end = _instant(experiments[0].start), _instant(experiments[0].end + timedelta(days=1))
     apart = people.is_test | people.is_employee
     apart[members] = True
     sees = random.random(visits.who.size) < _SEES
-    sees &= (visits.at >= start) & (visits.at < _instant(experiments[0].end + timedelta(days=1)))
+    if spec.plants_trials:
+        # An experiment reaches one account after the other, and none in its first days: what it brings would
+        # else come all at once, and new accounts start more trials by themselves than an arm has.
+        reached_at = start + random.random(opened_at.size) * (end - start) / 2
+        sees = visits.at >= np.maximum(reached_at, people.created_at + _SETTLED_DAYS * DAY_US)[visits.who]
+    sees &= (visits.at >= start) & (visits.at < end)
     sees &= ~apart[visits.who] & (visits.at < opened_at[visits.who])
     # By time: the first of an account's visits is its exposure.
     order = np.nonzero(sees)[0][np.argsort(visits.at[sees], kind="stable")]
@@ -244,9 +250,13 @@ def _chosen(
 
 
 def brought_subscriptions(people: People, trials: Trials) -> Subscriptions:
-    """The subscriptions that experiments bring: a trial of the plan for one."""
+    """The subscriptions that experiments bring."""
     chosen = trials.starts_at >= 0
-    account = trials.who[chosen]
+    return opened_trials(people, trials.who[chosen], trials.starts_at[chosen])
+
+
+def opened_trials(people: People, account: Ints, opened_at: Ints) -> Subscriptions:
+    """Subscriptions that begin with a trial of the plan for one."""
     zeros = np.zeros(account.size, np.int64)
     plan = np.full(account.size, PLAN_IDS.index("individual-month"))
     market = people.market[account]
@@ -261,7 +271,7 @@ def brought_subscriptions(people: People, trials: Trials) -> Subscriptions:
         period_end=zeros.copy(),
         affinity=people.affinity[account],
         started_with_trial=np.ones(account.size, bool),
-        opened_at=trials.starts_at[chosen],
+        opened_at=opened_at,
     )
 
 

@@ -86,6 +86,7 @@ def test_who_plants_nothing_has_the_company_that_there_was_before() -> None:
 
     assert CompanySpec(**spec).to_json() == '{"accounts": 3, "days": 40, "end_date": "2026-04-30", "seed": 1}'
     assert '"plants_behaviour": true' in CompanySpec(**spec, plants_behaviour=True).to_json()
+    assert '"plants_trials": true' in CompanySpec(**spec, plants_trials=True).to_json()
     with pytest.raises(ValueError, match="takes 35 days"):
         CompanySpec(3, 20, 1, date(2026, 4, 30), plants_behaviour=True)
 
@@ -96,3 +97,22 @@ def test_too_few_days_are_refused_in_words_at_the_command_line(tmp_path: Path) -
     assert result.exit_code == 2
     assert "with --planted at least 35" in result.output
     assert not (tmp_path / "new").exists()
+
+
+def test_the_demos_company_is_asked_for_at_the_command_line(tmp_path: Path) -> None:
+    asked = [
+        "company",
+        "--planted-trials",
+        "--accounts",
+        "50",
+        "--days",
+        "20",
+        "--out",
+        str(tmp_path / "new"),
+    ]
+
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert '"plants_trials": true' in (tmp_path / "new/spec.json").read_text()
+    both = CliRunner().invoke(app, [*asked, "--planted", "--days", "40"])
+    assert both.exit_code == 2
+    assert "with --planted trials are planted" in both.output
