@@ -68,10 +68,10 @@ test: setup browser redis node java metrics lint ## Lint, type-check and run eve
 check: lint ## Lint, type-check and run the tests that need no emulator: for the inner loop
 	@$(RUN) pytest -q -m "not emulator"
 
-soak: setup ## Run the fault, SIGKILL, replication, landing and order proofs over SEEDS seeds
+soak: setup ## Run the fault, SIGKILL, replication, landing, order and week proofs over SEEDS seeds
 	@SEGUE_SOAK_SEEDS=$(SEEDS) $(RUN) pytest -q --timeout 0 tests/loaders/bigtable/test_chaos.py tests/loaders/bigtable/test_replication.py \
 	  tests/loaders/warehouse/test_warehouse_chaos.py tests/loaders/landing/test_row_by_row.py \
-	  tests/runs/test_publish_killed.py tests/runs/test_verdict.py
+	  tests/runs/test_publish_killed.py tests/runs/test_verdict.py tests/e2e/soak_week.py
 
 bench: setup ## Measure on the embedded parts: ratios within one run
 	@GRPC_VERBOSITY=ERROR $(RUN) segue bench load --memory-rows 200000 --memory-rows 1000000 --memory-rows 5000000

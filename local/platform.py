@@ -209,7 +209,9 @@ def _start_airflow_database(state: StateFolder, chosen: frozenset[str], say: Pro
 
 def _start_airflow(state: StateFolder, chosen: frozenset[str], say: Progress) -> None:
     components = [name for name in airflow.COMPONENTS if name in chosen]
-    if components and state.files.find(airflow.API_SERVER) is None:
+    if not components:
+        return
+    if state.files.find(airflow.API_SERVER) is None:
         state.ports.replace_taken([airflow.PORT])
     for _ in range(2):
         port = state.ports.get(airflow.PORT)

@@ -8,7 +8,7 @@ successful by hand, one after the other, while a run of it by hand meets another
 have the scheduled run judged, and not yet published, when the other run is cleared over files that the gate
 refuses. Then the first is published, and killed with the scheduler as it does so. The scheduler that takes
 over has tasks run by the local executor: the second run is mended, one of the first two days backfilled
-again, and what had succeeded is cleared once more.
+again while PostgreSQL and BigQuery are killed, and what had succeeded is cleared once more.
 
 Tests look at what was recorded on the way and at what is there in the end.
 """
@@ -36,6 +36,7 @@ from tests.bigquery_process import TRANSLATIONS, dying_with_parent
 from tests.company_in_order import HISTORY_END, LAST_DAY, SPEC
 from tests.conftest import open_folder
 from tests.e2e.breaks import DELIVERIES, break_day
+from tests.e2e.disturbances import bring_back, database_dies, second_scheduler, warehouse_dies
 from tests.e2e.orders import (
     FIRST_DAY,
     LOAD_DAG,
@@ -192,7 +193,7 @@ def beginning(
     platform: local_platform.Platform, airflow: AirflowClient, landing: Path, intact: Path
 ) -> Beginning:
     """The first two days, backwards. Nothing is paused any more, so the scheduler runs the third as well."""
-    with delivered_broken(landing, intact, *DELIVERIES[0]):
+    with delivered_broken(landing, intact, *DELIVERIES[0]), second_scheduler(platform):
         backfill(platform, airflow, FIRST_DAY, SECOND_DAY, backwards=True)
         [run] = airflow.wait_for_runs(MARTS_DAG, lambda run: run.run_type == "scheduled", 1, 1200)
         runs = backfilled(airflow, FIRST_DAY, SECOND_DAY)
@@ -293,6 +294,16 @@ def story(
     """All days published: the mended day by hand and, at the same time, an earlier one backfilled again."""
     whole_again(airflow, third_day.by_hand)
     backfill(platform, airflow, SECOND_DAY, SECOND_DAY)
+    dead = interrupted.run_id
+    killed = [database_dies(platform, airflow, but=dead), warehouse_dies(platform, airflow, but=dead)]
+    airflow.wait_for_runs(
+        MARTS_DAG,
+        lambda run: run.run_id in {dead, third_day.by_hand},
+        2,
+        1200,
+        # A scheduler may live on for a while when its database has died.
+        on_poll=lambda _: bring_back(platform),
+    )
     recovered = airflow.run(MARTS_DAG, interrupted.run_id, 1200)
     recovered_log = log_of(airflow, interrupted.run_id, "publish")
     mended = airflow.run(MARTS_DAG, third_day.by_hand, 1200)
@@ -319,4 +330,5 @@ def story(
         rebuilt_log=log_of(airflow, third_day.by_hand, "publish"),
         reloaded=load_again(platform.settings, airflow, loaded[-1].run_id),
         marked_load=mark_load(platform.settings, airflow),
+        killed=killed,
     )

@@ -52,6 +52,14 @@ class MarkedLoad:
 
 
 @dataclass(frozen=True)
+class Killed:
+    """A service that was killed, and the tasks that ran then: (run_id, task_id)."""
+
+    service: str
+    running: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Interrupted:
     """A publication that was killed once it was visible, the scheduler with it; its task's state then."""
 
@@ -68,7 +76,8 @@ class Story:
     cleared alone, ``loads`` the loads before and after; ``unbuilt`` what its gate said, cleared once the
     audit dataset was dropped; ``rebuilt`` the mended run, landed and built once more and its publication
     cleared; ``reloaded`` a finished load's tasks, cleared one by one: their states, the generation then;
-    ``marked_load`` another load, after that.
+    ``marked_load`` another load, after that; ``killed`` what died under the second backfill and the mended
+    run.
     """
 
     first_backfill: list[DagRun]
@@ -84,6 +93,7 @@ class Story:
     rebuilt_log: str
     reloaded: dict[str, tuple[str | None, int]]
     marked_load: MarkedLoad
+    killed: list[Killed]
 
 
 @dataclass(frozen=True)

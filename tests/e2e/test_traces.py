@@ -48,7 +48,8 @@ def test_steps_are_children_of_airflows_tasks_in_the_one_trace_of_their_run(
         # A run that is cleared, or made again, is a new trace to Airflow.
         trace = max(steps[run_id], key=lambda each: each.start_time_unix_nano).trace_id
         of_trace = [each for each in steps[run_id] if each.trace_id == trace]
-        assert [each.name for each in of_trace] == OURS
+        # The database and the warehouse die under the second: what is tried again is told again.
+        assert list(dict.fromkeys(each.name for each in of_trace)) == OURS
         for step in of_trace:
             task = step.name.removeprefix("segue.")
             assert above(step, spans) == [f"worker.{task}", f"task_run.{task}", f"dag_run.{MARTS_DAG}"]

@@ -63,7 +63,7 @@ def redis(folder: Path) -> Iterator[str]:
     """Debian's redis on a free port; gives its URL."""
     port = free_port()
     where = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
-    with _process(["redis-server", *where], folder / "redis.log", {}):
+    with background(["redis-server", *where], folder / "redis.log", {}):
         yield f"redis://127.0.0.1:{port}/0"
 
 
@@ -78,7 +78,7 @@ def worker(platform: Platform, name: str, environment: dict[str, str]) -> Iterat
         "SEGUE_STATE_DIR": str(folder / "state"),
     }
     command = ["celery", "worker", "--concurrency", "1", "--celery-hostname", name, "--skip-serve-logs"]
-    with _process(
+    with background(
         [sys.executable, "-m", "airflow", *command],
         folder / "worker.log",
         {**platform.airflow_environment, **environment, **own},
@@ -87,7 +87,8 @@ def worker(platform: Platform, name: str, environment: dict[str, str]) -> Iterat
 
 
 @contextmanager
-def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
+def background(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
+    """A process with ``environment`` on top of this one's, which has to live until the context is left."""
     with log.open("wb") as output:
         running = subprocess.Popen(
             dying_with_parent(command), env=os.environ | environment, stdout=output, stderr=output
