@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 PAGE = PROJECT_ROOT / "docs" / "first-hour.md"
 LAST_DAY_OF_THE_PAGE, FIRST_DAY_OF_THE_PAGE = "2026-11-26", "2026-11-23"
-ACCOUNT_OF_THE_PAGE = "a000001536"
+ACCOUNT_OF_THE_PAGE = "a000001484"
 
 
 def commands() -> list[str]:

@@ -354,7 +354,7 @@ def test_the_explain_command_tells_in_80_columns_what_became_of_every_rule(
 
 
 @pytest.mark.parametrize(
-    "of_the_page", ["segue segments explain a000000765", "segue segments explain a000001536"]
+    "of_the_page", ["segue segments explain a000000737", "segue segments explain a000001484"]
 )
 def test_the_explain_command_refuses_an_account_without_features(
     command: Callable[..., Result], of_the_page: str

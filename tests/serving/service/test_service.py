@@ -383,7 +383,7 @@ def test_segue_lookup_asks_the_service_and_has_the_same_exit_codes(
         )
         for name in ("found", "nobody", "suppressed", "expired")
     }
-    shown = typed("docs/demo.md", "segue lookup a000001536 --service --json", {"a000001536": "found"})
+    shown = typed("docs/demo.md", "segue lookup a000001484 --service --json", {"a000001484": "found"})
     assert runner.invoke(app, shown).stdout == results["found"].stdout
     assert [result.exit_code for result in results.values()] == [0, 3, 4, 5]
     assert json.loads(results["found"].stdout)["offers"][0]["offer_id"] == "first"
