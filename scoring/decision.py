@@ -65,7 +65,7 @@ def blocked(verdict: Verdict, drift: Sequence[str]) -> Verdict:
 
 def days_in_shadow(model: ModelDeclaration, days: int) -> str:
     """For how many days a candidate has been in shadow, of those that are asked."""
-    return f"was in shadow for {days} of {model.shadow_days} days"
+    return f"was in shadow for {days} days, of {model.shadow_days} asked"
 
 
 def _too_little(model: ModelDeclaration, found: Evaluation, events: int) -> Iterator[str]:

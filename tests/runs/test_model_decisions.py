@@ -85,7 +85,7 @@ def test_a_candidate_is_judged_again_by_outcomes_that_nobody_knew_when_it_was_ch
     assert first.metrics["judged_by"] == {"from": "2026-03-10", "to": "2026-03-17"}
     assert (waits.artifact, waits.metrics) == (first.artifact, {})
     assert waits.reasons == (
-        "was in shadow for 7 of 7 days",
+        "was in shadow for 7 days, of 7 asked",
         "waits for examples of trial_propensity: the held-back days from 2026-03-31 on, whose outcomes no "
         "judgement of it has seen: 0 rows, 0 of them positive; each outcome is needed 20 times at least",
     )

@@ -33,7 +33,7 @@ def test_a_candidate_that_has_drifted_stays_in_shadow_and_is_told_why(
 
     assert free.decision == "promoted"
     assert held.decision == "shadow"
-    assert held.reasons[-2:] == ("was in shadow for 7 of 7 days", f"is not used while {DRIFT}")
+    assert held.reasons[-2:] == ("was in shadow for 7 days, of 7 asked", f"is not used while {DRIFT}")
     assert blocked(free, []) == free
 
 

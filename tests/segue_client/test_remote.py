@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -29,6 +31,7 @@ from segue_client.wire.offers_pb2_grpc import OfferLookupServicer, add_OfferLook
 from serving.configured import open_reader, open_service_client
 from tests.bigtable_fixture import account, source
 from tests.serving.service.conftest import DAY, served
+from tests.tcp_proxy import HASTY_KEEPALIVE, TcpProxy
 
 
 @pytest.fixture
@@ -51,6 +54,25 @@ def test_it_answers_what_a_blocking_client_and_a_reader_of_the_table_answer(
         assert [client.lookup("found"), *client.lookup_many(["blocked", "nobody"])] == answers
     with open_reader(bigtable_world) as reader:
         assert reader.lookup("found").to_dict() == answers[0].to_dict()
+
+
+def test_a_connection_that_a_router_has_forgotten_is_replaced_by_another(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segue_client.remote.KEEPALIVE", HASTY_KEEPALIVE)
+    network = TcpProxy(address)
+    with OfferServiceClient(network.address, timeout_seconds=0.5) as client:
+        assert client.lookup("found").outcome is Outcome.FOUND
+        network.cut()
+        network.mend(forgotten=True)
+        give_up_at = time.monotonic() + 60
+        while network.accepted == 1 and time.monotonic() < give_up_at:
+            with suppress(LookupFailedError):
+                client.lookup("found")
+
+        assert client.lookup("found").outcome is Outcome.FOUND
+    network.close()
+    assert network.accepted == 2
 
 
 def test_its_errors_are_those_of_the_blocking_client(address: str) -> None:

@@ -21,6 +21,7 @@ from segue_client.errors import (
     UnreadableOffersError,
     failure_of,
 )
+from segue_client.keepalive import KEEPALIVE
 from segue_client.wire.offers_pb2 import (
     LOOKUP_OUTCOME_EXPIRED,
     LOOKUP_OUTCOME_FOUND,
@@ -50,6 +51,7 @@ _OPTIONS: Final = (
     # gRPC's own two minutes would outlast a long outage of the service by as much
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
+"""Beside ``KEEPALIVE``."""
 _LONGEST_SECONDS: Final = 86_400
 """gRPC takes a deadline that is too far away for one that has passed."""
 
@@ -86,14 +88,14 @@ class _ServiceClient:
         self._metadata = () if token is None else (("authorization", _bearer(token)),)
         self._is_closed = False
         if ca_file is None:
-            self._channel = self._grpc.insecure_channel(address, options=_OPTIONS)
+            self._channel = self._grpc.insecure_channel(address, options=(*_OPTIONS, *KEEPALIVE))
         else:
             credentials = grpc.ssl_channel_credentials(
                 root_certificates=Path(ca_file).read_bytes(),
                 private_key=_optional(client_key_file),
                 certificate_chain=_optional(client_certificate_file),
             )
-            self._channel = self._grpc.secure_channel(address, credentials, options=_OPTIONS)
+            self._channel = self._grpc.secure_channel(address, credentials, options=(*_OPTIONS, *KEEPALIVE))
         self._stub = OfferLookupStub(self._channel)  # type: ignore[no-untyped-call]
 
     _grpc: Any = grpc
