@@ -85,6 +85,9 @@ export class OfferClient implements AsyncDisposable {
       'grpc.max_receive_message_length': -1,
       // gRPC's own two minutes would outlast a long outage of the service by as much
       'grpc.max_reconnect_backoff_ms': 5_000,
+      // a router that forgets a connection sends no reset: calls would wait for TCP to give up
+      'grpc.keepalive_time_ms': 30_000,
+      'grpc.keepalive_timeout_ms': 10_000,
     });
   }
 

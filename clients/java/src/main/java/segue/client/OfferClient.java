@@ -274,6 +274,9 @@ public final class OfferClient implements AutoCloseable {
         .enableRetry()
         // a batch may have more than gRPC's 4 MiB in answers
         .maxInboundMessageSize(Integer.MAX_VALUE)
+        // a router that forgets a connection sends no reset: calls would wait for TCP to give up
+        .keepAliveTime(30, TimeUnit.SECONDS)
+        .keepAliveTimeout(10, TimeUnit.SECONDS)
         .build();
       return new OfferClient(channel, token == null ? List.of() : List.of(bearer(token)), timeout);
     }
