@@ -7,8 +7,7 @@ HISTORY ?= 67
 DAYS ?= 2
 STATE ?= .segue
 SEEDS ?= 50
-# One more than cores: a fifth of their time was waiting for Airflow, for servers and for each other.
-WORKERS ?= 3
+WORKERS ?= 2
 
 # uv comes from PyPI into a folder of the project's own when the machine has none.
 UV := $(shell command -v uv 2>/dev/null || echo .segue/uv/bin/uv)
