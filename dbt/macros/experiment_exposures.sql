@@ -102,7 +102,8 @@
 
 {#
   What was decided by experiments on days from the given one on: on the run's days as it builds them, before
-  them as published. What an account was decided to get is what it was served then, whatever the rules say now.
+  and after them as published. What an account was decided to get is what it was served then, whatever the rules
+  say now. A run of an older day knows what later days have decided, as it knows their arrivals.
 #}
 {% macro experiment_decisions(first_day) -%}
     {%- set built_from = var("known_start_date", none) or run_day("start_date") -%}
@@ -114,6 +115,9 @@
         union all
         select {{ columns }}
         from {{ source("published", "fct_experiment_decision") }}
-        where decision_date >= date '{{ first_day }}' and decision_date < date '{{ built_from }}'
+        where
+            decision_date >= date '{{ first_day }}'
+            and decision_date <= {{ as_of_day() }}
+            and (decision_date < date '{{ built_from }}' or decision_date > {{ end_day() }})
     {%- endif -%}
 {%- endmacro %}

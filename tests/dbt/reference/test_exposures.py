@@ -148,7 +148,7 @@ def logs(draw: st.DrawFn) -> Log:
             row
             for part in parts
             for row in part[1]
-            if row["account_id"] in decides and row["decision_date"] <= END
+            if row["account_id"] in decides and row["decision_date"] <= AS_OF
         ],
         takings=[row for part in parts for row in part[2] if row["occurred_at"].date() <= AS_OF],
         survivors=survivors,
