@@ -29,7 +29,14 @@ from serving.configured import open_reader
 from tests.company_in_order import LAST_DAY
 from tests.conftest import open_folder
 from tests.e2e.adding_up import badly_published, not_as_counted
-from tests.e2e.disturbances import database_dies, kill_service, second_scheduler, store_dies, warehouse_dies
+from tests.e2e.disturbances import (
+    bring_back,
+    database_dies,
+    kill_service,
+    second_scheduler,
+    store_dies,
+    warehouse_dies,
+)
 from tests.e2e.orders import LOAD_DAG, MARTS_DAG, all_failures, backfill, run_by_hand
 from tests.marts import Fingerprints, fingerprints, mart_rows
 
@@ -87,6 +94,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def scheduler_dies(platform: Platform, _airflow: AirflowClient) -> None:
     """The scheduler is killed, and started again after a while."""
+    bring_back(platform)
     kill_service(platform, airflow_services.SCHEDULER)
     time.sleep(5)
     local_platform.up(platform.state_dir, {airflow_services.SCHEDULER})
@@ -97,9 +105,14 @@ def settled(airflow: AirflowClient, dag_id: str) -> list[DagRun]:
     return airflow.wait_for_runs(dag_id, lambda _: True, len(airflow.runs(dag_id)), 3600)
 
 
-def ended_well(airflow: AirflowClient) -> None:
-    """All runs end, green; of a load whose generation was forgotten with the store that it was in, what its
-    message says is done: ``begin`` is cleared."""
+def ended_well(platform: Platform, airflow: AirflowClient) -> None:
+    """All runs end, green, once what fell with the database is there again.
+
+    Of a load whose generation was forgotten with the store that it was in, what its message says is done:
+    ``begin`` is cleared.
+    """
+    time.sleep(20)
+    bring_back(platform)
     runs = settled(airflow, MARTS_DAG)
     assert {run.state for run in runs} == {"success"}, all_failures(airflow, runs)
     for run in settled(airflow, LOAD_DAG):
@@ -135,7 +148,10 @@ def test_a_week_that_is_backfilled_under_every_death_is_the_week_undisturbed(wor
         for death in deaths:
             time.sleep(draw.uniform(0, 20))
             death(platform, airflow)
-    ended_well(airflow)
+    ended_well(platform, airflow)
+    # What was run before a day that precedes it knows that day's decisions from the next morning on.
+    run_by_hand(airflow, LAST_DAY)
+    ended_well(platform, airflow)
 
     assert fingerprints(platform.settings) == world.undisturbed
     assert badly_published(platform.settings) == []
