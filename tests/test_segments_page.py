@@ -147,7 +147,7 @@ def test_the_plan_of_the_tutorial_is_written_as_plans_are() -> None:
 
 def test_the_page_says_as_a_plan_does_who_takes_accounts_from_whom() -> None:
     offer, taken = "trial-30-days", Reason.LOST_EXCLUSIVITY
-    move = Move("trial_for_engaged_free", offer, taken, RULE, offer, is_shown=True, accounts=373)
+    move = Move("trial_for_engaged_free", offer, taken, RULE, offer, is_shown=True, accounts=206)
 
     assert "\n".join(wrapped(str(move), 80, "  ")) in PAGE
 

@@ -331,8 +331,8 @@ def test_the_explain_command_gives_every_rules_outcome_and_the_values_behind_it(
 def test_the_explain_command_tells_in_80_columns_what_became_of_every_rule(
     command: Callable[..., Result],
 ) -> None:
-    of_the_page = "segue segments explain a000000012"
-    done = command(*typed("docs/segments.md", of_the_page, {"a000000012": "a2"}))
+    of_the_page = "segue segments explain a000000174"
+    done = command(*typed("docs/segments.md", of_the_page, {"a000000174": "a2"}))
 
     assert (done.exit_code, done.output.splitlines()) == (
         0,
