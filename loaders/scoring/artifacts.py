@@ -56,7 +56,7 @@ def fetched(settings: Settings, uri: str) -> TrainedModel:
             any more (a feature is gone, a bound is tighter).
         ObjectStoreError: it cannot be read.
     """
-    folder = _copied(settings, uri)
+    folder, model = _copied(settings, uri)
     description = artifact.read_description(folder)
     try:
         declared = ModelDeclaration.model_validate(description.declared)
@@ -66,15 +66,16 @@ def fetched(settings: Settings, uri: str) -> TrainedModel:
         raise ArtifactError(
             f"{uri}: what it was declared as cannot be declared any more: {where}: {first['msg']}"
         ) from error
-    return TrainedModel(artifact.load(folder), declared, description)
+    return TrainedModel(model, declared, description)
 
 
-def _copied(settings: Settings, uri: str) -> Path:
+def _copied(settings: Settings, uri: str) -> tuple[Path, Model]:
     root, _, digest = uri.rstrip("/").rpartition("/")
     copies = settings.state_dir / _COPIES
     copy = copies / digest
-    if _is_whole(copy):
-        return copy
+    model = _of_whole(copy)
+    if model is not None:
+        return copy, model
     store = open_store(settings, root)
     names = store.level(f"{digest}/").objects
     if artifact.DESCRIPTION not in names:
@@ -88,14 +89,14 @@ def _copied(settings: Settings, uri: str) -> Path:
         for name in names:
             (whole / name).write_bytes(store.read(f"{digest}/{name}")[0])
         # A copy that is not what its name says is left for nobody to find.
-        artifact.load(whole)
+        model = artifact.load(whole)
         artifact.put_in_place(whole, copy)
-    return copy
+    return copy, model
 
 
-def _is_whole(copy: Path) -> bool:
+def _of_whole(copy: Path) -> Model | None:
+    """The model of a copy of which nothing is missing or changed."""
     try:
-        artifact.load(copy)
+        return artifact.load(copy)
     except (ArtifactError, OSError):
-        return False
-    return True
+        return None

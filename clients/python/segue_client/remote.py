@@ -51,7 +51,6 @@ _OPTIONS: Final = (
     # gRPC's own two minutes would outlast a long outage of the service by as much
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
-"""Beside ``KEEPALIVE``."""
 _LONGEST_SECONDS: Final = 86_400
 """gRPC takes a deadline that is too far away for one that has passed."""
 
@@ -87,15 +86,16 @@ class _ServiceClient:
         self._timeout_seconds = timeout_seconds
         self._metadata = () if token is None else (("authorization", _bearer(token)),)
         self._is_closed = False
+        options = (*_OPTIONS, *KEEPALIVE)
         if ca_file is None:
-            self._channel = self._grpc.insecure_channel(address, options=(*_OPTIONS, *KEEPALIVE))
+            self._channel = self._grpc.insecure_channel(address, options=options)
         else:
             credentials = grpc.ssl_channel_credentials(
                 root_certificates=Path(ca_file).read_bytes(),
                 private_key=_optional(client_key_file),
                 certificate_chain=_optional(client_certificate_file),
             )
-            self._channel = self._grpc.secure_channel(address, credentials, options=(*_OPTIONS, *KEEPALIVE))
+            self._channel = self._grpc.secure_channel(address, credentials, options=options)
         self._stub = OfferLookupStub(self._channel)  # type: ignore[no-untyped-call]
 
     _grpc: Any = grpc
