@@ -101,8 +101,6 @@ def world(bigquery_emulator: BigQueryEmulator, tmp_path_factory: pytest.TempPath
             "state_dir": tmp_path_factory.mktemp(label),
             "landing_quiet_minutes": 0,
             "bigquery_deadline_seconds": 300,
-            # Not where the environment of an end-to-end test that runs beside it says.
-            "results_uri": None,
         }
         return Settings(_env_file=None, **(values | overrides))
 

@@ -67,20 +67,20 @@ from tests.marts import fingerprints
 from tests.otlp_collector import Collector, collector
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the generated company's ``truth/`` and ``manifest.json``."""
     return tmp_path_factory.mktemp("company")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collected() -> Iterator[Collector]:
     """What Airflow's components and our own steps have traced."""
     with collector() as kept:
         yield kept
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(
     company: Path, parsed_project: Path, collected: Collector
 ) -> Iterator[tuple[local_platform.Platform, list[Worker]]]:
@@ -135,12 +135,12 @@ def size(landing: Path, day: date) -> int:
     return sum(file.stat().st_size for file in landing.glob(f"*/{day}/*"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(running: tuple[local_platform.Platform, list[Worker]]) -> local_platform.Platform:
     return running[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def workers(running: tuple[local_platform.Platform, list[Worker]]) -> list[Worker]:
     return running[1]
 
@@ -165,13 +165,13 @@ def _history(state: Path, env_file: Path) -> Iterator[None]:
         building.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def landing(platform: local_platform.Platform) -> Path:
     """The landing folder that the platform reads."""
     return platform.state_dir / "gcs" / local_platform.LANDING_BUCKET
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(platform: local_platform.Platform) -> AirflowClient:
     """Airflow's API, with both DAGs read."""
     client = AirflowClient(platform.airflow_url)
@@ -180,7 +180,7 @@ def airflow(platform: local_platform.Platform) -> AirflowClient:
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def intact(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of all that the company delivered, to mend a day with."""
     copy = tmp_path_factory.mktemp("delivered") / "intact"
@@ -188,7 +188,7 @@ def intact(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def beginning(
     platform: local_platform.Platform, airflow: AirflowClient, landing: Path, intact: Path
 ) -> Beginning:
@@ -201,7 +201,7 @@ def beginning(
     return Beginning(runs, ended(platform, airflow, run))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def third_day(
     platform: local_platform.Platform,
     airflow: AirflowClient,
@@ -238,13 +238,13 @@ def delivered_broken(landing: Path, intact: Path, *kinds: str) -> Iterator[None]
         shutil.copytree(intact, landing, dirs_exist_ok=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broken(third_day: ThirdDay) -> dict[str, BrokenRun]:
     """The third day's runs by how it was broken."""
     return third_day.broken
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def forced(platform: local_platform.Platform, airflow: AirflowClient, third_day: ThirdDay) -> Forced:
     """Its gate marked successful by hand, which lets the publication begin; then the gate cleared."""
     airflow.mark_successful(MARTS_DAG, third_day.by_hand, "validate")
@@ -253,7 +253,7 @@ def forced(platform: local_platform.Platform, airflow: AirflowClient, third_day:
     return Forced(marked, ended(platform, airflow, cleared))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def interrupted(
     platform: local_platform.Platform,
     airflow: AirflowClient,
@@ -283,7 +283,7 @@ def interrupted(
     return Interrupted(run_id, state, visible)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def story(
     platform: local_platform.Platform,
     airflow: AirflowClient,
