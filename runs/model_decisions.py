@@ -55,7 +55,7 @@ def promote(
     if used is not None and used.artifact == chosen.artifact:
         raise ModelDecisionError(f"{name}: {chosen.artifact} is in use already")
     # What cannot be read cannot score: better told now than tomorrow morning.
-    fetched(settings, chosen.artifact_uri)
+    fetched(settings, chosen)
     drift = against_use(settings, chosen, day)
     if drift and not despite_drift:
         raise ModelDecisionError(
@@ -90,7 +90,7 @@ def rollback(settings: Settings, name: str, day: date, reason: str, decided_by: 
     state = _state(_known(settings, name, day), name, day)
     if state.in_use is None or not state.before:
         raise ModelDecisionError(f"{name}: there is no model before the one in use; retire it instead")
-    fetched(settings, state.before[-1].artifact_uri)
+    fetched(settings, state.before[-1])
     return _decided(settings, state.in_use, "rolled_back", day, (reason,), decided_by)
 
 

@@ -66,7 +66,7 @@ def against_use(settings: Settings, decision: ModelDecision, day: date) -> list[
     warehouse = warehouse_of(settings)
     known = newest_measures(warehouse, decision.artifact, day)
     if not is_drift_known(known) and _features_table(warehouse) is not None:
-        measure_drift(settings, decision, fetched(settings, decision.artifact_uri), day)
+        measure_drift(settings, decision, fetched(settings, decision), day)
         known = newest_measures(warehouse, decision.artifact, day)
     reasons = blocking_reasons(known)
     if not is_drift_known(known):

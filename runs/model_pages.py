@@ -51,7 +51,7 @@ def model_page(
         raise UnknownModelError(f"no model was trained by {day} by the name {asked}")
     scoring = [each for each in (state.in_use, state.in_shadow) if each in trained]
     chosen = scoring[0] if scoring else trained[-1]
-    artifact = fetched(settings, chosen.artifact_uri)
+    artifact = fetched(settings, chosen)
     about = [each for each in known if each.artifact == chosen.artifact]
     watched = measures_by_day(warehouse, chosen.artifact, day - timedelta(days=PAGE_DAYS - 1), day)
     facts = _facts(artifact, about, "in use" if chosen == state.in_use else "")

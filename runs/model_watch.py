@@ -153,7 +153,7 @@ def _judge(settings: Settings, watched: Sequence[Watched], day: date) -> None:
 
 def _watched(settings: Settings, decision: ModelDecision, day: date, *, gave_scores: bool) -> Watched:
     read_at = datetime.now(UTC)
-    trained = fetched(settings, decision.artifact_uri)
+    trained = fetched(settings, decision)
     seen = measure_drift(settings, decision, trained, day)
     if seen.measures and gave_scores:
         accounts = seen.accounts[:EXPLAINED_ACCOUNTS].to_pylist()

@@ -83,7 +83,7 @@ def _reasons(
 ) -> Reasons | None:
     """What the model goes by; None where the score is not its own."""
     warehouse = warehouse_of(settings)
-    trained = fetched(settings, decision.artifact_uri)
+    trained = fetched(settings, decision)
     marts = warehouse.table(settings.marts_dataset, FEATURES_TABLE)
     rows = warehouse.fetch_arrow(
         f"select * from ({population_query(trained.declaration, marts, [day])}) as population "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from scoring import artifact
 from scoring.artifact import ArtifactError, Description
 from scoring.declaration import ModelDeclaration
 from scoring.model import Model
+from scoring.registry import ModelDecision
 from segue.settings import Settings
 
 _COPIES: Final = "model_copies"
@@ -48,16 +49,19 @@ def keep(settings: Settings, folder: Path, name: str) -> str:
     return f"{settings.models_root.rstrip('/')}/{name}/{folder.name}"
 
 
-def fetched(settings: Settings, uri: str) -> TrainedModel:
-    """The model at a URI that ``keep`` gave, with every byte checked; it is copied to this machine once.
+def fetched(settings: Settings, decision: ModelDecision) -> TrainedModel:
+    """The model that a decision is about, with every byte checked; it is copied to this machine once.
 
     Raises:
-        ArtifactError: there is none, a byte of it has changed, or what it was declared as cannot be declared
-            any more (a feature is gone, a bound is tighter).
+        ArtifactError: there is none at its URI, a byte of it has changed, it is another one than the decision
+            names, or what it was declared as cannot be declared any more (a feature is gone, a bound is
+            tighter).
         ObjectStoreError: it cannot be read.
     """
-    folder, model = _copied(settings, uri)
-    description = artifact.read_description(folder)
+    uri = decision.artifact_uri
+    if _root_and_digest(uri)[1] != decision.artifact:
+        raise ArtifactError(f"{uri}: is registered as the folder of {decision.artifact}")
+    model, description = _copied(settings, uri)
     try:
         declared = ModelDeclaration.model_validate(description.declared)
     except ValidationError as error:
@@ -66,37 +70,48 @@ def fetched(settings: Settings, uri: str) -> TrainedModel:
         raise ArtifactError(
             f"{uri}: what it was declared as cannot be declared any more: {where}: {first['msg']}"
         ) from error
+    if declared.name != decision.model:
+        raise ArtifactError(
+            f"{uri}: is a model of {declared.name}, and registered as one of {decision.model}"
+        )
     return TrainedModel(model, declared, description)
 
 
-def _copied(settings: Settings, uri: str) -> tuple[Path, Model]:
+def _root_and_digest(uri: str) -> tuple[str, str]:
     root, _, digest = uri.rstrip("/").rpartition("/")
+    return root, digest
+
+
+def _copied(settings: Settings, uri: str) -> tuple[Model, Description]:
+    root, digest = _root_and_digest(uri)
     copies = settings.state_dir / _COPIES
     copy = copies / digest
-    model = _of_whole(copy)
-    if model is not None:
-        return copy, model
+    whole = _of_whole(copy)
+    if whole is not None:
+        return whole
     store = open_store(settings, root)
     names = store.level(f"{digest}/").objects
     if artifact.DESCRIPTION not in names:
         raise ArtifactError(f"{uri}: there is no model")
-    # A copy of which this machine has lost a part is none.
-    shutil.rmtree(copy, ignore_errors=True)
     copies.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=copies, prefix=".copying-") as made:
-        whole = Path(made) / digest
-        whole.mkdir()
+        own = Path(made) / digest
+        own.mkdir()
         for name in names:
-            (whole / name).write_bytes(store.read(f"{digest}/{name}")[0])
+            (own / name).write_bytes(store.read(f"{digest}/{name}")[0])
         # A copy that is not what its name says is left for nobody to find.
-        model = artifact.load(whole)
-        artifact.put_in_place(whole, copy)
-    return copy, model
+        found = artifact.load(own), artifact.read_description(own)
+        # One of which this machine has lost a part is none; another process may have put its own there.
+        if _of_whole(copy) is None:
+            with suppress(FileNotFoundError):
+                copy.rename(Path(made) / "lost")
+        artifact.put_in_place(own, copy)
+    return found
 
 
-def _of_whole(copy: Path) -> Model | None:
+def _of_whole(copy: Path) -> tuple[Model, Description] | None:
     """The model of a copy of which nothing is missing or changed."""
     try:
-        return artifact.load(copy)
+        return artifact.load(copy), artifact.read_description(copy)
     except (ArtifactError, OSError):
         return None

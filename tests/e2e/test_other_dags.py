@@ -197,7 +197,7 @@ def test_a_training_by_hand_decides_and_keeps_the_model(
     of_run = [each for each in trained.decisions if each.decided_by == f"{TRAINING} {run.run_id}"]
 
     assert [(each.day, each.decision) for each in of_run] == [(LAST_DAY, "trained"), (LAST_DAY, "refused")]
-    kept = fetched(platform.settings, of_run[0].artifact_uri)
+    kept = fetched(platform.settings, of_run[0])
     assert (kept.declaration.name, of_run[0].artifact in of_run[0].artifact_uri) == (MODEL, True)
     # In the UI a mapped task has the model's name.
     assert [each.label for each in trained.by_hand.tasks if each.task_id == "train"] == [MODEL]

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from loaders.scoring.artifacts import fetched
+from loaders.scoring.artifacts import fetched, keep
 from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import record, states_on
 from loaders.warehouse.client import Warehouse, warehouse_of
@@ -24,6 +24,7 @@ from runs.model_pages import model_page
 from runs.model_watch import is_over, watch
 from runs.score_reasons import ScoreReasons, score_reasons
 from runs.training import UnknownModelError, train_on
+from scoring import artifact as artifacts
 from scoring.artifact import ArtifactError
 from scoring.columns import encoded
 from scoring.declaration import ModelDeclaration
@@ -45,6 +46,18 @@ def in_use(warehouse: Warehouse, day: date) -> ModelDecision:
     used = states_on(warehouse, day)["trial_propensity"].in_use
     assert used is not None
     return used
+
+
+def as_another(settings: Settings, used: ModelDecision, name: str, day: date) -> ModelDecision:
+    """The model in use, declared and kept by another name."""
+    found = fetched(settings, used)
+    told = found.description
+    folder = artifacts.write(
+        settings.state_dir / "renamed", found.model, told.declared | {"name": name}, told.rows,
+        told.data_digest, told.metrics, told.distribution, told.insights, told.window,
+    )  # fmt: skip
+    uri = keep(settings, folder, name)
+    return replace(used, model=name, artifact=folder.name, artifact_uri=uri, day=day)
 
 
 def declared() -> ModelDeclaration:
@@ -237,7 +250,7 @@ def points_of(settings: Settings, account: dict[str, Any]) -> int:
     """What the model in use gives an account."""
     import pyarrow as pa
 
-    model = fetched(settings, in_use(warehouse_of(settings), QUIET).artifact_uri).model
+    model = fetched(settings, in_use(warehouse_of(settings), QUIET)).model
     [score] = model.shares(encoded(pa.Table.from_pylist([account]), model.features, "an account"))
     return round(float(score) * POINTS)
 
@@ -419,8 +432,9 @@ def test_a_score_of_a_candidate_in_shadow_has_its_reasons_too(
     settings: Settings, warehouse: Warehouse
 ) -> None:
     used = in_use(warehouse, AS_OF)
-    record(warehouse, [replace(used, model="winback", decision="shadow", day=AS_OF)])
-    scored(settings, "winback__shadow", used.artifact, QUIET)
+    candidate = replace(as_another(settings, used, "winback", AS_OF), decision="shadow")
+    record(warehouse, [candidate])
+    scored(settings, "winback__shadow", candidate.artifact, QUIET)
     account = next(features(QUIET))
 
     found = reasons(settings, account, points_of(settings, account), "winback__shadow")
@@ -433,9 +447,9 @@ def test_a_decision_that_counts_for_a_day_that_was_scored_already_changes_no_rea
 ) -> None:
     """Monday's decisions count for Sunday, whose scores were given on Monday's morning, before them."""
     used = in_use(warehouse, AS_OF)
-    first = replace(used, model="upsell", decision="promoted", day=AS_OF)
+    first = as_another(settings, used, "upsell", AS_OF)
     record(warehouse, [first])
-    scored(settings, "upsell", used.artifact, QUIET)
+    scored(settings, "upsell", first.artifact, QUIET)
     account = next(features(QUIET))
     later = {"day": QUIET, "decided_at": datetime.now(UTC)}
     second = replace(first, version=2, artifact="another", artifact_uri="file:///nowhere/another", **later)
@@ -450,8 +464,9 @@ def test_a_model_that_failed_on_a_day_gave_none_of_its_scores(
     settings: Settings, warehouse: Warehouse
 ) -> None:
     used = in_use(warehouse, AS_OF)
-    record(warehouse, [replace(used, model="lapse", day=AS_OF)])
-    scored(settings, "lapse", used.artifact, QUIET, failed="no number")
+    failed = as_another(settings, used, "lapse", AS_OF)
+    record(warehouse, [failed])
+    scored(settings, "lapse", failed.artifact, QUIET, failed="no number")
     account = next(features(QUIET))
 
     found = reasons(settings, account, points_of(settings, account), "lapse")
@@ -483,16 +498,16 @@ def test_a_model_that_cannot_be_read_keeps_no_other_from_being_measured(
     settings: Settings, warehouse: Warehouse
 ) -> None:
     used = in_use(warehouse, AS_OF)
-    read = replace(used, model="a_first_one", day=AS_OF - timedelta(days=1))
-    gone = replace(
-        read, artifact="ff" * 32, artifact_uri=f"{settings.models_uri}/gone", decided_at=datetime.now(UTC)
-    )
+    read = as_another(settings, used, "a_first_one", AS_OF - timedelta(days=1))
+    digest = "ff" * 32
+    nowhere = f"{settings.models_uri}/gone/{digest}"
+    gone = replace(read, artifact=digest, artifact_uri=nowhere, decided_at=datetime.now(UTC))
     record(warehouse, [read])
     watch(settings, LOUD)
     record(warehouse, [gone])
     begun = datetime.now(UTC)
 
-    with pytest.raises(ArtifactError, match="gone: there is no model"):
+    with pytest.raises(ArtifactError, match="ff: there is no model"):
         watch(settings, LOUD)
 
     (measured,) = warehouse.run(
