@@ -64,8 +64,7 @@ def list_(file: File = None, as_json: AsJson = False) -> None:
     """Everybody who may call, with limits."""
     from serving.service.callers import read_callers
 
-    path = _path(file)
-    entries = [] if not path.exists() else read_callers(path)
+    entries = read_callers(_path(file))
     if as_json:
         print(json.dumps([entry.model_dump(exclude={"token_sha256"}) for entry in entries], indent=2))
         return

@@ -134,5 +134,11 @@ def test_a_broken_file_says_what_is_wrong(tmp_path: Path, text: str, said: str) 
 
 
 def test_a_missing_file_is_an_error_not_an_open_door(tmp_path: Path) -> None:
+    missing = tmp_path / "callers.yml"
     with pytest.raises(CallersFileError, match="No such file"):
-        Callers(tmp_path / "callers.yml")
+        Callers(missing)
+
+    listed = runner.invoke(app, ["callers", "list", "--file", str(missing)])
+
+    assert listed.exit_code == 1
+    assert listed.stderr.startswith(f"callers_file: cannot read {missing}: No such file or directory")
