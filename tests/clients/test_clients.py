@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,6 +26,7 @@ from segue_client import (
     decision_id,
 )
 from tests.clients.conftest import JAVA, NODE, PYTHON, Run, declared_scenarios
+from tests.clients.forgotten_connections import Forgotten, forgotten_connections
 from tests.sandbox_fixture import Sandbox
 from tests.serving.test_serving_page import examples, here
 from tests.serving.test_serving_page import run as run_python
@@ -83,6 +84,18 @@ async def awaited(connection: dict[str, Any], scenario: dict[str, Any]) -> list[
         return (
             await client.lookup_many(ids) if scenario["is_batch"] else [await client.lookup(i) for i in ids]
         )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten(
+    run_java: Run,  # noqa: ARG001 - built
+    run_node: Run,  # noqa: ARG001 - built
+    sandbox: Sandbox,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Forgotten]]:
+    """Begun before the other tests and asked after them: for most of a minute they wait."""
+    with forgotten_connections(sandbox.address, tmp_path_factory.mktemp("forgotten")) as found:
+        yield found
 
 
 # gRPC hedges in Java and Node only
@@ -165,6 +178,13 @@ def run_in_node(script: str, run_node: Run) -> str:
         return run_node("node", str(path))
     finally:
         path.unlink()
+
+
+@pytest.mark.parametrize(("language", "printed"), [("java", "FOUND"), ("node", "found")])
+def test_a_connection_that_a_router_has_forgotten_is_replaced_by_another(
+    language: str, printed: str, forgotten: dict[str, Forgotten]
+) -> None:
+    assert forgotten[language].answers() == (printed, 2)
 
 
 def test_java_and_node_are_formatted(run_node: Run) -> None:
