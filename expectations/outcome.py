@@ -59,7 +59,7 @@ class ExpectationOutcome:
 
 def _told(observed: str) -> str:
     """What was observed: a number, a list of values, what a query failed with; or a value by itself."""
-    is_a_value = " " not in observed and not observed.startswith(("[", "{"))
-    if is_a_value and not (_NUMBER.fullmatch(observed) or is_tellable(observed)):
+    is_said = ": " in observed or observed.startswith(("[", "{", "("))
+    if not (is_said or _NUMBER.fullmatch(observed) or is_tellable(observed)):
         return WITHHELD
     return " ".join(redacted(observed).split())[:_LONGEST]

@@ -38,6 +38,7 @@ from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.ops import append_rows, literal, ops_table
 from runs.failures import describe, foreseen
 from scoring.registry import ModelDecision, states
+from segue.redaction import redacted
 from segue.settings import Settings
 from segue.telemetry import present_step
 from segue.window import RunWindow, days_between
@@ -221,7 +222,7 @@ def _written(
     from loaders.scoring.bigquery import export_scores
 
     warehouse, store = warehouse_of(settings), landing_store(settings)
-    trained = fetched(settings, scoring.decision.artifact_uri)
+    trained = fetched(settings, scoring.decision)
     table = warehouse.table(window.audit_dataset, f"scoring_{scoring.name}")
     features = warehouse.table(window.audit_dataset, FEATURES)
 
@@ -290,9 +291,9 @@ def _failed(scoring: Scoring, missed: Sequence[date], error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """With the code by which the runbook knows it, where it has one."""
+    """With the code by which the runbook knows it, where it has one; without what stood in a row."""
     failure = foreseen(error)
-    return str(error) if failure is None else describe(failure)[0]
+    return redacted(str(error) if failure is None else describe(failure)[0])
 
 
 def _entry(

@@ -29,6 +29,7 @@ from scoring.training import Judgement, Lesson, first_unseen
 from segments.source import load_rules
 from segue.errors import SegueError
 from segue.outside_file import OutsideFileError
+from segue.redaction import redacted
 from segue.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -130,8 +131,9 @@ def train_each(
         try:
             found += train_on(settings, day, model, examples(model), decided_by)
         except SegueError as error:
-            log.error("model_not_trained", model=model.name, code=error.code, reason=str(error))
-            failures.append(f"{model.name}: {error.code}: {error}")
+            reason = redacted(str(error))
+            log.error("model_not_trained", model=model.name, code=error.code, reason=reason)
+            failures.append(f"{model.name}: {error.code}: {reason}")
     if failures:
         raise TrainingError("\n".join(failures))
     return found
@@ -192,7 +194,7 @@ class _Training:
             if decision is None:
                 continue
             try:
-                trained = fetched(self.settings, decision.artifact_uri)
+                trained = fetched(self.settings, decision)
                 if (trained.declaration.target, trained.declaration.population) != asked:
                     # It was never about these outcomes, or these accounts.
                     continue
@@ -226,7 +228,7 @@ class _Training:
         self, lesson: Lesson, shadow: ModelDecision, used: ModelDecision | None, days: int
     ) -> tuple[Judgement | None, Verdict]:
         """By outcomes that were not over when it was put into shadow; while there are too few, it stays."""
-        trained = fetched(self.settings, shadow.artifact_uri)
+        trained = fetched(self.settings, shadow)
         try:
             later = lesson.after(date.fromisoformat(trained.description.window["held_back_to"]))
         except OutsideFileError as error:
@@ -271,7 +273,7 @@ class _Training:
         return states([*self.known, *more], self.day).get(self.model.name, NOTHING)
 
     def _fetched(self, decision: ModelDecision) -> Model:
-        return fetched(self.settings, decision.artifact_uri).model
+        return fetched(self.settings, decision).model
 
     def _about(
         self,

@@ -17,9 +17,10 @@ _TYPE: Final = (
     "timestamp|interval|string|bytes|json|enum"
 )
 _BAD_VALUE: Final = re.compile(
-    rf"\b((?:bad|invalid) (?:{_TYPE})(?: value| string| field)?:).*", re.IGNORECASE
+    rf"\b((?:bad|invalid) (?:{_TYPE})(?: value| string| field)?:|\bvalue:).*", re.IGNORECASE
 )
 """As in "Bad int64 value: …": up to the end of the line, because nothing shows where the value ends."""
+_KEY: Final = re.compile(r"\b(duplicate key:?) .+?(?= violates|$)", re.IGNORECASE)
 _QUOTED: Final = re.compile(
     r"(?P<before>\b\w+)?(?P<gap>\W*?)(?<!\w)(?P<quote>['\"])(?P<text>.*?)(?P=quote)(?!\w)"
 )
@@ -47,7 +48,7 @@ def redacted(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    line = _BAD_VALUE.sub(rf"\1 {WITHHELD}", line)
+    line = _KEY.sub(rf"\1 {WITHHELD}", _BAD_VALUE.sub(rf"\1 {WITHHELD}", line))
     line = _QUOTED.sub(_without_value, line)
     return _ADDRESS.sub(lambda found: _address(found[0]), line)
 

@@ -46,8 +46,10 @@ class Refused:
     @property
     def told(self) -> str:
         """The reason as a message may have it: a server may name the key."""
-        key = self.row_key.decode(errors="replace")
-        return self.reason.replace(key, WITHHELD).replace(self.account_id or key, WITHHELD)
+        told = self.reason
+        for name in (self.row_key.decode(errors="replace"), self.account_id):
+            told = told.replace(name, WITHHELD) if name else told
+        return told
 
 
 @dataclass(frozen=True)

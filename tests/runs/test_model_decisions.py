@@ -147,12 +147,20 @@ def test_a_model_that_cannot_be_trained_stops_no_other(settings: Settings) -> No
         decided_by=_BY,
     )
     record(warehouse_of(settings), [used])
-    models, table = [propensity(name="gone"), propensity(name="whole")], listeners(600).table
+    table = listeners(600).table
+    words = table.set_column(
+        table.column_names.index("streams_28d"), "streams_28d", pa.array(["anna berg"] * len(table))
+    )
+    models = [propensity(name="gone"), propensity(name="whole"), propensity(name="of_words")]
 
     with pytest.raises(TrainingError) as error:
-        train_each(settings, AS_OF, models, lambda _: table, _BY)
+        train_each(settings, AS_OF, models, lambda model: words if model.name == "of_words" else table, _BY)
 
-    assert str(error.value) == f"gone: model_artifact: {used.artifact_uri}: there is no model"
+    gone, *of_words = str(error.value).splitlines()
+    assert gone == f"gone: model_artifact: {used.artifact_uri}: there is no model"
+    # What stands in a row is told to nobody.
+    assert of_words[0].endswith("column streams_28d: '…' is no number")
+    assert "anna" not in str(error.value)
     warehouse = warehouse_of(settings)
     assert kinds(decisions(warehouse, AS_OF, "gone")) == ["promoted"]
     assert kinds(decisions(warehouse, AS_OF, "whole")) == ["trained", "shadow"]

@@ -77,6 +77,7 @@ def test_so_does_a_model_and_dbt_writes_no_log_of_its_own(
         (f"['{WHO}', 'SE']", "observed ['…', 'SE']"),
         (WHO, "observed …"),
         ("Anna", "observed …"),
+        ("Anna Berg", "observed …"),
         (f"(DatabaseError) 400 Bad int64 value: {WHO}", "observed (DatabaseError) 400 Bad int64 value: …"),
         ("0.25", "observed 0.25"),
         ("2026-03-02", "observed 2026-03-02"),
@@ -103,6 +104,7 @@ def test_a_load_that_is_refused_says_why_and_not_of_whom(reason: str) -> None:
     error = LoadError(LoadCode.REFUSED, f"one of them with: {row.told}", {row.code: 1})
 
     assert row.account_id == WHO
+    assert Refused(b"", "INVALID_ARGUMENT", "no room").told == "no room"
     assert names_nobody(str(error))
     assert str(error).endswith("INVALID_ARGUMENT: 1")
 

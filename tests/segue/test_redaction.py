@@ -27,6 +27,12 @@ WORDS = st.text(st.characters(categories=["Ll", "Lu", "Nd"]), min_size=6, max_si
         ("observed ['a-17', 'SE', '2026-03-02']", "observed ['…', 'SE', '2026-03-02']"),
         ("nothing of anna@example.com, or her", "nothing of …, or her"),
         ("It's Anna's: 'a-17'", "It's Anna's: '…'"),
+        ("Invalid value: O'Neil", "Invalid value: …"),
+        (
+            "Could not convert value to integer. Field: age; Value: a 17",
+            ("Could not convert value to integer. Field: age; Value: …"),
+        ),
+        ("Duplicate key acc_17 violates primary key", "Duplicate key … violates primary key"),
     ],
 )
 def test_what_stands_in_a_row_is_left_out(said: str, told: str) -> None:
