@@ -38,6 +38,8 @@ def foreseen(error: Exception) -> SegueError | None:
 
     if isinstance(error, SegueError):
         cause = error.__cause__
+        while isinstance(cause, SegueError):
+            cause = cause.__cause__
         if isinstance(cause, RetryError):
             cause = cause.cause
         # A statement that nobody has taken is not one that BigQuery has refused.

@@ -170,11 +170,10 @@ def test_a_statement_that_nobody_took_is_not_one_that_the_warehouse_refused(
 ) -> None:
     error = WarehouseError("in one line")
     error.__cause__ = cause
+    of_a_load = WarehouseError("load of scratch: in one line")
+    of_a_load.__cause__ = error
 
-    failure = foreseen(error)
-
-    assert failure is not None
-    assert failure.code == code
+    assert [failure.code for each in (error, of_a_load) if (failure := foreseen(each))] == [code, code]
 
 
 def test_a_fault_of_the_product_is_no_foreseen_failure() -> None:
