@@ -18,7 +18,7 @@ _OF_DBT: Final = ("models", "macros", "seeds")
 
 @lru_cache(maxsize=1)
 def source_version() -> str:
-    """git's commit, of a checkout whose code is what was committed; else ``sha256:`` and the code's digest.
+    """git's commit of the code, where a checkout's is what was committed; else ``sha256:`` and its digest.
 
     A wheel and a checkout of the same code have the same digest.
     """
@@ -26,13 +26,14 @@ def source_version() -> str:
 
 
 def commit_of(checkout: Path | None) -> str | None:
-    """The commit of a checkout whose code is what was committed; None of any other folder."""
+    """The last commit that changed the code, in a checkout that is as committed; None of any other folder."""
     if checkout is None:
         # Whatever repository an environment may lie in, it is not ours.
         return None
     folders = [*_ROOMS, *(f"dbt/{each}" for each in _OF_DBT)]
     changed = git(checkout, "status", "--porcelain", "--untracked-files=all", "--", *folders)
-    commit = git(checkout, "rev-parse", "HEAD")
+    # Not the newest: a page that was edited since trains nothing, and would give the same model another name.
+    commit = git(checkout, "log", "-1", "--format=%H", "--", *folders)
     return commit.strip() if commit and changed == "" else None
 
 
@@ -48,7 +49,10 @@ def _files(rooms: Path, dbt: Path) -> Iterator[tuple[str, Path]]:
     """The code's files under names that are the same wherever they lie."""
     for room in _ROOMS:
         for path in (rooms / room).rglob("*.py"):
-            yield path.relative_to(rooms).as_posix(), path
+            name = path.relative_to(rooms).as_posix()
+            # A wheel has the DAGs there, which train nothing.
+            if not name.startswith("segue/shipped/"):
+                yield name, path
     for folder in _OF_DBT:
         for path in (dbt / folder).rglob("*.*"):
             if path.suffix in (".sql", ".csv"):

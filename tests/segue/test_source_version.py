@@ -20,9 +20,13 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "first")
+    commit(tmp_path, "first")
     return tmp_path
+
+
+def commit(folder: Path, message: str) -> None:
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", message)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -35,9 +39,16 @@ def digest(folder: Path) -> str:
 
 
 def test_what_was_committed_is_told_by_its_commit(checkout: Path) -> None:
+    first = git(checkout, "rev-parse", "HEAD")
     (checkout / "docs/page.md").write_text("Pages train nothing.\n")
+    assert commit_of(checkout) == first
 
-    assert commit_of(checkout) == git(checkout, "rev-parse", "HEAD")
+    commit(checkout, "pages")
+    assert commit_of(checkout) == first
+
+    (checkout / "scoring/trees.py").write_text("DEPTH = 4\n")
+    commit(checkout, "deeper")
+    assert commit_of(checkout) == git(checkout, "rev-parse", "HEAD") != first
 
 
 @pytest.mark.parametrize("name", ["scoring/trees.py", "scoring/new.py", "dbt/models/marts/a.sql"])
@@ -51,7 +62,8 @@ def test_a_change_since_is_other_code_and_has_another_digest(checkout: Path, nam
 
 def test_the_digest_is_the_same_wherever_the_code_lies(checkout: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "site-packages"
-    (elsewhere / "segue/shipped").mkdir(parents=True)
+    (elsewhere / "segue/shipped/dags").mkdir(parents=True)
+    (elsewhere / "segue/shipped/dags/daily.py").write_text("")
     (checkout / "scoring").rename(elsewhere / "scoring")
     shipped = (checkout / "dbt").rename(elsewhere / "segue/shipped/dbt")
     moved = digest_of(elsewhere, shipped)
