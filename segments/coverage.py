@@ -54,7 +54,8 @@ def uncovered(rule: Rule, population: Predicate) -> tuple[Coverage, Predicate | 
         left = had.both(wanted) if had is not None and wanted is not None else None
         if left is not None and left.is_empty:
             return "none", condition
-        is_met = condition in rule.audience.conditions or (left is not None and left == had)
+        is_within = left is not None and left == had and not _has_gaps(condition)
+        is_met = condition in rule.audience.conditions or is_within
         if not is_met and undecided is None:
             undecided = condition
     return ("all", None) if undecided is None else ("some", undecided)
@@ -78,6 +79,12 @@ def _ranges_of(rule: Rule) -> Iterator[tuple[str, _Range]]:
         ("billing_interval", eligibility.billing_intervals), ("birth_year_band", eligibility.age_bands),
     )  # fmt: skip
     yield from ((name, _Range(words=frozenset(words))) for name, words in listed if words is not None)
+
+
+def _has_gaps(condition: Predicate) -> bool:
+    """Whether numbers between the ends of its range are none of those that it asks for."""
+    is_of_numbers = condition.feature is not None and FEATURES[condition.feature] == "number"
+    return is_of_numbers and condition.operator == "in"
 
 
 def _flag(value: bool) -> _Range:

@@ -60,7 +60,7 @@ max_age_days: 14
 """
 
 
-def linted(folder: Path, *rules: str, program: str = PROGRAM) -> Linted:
+def linted(folder: Path, *rules: str, program: str = PROGRAM, model: str = MODEL) -> Linted:
     """The rules in files by their ids."""
     for text in rules:
         name = str(re.search("^id: (.*)$", text, re.MULTILINE)[1])  # type: ignore[index]
@@ -69,12 +69,12 @@ def linted(folder: Path, *rules: str, program: str = PROGRAM) -> Linted:
     (folder / "program" / "program.yml").write_text(program)
     models = folder / "models"
     models.mkdir()
-    (models / "trial_propensity.yml").write_text(MODEL)
+    (models / "trial_propensity.yml").write_text(model)
     return lint(Registry({}, {}), TODAY, folder, folder / "program" / "program.yml", folder, models)
 
 
-def remarks(folder: Path, *rules: str, program: str = PROGRAM) -> list[str]:
-    found = linted(folder, *rules, program=program).remarks
+def remarks(folder: Path, *rules: str, program: str = PROGRAM, model: str = MODEL) -> list[str]:
+    found = linted(folder, *rules, program=program, model=model).remarks
     return [str(remark).replace(f"{folder}/", "") for remark in found]
 
 
@@ -301,6 +301,16 @@ def test_a_rule_that_goes_by_a_model_is_for_whom_the_model_scores(
     tmp_path: Path, rule: str, expected: str | None
 ) -> None:
     assert remarks(tmp_path, rule) == ([] if expected is None else [expected])
+
+
+def test_a_population_of_single_numbers_is_not_all_that_lies_between_them(tmp_path: Path) -> None:
+    rule = by_model(NEVER, "{feature: streams_28d, between: [50, 400]}")
+    some = MODEL.replace("{feature: streams_28d, at_least: 10}", "{feature: streams_28d, in: [1, 1000]}")
+
+    assert remarks(tmp_path, rule, model=some) == [
+        "warning: winback.yml:18: score.model.name: trial_propensity scores accounts with streams_28d in "
+        "(1, 1000) only, and the rule is for others too: for them the heuristic counts [population]"
+    ]
 
 
 def test_a_model_that_nobody_declares_may_score_anybody(tmp_path: Path) -> None:
