@@ -24,8 +24,9 @@ def build_as_of(settings: Settings, start_date: date, end_date: date, as_of_date
     """Build the marts of [start_date, end_date] from what had arrived by ``as_of_date``; returns the dataset.
 
     Nothing is published and nothing published is read except the history, whose partitions do not depend on
-    later arrivals. With the ``as_of_date`` of a day's first run these are its first rows. The dataset holds
-    the days that were asked for last.
+    later arrivals, and what was decided on other days. With the ``as_of_date`` of a day's first run these are
+    its first rows, but for exposures by what has been decided since. The dataset holds the days that were
+    asked for last.
 
     Raises:
         BuildError: a model failed.

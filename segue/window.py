@@ -57,8 +57,8 @@ class HistoryWindow(BaseModel):
     the models and macros that the history is made by. ``goes_on_from`` is the first of an earlier month,
     whose partitions of tables that go on from each other the run's own begin with; None: with the first
     arrival.
-    ``published_marts`` are those of which it reads the days before its own as published: no later arrival
-    changes them.
+    ``published_marts`` are those of which it reads the days that it does not build as published: no later
+    arrival changes them.
     """
 
     model_config = ConfigDict(frozen=True)
