@@ -179,7 +179,7 @@ class _Training:
         try:
             lesson = Lesson(self.model, examples, load_rules().rules)
         except OutsideFileError as error:
-            reason = str(error)
+            reason = redacted(str(error))
             if any(each.day == self.day and each.reasons == (reason,) for each in self.known):
                 return []
             return [self._decision("refused", "", "", (reason,))]
@@ -200,7 +200,7 @@ class _Training:
                     continue
                 measures = lesson.matured(trained.model)
             except (ArtifactError, OutsideFileError) as error:
-                log.warning("model_not_measured", model=decision.model, reason=str(error))
+                log.warning("model_not_measured", model=decision.model, reason=redacted(str(error)))
                 continue
             replace_measures(warehouse_of(self.settings), decision, self.day, measures)
 
@@ -232,7 +232,9 @@ class _Training:
         try:
             later = lesson.after(date.fromisoformat(trained.description.window["held_back_to"]))
         except OutsideFileError as error:
-            return None, Verdict("shadow", (days_in_shadow(self.model, days), f"waits for {error}"))
+            return None, Verdict(
+                "shadow", (days_in_shadow(self.model, days), f"waits for {redacted(str(error))}")
+            )
         rivals = {} if used is None else {IN_USE: self._fetched(used)}
         judged = later.judge(trained.model, rivals, days)
         return judged, self._unless_drifted(judged.verdict, shadow)
