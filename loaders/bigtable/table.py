@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
-from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound
+from google.api_core.exceptions import (
+    AlreadyExists,
+    DeadlineExceeded,
+    GoogleAPIError,
+    NotFound,
+    ServiceUnavailable,
+)
+from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigtable_admin_v2 import BaseBigtableTableAdminClient
 from google.cloud.bigtable_admin_v2.services.bigtable_table_admin.transports import (
     BigtableTableAdminGrpcTransport,
@@ -23,6 +30,7 @@ from segue.settings import Settings
 from segue_client.bigtable import schema
 
 _TIMEOUT_SECONDS = 60.0
+"""At most; a load, or an erasure, that is given up earlier does not wait for so long."""
 
 
 def ensure_table(settings: Settings) -> None:
@@ -61,27 +69,26 @@ def admin_client(settings: Settings) -> Iterator[BaseBigtableTableAdminClient]:
 
 def _prepare(client: BaseBigtableTableAdminClient, settings: Settings) -> None:
     name = table_name(settings)
+    timeout = min(_TIMEOUT_SECONDS, settings.bigtable_load_deadline_seconds)
+    retry = Retry(if_exception_type(ServiceUnavailable, DeadlineExceeded), timeout=timeout)
+    as_is = {"name": name, "view": Table.View.SCHEMA_VIEW}
     wanted = {
         family: ColumnFamily(gc_rule=GcRule(max_num_versions=versions))
         for family, versions in schema.MAX_VERSIONS.items()
     }
     try:
-        present = client.get_table(
-            request={"name": name, "view": Table.View.SCHEMA_VIEW}, timeout=_TIMEOUT_SECONDS
-        )
+        present = client.get_table(as_is, retry=retry, timeout=timeout)
     except NotFound:
         try:
             client.create_table(
                 parent=_instance_name(settings),
                 table_id=settings.bigtable_table,
                 table=Table(column_families=wanted),
-                timeout=_TIMEOUT_SECONDS,
+                timeout=timeout,
             )
             return
         except AlreadyExists:  # another load created it in between
-            present = client.get_table(
-                request={"name": name, "view": Table.View.SCHEMA_VIEW}, timeout=_TIMEOUT_SECONDS
-            )
+            present = client.get_table(as_is, retry=retry, timeout=timeout)
     changes = []
     for family, definition in wanted.items():
         if family not in present.column_families:
@@ -89,9 +96,7 @@ def _prepare(client: BaseBigtableTableAdminClient, settings: Settings) -> None:
         elif present.column_families[family].gc_rule != definition.gc_rule:
             changes.append(ModifyColumnFamiliesRequest.Modification(id=family, update=definition))
     if changes:
-        client.modify_column_families(
-            request={"name": name, "modifications": changes}, timeout=_TIMEOUT_SECONDS
-        )
+        client.modify_column_families(request={"name": name, "modifications": changes}, timeout=timeout)
 
 
 def _instance_name(settings: Settings) -> str:
