@@ -2,7 +2,7 @@
 
 A partition of the history is a pure function of the raw rows that had arrived by its day and of the code. It
 is fresh while neither has changed since it was published: landing remembers when the rows of a day last
-changed, a publication when its run had begun to read them and what the code was.
+changed, a publication what its run had read of them, by the last landing before it, and what the code was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from google.cloud import bigquery
 
 from loaders.warehouse.client import Warehouse, warehouse_of
-from loaders.warehouse.ledger_time import ledger_time
+from loaders.warehouse.ledger_time import reading_time
 from loaders.warehouse.ops import literal, ops_table
 from runs.history_models import HistoryModel, checkpoint_day, history_models, partition_days
 from segue.settings import Settings
@@ -40,7 +40,7 @@ def history_window(settings: Settings, as_of_date: date) -> HistoryWindow:
     """
     warehouse = warehouse_of(settings)
     # Before any question: what lands from now on makes what this run builds look stale, never the reverse.
-    raw_read_at = ledger_time(warehouse)
+    raw_read_at = reading_time(warehouse)
     manifest = settings.dbt_manifest
     models = history_models(manifest)
     ensure_history_tables(warehouse, models)
@@ -128,7 +128,7 @@ def _landed(warehouse: Warehouse, models: Sequence[HistoryModel], as_of_date: da
 def _publications(
     warehouse: Warehouse, models: Sequence[HistoryModel], version: str
 ) -> dict[tuple[str, date], datetime]:
-    """When raw was read for each history partition that is as the present code makes it.
+    """Up to which landing raw was read for each history partition that is as the present code makes it.
 
     Only a partition's last publication says what is in it: that this code published it once says nothing,
     when another code has replaced it since.

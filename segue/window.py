@@ -53,10 +53,10 @@ class HistoryWindow(BaseModel):
     """First partition of each history table that a run builds; it reads the earlier ones as published.
 
     Of a table that ``first_days`` does not name everything is built; a day after the run's as-of day means
-    that nothing has to be. ``raw_read_at`` is when the run began to read raw, ``code_version`` a digest of
-    the models and macros that the history is made by. ``goes_on_from`` is the first of an earlier month,
-    whose partitions of tables that go on from each other the run's own begin with; None: with the first
-    arrival.
+    that nothing has to be. ``raw_read_at`` is the moment of the last landing that the run reads: what landed,
+    or was erased, later it may not have seen. ``code_version`` is a digest of the models and macros that the
+    history is made by. ``goes_on_from`` is the first of an earlier month, whose partitions of tables that go
+    on from each other the run's own begin with; None: with the first arrival.
     ``published_marts`` are those of which it reads the days that it does not build as published: no later
     arrival changes them.
     """
@@ -98,9 +98,17 @@ class RunWindow(BaseModel):
 
     @classmethod
     def whole(
-        cls, settings: Settings, start_date: date, end_date: date, as_of_date: date | None = None
+        cls,
+        settings: Settings,
+        start_date: date,
+        end_date: date,
+        as_of_date: date | None = None,
+        raw_read_at: datetime | None = None,
     ) -> RunWindow:
-        """A run that builds all of the history from raw and reads nothing that was published."""
+        """A run that builds all of the history from raw and reads nothing that was published.
+
+        Without ``raw_read_at`` it has yet to be seen what has landed; only this machine's clock is known.
+        """
         return cls(
             start_date=start_date,
             end_date=end_date,
@@ -108,7 +116,7 @@ class RunWindow(BaseModel):
             audit_dataset=settings.audit_dataset(end_date),
             history=HistoryWindow(
                 first_days={},
-                raw_read_at=datetime.now(UTC),
+                raw_read_at=raw_read_at or datetime.now(UTC),
                 code_version="",
             ),
         )

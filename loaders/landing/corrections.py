@@ -7,7 +7,7 @@ later runs find it by.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 
 from google.cloud import bigquery
 
@@ -25,13 +25,14 @@ def correction_statement(
     corrections: str,
     rows: str | None,
     days: Mapping[date, date],
-    now: datetime,
+    corrected_at: str,
 ) -> str:
     """The statement that compares what raw holds of ``days`` with what is about to replace it.
 
     It adds a row to ``corrections`` for each day that changes, none for a file that says the same again.
     ``table``, ``corrections`` and ``rows`` are full names; without ``rows`` the days become empty. ``days``
     gives each day the first that its own run restates: what counts where rows do not say when they happened.
+    ``corrected_at`` is an expression.
     """
     schema = [field for field in bigquery_schema(contract) if field.name not in _LINEAGE]
     listed = ", ".join(literal(day) for day in days)
@@ -48,7 +49,7 @@ def correction_statement(
         f"    from versions group by {names}\n"
         ")\n"
         f"select arrival_date, {literal(contract.table)}, min({_event_day(contract, days)}), "
-        f"countif(not is_coming), countif(not was_held), {literal(now)}, {this_run()}\n"
+        f"countif(not is_coming), countif(not was_held), {corrected_at}, {this_run()}\n"
         "from distinct_versions where was_held <> is_coming group by arrival_date"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from loaders.landing.schema import bigquery_schema
 from loaders.landing.scratch import Scratch
 from loaders.warehouse.client import Warehouse, warehouse_of
 from loaders.warehouse.erasures import ErasedSubjects, SubjectKind, record_erased, subject_hash
-from loaders.warehouse.ledger_time import ledger_time
+from loaders.warehouse.ledger_time import ledger_time_expression
 from loaders.warehouse.ops import (
     RUN_ID,
     RUN_LEDGER,
@@ -203,10 +203,16 @@ def _replace(
     Without ``landings`` the quarantine alone. Of days in ``compared`` the rows that change are recorded.
     """
     settings = warehouse.settings
-    now = ledger_time(warehouse)
     days_filter = _days_filter(days)
     unchanged = _unchanged(warehouse, days) if landings else {}
+    entries = _load_entries(scratch, landings, unchanged) if landings else ""
+    landed_at = f"(select max(finished_at) from `{entries}`)"
     statements = ["begin transaction"]
+    if landings:
+        # Not before: a run that begins to read while rows are loaded, or while another transaction is in the
+        # way and this one is tried again, would seem to have read what lands here.
+        now = ledger_time_expression(settings)
+        statements.append(f"update `{entries}` set finished_at = {now} where true")
     for contract in contracts:
         name = contract.table
         if landings:
@@ -220,7 +226,7 @@ def _replace(
             }
             if changed:
                 corrections = ops_table(settings, "corrections")
-                statements.append(correction_statement(contract, raw, corrections, rows, changed, now))
+                statements.append(correction_statement(contract, raw, corrections, rows, changed, landed_at))
             count = sum(landing.rows_out for landing in landings if landing.table == name)
             statements += _refill(raw, schema, rows, days_filter, count)
         refused = f"refused_{name}"
@@ -234,22 +240,33 @@ def _replace(
             else None,
         )
     if landings:
-        # By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
-        entries = [_ledger_row(landing, unchanged.get(_key(landing)), now) for landing in landings]
-        scratch.rows.write("run_ledger", pa.Table.from_pylist(entries, _LEDGER_ARROW))
         ledger = ops_table(settings, "run_ledger")
         names = ", ".join(literal(contract.table) for contract in contracts)
         written = ", ".join(_LEDGER_ARROW.names)
-        source = scratch.load("run_ledger", RUN_LEDGER)
+        values = written.replace("changed_at", "coalesce(changed_at, finished_at)")
         statements += [
             f"delete from `{ledger}` where step = 'land' and {days_filter.format('run_date')} "
             f"and table_name in ({names})",
             f"insert into `{ledger}` ({written}, {RUN_ID.name}) "
-            f"select {written}, {this_run()} from `{source}`",
+            f"select {values}, {this_run()} from `{entries}`",
         ]
     statements.append("commit transaction")
     scratch.wait()
     warehouse.run(";\n".join(statements) + ";")
+
+
+def _load_entries(
+    scratch: Scratch,
+    landings: Sequence[TableLanding],
+    unchanged: Mapping[tuple[str, date, str], datetime],
+) -> str:
+    """Begin to load the ledger's new rows, which have no moment yet; returns the scratch table.
+
+    By a load job like all other rows: a year of days is too long for one INSERT … VALUES.
+    """
+    rows = [_ledger_row(landing, unchanged.get(_key(landing))) for landing in landings]
+    scratch.rows.write("run_ledger", pa.Table.from_pylist(rows, _LEDGER_ARROW))
+    return scratch.load("run_ledger", RUN_LEDGER)
 
 
 def _days_filter(days: Sequence[date]) -> str:
@@ -316,7 +333,7 @@ def _key(landing: TableLanding) -> tuple[str, date, str]:
     return landing.table, landing.day, landing.content_hash
 
 
-def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: datetime) -> dict[str, object]:
+def _ledger_row(landing: TableLanding, unchanged_since: datetime | None) -> dict[str, object]:
     detail: dict[str, object] = {}
     if landing.absent_columns:
         detail["absent_columns"] = landing.absent_columns
@@ -340,9 +357,10 @@ def _ledger_row(landing: TableLanding, unchanged_since: datetime | None, now: da
         "rows_ignored": landing.rows_ignored,
         "files": landing.files,
         "content_hash": landing.content_hash,
-        "changed_at": unchanged_since or now,
+        "changed_at": unchanged_since,
         "detail": json.dumps(detail),
-        "finished_at": now,
+        # The transaction says when.
+        "finished_at": None,
         "first_event_date": landing.first_event_date,
         "file_generations": json.dumps(dict(landing.file_generations)),
     }

@@ -106,7 +106,7 @@ PUBLICATIONS = (
     column("as_of_date", "DATE", "Last arrival day the rows were built from; newer knowledge wins."),
     column("is_final", "BOOL", "No later event restates this day, and no correction is waiting."),
     column("published_at", "TIMESTAMP", "When the publication became visible."),
-    column("raw_read_at", "TIMESTAMP", "When the run began to read raw."),
+    column("raw_read_at", "TIMESTAMP", "Moment of the last landing that the run has read."),
     column("code_version", "STRING", "Digest of the SQL it was built by; for the subscription history only."),
     column(
         "rows_erased", "INT64", "Built rows left out because their account was erased meanwhile; null: 0."

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.ledger_time import ledger_time
 from loaders.warehouse.ops import append_rows, ensure_ops_tables
 from runs.dbt import ensure_parsed
 from runs.history import code_version, history_window, project_vars
@@ -164,6 +165,29 @@ def test_the_tables_are_there_before_anything_was_published(settings: Settings) 
         f"where table_name = '{VERSIONS}'",
     )
     assert {"subscription_id", "known_date", "state"} <= {row.column_name for row in columns}
+
+
+def test_what_lands_while_a_run_builds_is_not_in_what_it_publishes(settings: Settings) -> None:
+    """Also when the clock is behind what was recorded, so that each moment is just after the last one."""
+    warehouse = warehouse_of(settings)
+    everything_published(settings)
+    ahead = ledger_time(warehouse) + timedelta(hours=2)
+    landed(settings, JUNE_4, changed_at=ahead)
+    read_at = history_window(settings, JUNE_4).raw_read_at
+    assert read_at == ahead
+    landed(settings, JUNE_4, changed_at=ledger_time(warehouse), table="stripe_events")
+    published(settings, (EVENTS, JUNE_4), (VERSIONS, JUNE_4), raw_read_at=read_at)
+
+    assert to_build(settings, JUNE_4) == (JUNE_4, JUNE_4)
+
+
+def test_what_a_run_has_landed_itself_makes_nothing_stale_that_it_publishes(settings: Settings) -> None:
+    everything_published(settings)
+    landed(settings, JUNE_4, changed_at=LATER + timedelta(hours=1))
+    read_at = history_window(settings, JUNE_4).raw_read_at
+    published(settings, (EVENTS, JUNE_4), (VERSIONS, JUNE_4), raw_read_at=read_at)
+
+    assert to_build(settings, JUNE_4) == (JUNE_4 + timedelta(days=1), JUNE_4 + timedelta(days=1))
 
 
 def test_events_of_every_provider_count(settings: Settings) -> None:

@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -145,7 +145,7 @@ def told(root: Path, table: str, name: str, content: str | bytes) -> str:
             read = read_day(root, table)
             reasons = [f"{column} {reason}" for column, reason in read.reasons]
             ledger = [
-                str(_ledger_row(read.landing, None, datetime.now(UTC))["detail"]),
+                str(_ledger_row(read.landing, None)["detail"]),
                 *too_many_refusals(settings, read.landing),
             ]
             said = [*reasons, *ledger]
