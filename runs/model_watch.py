@@ -15,6 +15,7 @@ from loaders.scoring.registry import states_on
 from loaders.scoring.scored import scored_by
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.incidents import Incident
+from loaders.warehouse.ledger_time import reading_time
 from loaders.warehouse.publications import newest_published
 from runs.incidents import close_incidents, first_named, raise_incidents, still_served
 from runs.model_drift import measure_drift
@@ -152,7 +153,7 @@ def _judge(settings: Settings, watched: Sequence[Watched], day: date) -> None:
 
 
 def _watched(settings: Settings, decision: ModelDecision, day: date, *, gave_scores: bool) -> Watched:
-    read_at = datetime.now(UTC)
+    read_at = reading_time(warehouse_of(settings))
     trained = fetched(settings, decision)
     seen = measure_drift(settings, decision, trained, day)
     if seen.measures and gave_scores:

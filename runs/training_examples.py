@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from loaders.warehouse.client import warehouse_of
+from loaders.warehouse.ledger_time import reading_time
 from runs.attempts import begin_attempt, end_attempt
 from runs.dbt import build
 from runs.erased import keeping_nobody_erased, take_out_of_dataset
@@ -57,7 +58,8 @@ def build_examples(settings: Settings, day: date, models: Mapping[str, ModelDecl
     """
     if day not in published_days(warehouse_of(settings), day, day):
         raise TrainingError(f"{day} is not published, and nobody is known of whom may be learned")
-    window = begin_attempt(settings, RunWindow.whole(settings, day, day))
+    read_at = reading_time(warehouse_of(settings))
+    window = begin_attempt(settings, RunWindow.whole(settings, day, day, raw_read_at=read_at))
     try:
         with keeping_nobody_erased(settings, window):
             build(settings, window, [EXAMPLES], variables=declared_values(models))

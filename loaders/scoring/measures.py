@@ -54,7 +54,7 @@ def replace_contributions(
 ) -> None:
     """Make these, by account, the day's sample of a trained model.
 
-    ``read_at`` is when somebody began to read the accounts: who was erased since then is taken out again.
+    ``read_at`` is the ``reading_time`` before the accounts were read: who was erased since is taken out.
     Whoever is erased later, the erasure itself finds here.
 
     Raises:

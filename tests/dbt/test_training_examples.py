@@ -18,6 +18,7 @@ from loaders.scoring.examples import kept, read_examples
 from loaders.scoring.registry import decisions
 from loaders.warehouse.client import warehouse_of
 from loaders.warehouse.erasures import record_erased, subject_hash
+from runs import training_examples as building
 from runs.training_examples import training_examples
 from scoring.compiler import declared_values
 from segments.evaluator import bucket
@@ -25,6 +26,7 @@ from segments.features import FEATURES
 from segue.settings import Settings
 from tests.dbt.reference.training_examples import Example, examples
 from tests.dbt.training_rows import AS_OF, MODELS, both, publish, until
+from tests.fast_clock import FastClock
 from tests.pages import typed
 
 EARLIER = date(2026, 4, 29)
@@ -125,6 +127,28 @@ def test_an_earlier_day_is_trained_on_as_it_was_then_and_without_who_is_being_er
     assert found == {each for each in expected if each.account != "a_quiet"}
     assert {each.account for each in expected} > {each.account for each in found}
     assert found != told(built)
+
+
+@pytest.mark.usefixtures("built")
+def test_who_is_erased_while_examples_are_built_is_in_none_whatever_the_clock_of_the_worker(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse, build = warehouse_of(settings), building.build
+
+    def erased_meanwhile(*arguments: Any, **variables: Any) -> None:
+        build(*arguments, **variables)
+        leaver = ("account", subject_hash(settings, "a_starts"))
+        record_erased(warehouse, "meanwhile", [leaver], "proved", {})
+
+    monkeypatch.setattr(building, "build", erased_meanwhile)
+    monkeypatch.setattr("segue.window.datetime", FastClock)
+    try:
+        accounts = {each.account for each in told(trained_on(settings, AS_OF))}
+    finally:
+        warehouse.run("delete from ops.erasures where erasure_id = 'meanwhile'")
+
+    assert "a_survivor" in accounts
+    assert "a_starts" not in accounts
 
 
 def test_what_others_did_before_they_became_an_account_is_no_outcome_of_its_own(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from cli import app
@@ -17,9 +18,12 @@ from loaders.scoring.artifacts import fetched, keep
 from loaders.scoring.measures import newest_measures, replace_measures
 from loaders.scoring.registry import record, states_on
 from loaders.warehouse.client import Warehouse, warehouse_of
+from loaders.warehouse.erasures import record_erased, subject_hash
 from loaders.warehouse.incidents import Incident, IncidentTable
 from loaders.warehouse.ops import append_rows
+from runs import model_watch
 from runs.model_decisions import ModelDecisionError, promote
+from runs.model_drift import measure_drift
 from runs.model_pages import model_page
 from runs.model_watch import is_over, watch
 from runs.score_reasons import ScoreReasons, score_reasons
@@ -32,6 +36,7 @@ from scoring.registry import ModelDecision
 from scoring.stability import Measure, blocking_reasons
 from segments.steps import POINTS
 from segue.settings import Settings
+from tests.fast_clock import FastClock
 from tests.html_page import HtmlPage, pictures
 from tests.runbook.steps import says, segue, step
 from tests.runs.published_features import features, publish_features
@@ -244,6 +249,39 @@ def test_contributions_of_a_sample_add_up_to_raw_scores(warehouse: Warehouse) ->
     assert (row.accounts, row.parts) == (500, 6)
     assert row.worst < 1e-9
     assert row.differing > 400
+
+
+@pytest.mark.usefixtures("watched")
+def test_who_is_erased_while_a_model_is_looked_at_is_in_no_sample_whatever_the_clock_of_the_worker(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salted = settings.model_copy(update={"erasure_salt": SecretStr("salt")})
+    warehouse = warehouse_of(salted)
+
+    def sampled() -> set[str]:
+        rows = warehouse.run(
+            f"select distinct account_id from ops.score_contributions where run_date = date '{QUIET}'"
+        )
+        return {row.account_id for row in rows}
+
+    def erased_meanwhile(*arguments: Any) -> Any:
+        seen = measure_drift(*arguments)
+        record_erased(warehouse, "e1", [("account", subject_hash(salted, leaver))], "proved", {})
+        return seen
+
+    leaver = min(sampled())
+    monkeypatch.setattr(model_watch, "datetime", FastClock)
+    monkeypatch.setattr(model_watch, "measure_drift", erased_meanwhile)
+    try:
+        watch(salted, QUIET)
+
+        assert leaver not in sampled()
+    finally:
+        # Other tests have no salt, and the sample whole.
+        warehouse.run("delete from ops.erasures where true")
+        monkeypatch.undo()
+        watch(settings, QUIET)
+    assert leaver in sampled()
 
 
 def points_of(settings: Settings, account: dict[str, Any]) -> int:
