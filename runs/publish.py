@@ -235,7 +235,8 @@ def _publish_once(
     seen_days = newer | {(CLOSES, day) for day in before}
     guard = (
         f"select if((select count(*) from ({_earlier_query(settings, window)}) "
-        f"where is_newer or mart = {literal(CLOSES)}) <> {len(seen_days)}, error('{_NEWER}'), "
+        f"where is_newer or mart = {literal(CLOSES)}) <> {len(seen_days)} "
+        f"or {_is_overtaken(settings, now)}, error('{_NEWER}'), "
         f"if({erased} <> {taken_out.subjects}, error('{_ERASED}'), "
         f"if({unjudged_count(settings, window, marts)} > 0, error('{_UNJUDGED}'), 1)))"
     )
@@ -290,6 +291,15 @@ def _earlier_query(settings: Settings, window: RunWindow) -> str:
         f"select mart, partition_date, logical_or({newer}) as is_newer "
         f"from `{ops_table(settings, 'publications')}` "
         f"where run_date >= date '{settings.history_start_date}' group by mart, partition_date"
+    )
+
+
+def _is_overtaken(settings: Settings, now: datetime) -> str:
+    """A condition: another publication has a later moment than this one, and would count as the last."""
+    return (
+        f"(select coalesce(max(published_at) >= {literal(now)}, false) "
+        f"from `{ops_table(settings, 'publications')}` "
+        f"where run_date >= {literal(settings.history_start_date)})"
     )
 
 

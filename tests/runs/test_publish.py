@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
-from loaders.warehouse.client import WarehouseError, warehouse_of
+from loaders.warehouse.client import Warehouse, WarehouseError, warehouse_of
+from loaders.warehouse.ops import append_rows
 from runs import publish as publishing
 from runs.publish import Publication
 from runs.published import PublishedMart, PublishError, published_marts
@@ -172,6 +173,32 @@ def test_newer_knowledge_that_appears_meanwhile_is_left_alone(
     assert len(looks) == 2
     assert (publication.rows, publication.skipped) == ({}, 8)
     assert {known for _, known in rows(settings, DAILY)} == {"newer"}
+
+
+def test_who_publishes_last_is_recorded_last_whoever_came_in_between(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are those that stay: its record has to be the one that later runs go by."""
+    ledger_time, moments = publishing.ledger_time, list[datetime]()
+
+    def overtaken(warehouse: Warehouse) -> datetime:
+        """The first time another publication takes a moment as well, and commits before this one."""
+        moments.append(ledger_time(warehouse))
+        if len(moments) == 1:
+            other = {"run_date": D1, "partition_date": D1, "mart": DAILY.name, "publication_id": "other"}
+            append_rows(
+                warehouse,
+                "publications",
+                [other | {"as_of_date": D1, "published_at": ledger_time(warehouse)}],
+            )
+        return moments[-1]
+
+    build(settings, D1, D1, "x")
+    monkeypatch.setattr(publishing, "ledger_time", overtaken)
+    publication = publish(settings, D1, D1, D1, [DAILY])
+
+    found = warehouse_of(settings).run("select publication_id from ops.publications order by published_at")
+    assert [row.publication_id for row in found] == ["other", publication.publication_id]
 
 
 def test_a_failing_mart_leaves_all_marts_as_they_were(settings: Settings) -> None:
