@@ -106,16 +106,11 @@ with DAG(
 
     @task(doc_md="When every chunk is published: says that what was wrong before is over.")
     def tell() -> None:
-        from runs.incidents import recovered
+        from runs.restate_range import tell_published
 
-        params = get_current_context()["params"]
-        first, last = (date.fromisoformat(params[name]) for name in ("from_date", "to_date"))
+        context = get_current_context()
+        first, last = (date.fromisoformat(context["params"][name]) for name in ("from_date", "to_date"))
         with task_told(last):
-            recovered(
-                get_settings(),
-                "restated",
-                "every chunk is published",
-                lambda each: first <= each.day <= last,
-            )
+            tell_published(get_settings(), first, last, context["dag_run"].run_after)
 
     chunk.expand(days=plan()) >> tell()

@@ -179,6 +179,24 @@ def plan_range(settings: Settings, first: date, last: date, chunk_days: int) -> 
     )
 
 
+def tell_published(settings: Settings, first: date, last: date, asked_at: datetime) -> None:
+    """Say that what was wrong of days of [first, last] is over, once each chunk of them is published.
+
+    What was wrong of days before or after them as well is not. A run of ``daily_marts`` for more days than
+    those of a chunk is ended by no chunk's own publication, but by all of them, if it had failed before the
+    range was ``asked_at``.
+    """
+    from runs.incidents import recovered
+
+    recovered(settings, "restated", "every chunk is published", lambda each: each.lies_within(first, last))
+    recovered(
+        settings,
+        "published",
+        f"{first}..{last} was published in chunks",
+        lambda each: each.lies_within(first, last) and each.since < asked_at,
+    )
+
+
 def _limits(
     settings: Settings, arrivals: Arrivals, marts: Sequence[PublishedMart], first: date
 ) -> Iterator[str]:

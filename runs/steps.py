@@ -253,7 +253,7 @@ def publish(settings: Settings, window: RunWindow) -> StepOutcome:
         settings,
         "published",
         f"{window} was published",
-        lambda each: window.start_date <= each.day <= window.end_date,
+        lambda each: each.lies_within(window.start_date, window.end_date),
     )
     overridden = (f"published against the gate: {window.override_reason}",) if window.override_reason else ()
     return StepOutcome(window, publication.summary(), publication.rows_of_marts(), overridden)

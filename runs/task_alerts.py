@@ -11,6 +11,7 @@ import structlog
 
 from segue.errors import SegueError, runbook_entry
 from segue.settings import get_settings
+from segue.window import ImpossibleDaysError
 
 if TYPE_CHECKING:
     from loaders.warehouse.incidents import EndsWith
@@ -62,8 +63,13 @@ def _tell_of(context: Mapping[str, Any], place: str) -> None:
         kind = "it was killed, or timed out" if isinstance(error, str | None) else type(error).__name__
         cause, runbook = f"fault:{place}", "fault"
         what = f"{place} has failed: {kind}; its log has more"
+    first, last = days_of_task(context)
+    if cause == ImpossibleDaysError.code:
+        # Nobody builds what was refused: whoever asks again asks for other days.
+        first = last
     incident = Incident(
-        day=day_of_run(context),
+        day=last,
+        first_day=first,
         cause=cause,
         what=what,
         since=datetime.now(UTC),
@@ -73,6 +79,23 @@ def _tell_of(context: Mapping[str, Any], place: str) -> None:
         still_served=still_served(settings),
     )
     raise_or_tell(settings, incident)
+
+
+def days_of_task(context: Mapping[str, Any]) -> tuple[date, date]:
+    """The first and the last day that a task is about: of its chunk, where a range is built in chunks, else
+    of its run."""
+    params, last = context.get("params") or {}, day_of_run(context)
+    begins = [str(params[first]) for first, end in _RANGES if params.get(first) and params.get(end)]
+    # Days in the wrong order are refused, and are about no more than the day that names the run.
+    first = min([last, *map(date.fromisoformat, begins)])
+    # A task that was killed is told of by who has its DAG's file, and its number, but not what it was given.
+    index, chunk_days = getattr(context["ti"], "map_index", None), params.get("chunk_days")
+    if chunk_days and index is not None and index >= 0:
+        from runs.restate_range import chunks_of
+
+        chunk = chunks_of(first, last, chunk_days)[index]
+        return chunk.start_date, chunk.end_date
+    return first, last
 
 
 def day_of_run(context: Mapping[str, Any]) -> date:
@@ -89,3 +112,4 @@ def day_of_run(context: Mapping[str, Any]) -> date:
 
 
 _NAMES: Final = ("segment_date", "end_date", "to_date", "day")
+_RANGES: Final = (("start_date", "end_date"), ("from_date", "to_date"))

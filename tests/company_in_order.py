@@ -40,12 +40,15 @@ SPEC = CompanySpec(accounts=400, days=21, seed=7, end_date=LAST_DAY)
 
 
 def incidents_of_a_late_day(settings: Settings) -> list[Incident]:
-    """What is told when nobody has built the last day by its deadline, because a task was killed."""
+    """What is told when nobody has built the last day by its deadline, because a task was killed, and of a
+    run of all days that has failed too."""
     due = datetime.combine(LAST_DAY + DAY, time(6), UTC)
     late = missed(settings, LAST_DAY, due, due, is_online=False)
     assert late is not None
     killed = replace(late, cause="fault:daily_marts.build", what="it was killed", runbook="fault")
-    return [killed, late]
+    before = SPEC.first_day - DAY
+    of_all = replace(killed, cause="build_failed", what="no", runbook="build_failed", first_day=before)
+    return [killed, late, of_all]
 
 
 @dataclass

@@ -46,7 +46,7 @@ _KEPT: Final = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that somebody has to know, of one day and one cause.
+    """Something that somebody has to know, of one day, or the days from ``first_day`` to it, and one cause.
 
     ``runbook`` is the code of the runbook's entry. It is told once for its day, its cause and what ends it
     (BigQuery away stops a publication, and a load, and neither ends the other), until it is over;
@@ -65,13 +65,23 @@ class Incident:
     still_served: str = ""
     is_once: bool = False
     spans_days: bool = False
+    first_day: date | None = None
 
     @property
     def key(self) -> str:
         """What makes two of them the same."""
         if self.is_once or self.spans_days:
             return self.cause
-        return f"{self.day}:{self.cause}:{self.ends_with}"
+        days = f"{self.day}" if self._first == self.day else f"{self._first}..{self.day}"
+        return f"{days}:{self.cause}:{self.ends_with}"
+
+    def lies_within(self, first: date, last: date) -> bool:
+        """Whether all its days are among those from ``first`` to ``last``: some of them do not end it."""
+        return first <= self._first and self.day <= last
+
+    @property
+    def _first(self) -> date:
+        return self.first_day or self.day
 
 
 @dataclass(frozen=True)
@@ -204,6 +214,7 @@ class IncidentTable:
             }.items()
         }
         columns["run_id"] = this_run()
+        columns["first_date"] = f"cast({literal(incident.first_day)} as date)"
         columns["incident_id"] = f"concat({key}, '#', cast(earlier.closed + 1 as string))"
         there = "earlier.open = 0" + (" and earlier.closed = 0" if incident.is_once else "")
         return (
@@ -246,6 +257,7 @@ def _recorded(row: Any) -> RecordedIncident:
         severity=row.severity,
         still_served=row.still_served,
         spans_days=row.key == row.cause,
+        first_day=row.first_date,
     )
     told: dict[Transition, frozenset[str]] = {
         "opened": frozenset(json.loads(row.opened_told)),

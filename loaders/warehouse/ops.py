@@ -160,7 +160,7 @@ ERASURES = (
 INCIDENTS = (
     column("run_date", "DATE", "Day that the incident is about; of an experiment, the first that shows it."),
     column("incident_id", "STRING", "Its key, and how often it has come; alerts name it."),
-    column("key", "STRING", "Day, cause and what closes it; the cause alone of what lasts for days."),
+    column("key", "STRING", "Day or days, cause and what closes it; the cause alone of what lasts for days."),
     column(
         "cause",
         "STRING",
@@ -187,6 +187,7 @@ INCIDENTS = (
     column("closed_told", "STRING", "JSON list of the channels by which it was told that it is over."),
     column("claimed_by", "STRING", "Whoever is telling of it now, by a random name; null: nobody."),
     column("claimed_at", "TIMESTAMP", "Since when."),
+    column("first_date", "DATE", "First of the days that it is about, to run_date; null: run_date alone."),
 )
 MODEL_REGISTRY = (
     column("run_date", "DATE", "The decision counts from the end of this UTC day on."),

@@ -18,7 +18,8 @@ from loaders.warehouse.ops import append_rows
 from runs import deadlines, task_alerts
 from runs.deadlines import late_segments, missed, segments_due_at
 from runs.incidents import close_incidents, raise_incidents, raise_or_tell, recovered, tell
-from runs.task_alerts import day_of_run, task_failed
+from runs.restate_range import tell_published
+from runs.task_alerts import day_of_run, days_of_task, task_failed
 from segue.logs import lines_of
 from segue.settings import Settings
 from tests.loaders.alerts.receivers import Webhooks, webhooks
@@ -145,6 +146,35 @@ def test_a_recovery_closes_what_it_ends_and_nothing_else(settings: Settings) -> 
         ("2026-11-27:landing_refused:published#1", False),
         ("2026-11-26:segments_late:online#1", False),
     ]
+
+
+def test_what_is_wrong_of_several_days_is_over_when_all_of_them_are(settings: Settings) -> None:
+    january = replace(INCIDENT, day=date(2026, 1, 31), first_day=date(2026, 1, 1))
+    raise_incidents(settings, [january])
+
+    def closed_by(first: date, last: date) -> bool:
+        return bool(close_incidents(settings, "published", "published", lambda x: x.lies_within(first, last)))
+
+    assert [each.incident for each in IncidentTable(warehouse_of(settings)).live()] == [january]
+    assert [closed_by(date(2026, 1, 20), date(2026, 2, 10)), closed_by(january.day, january.day)] == [
+        False
+    ] * 2
+    assert closed_by(date(2025, 12, 31), date(2026, 1, 31))
+
+
+def test_days_that_begin_otherwise_are_another_incident_though_they_end_alike(
+    settings: Settings, slack: Webhooks
+) -> None:
+    of_days = [replace(INCIDENT, first_day=DAY - timedelta(days=days)) for days in (0, 3, 9)]
+
+    raise_incidents(told_by(settings, slack), of_days)
+
+    assert [row[0] for row in rows(settings)] == [
+        "2026-11-26:landing_refused:published#1",
+        "2026-11-23..2026-11-26:landing_refused:published#1",
+        "2026-11-17..2026-11-26:landing_refused:published#1",
+    ]
+    assert len(slack.bodies) == 3
 
 
 def test_of_many_who_find_it_at_once_one_tells(settings: Settings, slack: Webhooks) -> None:
@@ -351,6 +381,102 @@ def test_a_task_that_failed_for_good_is_an_incident_of_its_code_not_of_the_task(
 )
 def test_a_run_is_about_the_day_that_was_asked_for(context: dict[str, Any], day: date) -> None:
     assert day_of_run(failed("", **context)) == day
+
+
+RANGE = {"from_date": "2026-01-01", "to_date": "2026-03-10", "chunk_days": 31}
+
+
+@pytest.mark.parametrize(
+    ("context", "first", "last"),
+    [
+        ({}, date(2026, 11, 26), date(2026, 11, 26)),
+        ({"params": {"segment_date": "2026-03-02"}}, date(2026, 3, 2), date(2026, 3, 2)),
+        (
+            {"params": {"start_date": "2026-01-01", "end_date": "2026-01-31"}},
+            date(2026, 1, 1),
+            date(2026, 1, 31),
+        ),
+        # Refused: it would not be over before more days than were meant are published.
+        (
+            {"params": {"start_date": "2026-01-31", "end_date": "2026-01-01"}},
+            date(2026, 1, 1),
+            date(2026, 1, 1),
+        ),
+        # One end alone names no days, and is refused.
+        ({"params": {"start_date": "2026-01-31", "end_date": None}}, date(2026, 11, 26), date(2026, 11, 26)),
+        ({"params": RANGE, "ti": SimpleNamespace(map_index=-1)}, date(2026, 1, 1), date(2026, 3, 10)),
+        ({"params": RANGE, "ti": SimpleNamespace(map_index=0)}, date(2026, 1, 1), date(2026, 1, 31)),
+        ({"params": RANGE, "ti": SimpleNamespace(map_index=2)}, date(2026, 3, 4), date(2026, 3, 10)),
+    ],
+)
+def test_a_task_is_about_the_days_of_its_run_or_of_its_chunk(
+    context: dict[str, Any], first: date, last: date
+) -> None:
+    assert days_of_task(failed("", **context)) == (first, last)
+
+
+def test_days_that_were_refused_are_not_those_that_end_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_alerts, "get_settings", lambda: settings)
+    params = {"start_date": "1999-01-01", "end_date": "2026-01-31"}
+    refused = RuntimeError("impossible_days: before all\nsee docs/runbook.md#impossible_days")
+
+    task_failed(failed(refused, task="land", params=params))
+
+    assert still_open(settings) == ["2026-01-31:impossible_days:published#1"]
+
+
+@pytest.fixture
+def two_chunks_failed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of a range of three chunks the first and the last."""
+    monkeypatch.setattr(task_alerts, "get_settings", lambda: settings)
+    for index in (0, 2):
+        task = SimpleNamespace(dag_id="restate_range", task_id="chunk.build", map_index=index)
+        task_failed(
+            failed(RuntimeError("build_failed: no\nsee docs/runbook.md#build_failed"), params=RANGE, ti=task)
+        )
+    return settings
+
+
+def still_open(settings: Settings) -> list[str]:
+    return [each.incident_id for each in IncidentTable(warehouse_of(settings)).live() if each.is_open]
+
+
+JANUARY = "2026-01-01..2026-01-31:build_failed:restated#1"
+MARCH = "2026-03-04..2026-03-10:build_failed:restated#1"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "left"),
+    [
+        (date(2026, 3, 1), date(2026, 4, 10), [JANUARY]),
+        (date(2026, 1, 1), date(2026, 1, 31), [MARCH]),
+        (date(2026, 1, 1), date(2026, 3, 10), []),
+        (date(2026, 1, 15), date(2026, 3, 9), [JANUARY, MARCH]),
+    ],
+)
+def test_chunks_that_failed_are_over_when_a_range_that_holds_them_is_published(
+    two_chunks_failed: Settings, first: date, last: date, left: list[str]
+) -> None:
+    assert still_open(two_chunks_failed) == [JANUARY, MARCH]
+
+    tell_published(two_chunks_failed, first, last, asked_at=NOW)
+
+    assert still_open(two_chunks_failed) == left
+
+
+def test_a_run_of_many_days_that_had_failed_is_over_when_they_are_published_in_chunks(
+    settings: Settings,
+) -> None:
+    many = replace(INCIDENT, day=date(2026, 3, 10), first_day=date(2026, 1, 1))
+    # Found while chunks were being built, maybe after the one that its days are in.
+    newer = replace(many, cause="warehouse", since=NOW + timedelta(hours=2))
+    raise_incidents(settings, [many, newer])
+
+    tell_published(settings, date(2026, 1, 1), date(2026, 3, 10), asked_at=NOW + timedelta(hours=1))
+
+    assert still_open(settings) == ["2026-01-01..2026-03-10:warehouse:published#1"]
 
 
 DUE = datetime(2026, 11, 27, 6, tzinfo=UTC)
