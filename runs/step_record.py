@@ -46,12 +46,14 @@ def perform(settings: Settings, step: Step, window: RunWindow, run_id: str, **at
             "step": step.name,
             "start_date": left.start_date,
             "end_date": left.end_date,
+            "asked_end_date": left.asked_end_date,
             "as_of_date": left.as_of_date,
             # Before the build it is only what the names of attempts begin with.
             "attempt": left.audit_dataset if left.project_digest else None,
             "seconds": round(time.monotonic() - began, 3),
             "started_at": started_at,
             "finished_at": datetime.now(UTC),
+            "dag_id": attributes.get("dag"),
         }
         nothing = {"state": "done", "code": None, "summary": None, "warnings": None}
         _keep(keeping, "run_steps", [row | nothing | how])

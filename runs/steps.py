@@ -83,8 +83,8 @@ def asked(
         ImpossibleDaysError: the days are in the wrong order, or before the history that is kept.
     """
     refuse_impossible_days(settings, start_date, end_date)
-    whole = RunWindow.whole(settings, start_date, end_date)
-    return whole.model_copy(update={"data_tests": data_tests, "override_reason": override_reason or None})
+    told = {"asked_end_date": end_date, "data_tests": data_tests, "override_reason": override_reason or None}
+    return RunWindow.whole(settings, start_date, end_date).model_copy(update=told)
 
 
 def asked_by_trigger(

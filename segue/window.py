@@ -92,6 +92,8 @@ class RunWindow(BaseModel):
     override_reason: str | None = None
     awaits_scores: bool = False
     """Whether the build has left what reads scores to the step that scores the days."""
+    asked_end_date: date | None = None
+    """Last day that was asked for, whatever days are built with it; None: nobody has asked."""
     known_start_date: date | None = None
     """First day of the marts that describe a day as it was known then, which late events do not change; None:
     ``start_date``."""

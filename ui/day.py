@@ -13,6 +13,7 @@ from loaders.warehouse.ops import OF_MARTS, RUN_ID, literal
 from segue.window import DAY
 from ui.reading import Question, Reading, Row, text
 from ui.series import DaySeries, days_shown, series_of
+from ui.step_rows import asked_end, has_failed_since, last_tries
 
 REFUSALS_SHOWN: Final = 5
 """Of each feed."""
@@ -100,7 +101,7 @@ class Day:
         """One word: published, failed, or not published."""
         if self.published_at is not None:
             return "published"
-        return "failed" if any(step.state == "failed" for step in self.steps) else "not published"
+        return "failed" if self.steps and self.steps[-1].state == "failed" else "not published"
 
 
 def read_day(reading: Reading, day: date, run_id: str | None = None) -> Day:
@@ -113,11 +114,15 @@ def read_day(reading: Reading, day: date, run_id: str | None = None) -> Day:
     published, steps = first["published"], first["steps"]
     newest = max(published, key=lambda row: row["published_at"], default=None)
     run_id = run_id or _publishing_run(steps, newest)
-    of_run = _of_one_chunk([row for row in steps if row["run_id"] == run_id], newest)
-    last = max(of_run, key=lambda row: row["finished_at"], default=None)
-    attempt = _last(row["attempt"] for row in of_run) or (
+    of_run = _of_one_chunk([row for row in steps if row["run_id"] == run_id], day, newest)
+    tries = last_tries(of_run)
+    # An attempt has a name once it is built; one that has failed before is not the one before it.
+    of_page = tries if has_failed_since(tries, newest) else of_run
+    attempt = _last(row["attempt"] for row in of_page) or (
         newest["attempt"] if newest and not of_run else None
     )
+    # Its days, and not those of a landing since.
+    last = _last(row for row in of_page if row["attempt"] == attempt)
     run_date = last["end_date"] if last else newest["run_date"] if newest else day
     second = reading.together(_of_the_run(reading, run_id, attempt, run_date))
     of_attempt = [row for row in published if row["attempt"] == attempt]
@@ -231,12 +236,20 @@ def _publishing_run(steps: Sequence[Row], published: Row | None) -> str | None:
     return run_id or (published or {}).get(RUN_ID.name)
 
 
-def _of_one_chunk(steps: Sequence[Row], published: Row | None) -> list[Row]:
-    """A run's steps; of one that builds a range in chunks those of the chunk that published the day, else of
-    the first one that has to do with it: a later one restates it at most."""
-    ends = {row["end_date"] for row in steps if published and row["attempt"] == published["attempt"]}
-    end = min(ends or {row["end_date"] for row in steps}, default=None)
-    return [row for row in steps if row["end_date"] == end]
+def _of_one_chunk(steps: Sequence[Row], day: date, published: Row | None) -> list[Row]:
+    """A run's steps; of one that builds a range in chunks those of the chunk that published the day, unless
+    the one that was asked for it has failed since: others build it with their own days at most."""
+    chunks: dict[tuple[str | None, date], list[Row]] = {}
+    for row in steps:
+        chunks.setdefault((row.get("dag_id"), asked_end(row)), []).append(row)
+    if not chunks:
+        return []
+    # Those that end before the day have only widened to it.
+    own = chunks[min(chunks, key=lambda chunk: (chunk[1] < day, abs(chunk[1] - day)))]
+    if published is None or has_failed_since(last_tries(own), published):
+        return own
+    made = (rows for rows in chunks.values() if any(row["attempt"] == published["attempt"] for row in rows))
+    return next(made, own)
 
 
 def _last(values: Iterable[Any]) -> Any:
@@ -256,9 +269,8 @@ def step_times(steps: Sequence[Row], earlier: Sequence[Row]) -> list[StepTime]:
 
     A run of a day and the few that it restates is not compared with one that builds a month, or a year.
     """
-    last = {row["step"]: row for row in steps}
     times = []
-    for row in last.values():
+    for row in last_tries(steps):
         alike = [
             each["seconds"]
             for each in earlier

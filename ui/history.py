@@ -8,6 +8,8 @@ from typing import Final
 from loaders.warehouse.ops import OF_MARTS, literal
 from ui.reading import Reading, Row, text
 from ui.series import days_shown
+from ui.step_rows import asked_end, rows_of_run
+from ui.visitor import MARTS_DAG
 
 DAYS_LISTED: Final = 60
 
@@ -45,22 +47,18 @@ def published_days(reading: Reading) -> list[Row]:
 
 def newest_day(reading: Reading) -> date | None:
     """The newest day of which marts are published; None before the first publication."""
+    since = literal(reading.settings.history_start_date)
     rows = reading.ops(
-        f"select max(partition_date) as day from {{publications}} where {OF_MARTS}", "publications"
+        f"select max(partition_date) as day from {{publications}} where run_date >= {since} and {OF_MARTS}",
+        "publications",
     )
     newest: date | None = rows[0]["day"] if rows else None
     return newest
 
 
 def run_day(reading: Reading, run_id: str) -> date | None:
-    """The last day that a run is of; None before it has ended a step."""
-    rows = reading.ops(
-        "select max(run_date) as day from {run_steps} where run_id = @run_id",
-        "run_steps",
-        text("run_id", run_id),
-    )
-    found: date | None = rows[0]["day"] if rows else None
-    return found
+    """The last day that a run of ``daily_marts`` was asked for; None before it has ended a step."""
+    return max(map(asked_end, rows_of_run(reading, run_id, MARTS_DAG)), default=None)
 
 
 def step_tries(reading: Reading, step: str, today: date) -> list[Row]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
 from typing import Final
 
 from loaders.warehouse.ops import literal
 from runs.steps import STEPS
 from ui.reading import Reading, Row, text
+from ui.step_rows import asked_end, last_tries, rows_of_run
 from ui.visitor import MARTS_DAG
 
 RANGE_DAG: Final = "restate_range"
@@ -27,17 +27,21 @@ ELSEWHERE: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Chunk:
-    """Days of a range that are built and published together: how each step of it has ended."""
+    """Days of a range that are built and published together: how each step of it has ended.
 
+    ``day`` is the last that was asked for, the page of which is the chunk's; later days may be built with it.
+    """
+
+    day: date
     start_date: date
     end_date: date
     steps: Mapping[str, Row]
-    """By the step's name, as its last try ended."""
+    """By the step's name, in the order of steps, as its last try ended."""
 
     @property
     def state(self) -> str:
         """One word: published, failed, or under way."""
-        if any(row["state"] == "failed" for row in self.steps.values()):
+        if [*self.steps.values()][-1]["state"] == "failed":
             return "failed"
         is_published = any(step.name in self.steps for step in STEPS if step.is_publication)
         return "published" if is_published else "under way"
@@ -56,17 +60,15 @@ class Chunk:
 
 def run_chunks(reading: Reading, run_id: str) -> list[Chunk]:
     """The chunks of a range of which a step has ended, the oldest first."""
-    rows = reading.ops(
-        "select * from {run_steps} where run_id = @run_id order by end_date, finished_at",
-        "run_steps",
-        text("run_id", run_id),
-    )
-    return [_chunk([*of_chunk]) for _, of_chunk in groupby(rows, lambda row: row["end_date"])]
+    chunks: dict[date, list[Row]] = {}
+    for row in rows_of_run(reading, run_id, RANGE_DAG):
+        chunks.setdefault(asked_end(row), []).append(row)
+    return [_chunk(day, chunks[day]) for day in sorted(chunks)]
 
 
-def _chunk(rows: Sequence[Row]) -> Chunk:
-    last = rows[-1]
-    return Chunk(last["start_date"], last["end_date"], {row["step"]: row for row in rows})
+def _chunk(day: date, rows: Sequence[Row]) -> Chunk:
+    tries = last_tries(rows)
+    return Chunk(day, tries[-1]["start_date"], tries[-1]["end_date"], {row["step"]: row for row in tries})
 
 
 def run_decisions(reading: Reading, run_id: str) -> list[Row]:

@@ -267,6 +267,8 @@ RUN_STEPS = (
     column("warnings", "STRING", "JSON list of what somebody should know."),
     column("started_at", "TIMESTAMP", "When it began."),
     column("finished_at", "TIMESTAMP", "When it was done, or had failed."),
+    column("asked_end_date", "DATE", "Last day that was asked for: `land` may add others; null: not kept."),
+    column("dag_id", "STRING", "The DAG whose run it was; null: it was run by hand, or not kept."),
 )
 MODEL_BUILDS = (
     column("run_date", "DATE", "Last day of the run."),

@@ -15,7 +15,7 @@ from loaders.warehouse.ops import ops_table
 from runs.dbt import BuiltNode
 from runs.outcome import StepOutcome
 from runs.step_record import models_kept, perform
-from runs.steps import Step
+from runs.steps import Step, asked
 from segue.logs import lines_of
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -28,9 +28,10 @@ def settings(world: Callable[..., Settings]) -> Settings:
     return world("step-record")
 
 
-def kept(settings: Settings, table: str, columns: str, run_id: str) -> list[tuple[Any, ...]]:
+def kept(settings: Settings, table: str, columns: str, run_id: str, start: int = 0) -> list[tuple[Any, ...]]:
+    """Of a run, ordered by the first of the columns; ``start`` leaves out those before it."""
     sql = f"select {columns} from `{ops_table(settings, table)}` where run_id = '{run_id}' order by 1"
-    return [row.values() for row in warehouse_of(settings).run(sql)]
+    return [row.values()[start:] for row in warehouse_of(settings).run(sql)]
 
 
 def step(name: str, left: RunWindow | Exception) -> Step:
@@ -54,6 +55,24 @@ def test_a_step_is_kept_with_the_days_and_the_attempt_that_it_leaves(settings: S
     assert kept(settings, "run_steps", columns, "run-1") == [
         ("build", "done", None, DAY, DAY, attempt.audit_dataset, *told),
         ("land", "done", None, DAY, DAY, None, *told),
+    ]
+
+
+def test_a_step_is_kept_with_the_day_that_was_asked_for_and_its_dag(settings: Settings) -> None:
+    window = asked(settings, DAY, DAY)
+    later = window.model_copy(update={"end_date": date(2026, 3, 5)})
+
+    with pytest.raises(LandingError):
+        perform(settings, step("land", LandingError("late")), window, "run-7", dag="daily_marts")
+    # What a landing has left crosses to the task of the next step as JSON.
+    perform(settings, step("land", later), window, "run-7", dag="daily_marts")
+    given_on = RunWindow.model_validate(later.model_dump(mode="json"))
+    perform(settings, step("build", given_on.new_attempt(settings, "digest")), given_on, "run-7")
+
+    assert kept(settings, "run_steps", "finished_at, end_date, asked_end_date, dag_id", "run-7", 1) == [
+        (DAY, DAY, "daily_marts"),
+        (later.end_date, DAY, "daily_marts"),
+        (later.end_date, DAY, None),
     ]
 
 

@@ -37,6 +37,7 @@ def step(name: str, seconds: float, minute: int, **other: Any) -> dict[str, Any]
     row = {
         "run_date": MARCH_2, "run_id": RUN, "step": name, "state": "done", "code": None,
         "start_date": MARCH_1, "end_date": MARCH_2, "as_of_date": MARCH_2, "attempt": ATTEMPT,
+        "dag_id": "daily_marts", "asked_end_date": other.get("end_date", MARCH_2),
         "seconds": seconds, "summary": f"{name} is done", "warnings": "[]",
         "started_at": moment(3, 6), "finished_at": moment(3, 6, minute),
     }  # fmt: skip

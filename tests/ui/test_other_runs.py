@@ -33,6 +33,7 @@ def moment(minute: int) -> datetime:
 def step(name: str, minute: int, first: date, last: date, attempt: str, **other: Any) -> dict[str, Any]:
     row = {
         "run_date": last, "run_id": RANGE, "step": name, "state": "done", "code": None,
+        "dag_id": "restate_range", "asked_end_date": last,
         "start_date": first, "end_date": last, "as_of_date": last, "attempt": attempt, "seconds": 30.0,
         "summary": f"{name} is done", "warnings": "[]", "started_at": moment(0),
         "finished_at": moment(minute),
