@@ -22,7 +22,7 @@ from google.cloud import bigquery
 from loaders.landing.contracts import CONTRACTS
 from loaders.landing.schema import bigquery_schema, raw_arrow_schema
 from loaders.warehouse.client import warehouse_of
-from runs.dbt import dbt_artefacts, dbt_environment, dbt_vars
+from runs.dbt import dbt_artefacts, dbt_environment, dbt_vars, same_flags
 from runs.placement import placed_manifest
 from segue.settings import Settings
 from segue.window import RunWindow
@@ -111,7 +111,7 @@ def compile_project(
         *("--select", *(select or ["resource_type:model"])),
     ]
     manifest = placed_manifest(settings, window.audit_dataset)
-    with mock.patch.dict(os.environ, dbt_environment(settings)):
+    with mock.patch.dict(os.environ, dbt_environment(settings)), same_flags():
         result = dbtRunner(manifest).invoke(arguments)
     if not result.success:
         raise CompileError(f"dbt compile: {result.exception or result.result}")

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from loaders.warehouse.client import warehouse_of
+from runs.dbt import same_flags
 from segue.settings import PROJECT_ROOT
 from tests.dbt.conftest import Warehouse
 from tests.dbt.march import AS_OF
@@ -96,7 +97,7 @@ def dbt(env_file: Path, target: Path, whole_build: str, monkeypatch: pytest.Monk
         for each, value in variables.items():
             monkeypatch.setenv(each, value)
         monkeypatch.chdir(PROJECT_ROOT / "dbt")
-        with redirect_stdout(StringIO()) as printed:
+        with redirect_stdout(StringIO()) as printed, same_flags():
             done = dbtRunner().invoke(arguments)
         assert done.success, f"{done.exception}\n{printed.getvalue()[-3000:]}"
         return printed.getvalue()

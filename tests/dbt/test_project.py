@@ -17,7 +17,7 @@ from annotated_types import Le
 from loaders.warehouse.dbt_models import dbt_models
 from local.company import CompanySpec
 from local.company.trials import write_declarations
-from runs.dbt import dbt_environment, dbt_vars
+from runs.dbt import dbt_environment, dbt_vars, same_flags
 from segments.rule import Days, Frequency
 from segue.settings import PROJECT_ROOT, Settings
 from segue.window import HistoryWindow, RunWindow
@@ -169,7 +169,7 @@ def test_no_configuration_depends_on_the_run(manifest: dict[str, Any], tmp_path:
         *("--project-dir", str(settings.dbt_project_dir), "--profiles-dir", str(settings.dbt_project_dir)),
         *("--log-path", str(tmp_path), "--vars", json.dumps(variables)),
     ]
-    with mock.patch.dict(os.environ, dbt_environment(settings)):
+    with mock.patch.dict(os.environ, dbt_environment(settings)), same_flags():
         assert dbtRunner().invoke(arguments).success
     parsed = json.loads((tmp_path / "manifest.json").read_text())
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS
 
 from runs.dbt import ProjectError, parse
 from runs.placement import placed_manifest
@@ -61,3 +62,21 @@ def test_a_project_that_cannot_be_read_is_named_and_the_parsed_one_stays(
 
     (project / "models" / "broken.sql").write_text("select 1 as n")
     assert parse(broken).is_file()
+
+
+def test_a_process_that_runs_dbt_again_and_again_has_as_many_of_its_flags(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Each adapter adds its own to one list, and looks through the whole stack for each flag of it."""
+    project = tmp_path / "dbt"
+    (project / "models").mkdir(parents=True)
+    shutil.copy(settings.dbt_project_dir / "profiles.yml", project)
+    (project / "dbt_project.yml").write_text("{name: segue, profile: segue, config-version: 2}")
+    one = settings.model_copy(update={"dbt_project_dir": project, "dbt_parsed_dir": tmp_path / "parsed"})
+    before = list(DEFAULT_BASE_BEHAVIOR_FLAGS)
+
+    for number in (1, 2):
+        (project / "models" / "one.sql").write_text(f"select {number} as n")
+        parse(one)
+
+    assert before == DEFAULT_BASE_BEHAVIOR_FLAGS
