@@ -157,8 +157,10 @@ def read_description(path: Path) -> Description:
     return found
 
 
-def load(path: Path) -> Model:
-    """The folder's model; nothing in the folder is executed, and every byte is checked first.
+def load(path: Path) -> tuple[Model, Description]:
+    """The folder's model, and what the folder says of it.
+
+    Nothing in the folder is executed, and every byte is checked first.
 
     Raises:
         ArtifactError: a digest does not fit, or the format is not known.
@@ -173,7 +175,7 @@ def load(path: Path) -> Model:
         if _sha256(content) != kept.sha256:
             raise ArtifactError(f"{path}: {kept.file} is not what {DESCRIPTION} has the digest of")
         trees[name] = Trees(content.decode(), kept.curve)
-    return Model(description.features, trees, description.parameters)
+    return Model(description.features, trees, description.parameters), description
 
 
 def _sha256(content: bytes) -> str:

@@ -100,7 +100,7 @@ def _copied(settings: Settings, uri: str) -> tuple[Model, Description]:
         for name in names:
             (own / name).write_bytes(store.read(f"{digest}/{name}")[0])
         # A copy that is not what its name says is left for nobody to find.
-        found = artifact.load(own), artifact.read_description(own)
+        found = artifact.load(own)
         # One of which this machine has lost a part is none; another process may have put its own there.
         if _of_whole(copy) is None:
             with suppress(FileNotFoundError):
@@ -112,6 +112,6 @@ def _copied(settings: Settings, uri: str) -> tuple[Model, Description]:
 def _of_whole(copy: Path) -> tuple[Model, Description] | None:
     """The model of a copy of which nothing is missing or changed."""
     try:
-        return artifact.load(copy), artifact.read_description(copy)
+        return artifact.load(copy)
     except (ArtifactError, OSError):
         return None

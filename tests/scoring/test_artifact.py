@@ -92,7 +92,7 @@ def test_a_model_is_written_once(written: Path, model: Model) -> None:
 
 
 def test_a_missing_and_an_unknown_category_score_alike(written: Path) -> None:
-    model = artifact.load(written)
+    model, _ = artifact.load(written)
 
     scores = model.scores(np.array([[0.5, 0.0, np.nan, 3.0], [0.5, 0.0, -1.0, 3.0]]))
 
@@ -130,6 +130,6 @@ def test_a_system_without_openmp_is_told_what_to_install(
     monkeypatch.setattr(sys, "meta_path", [NoRuntime(), *sys.meta_path])
 
     with pytest.raises(TreeLibraryError, match=r"LightGBM does not load: libgomp\.so\.1") as error:
-        artifact.load(written).scores(np.zeros((1, 4)))
+        artifact.load(written)[0].scores(np.zeros((1, 4)))
 
     assert error.value.hint == "on Debian and Ubuntu: apt-get install libgomp1"

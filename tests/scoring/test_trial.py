@@ -84,7 +84,7 @@ def test_a_calibrated_model_is_calibrated_when_it_is_loaded(
 
     found = try_model(small, propensity_map(calibration=kind), "customers.csv", tmp_path)
 
-    model = artifact.load(found.model)
+    model, _ = artifact.load(found.model)
     curve = model.trees["model"].curve
     assert curve is not None
     assert curve.kind == kind
@@ -95,7 +95,9 @@ def test_a_calibrated_model_is_calibrated_when_it_is_loaded(
 def test_a_loaded_model_scores_as_the_one_that_was_written(tried: Trial, examples: Examples) -> None:
     first: Model = train(examples)
 
-    assert np.array_equal(artifact.load(tried.model).scores(examples.matrix), first.scores(examples.matrix))
+    assert np.array_equal(
+        artifact.load(tried.model)[0].scores(examples.matrix), first.scores(examples.matrix)
+    )
 
 
 def test_more_never_scores_less_where_that_is_declared(planted: Planted, tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_more_never_scores_less_where_that_is_declared(planted: Planted, tmp_pat
 
     found = try_model(planted.table.slice(0, 4_000), outside, "customers.csv", tmp_path)
 
-    model = artifact.load(found.model)
+    model, _ = artifact.load(found.model)
     row = encoded(planted.table.slice(0, 1), model.features, "customers.csv")
     rows = np.repeat(row, 50, axis=0)
     noise = [each.name for each in model.features].index("noise")
@@ -116,7 +118,7 @@ def test_an_uplift_ranks_whom_it_helps_before_whom_it_leaves_and_whom_it_harms(t
 
     found = try_model(planted.table, uplift_map(), "trial.csv", tmp_path)
 
-    model = artifact.load(found.model)
+    model, _ = artifact.load(found.model)
     scores = model.scores(encoded(planted.table, model.features, "trial.csv"))
     helped, left, harmed = (scores[planted.truth == effect].mean() for effect in (0.15, 0.0, -0.1))
     assert (helped, left, harmed) == pytest.approx((0.15, 0.0, -0.1), abs=0.04)
