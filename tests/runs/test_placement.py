@@ -21,6 +21,16 @@ def settings(dbt_world: Callable[..., Settings]) -> Settings:
     )
 
 
+@pytest.fixture
+def project_of_one(settings: Settings, tmp_path: Path) -> Settings:
+    """Of a project whose one model is yet to be written."""
+    project = tmp_path / "dbt"
+    (project / "models").mkdir(parents=True)
+    shutil.copy(settings.dbt_project_dir / "profiles.yml", project)
+    (project / "dbt_project.yml").write_text("{name: segue, profile: segue, config-version: 2}")
+    return settings.model_copy(update={"dbt_project_dir": project, "dbt_parsed_dir": tmp_path / "parsed"})
+
+
 def test_models_go_to_the_audit_dataset_and_sources_are_where_the_settings_say(settings: Settings) -> None:
     manifest = placed_manifest(settings, "audit_20260305")
 
@@ -45,39 +55,30 @@ def test_each_run_has_a_project_of_its_own(settings: Settings) -> None:
 
 
 def test_a_project_that_cannot_be_read_is_named_and_the_parsed_one_stays(
-    settings: Settings, tmp_path: Path
+    project_of_one: Settings, tmp_path: Path
 ) -> None:
-    project = tmp_path / "dbt"
-    (project / "models").mkdir(parents=True)
-    shutil.copy(settings.dbt_project_dir / "profiles.yml", project)
-    (project / "dbt_project.yml").write_text("{name: segue, profile: segue, config-version: 2}")
-    (project / "models" / "broken.sql").write_text("select * from {{ ref('nobody') }}")
-    broken = settings.model_copy(update={"dbt_project_dir": project, "dbt_parsed_dir": tmp_path / "parsed"})
+    models = project_of_one.dbt_project_dir / "models"
+    (models / "broken.sql").write_text("select * from {{ ref('nobody') }}")
 
     with pytest.raises(ProjectError, match=r"'model\.segue\.broken'.*nobody") as failed:
-        parse(broken)
+        parse(project_of_one)
 
     assert failed.value.code == "dbt_project"
     assert [path.name for path in (tmp_path / "parsed").iterdir()] == ["parse.lock"]
 
-    (project / "models" / "broken.sql").write_text("select 1 as n")
-    assert parse(broken).is_file()
+    (models / "broken.sql").write_text("select 1 as n")
+    assert parse(project_of_one).is_file()
 
 
 def test_a_process_that_runs_dbt_again_and_again_has_as_many_of_its_flags(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project_of_one: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each adapter adds its own to one list, and would look through the whole stack for each flag of it."""
     monkeypatch.delattr("dbt_common.behavior_flags.inspect")
-    project = tmp_path / "dbt"
-    (project / "models").mkdir(parents=True)
-    shutil.copy(settings.dbt_project_dir / "profiles.yml", project)
-    (project / "dbt_project.yml").write_text("{name: segue, profile: segue, config-version: 2}")
-    one = settings.model_copy(update={"dbt_project_dir": project, "dbt_parsed_dir": tmp_path / "parsed"})
     before = list(DEFAULT_BASE_BEHAVIOR_FLAGS)
 
     for number in (1, 2):
-        (project / "models" / "one.sql").write_text(f"select {number} as n")
-        parse(one)
+        (project_of_one.dbt_project_dir / "models/one.sql").write_text(f"select {number} as n")
+        parse(project_of_one)
 
     assert before == DEFAULT_BASE_BEHAVIOR_FLAGS
